@@ -1,0 +1,105 @@
+//! From values to bytes.
+
+use std::cell::Cell;
+
+use bincode::{enc::write::Writer, error::EncodeError};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{FORMAT, MAX_LEN};
+
+/// Encodes one value.
+///
+/// # Panics
+///
+/// If the type cannot be written in this format (a sequence that does not know its length, `#[serde(flatten)]`), if its
+/// own `Serialize` refuses, or if the encoding is longer than [`MAX_LEN`] and so could never be read again.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
+    // Values are encoded in a buffer that the thread keeps, and copied out once their length is known: one allocation
+    // of the right size instead of one a doubling. It is taken out while in use, so that a `Serialize` that encodes
+    // something itself finds an empty one.
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    const KEPT_BYTES_MAX: usize = 64 << 10;
+
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    encode_into(value, &mut scratch);
+    let encoded = Bytes::copy_from_slice(&scratch);
+    if scratch.capacity() <= KEPT_BYTES_MAX {
+        SCRATCH.set(scratch);
+    }
+    encoded
+}
+
+/// Encodes one value behind what `out` already holds.
+///
+/// # Panics
+///
+/// As [`encode`]; the limit holds for the bytes that are added.
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let before = out.len();
+    if let Err(error) = bincode::serde::encode_into_writer(value, Appended(out), FORMAT) {
+        panic!("cannot encode {}: {error}", std::any::type_name::<T>());
+    }
+    check_length(out.len() - before);
+}
+
+/// Several values in a row in one byte string, as [`Decoder`](crate::Decoder) reads them.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    bytes: Vec<u8>,
+}
+
+impl Encoder {
+    /// An encoder that has written nothing.
+    pub fn new() -> Encoder {
+        Encoder::default()
+    }
+
+    /// Adds one value behind those before it.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode`].
+    pub fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> &mut Encoder {
+        encode_into(value, &mut self.bytes);
+        self
+    }
+
+    /// How many bytes have been written.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// All that was written; the encoder is empty afterwards and may be used again.
+    ///
+    /// # Panics
+    ///
+    /// If it is longer than [`MAX_LEN`] and so could never be read again.
+    pub fn finish(&mut self) -> Bytes {
+        check_length(self.bytes.len());
+        std::mem::take(&mut self.bytes).into()
+    }
+}
+
+fn check_length(length: usize) {
+    assert!(length <= MAX_LEN, "an encoding of {length} bytes is longer than the {MAX_LEN} bytes that can be decoded");
+}
+
+/// The codec's writer onto the end of a `Vec`.
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl Writer for Appended<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}

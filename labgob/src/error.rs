@@ -1,0 +1,85 @@
+//! What is said when bytes are not what they should be: which type was wanted, what was expected where, what was found.
+
+use std::{borrow::Cow, fmt};
+
+/// Why bytes could not be decoded. Its text is one sentence for people, such as `cannot decode u64: expected a u64 at
+/// byte 17, found the end of the input`.
+///
+/// It is one pointer wide, so that the results that decoding passes around stay small.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DecodeError(Box<Details>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Details {
+    type_name: &'static str,
+    at: Option<usize>,
+    problem: Problem,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Problem {
+    Unexpected { expected: Cow<'static, str>, found: Cow<'static, str> },
+    Refused(String),
+}
+
+impl DecodeError {
+    /// The bytes at `at` are not what they should be.
+    #[cold]
+    pub(crate) fn unexpected(
+        at: usize,
+        expected: impl Into<Cow<'static, str>>,
+        found: impl Into<Cow<'static, str>>,
+    ) -> DecodeError {
+        let problem = Problem::Unexpected { expected: expected.into(), found: found.into() };
+        DecodeError(Box::new(Details { type_name: "", at: Some(at), problem }))
+    }
+
+    /// The same error, as part of decoding a `T`. `at` is used if the error does not know a place of its own.
+    pub(crate) fn within<T: ?Sized>(mut self, at: usize) -> DecodeError {
+        self.0.type_name = std::any::type_name::<T>();
+        self.0.at.get_or_insert(at);
+        self
+    }
+
+    /// Where the bytes stopped making sense, in bytes from the start of the input.
+    pub fn position(&self) -> usize {
+        self.0.at.unwrap_or(0)
+    }
+
+    /// The name of the type that was being decoded; empty if bytes were left over behind the last value.
+    pub fn type_name(&self) -> &'static str {
+        self.0.type_name
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.position();
+        match self.0.type_name {
+            "" => f.write_str("cannot decode: ")?,
+            name => write!(f, "cannot decode {name}: ")?,
+        }
+        match &self.0.problem {
+            Problem::Unexpected { expected, found } => write!(f, "expected {expected} at byte {at}, found {found}"),
+            Problem::Refused(reason) => write!(f, "at byte {at}: {reason}"),
+        }
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What `unwrap` prints; the sentence says more than the fields would.
+        write!(f, "DecodeError({self})")
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl serde::de::Error for DecodeError {
+    /// A refusal by the type itself (an enum without the variant, a number that may not be zero).
+    #[cold]
+    fn custom<T: fmt::Display>(reason: T) -> DecodeError {
+        let problem = Problem::Refused(reason.to_string());
+        DecodeError(Box::new(Details { type_name: "", at: None, problem }))
+    }
+}

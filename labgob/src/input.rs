@@ -1,0 +1,67 @@
+//! The bytes being decoded, and how far they have been read.
+//!
+//! It exists beside the codec's own slice reader because that one does not tell its position, which error messages need,
+//! nor how much is left, which every length is checked against.
+
+use bincode::{
+    de::read::{BorrowReader, Reader},
+    error::DecodeError,
+};
+
+/// A cursor over a byte slice. Invariant: `at <= bytes.len()`.
+pub(crate) struct Input<'de> {
+    bytes: &'de [u8],
+    at: usize,
+}
+
+impl<'de> Input<'de> {
+    /// A cursor that stands at byte `at`.
+    pub(crate) fn new(bytes: &'de [u8], at: usize) -> Input<'de> {
+        assert!(at <= bytes.len(), "the position {at} is outside of the input of {} bytes", bytes.len());
+        Input { bytes, at }
+    }
+
+    /// How many bytes have been read.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn remaining(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// The next `length` bytes, or `None`, with nothing read, if there are fewer.
+    #[inline]
+    pub(crate) fn take(&mut self, length: usize) -> Option<&'de [u8]> {
+        let taken = self.bytes[self.at..].get(..length)?;
+        self.at += length;
+        Some(taken)
+    }
+}
+
+impl<'de> BorrowReader<'de> for Input<'de> {
+    #[inline]
+    fn take_bytes(&mut self, length: usize) -> Result<&'de [u8], DecodeError> {
+        let remaining = self.remaining();
+        self.take(length).ok_or(DecodeError::UnexpectedEnd { additional: length - remaining.min(length) })
+    }
+}
+
+impl Reader for Input<'_> {
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> Result<(), DecodeError> {
+        into.copy_from_slice(self.take_bytes(into.len())?);
+        Ok(())
+    }
+
+    #[inline]
+    fn peek_read(&mut self, length: usize) -> Option<&[u8]> {
+        self.bytes[self.at..].get(..length)
+    }
+
+    #[inline]
+    fn consume(&mut self, length: usize) {
+        self.at = self.bytes.len().min(self.at + length);
+    }
+}

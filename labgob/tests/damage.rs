@@ -1,0 +1,268 @@
+//! Damaged input: every truncation and every flipped bit of sample messages, and lengths that lie. None may panic, run
+//! for long, or make one allocation larger than the input. The allocator of this test counts.
+
+#![expect(unsafe_code, reason = "a global allocator that counts can only be had by implementing an unsafe trait")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt::Debug,
+};
+
+use bytes::Bytes;
+use labgob::{MAX_DEPTH, MAX_EMPTY_ELEMENTS, decode, encode};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+thread_local! {
+    /// The largest allocation of this thread since it was last set, in bytes.
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator as it came; the note taken of the size allocates nothing
+// (the thread-local is initialised by a constant and has no destructor).
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.set(LARGEST.get().max(layout.size()));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        LARGEST.set(LARGEST.get().max(layout.size()));
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        LARGEST.set(LARGEST.get().max(size));
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What an allocation may exceed the input by: the first four elements of a `Vec`, one node of a `BTreeMap` (eleven
+/// entries), the text of an error. It does not depend on the input. (A collection of thousands of elements that are
+/// larger in memory than encoded does grow beyond this, while they are decoded; the inputs below are small.)
+const SLACK_BYTES: usize = 1024;
+
+/// Decodes and checks the bound that holds for any input.
+fn decode_within_bounds<T: DeserializeOwned>(input: &[u8]) -> Result<T, labgob::DecodeError> {
+    LARGEST.set(0);
+    let result = decode::<T>(input);
+    let largest = LARGEST.get();
+    assert!(
+        largest <= input.len() + SLACK_BYTES,
+        "decoding {} bytes as {} allocated {largest} bytes at once",
+        input.len(),
+        std::any::type_name::<T>()
+    );
+    result
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Command {
+    Int(i64),
+    Str(String),
+    Nothing,
+    Move { from: u8, to: (u16, char) },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    term: u64,
+    command: Command,
+    data: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Message {
+    term: u64,
+    leader: Option<usize>,
+    entries: Vec<Entry>,
+    sessions: BTreeMap<u64, Option<String>>,
+    checksum: u128,
+    balance: i128,
+    share: f64,
+    grid: [u16; 3],
+    done: bool,
+    unit: (),
+}
+
+fn samples() -> Vec<Message> {
+    let commands = [
+        Command::Int(-5),
+        Command::Str("x 0 7 y".repeat(9)),
+        Command::Nothing,
+        Command::Move { from: 3, to: (60_000, 'é') },
+    ];
+    let entries = commands.into_iter().zip(1..).map(|(command, n)| Entry {
+        term: 1 << (11 * n),
+        command,
+        data: Bytes::from(vec![n as u8; 10 * n]),
+    });
+    let full = Message {
+        term: 251,
+        leader: Some(4),
+        entries: entries.collect(),
+        sessions: BTreeMap::from([(0, None), (1 << 40, Some("clerk".into()))]),
+        checksum: u128::MAX - 1,
+        balance: -70_000,
+        share: 0.5,
+        grid: [1, 300, 65_535],
+        done: true,
+        unit: (),
+    };
+    let empty =
+        Message { term: 0, leader: None, entries: vec![], sessions: BTreeMap::new(), done: false, ..full.clone() };
+    vec![full, empty]
+}
+
+#[test]
+fn every_sample_comes_back() {
+    for sample in samples() {
+        assert_eq!(decode_within_bounds::<Message>(&encode(&sample)).unwrap(), sample);
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    for sample in samples() {
+        let bytes = encode(&sample);
+        for end in 0..bytes.len() {
+            let error = decode_within_bounds::<Message>(&bytes[..end]).unwrap_err();
+            assert!(error.position() <= end, "{error}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_an_error_or_another_value() {
+    for sample in samples() {
+        let bytes = encode(&sample);
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(other) = decode_within_bounds::<Message>(&damaged) {
+                assert_ne!(other, sample, "bit {bit} of the encoding means nothing");
+            }
+        }
+    }
+}
+
+/// The byte that marks a varint of eight bytes.
+const EIGHT_BYTES_FOLLOW: u8 = 253;
+
+#[test]
+fn a_length_that_lies_allocates_nothing() {
+    fn check<T: DeserializeOwned + Debug>() {
+        for length in [70, 4096, 1 << 20, 60 << 20, 1 << 32, u64::MAX / 8, u64::MAX] {
+            let mut input = vec![EIGHT_BYTES_FOLLOW];
+            input.extend(u64::to_le_bytes(length));
+            // A few bytes that decode as elements, so that it is the length that ends the decoding.
+            input.extend([0; 8]);
+            decode_within_bounds::<T>(&input).unwrap_err();
+        }
+    }
+    check::<String>();
+    check::<Bytes>();
+    check::<Box<str>>();
+    check::<Vec<u8>>();
+    check::<Vec<u64>>();
+    check::<Vec<[u64; 8]>>();
+    check::<Vec<String>>();
+    check::<VecDeque<Bytes>>();
+    check::<BTreeMap<u64, Vec<Bytes>>>();
+    check::<HashMap<u64, [u64; 4]>>();
+    check::<Vec<Vec<Vec<Bytes>>>>();
+}
+
+#[test]
+fn elements_that_take_no_bytes_are_limited() {
+    let most = vec![(); MAX_EMPTY_ELEMENTS];
+    assert_eq!(decode_within_bounds::<Vec<()>>(&encode(&most)).unwrap(), most);
+
+    let more = vec![(); MAX_EMPTY_ELEMENTS + 1];
+    decode_within_bounds::<Vec<()>>(&encode(&more)).unwrap_err();
+    decode_within_bounds::<Vec<()>>(&encode(&(u64::MAX / 2))).unwrap_err();
+
+    // The limit is for the value as a whole: five sequences of a quarter each.
+    let nested = vec![vec![(); MAX_EMPTY_ELEMENTS / 4]; 5];
+    let error = decode_within_bounds::<Vec<Vec<()>>>(&encode(&nested)).unwrap_err();
+    assert!(
+        error.to_string().contains("take no bytes") || error.to_string().contains("length of a sequence"),
+        "{error}"
+    );
+}
+
+#[test]
+fn nesting_is_limited_instead_of_overflowing_the_stack() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Link(Option<Box<Link>>);
+
+    fn chain(links: usize) -> Link {
+        (1..links).fold(Link(None), |rest, _| Link(Some(Box::new(rest))))
+    }
+
+    decode_within_bounds::<Link>(&encode(&chain(MAX_DEPTH / 2))).unwrap();
+    let error = decode_within_bounds::<Link>(&[1; 1 << 20]).unwrap_err();
+    assert!(error.to_string().contains("nested more than 128 deep"), "{error}");
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        any::<i64>().prop_map(Command::Int),
+        ".{0,20}".prop_map(Command::Str),
+        Just(Command::Nothing),
+        any::<(u8, u16, char)>().prop_map(|(from, row, column)| Command::Move { from, to: (row, column) }),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    (any::<u64>(), command(), prop::collection::vec(any::<u8>(), 0..300)).prop_map(|(term, command, data)| Entry {
+        term,
+        command,
+        data: data.into(),
+    })
+}
+
+type Anything = (Vec<Entry>, BTreeMap<u128, Option<String>>, HashMap<i64, bool>, Option<Box<(i128, f32)>>);
+
+fn anything() -> impl Strategy<Value = Anything> {
+    let words = prop::collection::btree_map(any::<u128>(), prop::option::of(".{0,8}"), 0..6);
+    let flags = prop::collection::hash_map(any::<i64>(), any::<bool>(), 0..6);
+    let numbers = prop::option::of(any::<(i128, i16)>().prop_map(|(a, b)| Box::new((a, f32::from(b)))));
+    (prop::collection::vec(entry(), 0..6), words, flags, numbers)
+}
+
+proptest! {
+    #[test]
+    fn any_value_comes_back(value in anything()) {
+        prop_assert_eq!(decode_within_bounds::<Anything>(&encode(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn any_damage_is_bounded(value in anything(), at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+        let mut bytes = encode(&value).to_vec();
+        *at.get_mut(&mut bytes) = byte;
+        bytes.truncate(cut.index(bytes.len()) + 1);
+        let _ = decode_within_bounds::<Anything>(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_bounded(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let _ = decode_within_bounds::<Message>(&bytes);
+        let _ = decode_within_bounds::<Anything>(&bytes);
+    }
+}

@@ -1,0 +1,157 @@
+//! Why a run failed, in words: the first thing that went wrong, and who was doing what at that moment.
+
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+/// The first thing that went wrong in a run.
+pub enum Failure {
+    /// A thread panicked.
+    Panic(Panicked),
+    /// Nobody can run and nothing is due, or some threads hold locks in a circle.
+    Deadlock {
+        /// One line a step of the circle; empty if there is none and simply nobody can run.
+        cycle: Vec<String>,
+        /// What each thread was doing.
+        threads: Vec<ThreadStatus>,
+    },
+    /// A thread waited too long for a lock.
+    LockHeldTooLong {
+        /// Who waited for what, and who holds it, in one sentence.
+        what: String,
+        /// What each thread was doing.
+        threads: Vec<ThreadStatus>,
+    },
+    /// A thread of a simulation keeps calling in without ever blocking, so that the clock cannot move.
+    Spin {
+        /// The thread, and the line of its last call.
+        what: String,
+    },
+    /// The run took longer than its time limit, on its own clock.
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// What each thread was doing.
+        threads: Vec<ThreadStatus>,
+    },
+    /// The run took more scheduler steps than it may.
+    StepLimit {
+        /// The limit.
+        limit: u64,
+        /// What each thread was doing.
+        threads: Vec<ThreadStatus>,
+    },
+    /// A simulation made no step for a long (real) time: a thread computes, or blocks outside of this crate. It had to
+    /// be abandoned; this says nothing about the code under test.
+    Aborted {
+        /// How long there was no step, in real time.
+        after: Duration,
+        /// The thread that was running.
+        thread: String,
+    },
+}
+
+/// A panic, as its thread left it.
+pub struct Panicked {
+    /// The thread's name.
+    pub thread: String,
+    /// The panic message, or a placeholder if the payload is not text.
+    pub message: String,
+    /// File, line and column, if known.
+    pub location: Option<String>,
+    /// A backtrace, if `RUST_BACKTRACE` asks for one.
+    pub backtrace: Option<String>,
+    /// When, on the run's own clock.
+    pub at: Duration,
+    /// What was thrown.
+    pub payload: Box<dyn Any + Send>,
+}
+
+/// What a thread was doing at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadStatus {
+    /// The thread's name.
+    pub name: String,
+    /// The name of its group.
+    pub group: String,
+    /// What it does or waits for, where, since when, and who holds what it waits for.
+    pub doing: String,
+}
+
+impl Failure {
+    /// Whether this is a limit of time that a slow machine may break by itself, rather than a fault.
+    pub fn is_time_limit(&self) -> bool {
+        matches!(self, Failure::TimeLimit { .. } | Failure::LockHeldTooLong { .. })
+    }
+}
+
+impl fmt::Display for ThreadStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.doing)
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thread '{}' panicked at {:.6} s: {}", self.thread, self.at.as_secs_f64(), self.message)?;
+        if let Some(location) = &self.location {
+            write!(f, "\n  at {location}")?;
+        }
+        if let Some(backtrace) = &self.backtrace {
+            write!(f, "\n{backtrace}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Panic(panicked) => panicked.fmt(f),
+            Failure::Deadlock { cycle, threads } => {
+                if cycle.is_empty() {
+                    write!(f, "deadlock: no thread can run and no timer is set")?;
+                } else {
+                    write!(f, "deadlock: these threads wait for each other's locks")?;
+                    for step in cycle {
+                        write!(f, "\n  {step}")?;
+                    }
+                }
+                table(f, threads)
+            }
+            Failure::LockHeldTooLong { what, threads } => {
+                write!(f, "a lock is held too long: {what}")?;
+                table(f, threads)
+            }
+            Failure::Spin { what } => write!(f, "spin: {what}"),
+            Failure::TimeLimit { limit, threads } => {
+                write!(f, "not finished after {} s", limit.as_secs_f64())?;
+                table(f, threads)
+            }
+            Failure::StepLimit { limit, threads } => {
+                write!(f, "livelock: not finished after {limit} scheduler steps")?;
+                table(f, threads)
+            }
+            Failure::Aborted { after, thread } => write!(
+                f,
+                "aborted: no scheduler step for {} s of real time; thread '{thread}' computes without end, or blocks \
+                 in something that the simulation does not know (an OS lock, a std channel)",
+                after.as_secs_f64()
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The table of who was doing what, a line a thread.
+fn table(f: &mut fmt::Formatter<'_>, threads: &[ThreadStatus]) -> fmt::Result {
+    if !threads.is_empty() {
+        write!(f, "\n  threads:")?;
+    }
+    threads.iter().try_for_each(|thread| write!(f, "\n    {thread}"))
+}

@@ -1,0 +1,39 @@
+//! Randomness by name: each component draws from a stream of its own, derived from the run's seed and the component's
+//! name, so that one more draw in one place does not change what every other place sees.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use rand::SeedableRng;
+
+pub use rand::seq::{IndexedRandom, SliceRandom};
+pub use rand::{Rng, RngExt};
+
+use crate::state;
+
+/// A component's generator. Its values are the same on every machine and in every version.
+pub type Stream = rand_chacha::ChaCha8Rng;
+
+/// The stream that belongs to `name` in the calling thread's run, from its beginning.
+///
+/// Two calls with one name give the same numbers: a component that is made anew (a restarted server) should name its
+/// incarnation too, as in `"ticker/3#2"`. Outside of any run the seed is 0.
+pub fn stream(name: &str) -> Stream {
+    let mut stream = Stream::seed_from_u64(seed());
+    stream.set_stream(fnv1a(name.as_bytes()));
+    stream
+}
+
+/// The seed of the calling thread's run; 0 outside of any run.
+pub fn seed() -> u64 {
+    state::my_run().seed
+}
+
+/// A seed from the OS, for a run that need not be repeated. It fits into 32 bits, so that people can type it.
+pub fn fresh_seed() -> u64 {
+    RandomState::new().build_hasher().finish() >> 32
+}
+
+/// The hash that turns a stream's name into its number (Fowler, Noll and Vo; its value is part of what a seed means).
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,335 @@
+//! Who runs next, and when the clock moves. All of it is decided by the seed: the policy of the run, which of the runnable
+//! threads goes on, which of the waiting ones is woken, and where a running thread is interrupted.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxHashMap;
+
+use super::NEVER;
+use crate::failure::Failure;
+use crate::run::Limits;
+use crate::state::{RunState, ThreadInfo};
+
+/// The slot of a task. Slots are used again, thread ids never.
+pub(super) type Slot = usize;
+
+/// The generator's stream that the scheduler draws from; `rng::stream` never gives this one out for a name.
+const SCHEDULER_STREAM: u64 = 0;
+
+/// One thread of the simulation.
+pub(super) struct Task {
+    pub(super) info: Arc<ThreadInfo>,
+    /// The key it waits under while it is in that queue; 0 otherwise.
+    key: usize,
+    blocked: bool,
+    /// Whether it was woken by an unpark (and not by its deadline).
+    woken: bool,
+    /// Whether it unwinds. `std::thread::panicking` is true for all tasks while one is suspended mid-unwind.
+    pub(super) unwinding: bool,
+    /// How often it was unwound because the run is over.
+    pub(super) unwound: u32,
+}
+
+struct Place {
+    /// Counts the waits of this slot, so that the timer of a wait that is over is known to be stale.
+    epoch: u64,
+    task: Option<Task>,
+}
+
+/// How the next thread is chosen. No policy finds every bug, so each seed draws one.
+struct Policy {
+    /// First come, first served, instead of any of the runnable ones.
+    fifo: bool,
+    /// How often in 1,000 a running thread is interrupted where it touches a lock or a channel.
+    interrupt_permille: u32,
+}
+
+/// The scheduler's state.
+pub(super) struct Scheduler {
+    run: Arc<RunState>,
+    limits: Limits,
+    now: u64,
+    /// The task that runs.
+    pub(super) current: Slot,
+    places: Vec<Place>,
+    free: Vec<Slot>,
+    runnable: VecDeque<Slot>,
+    /// Who waits under which key, in the order of coming.
+    waiting: FxHashMap<usize, VecDeque<Slot>>,
+    timers: BinaryHeap<Reverse<(u64, u64, Slot, u64)>>,
+    timers_set: u64,
+    rng: ChaCha8Rng,
+    policy: Policy,
+    pub(super) steps: u64,
+    pub(super) hash: u64,
+    calls_at_this_instant: u64,
+    steps_since_end: u64,
+    /// The run is over: every thread that wakes unwinds.
+    pub(super) ending: bool,
+}
+
+impl Policy {
+    fn draw(rng: &mut ChaCha8Rng) -> Policy {
+        const INTERRUPT_PERMILLE: [u32; 5] = [0, 10, 50, 200, 500];
+        let fifo = rng.random_range(0..8) == 0;
+        Policy { fifo, interrupt_permille: INTERRUPT_PERMILLE[rng.random_range(0..INTERRUPT_PERMILLE.len())] }
+    }
+}
+
+impl Scheduler {
+    pub(super) fn new(run: Arc<RunState>, limits: Limits) -> Scheduler {
+        let mut rng = ChaCha8Rng::seed_from_u64(run.seed);
+        rng.set_stream(SCHEDULER_STREAM);
+        let policy = Policy::draw(&mut rng);
+        Scheduler {
+            run,
+            limits,
+            now: 0,
+            current: 0,
+            places: Vec::new(),
+            free: Vec::new(),
+            runnable: VecDeque::new(),
+            waiting: FxHashMap::default(),
+            timers: BinaryHeap::new(),
+            timers_set: 0,
+            rng,
+            policy,
+            steps: 0,
+            hash: 0,
+            calls_at_this_instant: 0,
+            steps_since_end: 0,
+            ending: false,
+        }
+    }
+
+    /// Adds a runnable task and returns its slot.
+    pub(super) fn add(&mut self, info: Arc<ThreadInfo>) -> Slot {
+        let task = Task { info, key: 0, blocked: false, woken: false, unwinding: false, unwound: 0 };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { epoch: 0, task: None });
+            self.places.len() - 1
+        });
+        self.places[slot].task = Some(task);
+        self.runnable.push_back(slot);
+        slot
+    }
+
+    /// Takes out a task that has ended.
+    pub(super) fn remove(&mut self, slot: Slot) -> Task {
+        let task = self.places[slot].task.take().expect("only live tasks end");
+        self.places[slot].epoch += 1;
+        self.free.push(slot);
+        task
+    }
+
+    pub(super) fn task(&mut self, slot: Slot) -> &mut Task {
+        self.places[slot].task.as_mut().expect("the slot of a live task")
+    }
+
+    pub(super) fn running(&mut self) -> &mut Task {
+        self.task(self.current)
+    }
+
+    /// The present moment, in nanoseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// How many steps the destructors of a run that is over may take before what is left is given up.
+    const STEPS_TO_END: u64 = 1_000_000;
+
+    /// Counts a call of the running thread. `false` if there were too many since the clock last moved.
+    pub(super) fn count_call(&mut self) -> bool {
+        self.calls_at_this_instant += 1;
+        self.calls_at_this_instant <= self.limits.calls_at_one_instant
+    }
+
+    pub(super) fn calls_limit(&self) -> u64 {
+        self.limits.calls_at_one_instant
+    }
+
+    /// Whether the running thread is to be interrupted here, in favour of another.
+    pub(super) fn interrupts_here(&mut self) -> bool {
+        self.policy.interrupt_permille > 0
+            && !self.runnable.is_empty()
+            && self.rng.random_range(0..1000) < self.policy.interrupt_permille
+    }
+
+    /// Blocks the running task under `key` (0: under none) until it is unparked or `deadline` comes.
+    pub(super) fn block(&mut self, key: usize, deadline: u64) {
+        let slot = self.current;
+        let place = &mut self.places[slot];
+        let task = place.task.as_mut().expect("the running task is alive");
+        task.blocked = true;
+        task.key = key;
+        if key != 0 {
+            self.waiting.entry(key).or_default().push_back(slot);
+        }
+        if deadline != NEVER {
+            self.timers_set += 1;
+            self.timers.push(Reverse((deadline.max(self.now), self.timers_set, slot, place.epoch)));
+        }
+    }
+
+    /// Puts the running task back among the runnable ones.
+    pub(super) fn requeue_running(&mut self) {
+        self.runnable.push_back(self.current);
+    }
+
+    /// Whether the running task's last wait was ended by an unpark.
+    pub(super) fn was_woken(&mut self) -> bool {
+        self.running().woken
+    }
+
+    /// Wakes one of those that wait under `key`.
+    pub(super) fn unpark_one(&mut self, key: usize) {
+        let Some(queue) = self.waiting.get_mut(&key) else { return };
+        let chosen = if self.policy.fifo || queue.len() == 1 { 0 } else { self.rng.random_range(0..queue.len()) };
+        let slot = queue[chosen];
+        self.wake(slot, true);
+    }
+
+    /// Wakes all that wait under `key`.
+    pub(super) fn unpark_all(&mut self, key: usize) {
+        for slot in self.waiting.remove(&key).unwrap_or_default() {
+            self.task(slot).key = 0;
+            self.wake(slot, true);
+        }
+    }
+
+    /// Makes a blocked task runnable.
+    fn wake(&mut self, slot: Slot, woken: bool) {
+        let place = &mut self.places[slot];
+        place.epoch += 1;
+        let task = place.task.as_mut().expect("only live tasks wait");
+        task.blocked = false;
+        task.woken = woken;
+        task.info.wait.ready();
+        let key = std::mem::take(&mut task.key);
+        if key != 0 {
+            let queue = self.waiting.get_mut(&key).expect("a waiting task is in its queue");
+            queue.retain(|waiting| *waiting != slot);
+            if queue.is_empty() {
+                self.waiting.remove(&key);
+            }
+        }
+        self.runnable.push_back(slot);
+    }
+
+    /// Chooses who runs next, moving the clock if nobody can run now. `None` when nobody ever can again.
+    pub(super) fn pick(&mut self) -> Option<Slot> {
+        if self.run.stopping() && !self.ending {
+            self.end();
+        }
+        while self.runnable.is_empty() {
+            if !self.advance_clock() {
+                if self.ending {
+                    return None;
+                }
+                self.run.fail(Failure::Deadlock { cycle: Vec::new(), threads: self.run.statuses(|_| true) });
+                self.end();
+            }
+        }
+        if !self.count_step() {
+            return None;
+        }
+        let slot = if self.policy.fifo || self.runnable.len() == 1 {
+            self.runnable.pop_front()
+        } else {
+            let chosen = self.rng.random_range(0..self.runnable.len());
+            self.runnable.swap_remove_back(chosen)
+        }
+        .expect("somebody can run");
+        self.current = slot;
+        let id = self.task(slot).info.id;
+        self.run.running.store(id, Relaxed);
+        if !self.ending {
+            self.hash = mix(mix(self.hash, id), self.now);
+        }
+        Some(slot)
+    }
+
+    /// Chooses another than the running task, which stays runnable.
+    pub(super) fn pick_other(&mut self) -> Option<Slot> {
+        let me = self.current;
+        let next = self.pick();
+        self.runnable.push_back(me);
+        next
+    }
+
+    /// The run is over: wakes everybody, to unwind.
+    pub(super) fn end(&mut self) {
+        self.ending = true;
+        for slot in 0..self.places.len() {
+            if self.places[slot].task.as_ref().is_some_and(|task| task.blocked) {
+                self.wake(slot, false);
+            }
+        }
+    }
+
+    /// The tasks that are left, because their destructors wait for ever.
+    pub(super) fn leftovers(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0..self.places.len()).filter(|&slot| self.places[slot].task.is_some())
+    }
+
+    /// Counts a step; `false` if not even the destructors come to an end.
+    fn count_step(&mut self) -> bool {
+        self.steps += 1;
+        self.run.steps.store(self.steps, Relaxed);
+        if self.ending {
+            self.steps_since_end += 1;
+        } else if self.steps > self.limits.steps {
+            let threads = self.run.statuses(|_| true);
+            self.run.fail(Failure::StepLimit { limit: self.limits.steps, threads });
+            self.end();
+        }
+        self.steps_since_end <= Self::STEPS_TO_END
+    }
+
+    /// Moves the clock to the next timer and wakes all whose time that is. `false` if no timer is set.
+    fn advance_clock(&mut self) -> bool {
+        let Some(deadline) = self.next_deadline() else { return false };
+        let limit = self.limits.time.map_or(NEVER, |limit| limit.as_nanos() as u64);
+        if deadline > limit && !self.ending {
+            self.set_clock(limit);
+            let threads = self.run.statuses(|_| true);
+            self.run.fail(Failure::TimeLimit { limit: Duration::from_nanos(limit), threads });
+            self.end();
+            return true;
+        }
+        self.set_clock(deadline);
+        while self.next_deadline() == Some(deadline) {
+            let Reverse((_, _, slot, _)) = self.timers.pop().expect("just seen");
+            self.wake(slot, false);
+        }
+        true
+    }
+
+    /// The earliest deadline of a wait that is not over; stale timers are dropped, for they must not move the clock.
+    fn next_deadline(&mut self) -> Option<u64> {
+        while let Some(&Reverse((deadline, _, slot, epoch))) = self.timers.peek() {
+            if self.places[slot].epoch == epoch {
+                return Some(deadline);
+            }
+            self.timers.pop();
+        }
+        None
+    }
+
+    fn set_clock(&mut self, now: u64) {
+        self.now = now;
+        self.calls_at_this_instant = 0;
+        self.run.virtual_now.store(now, Relaxed);
+    }
+}
+
+/// One step of the schedule's hash.
+fn mix(hash: u64, value: u64) -> u64 {
+    (hash.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95)
+}

@@ -1,0 +1,329 @@
+//! What is told when a run goes wrong: panics, deadlocks, locks held too long, spins, time limits, and threads that will
+//! not end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use labstd::channel;
+use labstd::sync::{Condvar, Mutex};
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+use labstd::{Clock, Failure, Run};
+
+const MS: Duration = Duration::from_millis(1);
+const BOTH: [Clock; 2] = [Clock::Simulated, Clock::Threads];
+
+fn failure(run: Run, body: impl FnOnce() + Send + 'static) -> Failure {
+    run.execute(body).result.expect_err("the run should fail")
+}
+
+fn assert_says(failure: &Failure, parts: &[&str]) {
+    let text = failure.to_string();
+    for part in parts {
+        assert!(text.contains(part), "'{part}' is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_panic_in_any_thread_fails_the_run_with_its_name() {
+    for clock in BOTH {
+        let failure = failure(Run::new(clock, 1), || {
+            thread::spawn("server-2/applier", || {
+                thread::sleep(2 * MS);
+                panic!("index {} was applied twice", 7)
+            });
+            thread::sleep(Duration::from_secs(3600));
+        });
+        let Failure::Panic(panicked) = &failure else { panic!("{failure}") };
+        assert_eq!((panicked.thread.as_str(), panicked.at >= 2 * MS), ("server-2/applier", true));
+        assert_eq!(panicked.message, "index 7 was applied twice");
+        assert!(panicked.location.as_ref().unwrap().starts_with("labstd/tests/failures.rs:"));
+    }
+}
+
+#[test]
+fn what_was_thrown_can_be_looked_at() {
+    for clock in BOTH {
+        let failure = failure(Run::new(clock, 1), || std::panic::panic_any(17_u32));
+        let Failure::Panic(panicked) = failure else { panic!("{failure}") };
+        assert_eq!(panicked.payload.downcast_ref(), Some(&17_u32));
+    }
+}
+
+#[test]
+fn joining_a_thread_that_panicked_is_an_error_with_its_name() {
+    let failure = failure(Run::simulated(1), || {
+        let joined = thread::spawn("loser", || panic!("no")).join();
+        let error = joined.expect_err("it panicked");
+        assert_eq!(error.downcast_ref::<String>().unwrap(), "thread 'loser' panicked");
+    });
+    assert_says(&failure, &["thread 'loser' panicked", ": no"]);
+}
+
+/// Two threads that take two locks in opposite orders, while others sleep and wake.
+fn two_locks_in_opposite_orders() {
+    let (a, b) = (Arc::new(Mutex::new("a")), Arc::new(Mutex::new("b")));
+    thread::spawn("clockwork", || {
+        loop {
+            thread::sleep(MS);
+        }
+    });
+    for (name, first, second) in [("alice", &a, &b), ("bob", &b, &a)] {
+        let (first, second) = (Arc::clone(first), Arc::clone(second));
+        thread::spawn(name, move || {
+            let _first = first.lock();
+            thread::sleep(MS);
+            let _second = second.lock();
+        });
+    }
+    thread::sleep(Duration::from_secs(3600));
+}
+
+#[test]
+fn a_circle_of_lock_holders_ends_a_simulation_at_once() {
+    let outcome = Run::simulated(1).execute(two_locks_in_opposite_orders);
+    assert!(outcome.stats.elapsed <= 2 * MS, "found when it closed, not by a timeout: {:?}", outcome.stats);
+    let failure = outcome.result.unwrap_err();
+    assert_says(
+        &failure,
+        &[
+            "these threads wait for each other's locks",
+            "alice waits at labstd/tests/failures.rs:",
+            "bob waits at labstd/tests/failures.rs:",
+            "for the lock made at labstd/tests/failures.rs:",
+            "which was taken at labstd/tests/failures.rs:",
+            "clockwork: in thread::sleep",
+        ],
+    );
+    let Failure::Deadlock { cycle, .. } = failure else { panic!("{failure}") };
+    assert_eq!(cycle.len(), 2);
+}
+
+#[test]
+fn a_circle_of_lock_holders_on_threads_is_reported_with_what_the_holder_is_blocked_in() {
+    let failure = failure(Run::threads(1).lock_limit(300 * MS), two_locks_in_opposite_orders);
+    assert_says(
+        &failure,
+        &["a lock is held too long", "its holder is", "in Mutex::lock at", "clockwork: in thread::sleep"],
+    );
+    let text = failure.to_string();
+    assert!(text.contains("alice: in Mutex::lock") && text.contains("held by bob"), "{text}");
+    assert!(text.contains("bob: in Mutex::lock") && text.contains("held by alice"), "{text}");
+}
+
+#[test]
+fn a_lock_taken_twice_by_one_thread_is_a_circle_of_one() {
+    let failure = failure(Run::simulated(1), || {
+        let lock = Mutex::new(0);
+        let _once = lock.lock();
+        let _twice = lock.lock();
+    });
+    let Failure::Deadlock { cycle, .. } = &failure else { panic!("{failure}") };
+    assert_eq!(cycle.len(), 1);
+    assert_says(&failure, &["main waits at"]);
+}
+
+#[test]
+fn a_lock_held_over_a_blocking_call_is_reported_with_that_call() {
+    for clock in BOTH {
+        let failure = failure(Run::new(clock, 1).lock_limit(300 * MS), || {
+            let lock = Arc::new(Mutex::new(0));
+            let (tx, _rx) = channel::bounded(1);
+            thread::spawn("deliverer", {
+                let lock = Arc::clone(&lock);
+                move || {
+                    let _held = lock.lock();
+                    tx.send(1).unwrap();
+                    tx.send(2).unwrap();
+                }
+            });
+            thread::sleep(50 * MS);
+            drop(lock.lock());
+        });
+        assert!(failure.is_time_limit());
+        assert_says(
+            &failure,
+            &["main waits at", "its holder is deliverer: in Sender::send at labstd/tests/failures.rs:"],
+        );
+    }
+}
+
+#[test]
+fn a_run_in_which_nobody_can_go_on_is_a_deadlock() {
+    let failure = failure(Run::simulated(1), || {
+        let (_tx, rx) = channel::bounded::<()>(1);
+        let never = Arc::new((Mutex::new(()), Condvar::new()));
+        thread::spawn("waiter", move || never.1.wait(&mut never.0.lock()));
+        let _ = rx.recv();
+    });
+    assert_says(
+        &failure,
+        &["no thread can run and no timer is set", "main: in Receiver::recv", "waiter: in Condvar::wait"],
+    );
+}
+
+#[test]
+fn a_thread_that_polls_without_blocking_is_found_and_named() {
+    let polls: [fn(); 3] = [
+        || {
+            let begun = Instant::now();
+            while begun.elapsed() < MS {}
+        },
+        || {
+            let (_tx, rx) = channel::bounded::<()>(1);
+            while rx.try_recv().is_err() {}
+        },
+        || {
+            loop {
+                thread::yield_now();
+            }
+        },
+    ];
+    for poll in polls {
+        let failure = failure(Run::simulated(1).spin_limit(10_000), move || {
+            thread::spawn("poller", poll).join().unwrap();
+        });
+        assert_says(&failure, &["thread 'poller' keeps calling from labstd/tests/failures.rs:", "10000 calls"]);
+    }
+}
+
+#[test]
+fn a_thread_that_computes_without_end_is_given_up_and_named() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let failure = failure(Run::simulated(1).stall_limit(300 * MS), || {
+        thread::spawn("thinker", || {
+            while !STOP.load(SeqCst) {
+                std::hint::spin_loop();
+            }
+        });
+        thread::sleep(MS);
+    });
+    STOP.store(true, SeqCst);
+    assert!(matches!(failure, Failure::Aborted { .. }));
+    assert_says(&failure, &["aborted", "thread 'thinker' computes without end"]);
+}
+
+#[test]
+fn a_spinning_thread_on_os_threads_is_named_when_the_time_is_over() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let failure = failure(Run::threads(1).time_limit(200 * MS), || {
+        thread::spawn("spinner", || {
+            while !STOP.load(SeqCst) {
+                std::hint::spin_loop();
+            }
+        });
+        thread::sleep(Duration::from_secs(3600));
+    });
+    STOP.store(true, SeqCst);
+    assert_says(
+        &failure,
+        &["not finished after 0.2 s", "spinner: running (it has not blocked)", "main: in thread::sleep"],
+    );
+}
+
+#[test]
+fn the_time_limit_counts_the_runs_own_clock_and_names_who_is_stuck() {
+    for clock in BOTH {
+        let outcome = Run::new(clock, 1).time_limit(200 * MS).execute(|| {
+            let (_tx, rx) = channel::bounded::<()>(1);
+            thread::spawn("stuck", move || rx.recv());
+            loop {
+                thread::sleep(10 * MS);
+            }
+        });
+        let failure = outcome.result.unwrap_err();
+        assert!(failure.is_time_limit());
+        assert_says(&failure, &["not finished after 0.2 s", "stuck: in Receiver::recv", "main: in thread::sleep"]);
+        assert!(outcome.stats.elapsed >= 200 * MS);
+    }
+}
+
+#[test]
+fn a_livelock_ends_by_the_step_limit() {
+    let failure = failure(Run::simulated(1).step_limit(10_000), || {
+        loop {
+            thread::sleep(MS);
+        }
+    });
+    assert_says(&failure, &["livelock: not finished after 10000 scheduler steps"]);
+}
+
+/// Counts how often it is dropped, and blocks while it is.
+struct Departing(Arc<AtomicUsize>, Arc<Mutex<u32>>);
+
+impl Drop for Departing {
+    fn drop(&mut self) {
+        thread::sleep(MS);
+        *self.1.lock() += 1;
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn what_is_left_at_the_end_unwinds_and_its_destructors_may_block() {
+    let left = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&left);
+    labstd::simulate(1, move || {
+        let lock = Arc::new(Mutex::new(0));
+        for n in 0..20 {
+            let departing = Departing(Arc::clone(&counted), Arc::clone(&lock));
+            let waits: fn() = [|| thread::sleep(Duration::from_secs(9)), wait_for_ever][n % 2];
+            thread::spawn(format!("left-{n}"), move || {
+                let _departing = departing;
+                waits();
+            });
+        }
+        thread::sleep(MS);
+    });
+    assert_eq!(left.load(SeqCst), 20);
+}
+
+fn wait_for_ever() {
+    let (_tx, rx) = channel::bounded::<()>(1);
+    let _ = rx.recv();
+}
+
+#[test]
+fn a_thread_cannot_hold_on_to_life_by_catching_its_end() {
+    labstd::simulate(1, || {
+        thread::spawn("clinging", || {
+            loop {
+                let _ = catch_unwind(AssertUnwindSafe(|| thread::sleep(MS)));
+            }
+        });
+        thread::sleep(10 * MS);
+    });
+}
+
+#[test]
+fn locks_of_an_unwound_thread_are_free() {
+    let lock = Arc::new(Mutex::new(1));
+    let held = Arc::clone(&lock);
+    labstd::simulate(1, move || {
+        thread::spawn("holder", move || {
+            let _held = held.lock();
+            wait_for_ever();
+        });
+        thread::sleep(MS);
+    });
+    assert_eq!(lock.try_lock().map(|value| *value), Some(1));
+}
+
+#[test]
+fn two_simulations_at_once_do_not_meet() {
+    let jobs: Vec<_> = (0..4)
+        .map(|job| {
+            std::thread::spawn(move || {
+                for seed in 0..20 {
+                    let outcome = Run::simulated(seed).execute(move || {
+                        thread::sleep(MS);
+                        assert!(job % 2 == 0, "odd");
+                    });
+                    assert_eq!(outcome.result.is_ok(), job % 2 == 0);
+                }
+            })
+        })
+        .collect();
+    jobs.into_iter().for_each(|job| job.join().unwrap());
+}

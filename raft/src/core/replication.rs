@@ -1,0 +1,274 @@
+//! Log replication (Figure 2 "AppendEntries RPC" and "Rules for Servers: Leaders"; sections 5.3 and 5.4.2), in the order
+//! in which an entry travels: the leader takes a command, sends it, the follower stores it, the leader counts the answers
+//! and commits, the follower learns of it. When a heartbeat is due, and when an answer is overdue, is decided outside.
+
+use bytes::Bytes;
+use raftapi::{Index, ServerId, Started, Term};
+
+use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, SentAppend};
+
+/// The most bytes of entries in one AppendEntries, unless its first entry alone is larger. It bounds how long a follower
+/// that was away for a while keeps one message busy.
+pub const MAX_BATCH_BYTES: usize = 1 << 20;
+
+/// What an entry is taken to cost in a batch beside its command, so that empty commands are bounded too.
+const ENTRY_OVERHEAD_BYTES: usize = 8;
+
+/// The leader sends.
+impl Core {
+    /// "If command received from client: append entry to local log, respond after entry applied to state machine"
+    /// (Figure 2, Rules for Leaders; 5.3). `None` if this server does not lead.
+    pub fn propose(&mut self, command: Bytes) -> Option<(Started, Effects)> {
+        if !self.is_leader() {
+            return None;
+        }
+        let mut effects = Effects::default();
+        self.log.push(Entry { term: self.current_term, command });
+        let index = self.log.last_index();
+        effects.persist.log = Some(LogChange { truncates: false, first: index, last: index });
+
+        // The only server of a cluster is a majority.
+        self.commit_what_a_majority_has(&mut effects);
+        self.wake_replicators(&mut effects);
+        Some((Started { index, term: self.current_term }, effects))
+    }
+
+    /// What to send to `peer` now, if there are entries for it and it may be sent to; and what to remember until the
+    /// answer. The entries are all that are pending, up to [`MAX_BATCH_BYTES`]. `None` also if this server does not lead.
+    pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentAppend)> {
+        let progress = self.progress(peer)?;
+        if !progress.may_send_entries(self.log.last_index()) {
+            return None;
+        }
+        let entries = self.batch_from(progress.next_index());
+        self.send(peer, entries)
+    }
+
+    /// A heartbeat for `peer` (5.2): an AppendEntries without entries. It is sent in every state of the peer, keeps
+    /// elections away, tells the commit index, and by its answer shows whether the peer is there and whether its log
+    /// agrees. `None` if this server does not lead.
+    pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentAppend)> {
+        self.send(peer, Vec::new())
+    }
+
+    /// Whether `peer` has entries of which it has not been told that they are committed. Whoever sends heartbeats may
+    /// send one sooner for this; entries that go out in the meantime carry the commit index as well.
+    pub fn needs_commit_notice(&self, peer: ServerId) -> bool {
+        self.progress(peer).is_some_and(|progress| progress.needs_commit_notice(self.commit_index))
+    }
+
+    /// `peer` has not answered `sent` within the time in which an answer was expected; one may still come. Nothing needs
+    /// to be done about it: no entries go to the peer until it answers something.
+    pub fn append_timed_out(&mut self, peer: ServerId, sent: &SentAppend) {
+        if let Some(progress) = self.progress_for(peer, sent) {
+            progress.timed_out(sent);
+        }
+    }
+
+    /// The call that carried `sent` to `peer` failed: no answer will come. If that was soon, the network may just have
+    /// lost it, and the peer is sent to again at once, one time.
+    pub fn append_failed(&mut self, peer: ServerId, sent: &SentAppend) -> Effects {
+        let mut effects = Effects::default();
+        if let Some(progress) = self.progress_for(peer, sent) {
+            progress.failed(sent);
+            self.wake_replicator(peer, &mut effects);
+        }
+        effects
+    }
+
+    /// An AppendEntries that carries `entries`, which begin at the peer's `next_index`.
+    fn send(&mut self, peer: ServerId, entries: Vec<Entry>) -> Option<(AppendEntriesArgs, SentAppend)> {
+        let Role::Leader { peers } = &mut self.role else {
+            return None;
+        };
+        let progress = peers.get_mut(&peer)?;
+        let prev_log_index = progress.next_index().prev();
+        let args = AppendEntriesArgs {
+            term: self.current_term,
+            leader_id: self.me,
+            prev_log_index,
+            prev_log_term: self.log.term(prev_log_index).expect("a leader sends what it has"),
+            entries,
+            leader_commit: self.commit_index,
+        };
+        let sent = progress.sending(&args);
+        Some((args, sent))
+    }
+
+    /// The entries from `first` on that fit into one message: at least one, if there is one.
+    fn batch_from(&self, first: Index) -> Vec<Entry> {
+        let pending = self.log.entries(first, self.log.last_index());
+        let mut bytes = 0;
+        let fitting = pending.iter().take_while(|entry| {
+            bytes += entry.command.len() + ENTRY_OVERHEAD_BYTES;
+            bytes <= MAX_BATCH_BYTES
+        });
+        let count = fitting.count().max(1).min(pending.len());
+        pending[..count].to_vec()
+    }
+}
+
+/// The follower receives.
+impl Core {
+    /// The leader of a term sends entries, or a heartbeat.
+    pub fn handle_append_entries(&mut self, args: AppendEntriesArgs) -> (AppendEntriesReply, Effects) {
+        let mut effects = Effects::default();
+        // 1. "Reply false if term < currentTerm" (5.1). Its sender leads no more, so the election timer runs on.
+        if args.term < self.current_term {
+            return (AppendEntriesReply::stale(self.current_term), effects);
+        }
+        self.follow_leader(args.term, args.leader_id, &mut effects);
+
+        // 2. "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" (5.3).
+        if !self.log.matches(args.prev_log_index, args.prev_log_term) {
+            return (self.conflict_at(args.prev_log_index), effects);
+        }
+        // 3 and 4. Conflicting entries go, new ones come.
+        let last_new_index = args.last_index();
+        self.store_entries(args.prev_log_index, args.entries, &mut effects);
+
+        // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Behind the
+        // last new entry this log may hold what the leader has never seen, whatever the leader has committed there.
+        let known_to_be_committed = args.leader_commit.min(last_new_index);
+        if known_to_be_committed > self.commit_index {
+            self.commit_up_to(known_to_be_committed, &mut effects);
+        }
+        (AppendEntriesReply::success(self.current_term), effects)
+    }
+
+    /// Recognises `leader` (5.2): a candidate that hears from the leader of its own term, or of a later one, has lost and
+    /// follows. And whoever hears from the current leader has no reason for an election.
+    fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
+        self.adopt_higher_term(term, effects);
+        debug_assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
+        if self.standing().leader != Some(leader) {
+            self.become_follower(Some(leader), effects);
+        }
+        effects.reset_election_timer = true;
+    }
+
+    /// Refuses entries after `prev_log_index`, and says from where the leader might try again (5.3, last paragraphs): with
+    /// the whole term that is wrong there skipped, or at the end of this log if it ends before.
+    fn conflict_at(&self, prev_log_index: Index) -> AppendEntriesReply {
+        let conflict_term = self.log.term(prev_log_index);
+        let conflict_index = match conflict_term {
+            Some(term) => self.log.first_index_of(term),
+            None => self.log.last_index().next(),
+        };
+        AppendEntriesReply { term: self.current_term, success: false, conflict_term, conflict_index }
+    }
+
+    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all
+    /// that follow it. Append any new entries not already in the log" (Figure 2, AppendEntries RPC; 5.3).
+    ///
+    /// Only a conflict deletes. A request that was overtaken by a later one holds a part of what is here already; to cut
+    /// the log at its end would take back entries that the leader has counted.
+    fn store_entries(&mut self, prev_log_index: Index, mut entries: Vec<Entry>, effects: &mut Effects) {
+        let known = self.log.count_matching(prev_log_index.next(), &entries);
+        if known == entries.len() {
+            return;
+        }
+
+        let first = Index(prev_log_index.next().0 + known as u64);
+        let truncates = first <= self.log.last_index();
+        if truncates {
+            debug_assert!(self.commit_index < first, "a committed entry at {first} would be deleted");
+            self.log.truncate_from(first);
+        }
+        for entry in entries.drain(known..) {
+            self.log.push(entry);
+        }
+        effects.persist.log = Some(LogChange { truncates, first, last: self.log.last_index() });
+    }
+}
+
+/// The leader learns.
+impl Core {
+    /// `from` answered `sent`.
+    pub fn handle_append_entries_reply(
+        &mut self,
+        from: ServerId,
+        sent: &SentAppend,
+        reply: AppendEntriesReply,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        self.adopt_higher_term(reply.term, &mut effects);
+
+        let back_to = self.back_to(&reply);
+        let Some(progress) = self.progress_for(from, sent) else {
+            // An answer to a leadership that is over; its indexes mean nothing now (5.1).
+            return effects;
+        };
+        progress.answered(sent);
+        if reply.success {
+            progress.matched(sent);
+        } else {
+            progress.conflicted(sent, back_to);
+        }
+        self.commit_what_a_majority_has(&mut effects);
+
+        match effects.commit_advanced {
+            // What is committed concerns every peer.
+            Some(_) => self.wake_replicators(&mut effects),
+            // Else there can be news for this one alone: it is behind, or has caught up with the commit index.
+            None => self.wake_replicator(from, &mut effects),
+        }
+        effects
+    }
+
+    /// Where the logs may agree, after a conflict (5.3, last paragraphs). If this log has entries of the follower's term,
+    /// they can agree up to the last of them. If not, the follower has nothing of that term in common with this log, and
+    /// the whole term is skipped.
+    fn back_to(&self, reply: &AppendEntriesReply) -> Index {
+        let last_of_term = reply.conflict_term.and_then(|term| self.log.last_index_of(term));
+        last_of_term.map_or(reply.conflict_index, Index::next)
+    }
+
+    /// "If there exists an N such that N > commitIndex, a majority of matchIndex\[i\] >= N, and log\[N\].term ==
+    /// currentTerm: set commitIndex = N" (Figure 2, Rules for Leaders; 5.3, 5.4).
+    ///
+    /// The term matters (5.4.2): an entry of an earlier term can lie on a majority and still be overwritten by a server
+    /// that has a later one (Figure 8). It is committed with the first entry of this term above it.
+    fn commit_what_a_majority_has(&mut self, effects: &mut Effects) {
+        let majority_has = self.index_that_a_majority_has();
+        if majority_has > self.commit_index && self.log.term(majority_has) == Some(self.current_term) {
+            self.commit_up_to(majority_has, effects);
+        }
+    }
+
+    /// The highest index up to which a majority, this leader included, is known to have the log.
+    fn index_that_a_majority_has(&self) -> Index {
+        let Role::Leader { peers } = &self.role else {
+            return Index::ZERO;
+        };
+        let mut match_indexes: Vec<Index> = peers.values().map(|progress| progress.match_index()).collect();
+        match_indexes.push(self.log.last_index());
+        match_indexes.sort_unstable();
+        match_indexes[self.servers - self.majority()]
+    }
+
+    /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
+    fn progress_for(&mut self, peer: ServerId, sent: &SentAppend) -> Option<&mut Progress> {
+        match &mut self.role {
+            Role::Leader { peers } if sent.term == self.current_term => peers.get_mut(&peer),
+            _ => None,
+        }
+    }
+
+    /// Wakes the replicators of all peers for which there is something to send.
+    fn wake_replicators(&self, effects: &mut Effects) {
+        for peer in self.peers() {
+            self.wake_replicator(peer, effects);
+        }
+    }
+
+    /// Wakes the replicator of `peer` if there is something to send: entries, or the commit index.
+    fn wake_replicator(&self, peer: ServerId, effects: &mut Effects) {
+        if let Some(progress) = self.progress(peer) {
+            progress.check(self.log.last_index());
+            if progress.may_send_entries(self.log.last_index()) || progress.needs_commit_notice(self.commit_index) {
+                effects.wake_replicators.push(peer);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The reference Raft: what a correct solution of the lab looks like, written to be read beside Figure 2 of the paper
+//! (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", extended version). Section numbers in
+//! this crate are those of that paper.
+//!
+//! # Raft in two minutes
+//!
+//! A few servers want to execute the same commands in the same order although machines crash and messages are lost,
+//! delayed, repeated or overtaken. They keep copies of one **log**. A command that a majority of the servers has in its
+//! log, in a way that no later election can undo, is **committed**: it will be executed by all, at its index, for ever.
+//! Any two majorities share a server, and that server is the memory of the cluster; everything below rests on it.
+//!
+//! **Terms (5.1).** Time is cut into terms, numbered from 1, each beginning with an election and having at most one
+//! leader. A term is a logical clock: every message carries one, whoever sees a higher one adopts it and becomes a
+//! follower, and whoever receives a lower one refuses. So an old leader that comes back finds out that it is old.
+//!
+//! **Elections (5.2).** A follower that hears nothing from a leader for its election timeout becomes a candidate: it
+//! moves to the next term, votes for itself and asks the others. Each server has one vote a term, so two candidates
+//! cannot both have a majority. Timeouts are random, so that split votes are rare and soon over.
+//!
+//! **Replication (5.3).** Only the leader takes commands. It appends them to its log and sends them with the index and
+//! term of the entry before them; a follower that does not have that entry refuses, and the leader goes back until they
+//! agree. By induction, two logs that have the same term at an index are the same up to there (*Log Matching*).
+//!
+//! **Safety (5.4).** A server refuses its vote to a candidate whose log is behind its own, so a new leader has every
+//! committed entry (*Leader Completeness*). A leader counts copies only of entries of its own term: an older entry that
+//! lies on a majority may still be overwritten (Figure 8), until an entry of the leader's term above it is committed.
+//!
+//! **Persistence (5.1, Figure 2).** The term, the vote and the log are promises to others. They are saved before any
+//! message that depends on them leaves the server.
+//!
+//! # Where to read what
+//!
+//! | you want to see | in the paper | read |
+//! |---|---|---|
+//! | the state of a server, and the rules for all servers | Figure 2 "State", "Rules for Servers"; 5.1 | [`core`] (`core/mod.rs`) |
+//! | elections and votes | Figure 2 "RequestVote RPC"; 5.2, 5.4.1 | `core/election.rs` |
+//! | AppendEntries, on both sides, and the commit rule | Figure 2 "AppendEntries RPC"; 5.3, 5.4.2 | `core/replication.rs` |
+//! | what a leader knows of one follower | `nextIndex`, `matchIndex` | `core/progress.rs` |
+//! | the log itself | 5.3 | `core/log.rs` |
+//! | the messages | the argument lists of Figure 2 | `core/message.rs` |
+//! | what the threads around the core have to do, and in which order | | `core/effects.rs` |
+//!
+//! To see the protocol at work, read the scripts in `tests/scripts`: each is a short story (an election, a split vote,
+//! Figures 7 and 8 of the paper) with every message and every decision printed below each step. `tests/paper.rs` states
+//! the paper's rules one by one, in its order; `tests/safety.rs` checks the five properties of Figure 3 over thousands
+//! of random schedules.
+//!
+//! # Why a core without threads
+//!
+//! [`core::Core`] is told what happened and answers with what must be done. It has no thread, lock, clock, disk,
+//! network or randomness, so a rule of the paper is one function, a test needs no sleeping, and every failure can be
+//! repeated. The threads, the timers and the network are in the files around it.
+
+pub mod core;

@@ -1,0 +1,215 @@
+//! Stories about the core, told as golden scripts: each file in `tests/scripts` is a list of commands with, below each
+//! `---`, every message and every decision that followed. This file says what the commands mean; the cluster they drive is
+//! in `scripted/`, and its protocol is the crate's.
+//!
+//! Servers are called n1, n2, ... as the paper calls them S1, S2, ...: n1 is `ServerId(0)`. An entry is written
+//! `index@term`, with its command behind `=` where it has one.
+//!
+//! After a deliberate change of the protocol or of the trace, `UPDATE_GOLDENFILES=1 cargo test -p raft --test core_scripts`
+//! writes the new traces; read the difference before keeping it.
+
+mod scripted;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::Path;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use goldenscript::Context;
+use raft::core::MAX_BATCH_BYTES;
+use raftapi::{ServerId, Term};
+use scripted::{Cluster, Filter};
+
+/// The commands of a script.
+#[derive(goldenscript::Command)]
+enum Command {
+    /// Starts a new cluster: `cluster nodes=3`.
+    Cluster {
+        #[arg(key)]
+        nodes: usize,
+    },
+    /// Gives a server a log, as if it were restarted with it: `log n1 terms="1 1 2"`. Its term is that of the last entry
+    /// unless `term=` says otherwise; it has not voted.
+    Log {
+        node: Node,
+        #[arg(key)]
+        terms: String,
+        #[arg(key)]
+        term: Option<u64>,
+    },
+    /// A server's election timer runs out.
+    Timeout { node: Node },
+    /// A leader's heartbeat is due, for all peers or for one: `heartbeat n1 to=n2`.
+    Heartbeat {
+        node: Node,
+        #[arg(key)]
+        to: Option<Node>,
+    },
+    /// A client proposes commands, one after the other: `propose n1 a b`.
+    Propose { node: Node, commands: Vec<String> },
+    /// A client proposes commands that are each as large as a fraction of a whole batch: `propose_large n1 4 fraction=2`.
+    ProposeLarge {
+        node: Node,
+        count: usize,
+        #[arg(key)]
+        fraction: usize,
+    },
+    /// Delivers the messages that are under way now, but not those they cause. The filters `from`, `to` and `what` (the
+    /// beginning of a message's name) pick some; `twice=true` delivers each two times.
+    Deliver {
+        #[arg(key)]
+        from: Option<Node>,
+        #[arg(key)]
+        to: Option<Node>,
+        #[arg(key)]
+        what: Option<String>,
+        #[arg(key, optional)]
+        twice: bool,
+    },
+    /// Loses messages; nobody is told.
+    Drop {
+        #[arg(key)]
+        from: Option<Node>,
+        #[arg(key)]
+        to: Option<Node>,
+        #[arg(key)]
+        what: Option<String>,
+    },
+    /// Holds messages back until they are released: so they are overtaken.
+    Hold {
+        #[arg(key)]
+        from: Option<Node>,
+        #[arg(key)]
+        to: Option<Node>,
+        #[arg(key)]
+        what: Option<String>,
+    },
+    /// Puts all messages that are held back under way again.
+    Release,
+    /// The last entries that a leader sent to a peer have not been answered in time: `expire n1 n2`.
+    Expire { leader: Node, peer: Node },
+    /// The call that carried the last entries from a leader to a peer failed: `fail n1 n2`.
+    Fail { leader: Node, peer: Node },
+    /// Cuts the named servers off from the others: `partition n1 n2`.
+    Partition(Vec<Node>),
+    /// Ends the partition.
+    Heal,
+    /// Restarts a server with what it has saved.
+    Restart { node: Node },
+    /// Delivers messages, and tells followers what is committed, until nothing is left to say.
+    Stabilize,
+    /// Shows all servers, or one.
+    Status { node: Option<Node> },
+}
+
+/// A server as scripts write it: `n1` is the first.
+struct Node(ServerId);
+
+impl FromStr for Node {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Node, String> {
+        let number = text.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
+        let place = number.and_then(|number| number.checked_sub(1));
+        place.map(|place| Node(ServerId(place))).ok_or(format!("{text} is not a server; the first is n1"))
+    }
+}
+
+/// Runs the commands of one script.
+struct Runner {
+    cluster: Cluster,
+}
+
+impl goldenscript::Runner for Runner {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        let cluster = &mut self.cluster;
+        match command {
+            Command::Cluster { nodes } => *cluster = Cluster::new(*nodes),
+            Command::Log { node, terms, term } => {
+                let terms: Vec<Term> =
+                    terms.split_whitespace().map(|term| term.parse().map(Term)).collect::<Result<_, _>>()?;
+                cluster.set_log(node.0, &terms, term.map(Term));
+            }
+            Command::Timeout { node } => cluster.election_timeout(node.0),
+            Command::Heartbeat { node, to } => cluster.heartbeat(node.0, to.as_ref().map(|to| to.0)),
+            Command::Propose { node, commands } => {
+                for command in commands {
+                    cluster.propose(node.0, Bytes::from(command.clone()));
+                }
+            }
+            Command::ProposeLarge { node, count, fraction } => {
+                for _ in 0..*count {
+                    cluster.propose(node.0, Bytes::from(vec![b'x'; MAX_BATCH_BYTES / fraction]));
+                }
+            }
+            Command::Deliver { from, to, what, twice } => {
+                let times = if *twice { 2 } else { 1 };
+                cluster.deliver(&filter(from, to, what), times);
+            }
+            Command::Drop { from, to, what } => cluster.lose(&filter(from, to, what)),
+            Command::Hold { from, to, what } => cluster.hold(&filter(from, to, what)),
+            Command::Release => cluster.release(),
+            Command::Expire { leader, peer } => cluster.expire(leader.0, peer.0),
+            Command::Fail { leader, peer } => cluster.fail(leader.0, peer.0),
+            Command::Partition(nodes) => {
+                cluster.cut_off = nodes.iter().map(|node| node.0).collect();
+            }
+            Command::Heal => cluster.cut_off = BTreeSet::new(),
+            Command::Restart { node } => cluster.restart(node.0),
+            Command::Stabilize => cluster.stabilize(),
+            Command::Status { node } => cluster.show_status(node.as_ref().map(|node| node.0)),
+        }
+        Ok(self.cluster.take_trace())
+    }
+}
+
+fn filter(from: &Option<Node>, to: &Option<Node>, what: &Option<String>) -> Filter {
+    Filter { from: from.as_ref().map(|node| node.0), to: to.as_ref().map(|node| node.0), what: what.clone() }
+}
+
+/// One test a script, of the same name; and one that finds scripts nobody runs.
+macro_rules! scripts {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                let path = Path::new("tests/scripts").join(stringify!($name));
+                let mut runner = Runner { cluster: Cluster::new(0) };
+                goldenscript::run(&mut runner, path).expect("the script can be read and its commands make sense");
+            }
+        )*
+
+        #[test]
+        fn every_script_is_run() {
+            let listed = BTreeSet::from([$(stringify!($name).to_string()),*]);
+            let files = std::fs::read_dir("tests/scripts").expect("the scripts are there");
+            let found = files.map(|file| file.expect("a readable entry").file_name().into_string().expect("a plain name"));
+            assert_eq!(found.collect::<BTreeSet<_>>(), listed, "the files in tests/scripts are the tests listed here");
+        }
+    };
+}
+
+scripts! {
+    first_election,
+    split_vote,
+    election_restriction,
+    old_vote_request,
+    election_timer,
+    leader_steps_down,
+    replication,
+    conflict_term_missing,
+    conflict_term_shared,
+    conflict_short_log,
+    figure_7,
+    figure_8,
+    figure_8_e,
+    late_append_entries,
+    stale_replies,
+    probing,
+    batches,
+    single_server,
+    restart,
+}

@@ -1,0 +1,162 @@
+//! The five properties of Figure 3, each a function with the paper's name. They look at the servers from outside, with a
+//! memory of what was true before, and know nothing of how a server works.
+
+use std::collections::BTreeMap;
+
+use raft::core::{Core, Entry, Log};
+use raftapi::{ApplyMsg, Index, ServerId, Term};
+
+/// What has been seen so far.
+pub(crate) struct Properties {
+    /// Who was seen leading each term.
+    leaders: BTreeMap<Term, ServerId>,
+    /// The term and log of each server when it was last seen leading.
+    led_with: BTreeMap<ServerId, (Term, Log)>,
+    /// For each index the entry that was committed there, and the term in which it was.
+    committed: BTreeMap<Index, (Entry, Term)>,
+    /// How far each server has applied since its last restart.
+    applied: Vec<Index>,
+    /// For each index the entry that a state machine applied there.
+    executed: BTreeMap<Index, Entry>,
+}
+
+impl Properties {
+    pub(crate) fn new(servers: usize) -> Properties {
+        Properties {
+            leaders: BTreeMap::new(),
+            led_with: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            applied: vec![Index::ZERO; servers],
+            executed: BTreeMap::new(),
+        }
+    }
+
+    /// How many entries have been committed.
+    pub(crate) fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// `server` has lost its volatile state.
+    pub(crate) fn restarted(&mut self, server: ServerId) {
+        self.applied[server.0] = Index::ZERO;
+        self.led_with.remove(&server);
+    }
+
+    /// Checks what may have been broken by the last event, which was at `server`.
+    pub(crate) fn check(&mut self, server: ServerId, cores: &[Core]) -> Result<(), String> {
+        let core = &cores[server.0];
+        self.election_safety(core)?;
+        self.leader_append_only(core)?;
+        for other in cores {
+            log_matching(core, other)?;
+        }
+        let newly_committed = self.note_commits(core)?;
+        if newly_committed {
+            cores.iter().try_for_each(|core| self.leader_completeness(core))
+        } else {
+            self.leader_completeness(core)
+        }
+    }
+
+    /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no other server
+    /// will ever apply a different log entry for the same index" (5.4.3).
+    pub(crate) fn applied(&mut self, server: ServerId, messages: Vec<ApplyMsg>) -> Result<(), String> {
+        for message in messages {
+            let ApplyMsg::Command { index, term, command } = message else {
+                return Err(format!("{server} applied a snapshot that nobody made"));
+            };
+            if index != self.applied[server.0].next() {
+                return Err(format!("{server} applied {index} after {}", self.applied[server.0]));
+            }
+            self.applied[server.0] = index;
+            let entry = Entry { term, command };
+            let first = self.executed.entry(index).or_insert(entry.clone());
+            if *first != entry {
+                return Err(format!("State Machine Safety: {server} applied {entry:?} at {index}, another {first:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// "Election Safety: at most one leader can be elected in a given term" (5.2).
+    fn election_safety(&mut self, core: &Core) -> Result<(), String> {
+        if !core.is_leader() {
+            return Ok(());
+        }
+        let term = core.current_term();
+        let first = *self.leaders.entry(term).or_insert(core.me());
+        if first == core.me() {
+            Ok(())
+        } else {
+            Err(format!("Election Safety: {} and {first} lead term {term}", core.me()))
+        }
+    }
+
+    /// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new entries" (5.3).
+    fn leader_append_only(&mut self, core: &Core) -> Result<(), String> {
+        if !core.is_leader() {
+            self.led_with.remove(&core.me());
+            return Ok(());
+        }
+        let now = (core.current_term(), core.log().clone());
+        let before = self.led_with.insert(core.me(), now);
+        match before {
+            Some((term, log)) if term == core.current_term() && !is_prefix(&log, core.log()) => {
+                Err(format!("Leader Append-Only: {} leads term {term} and changed its log", core.me()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers what `core` has committed. That two servers commit different entries is a breach of State Machine Safety
+    /// before anything is applied.
+    fn note_commits(&mut self, core: &Core) -> Result<bool, String> {
+        let mut news = false;
+        for index in (1..=core.commit_index().0).map(Index) {
+            let entry = core.log().get(index).ok_or(format!("{} committed {index} and has it not", core.me()))?;
+            let (first, _) = self.committed.entry(index).or_insert_with(|| {
+                news = true;
+                (entry.clone(), core.current_term())
+            });
+            if first != entry {
+                return Err(format!("State Machine Safety: {} commits {entry:?} at {index}, not {first:?}", core.me()));
+            }
+        }
+        Ok(news)
+    }
+
+    /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in the logs of
+    /// the leaders for all higher-numbered terms" (5.4).
+    fn leader_completeness(&self, core: &Core) -> Result<(), String> {
+        if !core.is_leader() {
+            return Ok(());
+        }
+        for (&index, (entry, term)) in &self.committed {
+            if *term < core.current_term() && core.log().get(index) != Some(entry) {
+                let (leader, leads) = (core.me(), core.current_term());
+                return Err(format!("Leader Completeness: {leader} leads term {leads} without {entry:?} at {index}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// "Log Matching: if two logs contain an entry with the same index and term, then the logs are identical in all entries up
+/// through the given index" (5.3).
+fn log_matching(one: &Core, other: &Core) -> Result<(), String> {
+    let (log, other_log) = (one.log(), other.log());
+    let mut index = log.last_index().min(other_log.last_index());
+    while index > Index::ZERO && log.term(index) != other_log.term(index) {
+        index = index.prev();
+    }
+    if log.entries(Index(1), index) == other_log.entries(Index(1), index) {
+        Ok(())
+    } else {
+        Err(format!("Log Matching: {} and {} have the same term at {index} and differ before", one.me(), other.me()))
+    }
+}
+
+fn is_prefix(log: &Log, of: &Log) -> bool {
+    let last = log.last_index();
+    last <= of.last_index() && log.entries(Index(1), last) == of.entries(Index(1), last)
+}

@@ -1,0 +1,78 @@
+//! The interface of a Raft server (raft-lab handout: `Make`, `Start`, `GetState`, `Snapshot`, `Kill`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use labrpc::{ClientEnd, Service};
+use labstd::channel::Sender;
+
+use crate::{Index, Persister, ServerId, Term};
+
+/// One server of a Raft cluster, as the tester and the key/value service see it.
+///
+/// All methods may be called from any thread at any time. None of them may wait for the network or for agreement.
+pub trait Raft: Send + Sync + Sized + 'static {
+    /// Builds a server and starts its threads; returns quickly.
+    ///
+    /// `peers[me]` is the server's own end and is not used. What an earlier incarnation saved is in `persister`. Every
+    /// committed entry goes to `apply_ch`, in log order, without gaps.
+    ///
+    /// # Panics
+    ///
+    /// If the saved state is damaged: a server that does not know what it promised must not take part.
+    fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Self;
+
+    /// The RPC services of this server. The tester registers them with the network under the server's name.
+    fn services(&self) -> Vec<Service>;
+
+    /// Asks for agreement on `command`; returns at once.
+    ///
+    /// `None` means that this server is not the leader. `Some` says where the command will appear if it is ever
+    /// committed; a leader that fails may lose it.
+    fn start(&self, command: Bytes) -> Option<Started>;
+
+    /// The current term, and whether this server believes that it is the leader.
+    fn get_state(&self) -> (Term, bool);
+
+    /// The service has a snapshot of everything up to and including `index`; the log up to there may go.
+    fn snapshot(&self, index: Index, snapshot: Bytes);
+
+    /// The size in bytes of the saved Raft state, snapshot not included.
+    fn persist_bytes(&self) -> usize;
+
+    /// Asks the server to stop. Its threads must end soon (the tester allows 2 s of the run's clock); it need not
+    /// wait for them.
+    fn kill(&self);
+}
+
+/// Where a command was placed in the leader's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The index at which the command will appear if it is ever committed.
+    pub index: Index,
+    /// The leader's term.
+    pub term: Term,
+}
+
+/// What a Raft delivers to its service, in log order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplyMsg {
+    /// A committed entry.
+    Command {
+        /// The entry's position in the log.
+        index: Index,
+        /// The entry's term.
+        term: Term,
+        /// The command as it was given to [`Raft::start`].
+        command: Bytes,
+    },
+    /// A snapshot that replaces everything up to and including `index`.
+    Snapshot {
+        /// The index of the last entry that the snapshot covers.
+        index: Index,
+        /// The term of that entry.
+        term: Term,
+        /// The bytes that a service once gave to [`Raft::snapshot`].
+        snapshot: Bytes,
+    },
+}

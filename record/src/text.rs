@@ -1,0 +1,173 @@
+//! One line an event, for people: `NNNNNN TOPC Sx message`, with the time in tenths of a millisecond. The course's log
+//! viewers read this format, so a message has no line breaks and a line without a server has two dashes in its place.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::{CheckStep, Event, EventKind, Fault, Index, Level, Loss, Peer, Role, ServerId, Shape, Verdict};
+
+const NANOS_PER_TENTH_OF_MS: u64 = 100_000;
+
+impl Display for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:06} {} {} {}",
+            self.at / NANOS_PER_TENTH_OF_MS,
+            self.kind.topic(),
+            OrDashes(self.server),
+            self.kind
+        )
+    }
+}
+
+impl Display for EventKind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            EventKind::RunBegun { scenario, seed, servers, simulated } => {
+                let clock = if *simulated { "simulated" } else { "on threads" };
+                write!(f, "{} begins: seed {seed}, {servers} servers, {clock}", OneLine(scenario))
+            }
+            EventKind::RunEnded { verdict, trace_hash, steps } => {
+                write!(f, "the run ends: {verdict}, {steps} steps, trace {trace_hash:016x}")
+            }
+            EventKind::RpcSent { call, from, to, method, bytes } => {
+                write!(f, "#{call} {} -> {to} {}, {bytes} bytes", OrDashes(*from), OneLine(method))
+            }
+            EventKind::RpcDelivered { call } => write!(f, "#{call} reaches its handler"),
+            EventKind::RpcAnswered { call, bytes } => write!(f, "#{call} is answered, {bytes} bytes"),
+            EventKind::RpcLost { call, why } => write!(f, "#{call} is lost: {why}"),
+            EventKind::RoleChanged { role, term } => write!(f, "becomes {role} in term {term}"),
+            EventKind::TermChanged { term } => write!(f, "moves to term {term}"),
+            EventKind::VoteGranted { term, to } => write!(f, "votes for {to} in term {term}"),
+            EventKind::LogAppended { term, first, last } => write!(f, "appends {}, term {term}", Range(*first, *last)),
+            EventKind::LogTruncated { last } => write!(f, "removes what follows index {last}"),
+            EventKind::Committed { index } => write!(f, "commits up to index {index}"),
+            EventKind::Applied { index, term } => write!(f, "applies index {index}, term {term}"),
+            EventKind::SnapshotTaken { index, bytes } => write!(f, "snapshots up to index {index}, {bytes} bytes"),
+            EventKind::SnapshotInstalled { index, term } => {
+                write!(f, "installs a snapshot up to index {index}, term {term}")
+            }
+            EventKind::Persisted { bytes } => write!(f, "saves {bytes} bytes"),
+            EventKind::Fault(fault) => fault.fmt(f),
+            EventKind::Check { check, step, text } => write!(f, "check {check} {step}: {}", OneLine(text)),
+            EventKind::CommandSubmitted { index, term, bytes } => {
+                write!(f, "accepts a command at index {index}, term {term}, {bytes} bytes")
+            }
+            EventKind::CommandAgreed { index, servers } => write!(f, "index {index} is agreed on by {servers} servers"),
+            EventKind::Annotated { tag, label, details, shape } => {
+                let (tag, label, details) = (OneLine(tag), OneLine(label), OneLine(details));
+                match shape {
+                    Shape::Point => write!(f, "[{tag}] {label}: {details}"),
+                    Shape::Since(at) => {
+                        write!(f, "[{tag}] {label}, since {:06}: {details}", at / NANOS_PER_TENTH_OF_MS)
+                    }
+                    Shape::Open => write!(f, "[{tag}] {label}, from now on: {details}"),
+                    Shape::Close => write!(f, "[{tag}] ends"),
+                }
+            }
+            EventKind::LogLine { level, target, message } => {
+                write!(f, "{level} {}: {}", OneLine(target), OneLine(message))
+            }
+            EventKind::Failed { text } => write!(f, "FAILED: {}", OneLine(text)),
+        }
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Connect(servers) => write!(f, "connects {}", Servers(servers)),
+            Fault::Disconnect(servers) => write!(f, "disconnects {}", Servers(servers)),
+            Fault::Crash(servers) => write!(f, "crashes {}", Servers(servers)),
+            Fault::Restart(servers) => write!(f, "restarts {}", Servers(servers)),
+            Fault::Partition(parts) => {
+                f.write_str("partitions")?;
+                parts.iter().try_for_each(|part| write!(f, " {}", Servers(part)))
+            }
+        }
+    }
+}
+
+impl Display for Peer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Server(server) => server.fmt(f),
+            Peer::Named(name) => OneLine(name).fmt(f),
+        }
+    }
+}
+
+/// The words of enums that are nothing but a word.
+macro_rules! words {
+    ($($type:ident: $($variant:ident $word:literal),+;)+) => {$(
+        impl Display for $type {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                // `pad`, so that a width given by the caller is kept.
+                f.pad(match self { $($type::$variant => $word),+ })
+            }
+        }
+    )+};
+}
+
+words! {
+    Verdict: Passed "passed", Failed "failed", Disturbed "disturbed", Aborted "aborted";
+    Role: Follower "follower", Candidate "candidate", Leader "leader";
+    CheckStep: Begun "begins", Passed "passed", Failed "failed", Neutral "is undecided";
+    Level: Error "ERROR", Warn "WARN", Info "INFO", Debug "DEBUG", Trace "TRACE";
+    Loss: RequestDropped "the request was dropped", ReplyDropped "the reply was dropped",
+        Unreachable "nobody can be reached", ServerGone "the server went away while it handled the request",
+        NetworkGone "the network is down", Abandoned "the caller went away", Intercepted "the scenario took it";
+}
+
+/// A server, or two dashes.
+struct OrDashes(Option<ServerId>);
+
+impl Display for OrDashes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(server) => server.fmt(f),
+            None => f.write_str("--"),
+        }
+    }
+}
+
+/// `[S0 S1]`
+struct Servers<'a>(&'a [ServerId]);
+
+impl Display for Servers<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (place, server) in self.0.iter().enumerate() {
+            write!(f, "{}{server}", if place == 0 { "" } else { " " })?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// `index 4` or `index 4 to 7`
+struct Range(Index, Index);
+
+impl Display for Range {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Range(first, last) if first == last => write!(f, "index {first}"),
+            Range(first, last) => write!(f, "index {first} to {last}"),
+        }
+    }
+}
+
+/// A text with its line breaks and other control characters escaped.
+struct OneLine<'a>(&'a str);
+
+impl Display for OneLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(char::is_control) {
+            let (plain, from) = rest.split_at(at);
+            let control = from.chars().next().expect("the search found a character");
+            write!(f, "{plain}{}", control.escape_default())?;
+            rest = &from[control.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
+}

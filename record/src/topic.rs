@@ -1,0 +1,195 @@
+//! What an event is about, in one word: four capitals in a line of text, as in the course's log viewers, and a lower-case
+//! name in `LAB_LOG`.
+
+use std::fmt;
+
+use crate::{CheckStep, EventKind, Level, Verdict};
+
+/// The topic of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// RPCs that are on their way or well (`RPCS`, `rpc`).
+    Rpc,
+    /// RPCs that were lost (`DROP`, `drop`).
+    Drop,
+    /// Votes (`VOTE`, `vote`).
+    Vote,
+    /// Terms (`TERM`, `term`).
+    Term,
+    /// Roles (`LEAD`, `lead`).
+    Lead,
+    /// Entries added to and removed from logs (`LOG1`, `log`).
+    Log,
+    /// Commit indexes (`CMIT`, `commit`).
+    Commit,
+    /// Entries delivered to the service (`APLY`, `apply`).
+    Apply,
+    /// Snapshots (`SNAP`, `snapshot`).
+    Snapshot,
+    /// Saved state (`PERS`, `persist`).
+    Persist,
+    /// Crashes, restarts, partitions (`FALT`, `fault`).
+    Fault,
+    /// The beginning and the end of the run (`TEST`, `test`).
+    Test,
+    /// Checks (`CHEK`, `check`).
+    Check,
+    /// Commands of the tester and of clients (`CLNT`, `client`).
+    Client,
+    /// Annotations (`NOTE`, `note`).
+    Note,
+    /// Lines of the `log` crate (`INFO`; in `LAB_LOG` they go by their own targets).
+    Line,
+    /// Failures (`ERRO`, `failure`).
+    Failure,
+}
+
+impl Topic {
+    /// Every topic, in the order of their declaration.
+    pub const ALL: [Topic; 17] = [
+        Topic::Rpc,
+        Topic::Drop,
+        Topic::Vote,
+        Topic::Term,
+        Topic::Lead,
+        Topic::Log,
+        Topic::Commit,
+        Topic::Apply,
+        Topic::Snapshot,
+        Topic::Persist,
+        Topic::Fault,
+        Topic::Test,
+        Topic::Check,
+        Topic::Client,
+        Topic::Note,
+        Topic::Line,
+        Topic::Failure,
+    ];
+
+    /// The four capitals that stand for it in a line of text.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Topic::Rpc => "RPCS",
+            Topic::Drop => "DROP",
+            Topic::Vote => "VOTE",
+            Topic::Term => "TERM",
+            Topic::Lead => "LEAD",
+            Topic::Log => "LOG1",
+            Topic::Commit => "CMIT",
+            Topic::Apply => "APLY",
+            Topic::Snapshot => "SNAP",
+            Topic::Persist => "PERS",
+            Topic::Fault => "FALT",
+            Topic::Test => "TEST",
+            Topic::Check => "CHEK",
+            Topic::Client => "CLNT",
+            Topic::Note => "NOTE",
+            Topic::Line => "INFO",
+            Topic::Failure => "ERRO",
+        }
+    }
+
+    /// Its name in `LAB_LOG`. None is the name of a level, and none begins another: the filter compares prefixes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Topic::Rpc => "rpc",
+            Topic::Drop => "drop",
+            Topic::Vote => "vote",
+            Topic::Term => "term",
+            Topic::Lead => "lead",
+            Topic::Log => "log",
+            Topic::Commit => "commit",
+            Topic::Apply => "apply",
+            Topic::Snapshot => "snapshot",
+            Topic::Persist => "persist",
+            Topic::Fault => "fault",
+            Topic::Test => "test",
+            Topic::Check => "check",
+            Topic::Client => "client",
+            Topic::Note => "note",
+            Topic::Line => "line",
+            Topic::Failure => "failure",
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl EventKind {
+    /// What the event is about.
+    pub fn topic(&self) -> Topic {
+        match self {
+            EventKind::RunBegun { .. } | EventKind::RunEnded { .. } => Topic::Test,
+            EventKind::RpcSent { .. } | EventKind::RpcDelivered { .. } | EventKind::RpcAnswered { .. } => Topic::Rpc,
+            EventKind::RpcLost { .. } => Topic::Drop,
+            EventKind::RoleChanged { .. } => Topic::Lead,
+            EventKind::TermChanged { .. } => Topic::Term,
+            EventKind::VoteGranted { .. } => Topic::Vote,
+            EventKind::LogAppended { .. } | EventKind::LogTruncated { .. } => Topic::Log,
+            EventKind::Committed { .. } => Topic::Commit,
+            EventKind::Applied { .. } => Topic::Apply,
+            EventKind::SnapshotTaken { .. } | EventKind::SnapshotInstalled { .. } => Topic::Snapshot,
+            EventKind::Persisted { .. } => Topic::Persist,
+            EventKind::Fault(_) => Topic::Fault,
+            EventKind::Check { .. } => Topic::Check,
+            EventKind::CommandSubmitted { .. } | EventKind::CommandAgreed { .. } => Topic::Client,
+            EventKind::Annotated { .. } => Topic::Note,
+            EventKind::LogLine { .. } => Topic::Line,
+            EventKind::Failed { .. } => Topic::Failure,
+        }
+    }
+
+    /// How severe it is, for the filter of what is printed.
+    pub fn level(&self) -> Level {
+        match self {
+            EventKind::LogLine { level, .. } => *level,
+            EventKind::RunEnded { verdict: Verdict::Failed, .. } => Level::Error,
+            EventKind::RunEnded { verdict: Verdict::Disturbed | Verdict::Aborted, .. } => Level::Warn,
+            EventKind::Check { step: CheckStep::Failed, .. } => Level::Error,
+            kind => match kind.topic() {
+                Topic::Failure => Level::Error,
+                Topic::Rpc | Topic::Drop => Level::Trace,
+                Topic::Fault | Topic::Test | Topic::Check | Topic::Note | Topic::Line => Level::Info,
+                Topic::Vote | Topic::Term | Topic::Lead | Topic::Log | Topic::Commit | Topic::Apply => Level::Debug,
+                Topic::Snapshot | Topic::Persist | Topic::Client => Level::Debug,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_four_characters_and_all_different() {
+        let mut codes = Topic::ALL.map(Topic::code);
+        codes.sort();
+        assert!(codes.iter().all(|code| code.len() == 4));
+        assert!(codes.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn topics_are_listed_in_the_order_of_their_declaration() {
+        assert!(Topic::ALL.iter().enumerate().all(|(place, topic)| *topic as usize == place));
+    }
+
+    #[test]
+    fn no_name_begins_another_or_is_a_level() {
+        for one in Topic::ALL {
+            assert!(one.name().parse::<log::LevelFilter>().is_err(), "{} is a level", one.name());
+            for other in Topic::ALL {
+                assert!(
+                    one == other || !other.name().starts_with(one.name()),
+                    "{} begins {}",
+                    one.name(),
+                    other.name()
+                );
+            }
+        }
+    }
+}

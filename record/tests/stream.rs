@@ -1,0 +1,161 @@
+//! The stream: its order, its hash, its limit, and how threads of a run find it.
+
+use labstd::{simulate, thread, time::Duration};
+use record::{Event, EventKind, Index, Options, Recorder, Scope, ServerId, Term, Topic};
+
+fn sent(call: u64) -> EventKind {
+    EventKind::RpcSent {
+        call,
+        from: Some(ServerId(0)),
+        to: ServerId(1).into(),
+        method: "Raft.AppendEntries".into(),
+        bytes: 100,
+    }
+}
+
+fn event(at: u64, kind: EventKind) -> Event {
+    Event { at, server: None, kind }
+}
+
+fn stream_of(events: impl IntoIterator<Item = Event>) -> Recorder {
+    let recorder = Recorder::default();
+    events.into_iter().for_each(|event| recorder.record(event));
+    recorder
+}
+
+#[test]
+fn an_empty_stream_is_empty() {
+    let recorder = Recorder::default();
+    assert!(recorder.is_empty());
+    assert_eq!(recorder.events().next(), None);
+    assert_eq!(recorder.encoded().len(), 0);
+}
+
+#[test]
+fn equal_streams_have_equal_hashes_and_others_do_not() {
+    let stream = || vec![event(1, sent(1)), event(2, sent(2))];
+    let hash = stream_of(stream()).hash();
+    assert_eq!(stream_of(stream()).hash(), hash);
+
+    let mut later = stream();
+    later[1].at += 1;
+    let mut elsewhere = stream();
+    elsewhere[0].server = Some(ServerId(0));
+    let swapped = vec![event(1, sent(2)), event(2, sent(1))];
+    let shorter = stream()[..1].to_vec();
+    for other in [later, elsewhere, swapped, shorter, vec![]] {
+        assert_ne!(stream_of(other).hash(), hash);
+    }
+}
+
+#[test]
+fn a_long_stream_comes_back_whole() {
+    let recorder = stream_of((0..10_000).map(|n| event(n * 1000, sent(n))));
+    assert!(recorder.encoded().len() > 2, "the stream is to need several pieces");
+    assert!(recorder.events().enumerate().all(|(n, got)| got == event(n as u64 * 1000, sent(n as u64))));
+    assert_eq!(recorder.events().count(), 10_000);
+}
+
+#[test]
+fn an_event_larger_than_a_piece_is_kept() {
+    let text = "x".repeat(1 << 20);
+    let recorder =
+        stream_of([event(0, sent(1)), event(1, EventKind::Failed { text: text.clone() }), event(2, sent(2))]);
+    assert_eq!(recorder.events().nth(1).unwrap().kind, EventKind::Failed { text });
+    assert_eq!(recorder.events().count(), 3);
+}
+
+#[test]
+fn a_clone_is_the_same_stream() {
+    let recorder = Recorder::default();
+    recorder.clone().record(event(5, sent(1)));
+    assert_eq!(recorder.len(), 1);
+}
+
+#[test]
+fn times_never_go_back() {
+    let recorder = stream_of([event(9, sent(1)), event(4, sent(2)), event(10, sent(3))]);
+    assert_eq!(recorder.events().map(|event| event.at).collect::<Vec<_>>(), [9, 9, 10]);
+}
+
+#[test]
+fn beyond_the_limit_rpcs_are_counted_and_hashed_and_the_rest_is_kept() {
+    let term = |n| EventKind::TermChanged { term: Term(n) };
+    let events = || (0..4000).flat_map(|n| [event(n, sent(n)), event(n, term(n))]);
+
+    let small = Recorder::new(Options { kept_bytes_max: 100_000 });
+    events().for_each(|event| small.record(event));
+    let large = stream_of(events());
+
+    assert!(small.omitted() > 0);
+    assert_eq!(large.omitted(), 0);
+    assert_eq!(small.hash(), large.hash());
+    assert_eq!((small.len(), small.count(Topic::Rpc)), (8000, 4000));
+    assert_eq!(small.events().filter(|event| event.kind.topic() == Topic::Term).count(), 4000);
+    assert_eq!(small.events().count() as u64, 8000 - small.omitted());
+    let rpc_bytes: usize =
+        small.events().filter(|e| e.kind.topic() == Topic::Rpc).map(|e| labgob::encode(&e).len()).sum();
+    assert!(rpc_bytes <= 100_000);
+}
+
+#[test]
+fn outside_of_a_run_nothing_is_recorded() {
+    assert!(!record::enabled());
+    assert!(record::scope().is_none());
+    record::emit(sent(1));
+    record::emit_for(Some(ServerId(1)), sent(2));
+}
+
+#[test]
+fn threads_report_for_the_server_of_their_group_at_the_time_of_the_run() {
+    let recorder = Recorder::default();
+    let stream = recorder.clone();
+    simulate(3, move || {
+        assert!(!record::enabled(), "the run has no scope of its own");
+        let tester = Scope::new(&stream, None);
+        tester.enter("tester", || {
+            record::emit(EventKind::CommandAgreed { index: Index(1), servers: 3 });
+            let server = Scope::new(&stream, Some(ServerId(2)));
+            let worker = server.enter("S2", || {
+                thread::spawn("worker", || {
+                    thread::sleep(Duration::from_millis(5));
+                    assert!(record::enabled());
+                    assert_eq!(record::scope().unwrap().server, Some(ServerId(2)));
+                    record::emit(EventKind::Committed { index: Index(1) });
+                    record::emit_for(Some(ServerId(4)), EventKind::TermChanged { term: Term(2) });
+                })
+            });
+            worker.join().unwrap();
+        });
+    });
+    let lines: Vec<String> = recorder.events().map(|event| event.to_string()).collect();
+    assert_eq!(
+        lines,
+        [
+            "000000 CLNT -- index 1 is agreed on by 3 servers",
+            "000050 CMIT S2 commits up to index 1",
+            "000050 TERM S4 moves to term 2",
+        ]
+    );
+}
+
+#[test]
+fn many_os_threads_lose_nothing() {
+    let recorder = Recorder::default();
+    std::thread::scope(|threads| {
+        for server in 0..4 {
+            let recorder = &recorder;
+            threads.spawn(move || {
+                for n in 0..1000 {
+                    recorder.record(Event { at: n, server: Some(ServerId(server)), kind: sent(n) });
+                }
+            });
+        }
+    });
+    for server in 0..4 {
+        let calls = recorder.events().filter(|event| event.server == Some(ServerId(server))).map(|event| event.kind);
+        assert!(calls.eq((0..1000).map(sent)), "the events of one thread stay in their order");
+    }
+    let times: Vec<u64> = recorder.events().map(|event| event.at).collect();
+    assert!(times.is_sorted());
+}

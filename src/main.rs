@@ -1,0 +1,3 @@
+//! The command line of the lab, over the reference Raft.
+
+fn main() {}

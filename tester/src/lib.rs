@@ -1,0 +1,1 @@
+//! Clusters, faults, checks and the scenarios of the lab.
