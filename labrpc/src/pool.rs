@@ -39,6 +39,10 @@ impl Pool {
         Arc::new(Pool { group, state: Mutex::default() })
     }
 
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
     /// Has a worker do `job`, now, however many are busy. A pool that is closed still takes jobs.
     pub(crate) fn run(self: &Arc<Pool>, job: Job) {
         let (idle, number) = {

@@ -54,7 +54,11 @@ impl Service {
     ///
     /// If the service has a method of this name.
     #[must_use]
-    pub fn method<Args, Reply>(self, name: &'static str, handler: impl Fn(Args) -> Reply + Send + Sync + 'static) -> Service
+    pub fn method<Args, Reply>(
+        self,
+        name: &'static str,
+        handler: impl Fn(Args) -> Reply + Send + Sync + 'static,
+    ) -> Service
     where
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,

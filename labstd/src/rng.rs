@@ -9,6 +9,7 @@ pub use rand::seq::{IndexedRandom, SliceRandom};
 pub use rand::{Rng, RngExt};
 
 use crate::state;
+use crate::thread::Group;
 
 /// A component's generator. Its values are the same on every machine and in every version.
 pub type Stream = rand_chacha::ChaCha8Rng;
@@ -21,6 +22,13 @@ pub fn stream(name: &str) -> Stream {
     let mut stream = Stream::seed_from_u64(seed());
     stream.set_stream(fnv1a(name.as_bytes()));
     stream
+}
+
+/// As [`stream`], for a component of the calling thread's group: the group's name becomes part of the stream's. A group
+/// that is named by server and incarnation so gives each incarnation numbers of its own.
+pub fn local(name: &str) -> Stream {
+    let group = Group::current();
+    stream(&format!("{}/{name}", group.as_ref().map_or("", Group::name)))
 }
 
 /// The seed of the calling thread's run; 0 outside of any run.

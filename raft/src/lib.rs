@@ -32,13 +32,15 @@
 //!
 //! | you want to see | in the paper | read |
 //! |---|---|---|
-//! | the state of a server, and the rules for all servers | Figure 2 "State", "Rules for Servers"; 5.1 | [`core`] (`core/mod.rs`) |
+//! | the state of a server, the rules for all servers | Figure 2 "State", "Rules"; 5.1 | [`core`] (`core/mod.rs`) |
 //! | elections and votes | Figure 2 "RequestVote RPC"; 5.2, 5.4.1 | `core/election.rs` |
-//! | AppendEntries, on both sides, and the commit rule | Figure 2 "AppendEntries RPC"; 5.3, 5.4.2 | `core/replication.rs` |
+//! | AppendEntries on both sides, the commit rule | Figure 2 "AppendEntries RPC"; 5.3, 5.4.2 | `core/replication.rs` |
 //! | what a leader knows of one follower | `nextIndex`, `matchIndex` | `core/progress.rs` |
 //! | the log itself | 5.3 | `core/log.rs` |
 //! | the messages | the argument lists of Figure 2 | `core/message.rs` |
 //! | what the threads around the core have to do, and in which order | | `core/effects.rs` |
+//! | the one lock, and what becomes of the core's orders | | `server.rs` |
+//! | the threads: election timer, one replicator a peer, applier | | `ticker.rs`, `replicator.rs`, `applier.rs` |
 //!
 //! To see the protocol at work, read the scripts in `tests/scripts`: each is a short story (an election, a split vote,
 //! Figures 7 and 8 of the paper) with every message and every decision printed below each step. `tests/paper.rs` states
@@ -51,4 +53,81 @@
 //! network or randomness, so a rule of the paper is one function, a test needs no sleeping, and every failure can be
 //! repeated. The threads, the timers and the network are in the files around it.
 
+mod applier;
 pub mod core;
+mod replicator;
+mod server;
+mod ticker;
+
+use bytes::Bytes;
+use labrpc::{ClientEnd, Service};
+use labstd::channel::Sender;
+use labstd::sync::Arc;
+use labstd::{rng, thread};
+use raftapi::{ApplyMsg, Index, Persister, ServerId, Started, Term};
+
+use crate::core::{AppendEntriesArgs, Core, RequestVoteArgs};
+use crate::server::Shared;
+
+/// The reference implementation of [`raftapi::Raft`]: the [core](core::Core) under one lock, and threads around it.
+pub struct Raft {
+    shared: Arc<Shared>,
+}
+
+impl raftapi::Raft for Raft {
+    fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Raft {
+        let core = Core::new(me, peers.len());
+        let timeouts = rng::local("election timeouts");
+        let shared = Arc::new(Shared::new(peers, persister, core, timeouts));
+        spawn(me, "ticker", &shared, ticker::run);
+        spawn(me, "applier", &shared, move |shared| applier::run(shared, &apply_ch));
+        let others: Vec<ServerId> = shared.state.lock().core.peers().collect();
+        for peer in others {
+            spawn(me, &format!("replicator-{peer}"), &shared, move |shared| replicator::run(shared, peer));
+        }
+        Raft { shared }
+    }
+
+    fn services(&self) -> Vec<Service> {
+        let (votes, entries) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        // Neither handler waits for anything but the lock, which nobody holds for long.
+        let service = Service::new("Raft")
+            .nonblocking_method("RequestVote", move |args: RequestVoteArgs| {
+                votes.step(|core| core.handle_request_vote(args))
+            })
+            .nonblocking_method("AppendEntries", move |args: AppendEntriesArgs| {
+                entries.step(|core| core.handle_append_entries(args))
+            });
+        vec![service]
+    }
+
+    fn start(&self, command: Bytes) -> Option<Started> {
+        self.shared.step(|core| match core.propose(command) {
+            Some((started, effects)) => (Some(started), effects),
+            None => (None, Default::default()),
+        })
+    }
+
+    fn get_state(&self) -> (Term, bool) {
+        let state = self.shared.state.lock();
+        (state.core.current_term(), state.core.is_leader())
+    }
+
+    fn snapshot(&self, index: Index, _: Bytes) {
+        panic!("a snapshot at index {index}: this server does not take snapshots yet (part 3D)");
+    }
+
+    fn persist_bytes(&self) -> usize {
+        self.shared.persister.raft_state_size()
+    }
+
+    fn kill(&self) {
+        self.shared.kill();
+    }
+}
+
+/// Starts one of a server's threads, named after the server and its task.
+fn spawn(me: ServerId, task: &str, shared: &Arc<Shared>, life: impl FnOnce(&Arc<Shared>) + Send + 'static) {
+    let shared = Arc::clone(shared);
+    thread::spawn(format!("{me}/{task}"), move || life(&shared));
+}

@@ -1,12 +1,12 @@
 //! Stories about the core, told as golden scripts: each file in `tests/scripts` is a list of commands with, below each
-//! `---`, every message and every decision that followed. This file says what the commands mean; the cluster they drive is
-//! in `scripted/`, and its protocol is the crate's.
+//! `---`, every message and every decision that followed. This file says what the commands mean; the cluster they drive
+//! is in `scripted/`, and its protocol is the crate's.
 //!
 //! Servers are called n1, n2, ... as the paper calls them S1, S2, ...: n1 is `ServerId(0)`. An entry is written
 //! `index@term`, with its command behind `=` where it has one.
 //!
-//! After a deliberate change of the protocol or of the trace, `UPDATE_GOLDENFILES=1 cargo test -p raft --test core_scripts`
-//! writes the new traces; read the difference before keeping it.
+//! After a deliberate change of the protocol or of the trace, `UPDATE_GOLDENFILES=1 cargo test -p raft --test
+//! core_scripts` writes the new traces; read the difference before keeping it.
 
 mod scripted;
 
@@ -29,8 +29,8 @@ enum Command {
         #[arg(key)]
         nodes: usize,
     },
-    /// Gives a server a log, as if it were restarted with it: `log n1 terms="1 1 2"`. Its term is that of the last entry
-    /// unless `term=` says otherwise; it has not voted.
+    /// Gives a server a log, as if it were restarted with it: `log n1 terms="1 1 2"`. Its term is that of the last
+    /// entry unless `term=` says otherwise; it has not voted.
     Log {
         node: Node,
         #[arg(key)]
@@ -48,7 +48,8 @@ enum Command {
     },
     /// A client proposes commands, one after the other: `propose n1 a b`.
     Propose { node: Node, commands: Vec<String> },
-    /// A client proposes commands that are each as large as a fraction of a whole batch: `propose_large n1 4 fraction=2`.
+    /// A client proposes commands that are each as large as a fraction of a whole batch: `propose_large n1 4
+    /// fraction=2`.
     ProposeLarge {
         node: Node,
         count: usize,
@@ -186,8 +187,9 @@ macro_rules! scripts {
         fn every_script_is_run() {
             let listed = BTreeSet::from([$(stringify!($name).to_string()),*]);
             let files = std::fs::read_dir("tests/scripts").expect("the scripts are there");
-            let found = files.map(|file| file.expect("a readable entry").file_name().into_string().expect("a plain name"));
-            assert_eq!(found.collect::<BTreeSet<_>>(), listed, "the files in tests/scripts are the tests listed here");
+            let names = files.map(|file| file.expect("a readable entry").file_name());
+            let found: BTreeSet<String> = names.map(|name| name.into_string().expect("a plain name")).collect();
+            assert_eq!(found, listed, "the files in tests/scripts are the tests listed here");
         }
     };
 }

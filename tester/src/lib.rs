@@ -1,1 +1,36 @@
-//! Clusters, faults, checks and the scenarios of the lab.
+//! The tester: clusters, faults, checks and the scenarios of the lab, for any [`Raft`](raftapi::Raft).
+//!
+//! A scenario is a plain function over a [`Cluster`], written once. [`raft_tests!`] turns the table of scenarios into two
+//! `#[test]` functions each, one in the simulation and one on threads:
+//!
+//! ```ignore
+//! tester::raft_tests!(raft::Raft);
+//! ```
+//!
+//! The numbers of every scenario (sleeps, counts, bounds) are those of the course's 2024 edition; where a check of the
+//! course is weaker than it claims to be, ours is as strong as it claims.
+//!
+//! - [`scenarios`]: the stories, one file a part, and the table of them.
+//! - [`cluster`]: servers, links, crashes, the checks on all that is applied, and the questions a story asks.
+//! - [`runner`]: one run of one scenario under one clock with one seed, and what came of it.
+//! - [`harness`]: what a `#[test]` does: seeds, the rule for disturbed runs, the printed lines.
+//! - [`gate`]: who may run beside whom.
+
+pub mod cluster;
+pub mod gate;
+pub mod harness;
+pub mod lines;
+pub mod runner;
+pub mod scenarios;
+
+mod applied;
+mod command;
+mod violation;
+
+pub use applied::Applied;
+pub use cluster::{Cluster, Figures, Maker, Retry};
+pub use command::Command;
+pub use labstd::Clock;
+pub use runner::{Broken, Report, Subject, Verdict};
+pub use scenarios::{Part, Scenario, raft_scenarios};
+pub use violation::{Sort, Violation};

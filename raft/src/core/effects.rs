@@ -10,13 +10,13 @@ use super::{RequestVoteArgs, Standing};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// First of all, save this. Nothing that depends on it may be seen by anyone before it is saved: no reply, no
-    /// request, no result of a proposal, and no further event (Figure 2: "updated on stable storage before responding to
-    /// RPCs").
+    /// request, no result of a proposal, and no further event (Figure 2: "updated on stable storage before responding
+    /// to RPCs").
     pub persist: Persist,
     /// Restart the election timer with a new random timeout (5.2). This is set exactly when the server grants a vote,
     /// hears from the leader of its term, or starts an election; and when a leader, which has no timer running, steps
-    /// down. Never because of a refused vote or a stale term: a server that cannot win could then keep those from trying
-    /// that can.
+    /// down. Never because of a refused vote or a stale term: a server that cannot win could then keep those from
+    /// trying that can.
     pub reset_election_timer: bool,
     /// Ask these servers for their votes.
     pub request_votes: Vec<(ServerId, RequestVoteArgs)>,
@@ -51,8 +51,8 @@ pub struct HardState {
 
 /// The log has new entries at its end, perhaps in place of others.
 ///
-/// Invariant: `first <= last`; the entries are [`Log::entries`](super::Log::entries)`(first, last)` of the core that gave
-/// the order, and `last` is its last index.
+/// Invariant: `first <= last`; the entries are [`Log::entries`](super::Log::entries)`(first, last)` of the core that
+/// gave the order, and `last` is its last index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogChange {
     /// Whether entries at and above `first` were saved before. They are void now.

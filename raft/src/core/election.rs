@@ -82,8 +82,8 @@ impl Core {
         self.win_with_a_majority(effects);
     }
 
-    /// "If votes received from majority of servers: become leader" (Figure 2, Rules for Candidates; 5.2). Each server has
-    /// one vote a term and two majorities share a server, so no term has two leaders.
+    /// "If votes received from majority of servers: become leader" (Figure 2, Rules for Candidates; 5.2). Each server
+    /// has one vote a term and two majorities share a server, so no term has two leaders.
     fn win_with_a_majority(&mut self, effects: &mut Effects) {
         if let Role::Candidate { votes } = &self.role
             && votes.len() >= self.majority()

@@ -2,9 +2,9 @@
 //!
 //! What may be appended or cut off, and when, is not decided here.
 //!
-//! The log begins after a *base*: the last entry that it does not hold any more because a snapshot covers it (the paper's
-//! `lastIncludedIndex` and `lastIncludedTerm`, section 7). Before any snapshot the base is index 0 of term 0, the entry
-//! "before the first", which every log has in common.
+//! The log begins after a *base*: the last entry that it does not hold any more because a snapshot covers it (the
+//! paper's `lastIncludedIndex` and `lastIncludedTerm`, section 7). Before any snapshot the base is index 0 of term 0,
+//! the entry "before the first", which every log has in common.
 
 use bytes::Bytes;
 use raftapi::{Index, Term};
@@ -75,8 +75,8 @@ impl Log {
         if index == self.base_index { Some(self.base_term) } else { self.get(index).map(|entry| entry.term) }
     }
 
-    /// Whether this log has an entry of `term` at `index`. What a snapshot covers is committed, and committed entries are
-    /// the same in every log, so there the answer is yes.
+    /// Whether this log has an entry of `term` at `index`. What a snapshot covers is committed, and committed entries
+    /// are the same in every log, so there the answer is yes.
     pub fn matches(&self, index: Index, term: Term) -> bool {
         index < self.base_index || self.term(index) == Some(term)
     }

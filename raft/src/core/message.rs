@@ -1,8 +1,8 @@
 //! The messages of Figure 2, with the paper's names. What they mean and when they are sent is in `election.rs` and
 //! `replication.rs`.
 //!
-//! The one addition to the paper's lists is the conflict in [`AppendEntriesReply`], which the paper describes at the end
-//! of section 5.3. Numbers are encoded in as many bytes as they need, commands as they are.
+//! The one addition to the paper's lists is the conflict in [`AppendEntriesReply`], which the paper describes at the
+//! end of section 5.3. Numbers are encoded in as many bytes as they need, commands as they are.
 
 use raftapi::{Index, ServerId, Term};
 use serde::{Deserialize, Serialize};
@@ -62,8 +62,8 @@ pub struct AppendEntriesReply {
 }
 
 impl AppendEntriesArgs {
-    /// Where the follower's log agrees with the leader's if this request succeeds: the index of the last new entry, or of
-    /// the one before them if there are none.
+    /// Where the follower's log agrees with the leader's if this request succeeds: the index of the last new entry, or
+    /// of the one before them if there are none.
     pub fn last_index(&self) -> Index {
         Index(self.prev_log_index.0 + self.entries.len() as u64)
     }

@@ -10,8 +10,8 @@
 //!
 //! Keep the core under one lock. For each event, take the lock, call the one function that is named after the event,
 //! carry out the [`Effects`] in the order of their fields, and only then answer or unlock what others wait for. Above
-//! all [`Effects::persist`] comes first: term, vote and log are promises, and a promise must be saved before anybody can
-//! see it. RPCs are sent after the lock is released.
+//! all [`Effects::persist`] comes first: term, vote and log are promises, and a promise must be saved before anybody
+//! can see it. RPCs are sent after the lock is released.
 //!
 //! # Why the timers are outside
 //!
@@ -142,9 +142,9 @@ impl Core {
         }
     }
 
-    /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state machine" (Figure 2, Rules
-    /// for All Servers; 5.3): everything that is committed and was not handed out before, in log order. Empty if there
-    /// is nothing. Deliver it after the lock is released: the service may be slow, or may call back.
+    /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state machine" (Figure 2,
+    /// Rules for All Servers; 5.3): everything that is committed and was not handed out before, in log order. Empty if
+    /// there is nothing. Deliver it after the lock is released: the service may be slow, or may call back.
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
         let first = self.last_applied.next();
         let committed = self.log.entries(first, self.commit_index);
@@ -169,8 +169,8 @@ impl Core {
 
     /// Follows `leader`, or nobody yet.
     fn become_follower(&mut self, leader: Option<ServerId>, effects: &mut Effects) {
-        // A leader runs no election timer, so one that steps down has to start it: this is the timer's beginning and not
-        // a restart. A candidate's or a follower's is already running and is left alone (5.2).
+        // A leader runs no election timer, so one that steps down has to start it: this is the timer's beginning and
+        // not a restart. A candidate's or a follower's is already running and is left alone (5.2).
         if self.is_leader() {
             effects.reset_election_timer = true;
         }

@@ -1,9 +1,9 @@
 //! What a leader knows of one follower (Figure 2, "volatile state on leaders"; 5.3), and when it may send it entries.
 //! What is sent, and what an answer means for the commit index, is in `replication.rs`.
 //!
-//! Sending has three states. Entries go out one batch at a time: while one is under way the next collects, and a lost one
-//! costs itself alone. When there is no answer, the peer is perhaps cut off, and to send it the same entries again and
-//! again would only cost bytes; then heartbeats, which go out anyway, find out when it is back.
+//! Sending has three states. Entries go out one batch at a time: while one is under way the next collects, and a lost
+//! one costs itself alone. When there is no answer, the peer is perhaps cut off, and to send it the same entries again
+//! and again would only cost bytes; then heartbeats, which go out anyway, find out when it is back.
 //!
 //! ```text
 //!           entries sent                no answer in time, or failed twice in a row
@@ -19,9 +19,9 @@ use raftapi::{Index, Term};
 
 use super::AppendEntriesArgs;
 
-/// How many calls in a row may fail before the answer to a later one is waited for. On an unreliable network one call in
-/// five is lost; one retry at once mends four fifths of the losses, and leaves the rest to the next heartbeat. Without a
-/// limit, a peer that refuses every call would be called in a loop.
+/// How many calls in a row may fail before the answer to a later one is waited for. On an unreliable network one call
+/// in five is lost; one retry at once mends four fifths of the losses, and leaves the rest to the next heartbeat.
+/// Without a limit, a peer that refuses every call would be called in a loop.
 const RETRIES_AT_ONCE: u32 = 1;
 
 /// A leader's view of one follower.
@@ -121,12 +121,13 @@ impl Progress {
         self.next_index = self.next_index.max(self.match_index.next());
     }
 
-    /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3), to `back_to`
-    /// where that is further back than one step.
+    /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3), to
+    /// `back_to` where that is further back than one step.
     pub(super) fn conflicted(&mut self, sent: &SentAppend, back_to: Index) {
         if sent.prev_log_index <= self.match_index {
-            // The peer has said that it has this entry, so the answer is an old one. Should a peer have lost what it had
-            // promised to keep, its refusals never end: entries then wait for the next heartbeat's answer, each time.
+            // The peer has said that it has this entry, so the answer is an old one. Should a peer have lost what it
+            // had promised to keep, its refusals never end: entries then wait for the next heartbeat's answer, each
+            // time.
             if sent.number.is_some() && self.flow == Flow::Ready {
                 self.flow = Flow::Probing;
             }

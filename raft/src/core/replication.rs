@@ -1,14 +1,15 @@
-//! Log replication (Figure 2 "AppendEntries RPC" and "Rules for Servers: Leaders"; sections 5.3 and 5.4.2), in the order
-//! in which an entry travels: the leader takes a command, sends it, the follower stores it, the leader counts the answers
-//! and commits, the follower learns of it. When a heartbeat is due, and when an answer is overdue, is decided outside.
+//! Log replication (Figure 2 "AppendEntries RPC" and "Rules for Servers: Leaders"; sections 5.3 and 5.4.2), in the
+//! order in which an entry travels: the leader takes a command, sends it, the follower stores it, the leader counts the
+//! answers and commits, the follower learns of it. When a heartbeat is due, and when an answer is overdue, is decided
+//! outside.
 
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Started, Term};
 
 use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, SentAppend};
 
-/// The most bytes of entries in one AppendEntries, unless its first entry alone is larger. It bounds how long a follower
-/// that was away for a while keeps one message busy.
+/// The most bytes of entries in one AppendEntries, unless its first entry alone is larger. It bounds how long a
+/// follower that was away for a while keeps one message busy.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// What an entry is taken to cost in a batch beside its command, so that empty commands are bounded too.
@@ -34,7 +35,8 @@ impl Core {
     }
 
     /// What to send to `peer` now, if there are entries for it and it may be sent to; and what to remember until the
-    /// answer. The entries are all that are pending, up to [`MAX_BATCH_BYTES`]. `None` also if this server does not lead.
+    /// answer. The entries are all that are pending, up to [`MAX_BATCH_BYTES`]. `None` also if this server does not
+    /// lead.
     pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentAppend)> {
         let progress = self.progress(peer)?;
         if !progress.may_send_entries(self.log.last_index()) {
@@ -136,8 +138,8 @@ impl Core {
         (AppendEntriesReply::success(self.current_term), effects)
     }
 
-    /// Recognises `leader` (5.2): a candidate that hears from the leader of its own term, or of a later one, has lost and
-    /// follows. And whoever hears from the current leader has no reason for an election.
+    /// Recognises `leader` (5.2): a candidate that hears from the leader of its own term, or of a later one, has lost
+    /// and follows. And whoever hears from the current leader has no reason for an election.
     fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
         self.adopt_higher_term(term, effects);
         debug_assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
@@ -147,8 +149,8 @@ impl Core {
         effects.reset_election_timer = true;
     }
 
-    /// Refuses entries after `prev_log_index`, and says from where the leader might try again (5.3, last paragraphs): with
-    /// the whole term that is wrong there skipped, or at the end of this log if it ends before.
+    /// Refuses entries after `prev_log_index`, and says from where the leader might try again (5.3, last paragraphs):
+    /// with the whole term that is wrong there skipped, or at the end of this log if it ends before.
     fn conflict_at(&self, prev_log_index: Index) -> AppendEntriesReply {
         let conflict_term = self.log.term(prev_log_index);
         let conflict_index = match conflict_term {
@@ -158,11 +160,11 @@ impl Core {
         AppendEntriesReply { term: self.current_term, success: false, conflict_term, conflict_index }
     }
 
-    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all
-    /// that follow it. Append any new entries not already in the log" (Figure 2, AppendEntries RPC; 5.3).
+    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
+    /// all that follow it. Append any new entries not already in the log" (Figure 2, AppendEntries RPC; 5.3).
     ///
-    /// Only a conflict deletes. A request that was overtaken by a later one holds a part of what is here already; to cut
-    /// the log at its end would take back entries that the leader has counted.
+    /// Only a conflict deletes. A request that was overtaken by a later one holds a part of what is here already; to
+    /// cut the log at its end would take back entries that the leader has counted.
     fn store_entries(&mut self, prev_log_index: Index, mut entries: Vec<Entry>, effects: &mut Effects) {
         let known = self.log.count_matching(prev_log_index.next(), &entries);
         if known == entries.len() {
@@ -216,9 +218,9 @@ impl Core {
         effects
     }
 
-    /// Where the logs may agree, after a conflict (5.3, last paragraphs). If this log has entries of the follower's term,
-    /// they can agree up to the last of them. If not, the follower has nothing of that term in common with this log, and
-    /// the whole term is skipped.
+    /// Where the logs may agree, after a conflict (5.3, last paragraphs). If this log has entries of the follower's
+    /// term, they can agree up to the last of them. If not, the follower has nothing of that term in common with this
+    /// log, and the whole term is skipped.
     fn back_to(&self, reply: &AppendEntriesReply) -> Index {
         let last_of_term = reply.conflict_term.and_then(|term| self.log.last_index_of(term));
         last_of_term.map_or(reply.conflict_index, Index::next)

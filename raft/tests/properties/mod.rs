@@ -1,5 +1,5 @@
-//! The five properties of Figure 3, each a function with the paper's name. They look at the servers from outside, with a
-//! memory of what was true before, and know nothing of how a server works.
+//! The five properties of Figure 3, each a function with the paper's name. They look at the servers from outside, with
+//! a memory of what was true before, and know nothing of how a server works.
 
 use std::collections::BTreeMap;
 
@@ -58,8 +58,8 @@ impl Properties {
         }
     }
 
-    /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no other server
-    /// will ever apply a different log entry for the same index" (5.4.3).
+    /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no other
+    /// server will ever apply a different log entry for the same index" (5.4.3).
     pub(crate) fn applied(&mut self, server: ServerId, messages: Vec<ApplyMsg>) -> Result<(), String> {
         for message in messages {
             let ApplyMsg::Command { index, term, command } = message else {
@@ -92,7 +92,8 @@ impl Properties {
         }
     }
 
-    /// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new entries" (5.3).
+    /// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new entries"
+    /// (5.3).
     fn leader_append_only(&mut self, core: &Core) -> Result<(), String> {
         if !core.is_leader() {
             self.led_with.remove(&core.me());
@@ -108,8 +109,8 @@ impl Properties {
         }
     }
 
-    /// Remembers what `core` has committed. That two servers commit different entries is a breach of State Machine Safety
-    /// before anything is applied.
+    /// Remembers what `core` has committed. That two servers commit different entries is a breach of State Machine
+    /// Safety before anything is applied.
     fn note_commits(&mut self, core: &Core) -> Result<bool, String> {
         let mut news = false;
         for index in (1..=core.commit_index().0).map(Index) {
@@ -125,8 +126,8 @@ impl Properties {
         Ok(news)
     }
 
-    /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in the logs of
-    /// the leaders for all higher-numbered terms" (5.4).
+    /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in the logs
+    /// of the leaders for all higher-numbered terms" (5.4).
     fn leader_completeness(&self, core: &Core) -> Result<(), String> {
         if !core.is_leader() {
             return Ok(());
@@ -141,8 +142,8 @@ impl Properties {
     }
 }
 
-/// "Log Matching: if two logs contain an entry with the same index and term, then the logs are identical in all entries up
-/// through the given index" (5.3).
+/// "Log Matching: if two logs contain an entry with the same index and term, then the logs are identical in all entries
+/// up through the given index" (5.3).
 fn log_matching(one: &Core, other: &Core) -> Result<(), String> {
     let (log, other_log) = (one.log(), other.log());
     let mut index = log.last_index().min(other_log.last_index());
@@ -159,4 +160,74 @@ fn log_matching(one: &Core, other: &Core) -> Result<(), String> {
 fn is_prefix(log: &Log, of: &Log) -> bool {
     let last = log.last_index();
     last <= of.last_index() && log.entries(Index(1), last) == of.entries(Index(1), last)
+}
+
+/// Each property sees what it is there to see.
+mod bites {
+    use bytes::Bytes;
+    use raft::core::{HardState, RequestVoteReply};
+
+    use super::*;
+
+    #[test]
+    fn election_safety() {
+        let cores = [leader(0, 1, &[]), leader(1, 1, &[])];
+        let mut properties = Properties::new(3);
+        assert_eq!(properties.check(ServerId(0), &cores), Ok(()), "one leader is as it should be");
+        assert_broken(properties.check(ServerId(1), &cores), "Election Safety");
+    }
+
+    #[test]
+    fn leader_append_only() {
+        let mut properties = Properties::new(3);
+        let longer = [leader(0, 2, &[(1, "a"), (1, "b")])];
+        assert_eq!(properties.check(ServerId(0), &longer), Ok(()), "any log will do for a beginning");
+        let shorter = [leader(0, 2, &[(1, "a")])];
+        assert_broken(properties.check(ServerId(0), &shorter), "Leader Append-Only");
+    }
+
+    #[test]
+    fn log_matching() {
+        let cores = [follower(0, 2, &[(1, "a"), (2, "c")]), follower(1, 2, &[(1, "b"), (2, "c")])];
+        assert_broken(Properties::new(3).check(ServerId(0), &cores), "Log Matching");
+    }
+
+    #[test]
+    fn leader_completeness() {
+        let mut single = Core::new(ServerId(0), 1);
+        let _ = single.election_timeout();
+        let _ = single.propose(Bytes::from("a"));
+        let cores = [single, leader(1, 3, &[(2, "b")])];
+        assert_broken(Properties::new(3).check(ServerId(0), &cores), "Leader Completeness");
+    }
+
+    #[test]
+    fn state_machine_safety() {
+        let mut properties = Properties::new(3);
+        let apply = |command: &'static str| {
+            vec![ApplyMsg::Command { index: Index(1), term: Term(1), command: Bytes::from(command) }]
+        };
+        assert_eq!(properties.applied(ServerId(0), apply("a")), Ok(()), "the first is as good as any");
+        assert_eq!(properties.applied(ServerId(1), apply("a")), Ok(()), "the same is right");
+        assert_broken(properties.applied(ServerId(2), apply("b")), "State Machine Safety");
+    }
+
+    fn assert_broken(result: Result<(), String>, property: &str) {
+        let broken = result.expect_err("a breach of the property");
+        assert!(broken.starts_with(property), "{property} is what is broken, not: {broken}");
+    }
+
+    fn follower(me: usize, term: u64, log: &[(u64, &'static str)]) -> Core {
+        let entry = |&(term, command)| Entry { term: Term(term), command: Bytes::from(command) };
+        let saved = HardState { term: Term(term), voted_for: None };
+        Core::restore(ServerId(me), 3, saved, Log::new(log.iter().map(entry).collect()))
+    }
+
+    fn leader(me: usize, term: u64, log: &[(u64, &'static str)]) -> Core {
+        let mut core = follower(me, term - 1, log);
+        let _ = core.election_timeout();
+        let reply = RequestVoteReply { term: Term(term), vote_granted: true };
+        let _ = core.handle_request_vote_reply(ServerId(2), Term(term), reply);
+        core
+    }
 }

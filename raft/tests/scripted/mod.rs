@@ -1,6 +1,6 @@
 //! A cluster of cores and the messages between them, for golden scripts. It carries out effects as the threads around a
-//! core do, writes down what happens, and decides nothing: which timer runs out and which message arrives is said by the
-//! script. How things are written is in `trace.rs`.
+//! core do, writes down what happens, and decides nothing: which timer runs out and which message arrives is said by
+//! the script. How things are written is in `trace.rs`.
 
 mod trace;
 

@@ -1,0 +1,203 @@
+//! The caller's side of the network: an end, its generator, and the calls that wait on it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use labstd::channel::Sender;
+use labstd::rng::{self, Stream};
+use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::thread::Group;
+use labstd::time::Duration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Name;
+use crate::call::{self, Request};
+use crate::fate::{Fate, Hazards};
+use crate::network::{Route, Shared};
+use crate::server::Registered;
+use crate::service::Types;
+use crate::trace::Loss;
+
+/// What a waiting call is told: it goes on, with the reply if it waited for one, or it is lost.
+pub(crate) type News = Result<Bytes, Loss>;
+
+/// One end of the network, through which its owner calls the one server that it is connected to. Clones are the same end.
+///
+/// Any number of calls may be under way on it; a slow one delays no other, and they may overtake each other.
+#[derive(Clone)]
+pub struct ClientEnd(Arc<End>);
+
+impl ClientEnd {
+    pub(crate) fn new(end: Arc<End>) -> ClientEnd {
+        ClientEnd(end)
+    }
+
+    /// The name given at the making.
+    pub fn name(&self) -> &Name {
+        &self.0.name
+    }
+
+    /// Calls a method, such as `"Raft.AppendEntries"`, and waits for the reply. `None` is the lab's `false`: the request
+    /// or the reply was lost, or the server could not be reached, or did not answer before it was removed. The handler
+    /// may or may not have run.
+    ///
+    /// There is no time limit: a call waits for as long as its handler runs. If the server cannot be reached it takes up
+    /// to 0.1 s to fail, with long delays up to 7 s. On a deleted end, and after
+    /// [`Network::cleanup`](crate::Network::cleanup), it returns `None` at once, and is not counted.
+    ///
+    /// # Panics
+    ///
+    /// If `method` is not `Service.Method`, if the server has no such method, or if the method has other types than
+    /// `Args` and `Reply`; the message lists what there is. If `args` cannot be encoded, or the reply not decoded.
+    pub fn call<Args, Reply>(&self, method: &str, args: &Args) -> Option<Reply>
+    where
+        Args: Serialize + 'static,
+        Reply: DeserializeOwned + 'static,
+    {
+        let types = Types::of::<Args, Reply>();
+        let reply = call::live(&self.0, &Request { method, types, args: labgob::encode(args) })?;
+        Some(decode_reply(method, &reply))
+    }
+
+    /// As [`call`](ClientEnd::call), but returns at once: a thread of the network makes the call and then calls
+    /// `on_reply`, always, in the thread group that the calling thread is in now. The arguments are encoded at once.
+    ///
+    /// # Panics
+    ///
+    /// As `call`; all but the failure to encode panic on the network's thread.
+    pub fn call_async<Args, Reply>(
+        &self,
+        method: &str,
+        args: &Args,
+        on_reply: impl FnOnce(Option<Reply>) + Send + 'static,
+    ) where
+        Args: Serialize + 'static,
+        Reply: DeserializeOwned + 'static,
+    {
+        let end = Arc::clone(&self.0);
+        let group = Group::current();
+        let types = Types::of::<Args, Reply>();
+        let args = labgob::encode(args);
+        let method = method.to_string();
+        let job = move || {
+            let reply = call::live(&end, &Request { method: &method, types, args });
+            on_reply(reply.map(|reply| decode_reply(&method, &reply)));
+        };
+        self.0.network.pool.run(match group {
+            Some(group) => Box::new(move || group.enter(job)),
+            None => Box::new(job),
+        });
+    }
+}
+
+fn decode_reply<Reply: DeserializeOwned>(method: &str, reply: &[u8]) -> Reply {
+    labgob::decode(reply).unwrap_or_else(|error| panic!("the reply of {method} does not survive encoding: {error}"))
+}
+
+impl fmt::Debug for ClientEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientEnd").field(&self.0.name).finish()
+    }
+}
+
+/// What the clones of a [`ClientEnd`] share. What the end is connected to is in the network's configuration; a copy of
+/// the part that concerns this end is kept here while that does not change.
+pub(crate) struct End {
+    pub(crate) name: Name,
+    pub(crate) network: Arc<Shared>,
+    state: Mutex<State>,
+    /// Signalled when the end is deleted.
+    deleted: Condvar,
+}
+
+struct State {
+    deleted: bool,
+    stream: Stream,
+    route: Arc<Route>,
+    /// The calls that wait for news, by number.
+    waiting: BTreeMap<u64, Sender<News>>,
+}
+
+/// What a call knows when it sets out. It stays fixed for this call, whatever is changed meanwhile.
+pub(crate) struct Departure {
+    pub(crate) route: Arc<Route>,
+    /// `None` if nobody can be reached.
+    pub(crate) server: Option<Arc<Registered>>,
+    pub(crate) fate: Fate,
+}
+
+impl End {
+    /// An end whose chances are drawn from the stream of this name.
+    pub(crate) fn new(name: Name, stream: &str, network: Arc<Shared>) -> End {
+        let state =
+            State { deleted: false, stream: rng::stream(stream), route: Arc::default(), waiting: BTreeMap::new() };
+        End { name, network, state: Mutex::new(state), deleted: Condvar::new() }
+    }
+
+    /// A call sets out; `None` if the end is deleted.
+    pub(crate) fn depart(self: &Arc<End>) -> Option<Departure> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return None;
+        }
+        if !self.network.is_current(&state.route) {
+            state.route = Arc::new(self.network.route(self));
+        }
+        let route = Arc::clone(&state.route);
+        let server = route.server.upgrade();
+        let hazards =
+            Hazards { unreliable: route.unreliable, long_reordering: route.long_reordering, hops: self.network.hops };
+        let unhindered = server.is_some() && hazards.none();
+        let fate = if unhindered { Fate::default() } else { Fate::draw(&mut state.stream, hazards) };
+        Some(Departure { route, server, fate })
+    }
+
+    /// Waits for `time` to pass.
+    ///
+    /// # Errors
+    ///
+    /// At once, if the end is deleted.
+    pub(crate) fn wait(&self, time: Duration) -> Result<(), Loss> {
+        if time.is_zero() {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        let deleted = !self.deleted.wait_while_for(&mut state, |state| !state.deleted, time).timed_out();
+        if deleted { Err(Loss::Abandoned) } else { Ok(()) }
+    }
+
+    /// Call number `call` waits for news from now on; `news` is told if the end is deleted.
+    ///
+    /// # Errors
+    ///
+    /// If it is deleted already.
+    pub(crate) fn expect_news(&self, call: u64, news: Sender<News>) -> Result<(), Loss> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return Err(Loss::Abandoned);
+        }
+        state.waiting.insert(call, news);
+        Ok(())
+    }
+
+    /// Call number `call` has its news.
+    pub(crate) fn had_news(&self, call: u64) {
+        self.state.lock().waiting.remove(&call);
+    }
+
+    /// Ends all calls that wait, and every later one.
+    pub(crate) fn delete(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.deleted = true;
+            std::mem::take(&mut state.waiting)
+        };
+        self.deleted.notify_all();
+        for news in waiting.into_values() {
+            // A call that has its news already does not read this.
+            let _ = news.try_send(Err(Loss::Abandoned));
+        }
+    }
+}

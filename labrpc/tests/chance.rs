@@ -1,0 +1,230 @@
+//! What an unreliable network does, measured over many simulated calls against the course's numbers (spec of the course's
+//! labrpc: constants and life of a call), and that a seed repeats it. Bounds on shares and means are four standard
+//! deviations of what was specified; with the fixed seeds a test either always passes or never.
+
+use labrpc::{ClientEnd, Network, Service};
+use labstd::simulate;
+use labstd::sync::Arc;
+use labstd::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+
+mod both;
+use both::{end, ms, network_with};
+
+/// What became of one call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fate {
+    handled: bool,
+    answered: bool,
+    took: Duration,
+}
+
+/// Makes `calls` calls, one after the other, on a network that `prepare` has prepared.
+fn measure(seed: u64, calls: usize, prepare: impl FnOnce(&Network) + Send + 'static) -> Vec<Fate> {
+    simulate(seed, move || {
+        let handled = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&handled);
+        let network = network_with(Service::new("S").nonblocking_method("Count", move |(): ()| {
+            counted.fetch_add(1, SeqCst);
+        }));
+        let end = end(&network, "c");
+        prepare(&network);
+        (0..calls).map(|_| one_call(&end, &handled)).collect()
+    })
+}
+
+fn one_call(end: &ClientEnd, handled: &AtomicU64) -> Fate {
+    let (before, begun) = (handled.load(SeqCst), Instant::now());
+    let answered = end.call::<(), ()>("S.Count", &()).is_some();
+    Fate { handled: handled.load(SeqCst) > before, answered, took: begun.elapsed() }
+}
+
+/// Asserts that `share` of `total` is what an event of this probability has, within four standard deviations.
+#[track_caller]
+fn assert_share(count: usize, total: usize, probability: f64) {
+    let share = count as f64 / total as f64;
+    let bound = 4.0 * (probability * (1.0 - probability) / total as f64).sqrt();
+    assert!((share - probability).abs() < bound, "{count} of {total} is {share:.4}, not {probability:.4} ± {bound:.4}");
+}
+
+/// Asserts that the mean of `times` is `mean`, within four standard deviations of a mean; all in milliseconds.
+#[track_caller]
+fn assert_mean(times: &[Duration], mean: f64, deviation: f64) {
+    let found = times.iter().map(Duration::as_secs_f64).sum::<f64>() * 1000.0 / times.len() as f64;
+    let bound = 4.0 * deviation / (times.len() as f64).sqrt();
+    assert!((found - mean).abs() < bound, "the mean of {} is {found:.3} ms, not {mean} ± {bound:.3}", times.len());
+}
+
+/// The standard deviation of a uniform distribution.
+fn uniform(from: f64, to: f64) -> f64 {
+    (to - from) / 12f64.sqrt()
+}
+
+fn times(fates: &[Fate], wanted: impl Fn(&Fate) -> bool) -> Vec<Duration> {
+    fates.iter().filter(|fate| wanted(fate)).map(|fate| fate.took).collect()
+}
+
+/// The different numbers of whole milliseconds among `times`, in order; each must be whole.
+fn whole_ms(times: &[Duration]) -> Vec<u128> {
+    assert!(times.iter().all(|time| time.subsec_nanos() % 1_000_000 == 0), "delays are whole milliseconds");
+    let mut found: Vec<_> = times.iter().map(Duration::as_millis).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[test]
+fn on_a_reliable_network_a_call_takes_two_hops() {
+    let fates = measure(1, 10_000, |_| {});
+    assert!(fates.iter().all(|fate| fate.handled && fate.answered));
+    let took = times(&fates, |_| true);
+    assert!(took.iter().all(|took| (Duration::from_micros(400)..ms(2)).contains(took)));
+    assert_mean(&took, 1.2, uniform(0.2, 1.0) * 2f64.sqrt());
+}
+
+#[test]
+fn an_unreliable_network_loses_and_delays() {
+    const CALLS: usize = 40_000;
+    let fates = measure(2, CALLS, |network| network.set_reliable(false));
+    let lost_requests = times(&fates, |fate| !fate.handled);
+    let lost_replies = times(&fates, |fate| fate.handled && !fate.answered);
+    let successes = times(&fates, |fate| fate.answered);
+    assert!(fates.iter().all(|fate| fate.handled || !fate.answered));
+    assert_share(lost_requests.len(), CALLS, 0.1);
+    assert_share(lost_replies.len(), CALLS - lost_requests.len(), 0.1);
+    assert_share(successes.len(), CALLS, 0.81);
+
+    // A lost request fails at the end of its delay, 0 to 26 ms; a lost reply after one hop; a success after two.
+    assert_eq!(whole_ms(&lost_requests), (0..=26).collect::<Vec<_>>());
+    let delay = uniform(-0.5, 26.5);
+    assert_mean(&lost_requests, 13.0, delay);
+    assert_mean(&lost_replies, 13.6, delay);
+    assert_mean(&successes, 14.2, delay);
+    assert!(successes.iter().all(|took| (Duration::from_micros(400)..ms(28)).contains(took)));
+    assert!(lost_replies.iter().all(|took| (Duration::from_micros(200)..ms(27)).contains(took)));
+}
+
+#[test]
+fn who_cannot_be_reached_takes_up_to_a_tenth_of_a_second() {
+    let disabled = measure(3, 5_000, |network| network.enable("c", false));
+    let deleted = measure(4, 5_000, |network| network.delete_server("server"));
+    let unknown = measure(5, 5_000, |network| network.connect("c", "nobody"));
+    for fates in [disabled, deleted, unknown] {
+        let took = times(&fates, |fate| !fate.handled && !fate.answered);
+        assert_eq!(took.len(), fates.len());
+        assert_eq!(whole_ms(&took), (0..=99).collect::<Vec<_>>());
+        assert_mean(&took, 49.5, uniform(-0.5, 99.5));
+    }
+}
+
+#[test]
+fn with_long_delays_it_takes_up_to_seven_seconds() {
+    let fates = measure(6, 40_000, |network| {
+        network.set_long_delays(true);
+        network.enable("c", false);
+    });
+    let took = times(&fates, |fate| !fate.handled && !fate.answered);
+    assert_eq!(took.len(), fates.len());
+    let found = whole_ms(&took);
+    assert!(found.first() < Some(&3) && found.last() > Some(&6996) && found.last() < Some(&7000), "{found:?}");
+    assert_mean(&took, 3499.5, uniform(-0.5, 6999.5));
+}
+
+#[test]
+fn long_reordering_holds_two_in_three_replies_back() {
+    const CALLS: usize = 40_000;
+    let fates = measure(7, CALLS, |network| network.set_long_reordering(true));
+    assert!(fates.iter().all(|fate| fate.handled && fate.answered));
+    let prompt = times(&fates, |fate| fate.took < ms(2));
+    let mut held = times(&fates, |fate| fate.took >= ms(2));
+    assert_share(held.len(), CALLS, 2.0 / 3.0);
+    assert_mean(&prompt, 1.2, uniform(0.2, 1.0) * 2f64.sqrt());
+
+    held.sort_unstable();
+    let (first, last) = (held[0], held[held.len() - 1]);
+    assert!(first >= ms(200) && first < ms(202), "the first came after {first:?}");
+    assert!(last > ms(2100) && last < ms(2202), "the last came after {last:?}");
+    // d = 200 + U{0..U{0..1999}} has mean 699.75 and standard deviation 441; two hops of 0.6 ms on top.
+    assert_mean(&held, 699.75 + 1.2, 441.0);
+    let median = held[held.len() / 2].as_secs_f64() * 1000.0;
+    assert!((median - 574.2).abs() < 15.0, "the median is {median}");
+}
+
+#[test]
+fn unreliable_and_reordering_keep_the_share_of_successes() {
+    const CALLS: usize = 20_000;
+    let fates = measure(8, CALLS, |network| {
+        network.set_reliable(false);
+        network.set_long_reordering(true);
+    });
+    assert_share(times(&fates, |fate| fate.answered).len(), CALLS, 0.81);
+    assert_share(times(&fates, |fate| fate.answered && fate.took > ms(30)).len(), CALLS, 0.54);
+    assert!(times(&fates, |fate| !fate.answered).iter().all(|took| *took < ms(28)));
+}
+
+/// A reply, and when it came.
+type Answer = (Option<u64>, Duration);
+
+/// What ten concurrent callers on ends of their own see, and the hash over the schedule.
+fn ten_callers(seed: u64) -> (Vec<Vec<Answer>>, u64) {
+    let outcome = labstd::Run::simulated(seed).execute(|| {
+        let network = network_with(Service::new("S").method("Double", |n: u64| {
+            thread::sleep(ms(n % 7));
+            2 * n
+        }));
+        network.set_reliable(false);
+        network.set_long_reordering(true);
+        let callers = (0..10u64).map(|caller| {
+            let end = end(&network, caller);
+            thread::spawn(format!("caller {caller}"), move || {
+                let call = |n: u64| (end.call("S.Double", &n), labstd::time::run_elapsed());
+                (0..50).map(call).collect::<Vec<_>>()
+            })
+        });
+        callers.collect::<Vec<_>>().into_iter().map(|caller| caller.join().expect("no panic")).collect()
+    });
+    (outcome.result.expect("the run passes"), outcome.stats.schedule_hash)
+}
+
+#[test]
+fn a_seed_repeats_every_call() {
+    for seed in 1..=10 {
+        assert_eq!(ten_callers(seed), ten_callers(seed));
+    }
+    assert_ne!(ten_callers(1), ten_callers(2));
+}
+
+#[test]
+fn calls_on_one_end_do_not_change_what_befalls_another() {
+    let with_calls_on_the_other = |others: usize| {
+        simulate(9, move || {
+            let network = network_with(Service::new("S").nonblocking_method("Count", |(): ()| ()));
+            network.set_reliable(false);
+            let (one, other) = (end(&network, "one"), end(&network, "other"));
+            let handled = AtomicU64::new(0);
+            let one_of_two = |_| {
+                (0..others).for_each(|_| _ = other.call::<(), ()>("S.Count", &()));
+                one_call(&one, &handled)
+            };
+            (0..200).map(one_of_two).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(with_calls_on_the_other(0), with_calls_on_the_other(3));
+}
+
+#[test]
+fn a_reliable_spell_does_not_change_what_befalls_later() {
+    let with_a_spell = |reliable: bool| {
+        simulate(10, move || {
+            let network = network_with(Service::new("S").nonblocking_method("Count", |(): ()| ()));
+            let end = end(&network, "c");
+            let handled = AtomicU64::new(0);
+            network.set_reliable(reliable);
+            (0..100).for_each(|_| _ = one_call(&end, &handled));
+            network.set_reliable(false);
+            (0..100).map(|_| one_call(&end, &handled)).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(with_a_spell(true), with_a_spell(false));
+}

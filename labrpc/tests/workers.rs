@@ -1,0 +1,238 @@
+//! Which thread does what: groups, the pool of the network's own threads, and what a wrong call says.
+
+use labrpc::{Network, Server, Service};
+use labstd::channel;
+use labstd::sync::Arc;
+use labstd::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use labstd::thread::{self, Group};
+use labstd::time::Duration;
+
+mod both;
+use both::{end, end_to, ms, network_with, slack, under_both_clocks, until_handled};
+
+under_both_clocks!(
+    handlers_run_in_the_group_of_their_server,
+    a_blocking_handler_runs_on_a_pooled_thread_and_another_on_the_callers,
+    an_asynchronous_call_runs_in_the_group_of_its_caller,
+    workers_are_used_again,
+    a_slow_handler_delays_no_other,
+    idle_workers_end_at_cleanup_and_busy_ones_after_their_call,
+    workers_end_with_the_last_handle,
+    a_server_that_owns_an_end_does_not_outlive_its_network,
+);
+
+fn group() -> String {
+    Group::current().expect("in a run every thread has a group").name().to_string()
+}
+
+fn group_service() -> Service {
+    Service::new("S")
+        .nonblocking_method("Here", |(): ()| group())
+        .method("Elsewhere", |(): ()| group())
+        .method("Spawned", |(): ()| thread::spawn("by a handler", group).join().expect("no panic"))
+}
+
+fn handlers_run_in_the_group_of_their_server() {
+    let network = Network::new();
+    let server = Group::new("S7", None).enter(|| Server::new().with(group_service()));
+    network.add_server("server", server);
+    let end = end(&network, "c");
+    for method in ["S.Here", "S.Elsewhere", "S.Spawned"] {
+        assert_eq!(end.call::<(), String>(method, &()).as_deref(), Some("S7"));
+        assert_eq!(group(), "main", "the caller is in its own group again");
+    }
+}
+
+fn a_blocking_handler_runs_on_a_pooled_thread_and_another_on_the_callers() {
+    let service = Service::new("S")
+        .nonblocking_method("Here", |(): ()| thread::name())
+        .method("Elsewhere", |(): ()| thread::name());
+    let network = network_with(service);
+    let end = end(&network, "c");
+    assert_eq!(end.call::<(), String>("S.Here", &()), Some(thread::name()));
+    assert_eq!(end.call::<(), String>("S.Elsewhere", &()).as_deref(), Some("rpc-worker-1"));
+}
+
+fn an_asynchronous_call_runs_in_the_group_of_its_caller() {
+    let network = network_with(Service::new("S").nonblocking_method("Double", |n: u64| 2 * n));
+    let end = end(&network, "c");
+    let (sender, replies) = channel::bounded(1);
+    Group::new("S3", None).enter(|| {
+        end.call_async("S.Double", &21u64, move |reply: Option<u64>| {
+            sender.send((reply, group(), thread::name())).expect("the test waits");
+        });
+    });
+    assert_eq!(replies.recv(), Ok((Some(42), "S3".to_string(), "rpc-worker-1".to_string())));
+}
+
+/// The number of threads that are in the network's own group.
+fn workers(network: &Network) -> usize {
+    network.group().threads().len()
+}
+
+/// Waits until there are this many; fails after a while.
+#[track_caller]
+fn until_workers(group: &Group, count: usize) {
+    for _ in 0..100 {
+        if group.threads().len() == count {
+            return;
+        }
+        thread::sleep(ms(1) + slack() / 100);
+    }
+    panic!("not {count} workers: {:?}", group.threads());
+}
+
+fn workers_are_used_again() {
+    let network = network_with(Service::new("S").method("Name", |(): ()| thread::name()));
+    let end = end(&network, "c");
+    let mut names: Vec<_> = (0..50)
+        .map(|_| {
+            let name: Option<String> = end.call("S.Name", &());
+            until_workers(network.group(), 1);
+            name
+        })
+        .collect();
+    names.dedup();
+    assert_eq!(names, [Some("rpc-worker-1".to_string())]);
+}
+
+fn a_slow_handler_delays_no_other() {
+    let network = network_with(Service::new("S").method("Sleep", |time: u64| thread::sleep(ms(time))));
+    let end = end(&network, "c");
+    let (sender, replies) = channel::unbounded();
+    for time in (1..=10u64).rev() {
+        let sender = sender.clone();
+        let on_reply = move |reply: Option<()>| {
+            reply.expect("the network is reliable");
+            sender.send(time).expect("the test waits");
+        };
+        end.call_async("S.Sleep", &(time * 100), on_reply);
+    }
+    drop(sender);
+    let order: Vec<u64> = replies.iter().collect();
+    assert_eq!(order, (1..=10).collect::<Vec<_>>());
+    // Ten callers and ten handlers.
+    until_workers(network.group(), 20);
+}
+
+fn idle_workers_end_at_cleanup_and_busy_ones_after_their_call() {
+    let done = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&done);
+    let network = network_with(Service::new("S").method("Sleep", move |time: u64| {
+        thread::sleep(ms(time));
+        counted.fetch_add(1, SeqCst);
+    }));
+    let end = end(&network, "c");
+    let group = network.group().clone();
+    for time in [1u64, 1, 1, 1000] {
+        end.call_async("S.Sleep", &time, |_: Option<()>| ());
+    }
+    while done.load(SeqCst) < 3 {
+        thread::sleep(ms(1));
+    }
+    until_handled(&network, 4);
+    network.cleanup();
+    // The two that serve the slow call, one of them in the group of the server, one in that of the caller.
+    until_workers(&group, 0);
+    thread::sleep(ms(1000) + slack());
+    assert_eq!(done.load(SeqCst), 4);
+    assert_eq!(workers(&network), 0);
+    let ours = Group::current().expect("in a run").threads();
+    assert!(ours.iter().all(|thread| !thread.name.starts_with("rpc-worker")), "{ours:?}");
+}
+
+fn workers_end_with_the_last_handle() {
+    let network = network_with(Service::new("S").method("Nothing", |(): ()| ()));
+    let end = end(&network, "c");
+    assert_eq!(end.call::<(), ()>("S.Nothing", &()), Some(()));
+    let group = network.group().clone();
+    until_workers(&group, 1);
+    drop(network.clone());
+    until_workers(&group, 1);
+    drop(network);
+    until_workers(&group, 0);
+}
+
+fn a_server_that_owns_an_end_does_not_outlive_its_network() {
+    let network = Network::new();
+    let alive = Arc::new(());
+    let (end, token) = (end_to(&network, "c", "server"), Arc::clone(&alive));
+    let service = Service::new("S").nonblocking_method("Nothing", {
+        let end = end.clone();
+        move |(): ()| _ = (&token, end.name())
+    });
+    network.add_server("server", Server::new().with(service));
+    assert_eq!(end.call::<(), ()>("S.Nothing", &()), Some(()));
+    assert_eq!(Arc::strong_count(&alive), 2);
+    drop((end, network));
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+/// The message of the panic that ends a run in which `body` makes a wrong use of the network.
+#[track_caller]
+fn panic_of<T>(body: impl FnOnce(&Network) -> T + Send + 'static) -> String {
+    let body = move || {
+        let service = |name| Service::new(name).nonblocking_method("Do", |n: u64| n).method("Dare", |(): ()| ());
+        let network = Network::new();
+        network.add_server("server", Server::new().with(service("Raft")).with(service("KvServer")));
+        body(&network);
+    };
+    match labstd::Run::simulated(1).time_limit(Duration::from_secs(60)).execute(body).result {
+        Err(labstd::Failure::Panic(panicked)) => {
+            assert_eq!(panicked.thread, "main", "the caller panics");
+            panicked.message
+        }
+        other => panic!("it should have panicked: {other:?}"),
+    }
+}
+
+#[test]
+fn a_wrong_call_is_a_panic_that_lists_what_there_is() {
+    let call = |method: &'static str| panic_of(move |network| end(network, "c").call::<u64, u64>(method, &1));
+    assert_eq!(call("Raft"), "'Raft' names no method: it must be Service.Method, such as Raft.AppendEntries");
+    assert_eq!(call("Rift.Do"), "server server has no service Rift (wanted Rift.Do); it has KvServer and Raft");
+    assert_eq!(call("Raft.Done"), "service Raft of server server has no method Done; it has Dare and Do");
+    assert_eq!(call("Raft.Dare"), "Raft.Dare of server server is () -> (), but was called as u64 -> u64");
+    let other_reply = panic_of(|network| end(network, "c").call::<u64, i64>("KvServer.Do", &1));
+    assert_eq!(other_reply, "KvServer.Do of server server is u64 -> u64, but was called as u64 -> i64");
+}
+
+#[test]
+fn wrong_uses_of_the_network_are_panics() {
+    let twice = panic_of(|network| (network.make_end("c"), network.make_end("c")));
+    assert_eq!(twice, "there is an end c already");
+    assert_eq!(panic_of(|network| network.delete_end("c")), "there is no end c");
+    assert_eq!(panic_of(|network| network.enable("c", true)), "there is no end c");
+    assert_eq!(panic_of(|network| network.connect("c", "server")), "there is no end c");
+    let count = panic_of(|network| network.count(5));
+    assert_eq!(count, "there is no server 5 to count for; there are server");
+    let service = || Service::new("Raft");
+    let method = panic_of(move |_| drop(service().method("Do", |(): ()| ()).nonblocking_method("Do", |(): ()| ())));
+    assert_eq!(method, "service Raft has two methods Do");
+    assert_eq!(
+        panic_of(move |_| drop(Server::new().with(service()).with(service()))),
+        "the server has two services Raft"
+    );
+}
+
+#[test]
+fn a_panic_in_a_handler_fails_the_run_with_its_own_words() {
+    for clock in [labstd::Clock::Simulated, labstd::Clock::Threads] {
+        let outcome = labstd::Run::new(clock, 1).execute(|| {
+            let network =
+                network_with(Service::new("S").method("Panic", |(): ()| -> () { panic!("the handler's words") }));
+            end(&network, "c").call::<(), ()>("S.Panic", &())
+        });
+        match outcome.result {
+            Err(labstd::Failure::Panic(panicked)) => assert_eq!(panicked.message, "the handler's words"),
+            other => panic!("{clock:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn it_works_outside_of_any_run() {
+    let network = network_with(Service::new("S").method("Double", |n: u64| 2 * n));
+    assert_eq!(end(&network, "c").call("S.Double", &4u64), Some(8u64));
+    network.cleanup();
+}

@@ -1,0 +1,172 @@
+//! The shell around the core: one lock, and what each of the core's orders becomes. Every event of a server goes through
+//! [`Shared::step`], whatever thread it happens on.
+
+use labrpc::ClientEnd;
+use labstd::rng::{RngExt, Stream};
+use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::time::{Duration, Instant};
+use raftapi::{Persister, ServerId};
+use record::EventKind;
+
+use crate::core::{Core, Effects, LogChange, Persist, RequestVoteArgs, RequestVoteReply, RoleName, SentAppend};
+
+/// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
+/// heartbeat, of which two may be lost, and wide apart, so that two servers seldom start at once (paper, 5.2 and 9.3; the
+/// course allows ten heartbeats a second and wants a leader within five seconds).
+const ELECTION_TIMEOUT_MS: std::ops::Range<u64> = 300..600;
+
+/// How long after the last message to a peer a leader sends the next one, if nothing else is to be sent.
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How soon a peer is told of a new commit index when no entries go out that would tell it: late enough that a client's
+/// next command often carries the news, early enough that all servers apply a command soon.
+const COMMIT_NOTICE: Duration = Duration::from_millis(10);
+
+/// What all threads of a server share.
+pub(crate) struct Shared {
+    pub(crate) peers: Vec<ClientEnd>,
+    pub(crate) persister: Arc<Persister>,
+    pub(crate) state: Mutex<State>,
+    /// Signalled when more is committed.
+    pub(crate) committed: Condvar,
+    /// Signalled, one for each peer, when there is something for that peer.
+    pub(crate) replicate: Vec<Condvar>,
+    killed: AtomicBool,
+}
+
+/// What the lock protects: the protocol's state, and when its timers run out.
+pub(crate) struct State {
+    pub(crate) core: Core,
+    /// When the election timer runs out. Means nothing on a leader.
+    pub(crate) election_due: Instant,
+    timeouts: Stream,
+    /// What a leader has to remember of each peer beside its progress.
+    pub(crate) links: Vec<Link>,
+}
+
+/// The timers of a leader for one peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    /// When the next message is due even if there are no entries to send.
+    pub(crate) heartbeat_due: Instant,
+    /// The AppendEntries with entries that is under way, and when its answer is overdue.
+    pub(crate) under_way: Option<(SentAppend, Instant)>,
+}
+
+impl Shared {
+    pub(crate) fn new(peers: Vec<ClientEnd>, persister: Arc<Persister>, core: Core, timeouts: Stream) -> Shared {
+        let now = Instant::now();
+        let links = vec![Link { heartbeat_due: now, under_way: None }; peers.len()];
+        let mut state = State { core, election_due: now, timeouts, links };
+        state.restart_election_timer();
+        Shared {
+            replicate: peers.iter().map(|_| Condvar::new()).collect(),
+            peers,
+            persister,
+            state: Mutex::new(state),
+            committed: Condvar::new(),
+            killed: AtomicBool::new(false),
+        }
+    }
+
+    /// Lets the core see an event and does what it orders. Under the lock: saving, timers, waking. After it: sending.
+    pub(crate) fn step<T>(self: &Arc<Self>, event: impl FnOnce(&mut Core) -> (T, Effects)) -> T {
+        let (answer, vote_requests) = {
+            let mut state = self.state.lock();
+            let (answer, effects) = event(&mut state.core);
+            (answer, self.carry_out(&mut state, effects))
+        };
+        self.ask_for_votes(vote_requests);
+        answer
+    }
+
+    /// Does what the core orders, in the order of the fields, up to what has to wait until the lock is released: the
+    /// requests for votes, which are returned.
+    #[must_use]
+    pub(crate) fn carry_out(&self, state: &mut State, effects: Effects) -> Vec<(ServerId, RequestVoteArgs)> {
+        let now = Instant::now();
+        note(&state.core, &effects);
+        if effects.reset_election_timer {
+            state.restart_election_timer();
+        }
+        if effects.send_heartbeats {
+            for peer in state.core.peers() {
+                state.links[peer.0] = Link { heartbeat_due: now, under_way: None };
+                self.replicate[peer.0].notify_one();
+            }
+        }
+        for peer in effects.wake_replicators {
+            if state.core.needs_commit_notice(peer) {
+                let due = &mut state.links[peer.0].heartbeat_due;
+                *due = (*due).min(now + COMMIT_NOTICE);
+            }
+            self.replicate[peer.0].notify_one();
+        }
+        if effects.commit_advanced.is_some() {
+            self.committed.notify_one();
+        }
+        effects.request_votes
+    }
+
+    /// Sends the candidate's requests, each on a pooled thread: one that is slow to fail keeps nobody waiting.
+    pub(crate) fn ask_for_votes(self: &Arc<Self>, requests: Vec<(ServerId, RequestVoteArgs)>) {
+        for (peer, args) in requests {
+            let shared = Arc::clone(self);
+            let term = args.term;
+            self.peers[peer.0].call_async("Raft.RequestVote", &args, move |reply: Option<RequestVoteReply>| {
+                if let Some(reply) = reply.filter(|_| !shared.killed()) {
+                    shared.step(|core| ((), core.handle_request_vote_reply(peer, term, reply)));
+                }
+            });
+        }
+    }
+
+    /// Whether the server was asked to stop.
+    pub(crate) fn killed(&self) -> bool {
+        self.killed.load(SeqCst)
+    }
+
+    /// Asks all threads to end.
+    pub(crate) fn kill(&self) {
+        // Under the lock, so that no thread misses the signal between its look and its wait.
+        let _state = self.state.lock();
+        self.killed.store(true, SeqCst);
+        self.committed.notify_all();
+        self.replicate.iter().for_each(Condvar::notify_all);
+    }
+}
+
+impl State {
+    fn restart_election_timer(&mut self) {
+        let timeout = Duration::from_millis(self.timeouts.random_range(ELECTION_TIMEOUT_MS));
+        self.election_due = Instant::now() + timeout;
+    }
+}
+
+/// Puts into the record what an event has changed.
+fn note(core: &Core, effects: &Effects) {
+    let Effects { persist: Persist { hard_state, log }, commit_advanced, role_change, .. } = effects;
+    if let Some(standing) = role_change {
+        let role = match standing.role {
+            RoleName::Follower => record::Role::Follower,
+            RoleName::Candidate => record::Role::Candidate,
+            RoleName::Leader => record::Role::Leader,
+        };
+        record::emit(EventKind::RoleChanged { role, term: standing.term });
+    }
+    if let Some(hard_state) = hard_state
+        && let Some(to) = hard_state.voted_for
+    {
+        record::emit(EventKind::VoteGranted { term: hard_state.term, to });
+    }
+    if let &Some(LogChange { truncates, first, last }) = log {
+        if truncates {
+            record::emit(EventKind::LogTruncated { last: first.prev() });
+        }
+        record::emit(EventKind::LogAppended { term: core.log().last_term(), first, last });
+    }
+    if let &Some(index) = commit_advanced {
+        record::emit(EventKind::Committed { index });
+    }
+}

@@ -1,0 +1,41 @@
+//! The election timer: a thread that sleeps and looks (paper, 5.2). It sleeps until the timer would run out as it is set
+//! now; signs of a leader meanwhile only move the moment, which it sees when it wakes.
+
+use labstd::sync::Arc;
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+
+use crate::server::Shared;
+
+/// How often a leader's timer looks whether it is still one: it is not running while the server leads.
+const LEADER_LOOK: Duration = Duration::from_millis(300);
+
+/// The life of the ticker.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    loop {
+        thread::sleep(time_left(shared));
+        if shared.killed() {
+            return;
+        }
+        start_election_if_due(shared);
+    }
+}
+
+fn time_left(shared: &Shared) -> Duration {
+    let state = shared.state.lock();
+    if state.core.is_leader() { LEADER_LOOK } else { state.election_due - Instant::now() }
+}
+
+/// "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to candidate:
+/// convert to candidate" (Figure 2, Rules for Followers; a candidate starts anew).
+fn start_election_if_due(shared: &Arc<Shared>) {
+    let vote_requests = {
+        let mut state = shared.state.lock();
+        if state.core.is_leader() || Instant::now() < state.election_due {
+            return;
+        }
+        let effects = state.core.election_timeout();
+        shared.carry_out(&mut state, effects)
+    };
+    shared.ask_for_votes(vote_requests);
+}

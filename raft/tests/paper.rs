@@ -1,0 +1,404 @@
+//! The rules of the paper, one test a rule, in the order of its sections. Each drives one core and looks at what it
+//! answers; whole stories are told in `scripts/`, and whether the rules are enough is asked in `safety.rs`.
+
+use bytes::Bytes;
+use raft::core::{
+    AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, Log, Persist, RequestVoteArgs,
+    RequestVoteReply, RoleName,
+};
+use raftapi::{Index, ServerId, Term};
+
+const ME: ServerId = ServerId(0);
+const PEER: ServerId = ServerId(1);
+const OTHER: ServerId = ServerId(2);
+
+// 5.1 Raft basics
+
+/// "If one server's current term is smaller than the other's, then it updates its current term to the larger value"
+/// (5.1).
+#[test]
+fn section_5_1_a_server_adopts_a_higher_term_from_a_request() {
+    let mut core = follower(3, &[]);
+    let (reply, effects) = core.handle_request_vote(vote_request(7, 0, 0));
+    assert_eq!((core.current_term(), reply.term), (Term(7), Term(7)), "the term of the request is the server's now");
+    let saved = effects.persist.hard_state.expect("a new term has to be saved");
+    assert_eq!(saved.term, Term(7), "what is saved is the new term");
+}
+
+/// "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state" (5.1).
+#[test]
+fn section_5_1_a_candidate_with_a_stale_term_becomes_a_follower() {
+    let mut core = follower(3, &[]);
+    let _ = core.election_timeout();
+    let effects =
+        core.handle_request_vote_reply(PEER, Term(4), RequestVoteReply { term: Term(9), vote_granted: false });
+    assert_eq!(core.standing().role, RoleName::Follower, "a candidate of an old term is none");
+    assert_eq!(core.current_term(), Term(9), "it takes the term that it was told");
+    assert!(!effects.reset_election_timer, "its timer runs on: a refusal is no reason to wait longer");
+}
+
+/// "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state" (5.1).
+#[test]
+fn section_5_1_a_leader_with_a_stale_term_becomes_a_follower() {
+    let mut core = leader(3, &[]);
+    let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
+    let effects = core.handle_append_entries_reply(PEER, &sent, refusal(9));
+    assert_eq!(core.standing().role, RoleName::Follower, "a leader of an old term is none");
+    assert!(effects.reset_election_timer, "a leader has no timer running, so it starts one when it steps down");
+    assert_eq!(core.voted_for(), None, "it has not voted in the new term");
+}
+
+/// "If a server receives a request with a stale term number, it rejects the request" (5.1).
+#[test]
+fn section_5_1_a_server_with_a_stale_term_is_refused() {
+    let mut core = follower(3, &[1]);
+    let (vote, vote_effects) = core.handle_request_vote(vote_request(2, 9, 2));
+    let (append, append_effects) = core.handle_append_entries(append(2, (1, 1), &[2], 0));
+    assert!(!vote.vote_granted, "a candidate of an old term gets no vote");
+    assert!(!append.success, "a leader of an old term is not followed");
+    assert_eq!((vote.term, append.term), (Term(3), Term(3)), "both are told the present term");
+    assert_eq!((vote_effects, append_effects), (Effects::default(), Effects::default()), "and nothing else happens");
+}
+
+// 5.2 Leader election
+
+/// "When servers start up, they begin as followers" (5.2); so they do when they start again.
+#[test]
+fn section_5_2_a_server_starts_as_a_follower() {
+    let core = follower(3, &[1, 3]);
+    assert_eq!(core.standing().role, RoleName::Follower, "whatever it was before");
+    assert_eq!(core.standing().leader, None, "and it knows no leader");
+    assert_eq!((core.commit_index(), core.last_applied()), (Index(0), Index(0)), "nor what is committed");
+}
+
+/// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes for
+/// itself and issues RequestVote RPCs in parallel to each of the other servers" (5.2).
+#[test]
+fn section_5_2_an_election_timeout_starts_an_election() {
+    let mut core = follower(3, &[1, 3]);
+    let effects = core.election_timeout();
+    let request = RequestVoteArgs { candidate_id: ME, ..vote_request(4, 2, 3) };
+    assert_eq!(effects.request_votes, [(PEER, request), (OTHER, request)], "every other server is asked");
+    let hard_state = Some(HardState { term: Term(4), voted_for: Some(ME) });
+    assert_eq!(effects.persist, Persist { hard_state, log: None }, "its own vote is saved like any other");
+    assert!(effects.reset_election_timer, "the election may take as long as a random timeout");
+}
+
+/// "A candidate wins an election if it receives votes from a majority of the servers in the full cluster for the same
+/// term" (5.2).
+#[test]
+fn section_5_2_a_majority_of_votes_makes_a_leader() {
+    let mut core = server_of(5, 3, &[]);
+    let _ = core.election_timeout();
+    let second = core.handle_request_vote_reply(PEER, Term(4), granted(4));
+    assert_eq!((core.is_leader(), second.send_heartbeats), (false, false), "two of five are no majority");
+    let third = core.handle_request_vote_reply(OTHER, Term(4), granted(4));
+    assert!(core.is_leader(), "three of five are one");
+    assert!(third.send_heartbeats, "and the others must hear of it before they try too");
+}
+
+/// "... receives votes from a majority of the *servers*" (5.2): the same vote twice is one vote.
+#[test]
+fn section_5_2_a_repeated_vote_counts_once() {
+    let mut core = server_of(5, 3, &[]);
+    let _ = core.election_timeout();
+    for _ in 0..3 {
+        let _ = core.handle_request_vote_reply(PEER, Term(4), granted(4));
+    }
+    assert!(!core.is_leader(), "one peer and the candidate itself are two of five");
+}
+
+/// "... for the same term" (5.2): a vote that arrives in the next term was for the one before.
+#[test]
+fn section_5_2_a_vote_of_an_earlier_term_does_not_count() {
+    let mut core = follower(3, &[]);
+    let _ = core.election_timeout();
+    let _ = core.election_timeout();
+    let effects = core.handle_request_vote_reply(PEER, Term(4), granted(4));
+    assert!(!core.is_leader(), "the vote of term 4 elects nobody in term 5");
+    assert_eq!(effects, Effects::default(), "and nothing else happens");
+}
+
+/// "Each server will vote for at most one candidate in a given term, on a first-come-first-served basis" (5.2).
+#[test]
+fn section_5_2_a_server_votes_once_a_term() {
+    let mut core = follower(3, &[]);
+    let (first, effects) = core.handle_request_vote(vote_request(4, 0, 0));
+    let (second, no_effects) =
+        core.handle_request_vote(RequestVoteArgs { candidate_id: OTHER, ..vote_request(4, 0, 0) });
+    let (again, again_effects) = core.handle_request_vote(vote_request(4, 0, 0));
+    assert!(first.vote_granted, "the first comes");
+    let saved = effects.persist.hard_state.expect("a vote has to be saved");
+    assert_eq!(saved.voted_for, Some(PEER), "what is saved is the vote");
+    assert_eq!((second.vote_granted, no_effects), (false, Effects::default()), "the second does not");
+    assert!(again.vote_granted, "the first may ask again: its answer may have been lost");
+    assert!(again_effects.persist.is_empty(), "there is nothing new to save then");
+}
+
+/// "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader
+/// as legitimate and returns to follower state" (5.2).
+#[test]
+fn section_5_2_a_candidate_follows_the_leader_of_its_own_term() {
+    let mut core = follower(3, &[]);
+    let _ = core.election_timeout();
+    let (reply, effects) = core.handle_append_entries(append(4, (0, 0), &[], 0));
+    assert!(reply.success && effects.reset_election_timer, "it is a heartbeat like any other");
+    assert_eq!((core.standing().role, core.standing().leader), (RoleName::Follower, Some(PEER)), "and has a sender");
+    assert_eq!(core.voted_for(), Some(ME), "the vote of the term stays given");
+}
+
+/// A follower starts an election "if election timeout elapses without receiving AppendEntries RPC from current leader
+/// or granting vote to candidate" (Figure 2): a refused vote is neither.
+#[test]
+fn section_5_2_a_refused_vote_does_not_reset_the_election_timer() {
+    let mut core = follower(3, &[1, 3]);
+    let (reply, effects) = core.handle_request_vote(vote_request(4, 1, 1));
+    assert!(!reply.vote_granted && core.current_term() == Term(4), "the term is adopted, the vote refused");
+    assert!(!effects.reset_election_timer, "a candidate that cannot win must not keep others from trying");
+}
+
+// 5.3 Log replication
+
+/// "The leader appends the command to its log as a new entry, then issues AppendEntries RPCs in parallel to each of the
+/// other servers" (5.3).
+#[test]
+fn section_5_3_a_leader_appends_and_sends_to_all() {
+    let mut core = leader(3, &[1]);
+    let (started, effects) = core.propose(Bytes::from("x")).expect("a leader takes commands");
+    assert_eq!((started.index, started.term), (Index(2), Term(4)), "the command is at the end of the log");
+    assert_eq!(effects.wake_replicators, [PEER, OTHER], "every peer has something to get");
+    let change = effects.persist.log.expect("the entry has to be saved before anyone hears of it");
+    assert_eq!((change.first, change.last, change.truncates), (Index(2), Index(2), false), "and it alone");
+    let (args, _) = core.append_entries(PEER).expect("there is an entry to send");
+    assert_eq!(args.entries, [Entry { term: Term(4), command: Bytes::from("x") }], "which is the new one");
+    assert_eq!((args.prev_log_index, args.prev_log_term), (Index(1), Term(1)), "with the place that it follows");
+}
+
+/// Only a leader takes commands (5.3).
+#[test]
+fn section_5_3_a_follower_takes_no_commands() {
+    let mut core = follower(3, &[]);
+    assert!(core.propose(Bytes::from("x")).is_none(), "it does not lead");
+    assert!(core.append_entries(PEER).is_none() && core.heartbeat(PEER).is_none(), "and has nothing to send");
+}
+
+/// "Once a follower learns that a log entry is committed, it applies the entry to its local state machine (in log
+/// order)" (5.3), and once only.
+#[test]
+fn section_5_3_committed_entries_are_applied_once_and_in_order() {
+    let mut core = follower(3, &[]);
+    let (_, first) = core.handle_append_entries(append(3, (0, 0), &[1, 2, 3], 2));
+    assert_eq!(first.commit_advanced, Some(Index(2)), "two of the three entries are committed");
+    assert_eq!(core.take_committed().len(), 2, "those are applied");
+    let (_, second) = core.handle_append_entries(append(3, (3, 3), &[], 3));
+    assert_eq!(second.commit_advanced, Some(Index(3)), "then the third");
+    assert_eq!(core.take_committed().len(), 1, "which alone is new");
+    assert!(core.take_committed().is_empty(), "and nothing is handed out twice");
+}
+
+/// "If the follower does not find an entry in its log with the same index and term, then it refuses the new entries"
+/// (5.3).
+#[test]
+fn section_5_3_a_follower_refuses_entries_that_do_not_fit() {
+    let mut core = follower(3, &[1, 2, 2]);
+    let (too_far, _) = core.handle_append_entries(append(3, (5, 3), &[3], 0));
+    let (other_term, effects) = core.handle_append_entries(append(3, (3, 3), &[3], 0));
+    assert!(!too_far.success && !other_term.success, "neither fits");
+    assert_eq!((too_far.conflict_term, too_far.conflict_index), (None, Index(4)), "the log ends before 4");
+    let conflict = (other_term.conflict_term, other_term.conflict_index);
+    assert_eq!(conflict, (Some(Term(2)), Index(2)), "the term that is wrong there begins at 2");
+    assert!(effects.reset_election_timer, "the leader is alive all the same");
+    assert!(effects.persist.is_empty(), "and nothing has changed");
+}
+
+/// "If an existing entry conflicts with a new one, delete the existing entry and all that follow it" (5.3, Figure 2).
+#[test]
+fn section_5_3_conflicting_entries_are_replaced() {
+    let mut core = follower(3, &[1, 2, 2, 2]);
+    let (reply, effects) = core.handle_append_entries(append(3, (1, 1), &[2, 3], 0));
+    assert!(reply.success, "the place before the new entries fits");
+    assert_eq!(terms(&core), [1, 2, 3], "what agrees stays, what conflicts goes with all behind it");
+    let change = effects.persist.log.expect("the change has to be saved");
+    assert_eq!((change.truncates, change.first, change.last), (true, Index(3), Index(3)), "from the conflict on");
+}
+
+/// Only a conflict deletes (5.3, Figure 2): a request that was overtaken says nothing about what is behind it.
+#[test]
+fn section_5_3_a_late_request_does_not_truncate() {
+    let mut core = follower(3, &[1, 3, 3]);
+    let (late, effects) = core.handle_append_entries(append(3, (0, 0), &[1], 0));
+    let (heartbeat, _) = core.handle_append_entries(append(3, (1, 1), &[], 0));
+    assert!(late.success && heartbeat.success, "both agree as far as they go");
+    assert_eq!(terms(&core), [1, 3, 3], "and what is behind them stays");
+    assert!(effects.persist.is_empty(), "so there is nothing to save");
+}
+
+/// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (Figure 2): behind
+/// that entry the log may hold what the leader has never seen.
+#[test]
+fn section_5_3_a_heartbeat_commits_only_what_it_has_checked() {
+    let mut core = follower(3, &[1, 2, 2]);
+    let (reply, effects) = core.handle_append_entries(append(3, (1, 1), &[], 3));
+    assert!(reply.success, "the logs agree up to 1");
+    assert_eq!(effects.commit_advanced, Some(Index(1)), "2 and 3 may be others in the leader's log");
+}
+
+/// "When rejecting an AppendEntries request, the follower can include the term of the conflicting entry and the first
+/// index it stores for that term. With this information, the leader can decrement nextIndex to bypass all of the
+/// conflicting entries in that term" (5.3).
+#[test]
+fn section_5_3_a_leader_goes_back_by_terms() {
+    let mut core = leader(5, &[1, 1, 4, 4, 5, 5]);
+    let next_after = |core: &mut Core, conflict_term: Option<u64>, conflict_index: u64| {
+        let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
+        let effects = core.handle_append_entries_reply(PEER, &sent, conflict(6, conflict_term, conflict_index));
+        assert_eq!(effects.wake_replicators, [PEER], "there is something to send now");
+        core.progress(PEER).expect("a leader knows its peers").next_index()
+    };
+    assert_eq!(next_after(&mut core, None, 6), Index(6), "a log that ends earlier is continued at its end");
+    assert_eq!(next_after(&mut core, Some(4), 2), Index(5), "a term that both have: up to its last entry");
+    assert_eq!(next_after(&mut core, Some(3), 2), Index(2), "a term that the leader has not is skipped");
+    assert_eq!(next_after(&mut core, Some(9), 9), Index(1), "and every answer moves it, whatever it says");
+}
+
+/// `matchIndex` is the "highest log entry known to be replicated" (Figure 2): knowledge does not shrink.
+#[test]
+fn section_5_3_late_answers_neither_shrink_match_index_nor_move_next_index_back() {
+    let mut core = leader(3, &[1]);
+    let (_, early) = core.heartbeat(PEER).expect("a leader sends heartbeats");
+    let _ = core.propose(Bytes::from("x"));
+    let (_, sent) = core.append_entries(PEER).expect("there is an entry to send");
+    let _ = core.handle_append_entries_reply(PEER, &sent, agreement(4));
+    let _ = core.handle_append_entries_reply(PEER, &early, agreement(4));
+    let _ = core.handle_append_entries_reply(PEER, &early, conflict(4, None, 1));
+    let progress = core.progress(PEER).expect("a leader knows its peers");
+    assert_eq!((progress.match_index(), progress.next_index()), (Index(2), Index(3)), "as after the latest answer");
+}
+
+/// An answer counts in the term in which the question was asked (5.1, 5.3): a server that leads again knows nothing of
+/// what its followers have done in the meantime.
+#[test]
+fn section_5_3_an_answer_to_an_earlier_leadership_does_not_count() {
+    let mut core = leader(3, &[1]);
+    let _ = core.propose(Bytes::from("x"));
+    let (_, sent) = core.append_entries(PEER).expect("there is an entry to send");
+    let _ = core.handle_append_entries(AppendEntriesArgs { leader_id: OTHER, ..append(5, (1, 1), &[], 0) });
+    elect(&mut core);
+    let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));
+    assert_eq!(effects, Effects::default(), "nothing follows from it");
+    assert_eq!(core.progress(PEER).expect("a leader knows its peers").match_index(), Index(0), "nor is it remembered");
+}
+
+// 5.4 Safety
+
+/// "The voter denies its vote if its own log is more up-to-date than that of the candidate. If the logs have last
+/// entries with different terms, then the log with the later term is more up-to-date. If the logs end with the same
+/// term, then whichever log is longer is more up-to-date" (5.4.1).
+#[test]
+fn section_5_4_1_a_vote_goes_only_to_a_log_that_is_up_to_date() {
+    let cases = [
+        ("a later last term", 1, 4, true),
+        ("an earlier last term, in a longer log", 9, 2, false),
+        ("the same last term, in a longer log", 4, 3, true),
+        ("the same log", 3, 3, true),
+        ("the same last term, in a shorter log", 2, 3, false),
+    ];
+    for (case, last_log_index, last_log_term, is_granted) in cases {
+        let mut core = follower(4, &[1, 3, 3]);
+        let (reply, effects) = core.handle_request_vote(vote_request(5, last_log_index, last_log_term));
+        assert_eq!(reply.vote_granted, is_granted, "the vote for a candidate with {case}");
+        assert_eq!(effects.reset_election_timer, is_granted, "the timer after a candidate with {case}");
+    }
+}
+
+/// "Raft never commits log entries from previous terms by counting replicas. Only log entries from the leader's current
+/// term are committed by counting replicas; once an entry from the current term has been committed in this way, then
+/// all prior entries are committed indirectly" (5.4.2).
+#[test]
+fn section_5_4_2_only_entries_of_the_current_term_are_committed_by_counting() {
+    let mut core = leader(3, &[1, 2, 3]);
+    let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
+    let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));
+    assert_eq!(effects.commit_advanced, None, "a majority has index 3, but it is of an earlier term");
+
+    let _ = core.propose(Bytes::from("x"));
+    let (_, sent) = core.append_entries(PEER).expect("there is an entry to send");
+    let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));
+    assert_eq!(effects.commit_advanced, Some(Index(4)), "index 4 is of this term");
+    assert_eq!(core.take_committed().len(), 4, "and all before it are committed with it");
+}
+
+/// A new leader adds nothing of its own to the log: indexes belong to clients. (The paper's section 8 proposes an entry
+/// at the start of a term; the lab counts indexes.)
+#[test]
+fn section_8_a_new_leader_adds_no_entry() {
+    let core = leader(3, &[1, 2]);
+    assert_eq!(terms(&core), [1, 2], "the log is as it was before the election");
+}
+
+// What the tests are told in: servers, and messages from PEER.
+
+fn follower(term: u64, log: &[u64]) -> Core {
+    server_of(3, term, log)
+}
+
+fn server_of(servers: usize, term: u64, log: &[u64]) -> Core {
+    let saved = HardState { term: Term(term), voted_for: None };
+    Core::restore(ME, servers, saved, Log::new(entries(log)))
+}
+
+/// Leads the term after `term`.
+fn leader(term: u64, log: &[u64]) -> Core {
+    let mut core = follower(term, log);
+    elect(&mut core);
+    core
+}
+
+fn elect(core: &mut Core) {
+    let _ = core.election_timeout();
+    let term = core.current_term();
+    let _ = core.handle_request_vote_reply(PEER, term, granted(term.0));
+    assert!(core.is_leader(), "two of three votes elect a leader");
+}
+
+fn entries(terms: &[u64]) -> Vec<Entry> {
+    terms.iter().map(|&term| Entry { term: Term(term), command: Bytes::new() }).collect()
+}
+
+fn terms(core: &Core) -> Vec<u64> {
+    core.log().entries(Index(1), core.log().last_index()).iter().map(|entry| entry.term.0).collect()
+}
+
+fn vote_request(term: u64, last_log_index: u64, last_log_term: u64) -> RequestVoteArgs {
+    let (last_log_index, last_log_term) = (Index(last_log_index), Term(last_log_term));
+    RequestVoteArgs { term: Term(term), candidate_id: PEER, last_log_index, last_log_term }
+}
+
+fn granted(term: u64) -> RequestVoteReply {
+    RequestVoteReply { term: Term(term), vote_granted: true }
+}
+
+/// AppendEntries with entries of these terms after index and term of `prev`.
+fn append(term: u64, prev: (u64, u64), terms: &[u64], leader_commit: u64) -> AppendEntriesArgs {
+    AppendEntriesArgs {
+        term: Term(term),
+        leader_id: PEER,
+        prev_log_index: Index(prev.0),
+        prev_log_term: Term(prev.1),
+        entries: entries(terms),
+        leader_commit: Index(leader_commit),
+    }
+}
+
+fn agreement(term: u64) -> AppendEntriesReply {
+    AppendEntriesReply { term: Term(term), success: true, conflict_term: None, conflict_index: Index(0) }
+}
+
+fn refusal(term: u64) -> AppendEntriesReply {
+    AppendEntriesReply { success: false, ..agreement(term) }
+}
+
+fn conflict(term: u64, conflict_term: Option<u64>, conflict_index: u64) -> AppendEntriesReply {
+    let (conflict_term, conflict_index) = (conflict_term.map(Term), Index(conflict_index));
+    AppendEntriesReply { conflict_term, conflict_index, ..refusal(term) }
+}

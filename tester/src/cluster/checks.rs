@@ -1,0 +1,168 @@
+//! The questions that scenarios ask of the whole cluster.
+
+use std::collections::BTreeMap;
+
+use labstd::rng::RngExt;
+use labstd::thread;
+use labstd::time::Duration;
+use raftapi::{Index, Raft, ServerId, Term};
+use record::{CheckStep, EventKind};
+
+use super::Cluster;
+use crate::command::Command;
+use crate::violation::Violation;
+
+/// A check under way; it ends up in the record with its outcome.
+pub(super) struct Check {
+    number: u64,
+}
+
+impl Check {
+    fn emit(&self, step: CheckStep, text: impl Into<String>) {
+        record::emit(EventKind::Check { check: self.number, step, text: text.into() });
+    }
+
+    pub(super) fn passed(self, text: impl Into<String>) {
+        self.emit(CheckStep::Passed, text);
+    }
+
+    pub(super) fn neutral(self, text: impl Into<String>) {
+        self.emit(CheckStep::Neutral, text);
+    }
+
+    /// Ends the run: what was seen must never be.
+    pub(super) fn unsafe_because(self, text: String) -> ! {
+        self.emit(CheckStep::Failed, text.clone());
+        Violation::safety(text)
+    }
+
+    /// Ends the run: something did not come about in time.
+    pub(super) fn too_late_because(self, text: String) -> ! {
+        self.emit(CheckStep::Failed, text.clone());
+        Violation::limit(text)
+    }
+}
+
+impl<R: Raft> Cluster<R> {
+    /// Begins a check; `what` is being looked for.
+    pub(super) fn check(&self, what: impl Into<String>) -> Check {
+        let check = Check { number: self.next_check() };
+        check.emit(CheckStep::Begun, what);
+        check
+    }
+
+    /// The leader among the connected servers, once there is one: the one of the highest term.
+    ///
+    /// Looks every 450 to 549 ms, ten times. Ends the run if two servers lead in one term, or if nobody leads.
+    pub fn check_one_leader(&self) -> ServerId {
+        const LOOKS: usize = 10;
+        let check = self.check("one leader");
+        for _ in 0..LOOKS {
+            let between = self.draw(|rng| rng.random_range(450..550));
+            thread::sleep(Duration::from_millis(between));
+            let mut leaders: BTreeMap<Term, Vec<ServerId>> = BTreeMap::new();
+            for server in self.servers().filter(|&server| self.is_connected(server)) {
+                if let Some((term, true)) = self.state(server) {
+                    leaders.entry(term).or_default().push(server);
+                }
+            }
+            if let Some((term, two)) = leaders.iter().find(|(_, servers)| servers.len() > 1) {
+                let text = format!("{} servers lead in term {term}: {}", two.len(), list(two));
+                check.unsafe_because(text);
+            }
+            if let Some((term, leader)) = leaders.pop_last() {
+                check.passed(format!("{} leads in term {term}", leader[0]));
+                return leader[0];
+            }
+        }
+        check.too_late_because(format!("no leader after {LOOKS} looks, among the connected servers {}", self.connected()))
+    }
+
+    /// The term on which all connected servers agree; `None` if none is connected. Ends the run if they differ.
+    pub fn check_terms(&self) -> Option<Term> {
+        let check = self.check("one term");
+        let terms: Vec<(ServerId, Term)> = self
+            .servers()
+            .filter(|&server| self.is_connected(server))
+            .filter_map(|server| Some((server, self.state(server)?.0)))
+            .collect();
+        let Some(&(_, first)) = terms.first() else {
+            check.neutral("no server is connected");
+            return None;
+        };
+        if terms.iter().any(|&(_, term)| term != first) {
+            let seen: Vec<String> = terms.iter().map(|(server, term)| format!("{server} is in term {term}")).collect();
+            check.too_late_because(format!("servers disagree on the term: {}", seen.join(", ")));
+        }
+        check.passed(format!("all are in term {first}"));
+        Some(first)
+    }
+
+    /// Ends the run if a connected server believes that it leads.
+    pub fn check_no_leader(&self) {
+        let check = self.check("no leader");
+        let leader = self
+            .servers()
+            .filter(|&server| self.is_connected(server))
+            .find(|&server| self.state(server).is_some_and(|(_, leads)| leads));
+        if let Some(leader) = leader {
+            let connected = self.connected();
+            check.unsafe_because(format!("{leader} leads, though only {connected} can talk, which is no majority"));
+        }
+        check.passed("nobody leads");
+    }
+
+    /// Ends the run if any server has applied `index`.
+    pub fn check_not_committed(&self, index: Index) {
+        let check = self.check(format!("nothing is committed at index {index}"));
+        let (servers, command) = self.n_committed(index);
+        if let Some(command) = command {
+            check.unsafe_because(format!("{command} is committed at index {index} on {servers} servers, without a majority"));
+        }
+        check.passed("so it is");
+    }
+
+    /// Waits until at least `servers` servers have applied `index`, and returns the command. `None` if some server moves
+    /// on from `term` meanwhile. Ends the run after about 30 s.
+    pub fn wait(&self, index: Index, servers: usize, term: Option<Term>) -> Option<Command> {
+        const LOOKS: u32 = 30;
+        const LONGEST: Duration = Duration::from_secs(1);
+        let mut between = Duration::from_millis(10);
+        for _ in 0..LOOKS {
+            if self.n_committed(index).0 >= servers {
+                break;
+            }
+            thread::sleep(between);
+            if between < LONGEST {
+                between *= 2;
+            }
+            if term.is_some_and(|term| self.someone_is_beyond(term)) {
+                return None;
+            }
+        }
+        match self.n_committed(index) {
+            (count, Some(command)) if count >= servers => Some(command),
+            (count, _) => {
+                let check = self.check(format!("index {index} is committed on {servers} servers"));
+                check.too_late_because(format!("index {index} is applied by {count} servers only, not by {servers}"))
+            }
+        }
+    }
+
+    /// Whether a server that runs has a higher term.
+    fn someone_is_beyond(&self, term: Term) -> bool {
+        self.servers().filter_map(|server| self.state(server)).any(|(now, _)| now > term)
+    }
+
+    fn connected(&self) -> String {
+        list(&self.servers().filter(|&server| self.is_connected(server)).collect::<Vec<_>>())
+    }
+}
+
+/// Servers as a sentence has them.
+pub(super) fn list(servers: &[ServerId]) -> String {
+    if servers.is_empty() {
+        return "(none)".to_string();
+    }
+    servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,232 @@
+//! A cluster of Raft servers in one process, over the simulated network: what a scenario tells its story with.
+//!
+//! - [`lifecycle`](self) (start, crash, restart, the end) is in `lifecycle.rs`;
+//! - who can talk to whom is in `links.rs`;
+//! - what the servers deliver is read and checked in `applier.rs`;
+//! - questions that a scenario asks (one leader? the same term? committed by how many?) are in `checks.rs`;
+//! - [`Cluster::one`], agreement on one command, is in `agree.rs`.
+
+mod agree;
+mod applier;
+mod checks;
+mod lifecycle;
+mod links;
+
+use std::fmt;
+
+use labrpc::{ClientEnd, Name, Network};
+use labstd::channel::Sender;
+use labstd::rng::{self, RngExt};
+use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::thread::{self, Group};
+use labstd::time::{Duration, Instant};
+use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
+use record::EventKind;
+
+use crate::applied::Applied;
+use crate::command::Command;
+
+pub use agree::Retry;
+
+/// How long elections may take, as the course sees it: scenarios sleep in multiples of it.
+pub const ELECTION_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// How a server is built: [`Raft::make`], or something else with the same shape.
+pub type Maker<R> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync>;
+
+/// A cluster. Clones are handles to the same one.
+///
+/// Checks that do not hold end the run by panicking with a [`Violation`](crate::Violation).
+pub struct Cluster<R: Raft>(Arc<Inner<R>>);
+
+struct Inner<R: Raft> {
+    network: Network,
+    make: Maker<R>,
+    servers: Mutex<Vec<Server<R>>>,
+    applied: Mutex<Applied>,
+    rng: Mutex<rng::Stream>,
+    /// Whether the scenario is over, and a signal for those who wait for that.
+    over: Mutex<bool>,
+    over_changed: Condvar,
+    checks: AtomicU64,
+    begun: Instant,
+}
+
+/// One server: its storage, which outlives it, and its present incarnation, if it runs.
+struct Server<R> {
+    persister: Arc<Persister>,
+    connected: bool,
+    incarnations: u32,
+    live: Option<Live<R>>,
+}
+
+/// An incarnation of a server that runs.
+struct Live<R> {
+    raft: Arc<R>,
+    group: Group,
+    ends: Vec<Name>,
+    applier: applier::Stop,
+}
+
+/// What a run cost, as the course counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// From begin to end on the run's own clock.
+    pub elapsed: Duration,
+    /// Servers in the cluster.
+    pub servers: usize,
+    /// RPCs sent, those that were lost included.
+    pub rpcs: u64,
+    /// Bytes of arguments and of replies.
+    pub bytes: u64,
+    /// Commands agreed on.
+    pub commands: u64,
+}
+
+impl<R: Raft> Clone for Cluster<R> {
+    fn clone(&self) -> Cluster<R> {
+        Cluster(Arc::clone(&self.0))
+    }
+}
+
+impl<R: Raft> Cluster<R> {
+    /// A running cluster of `servers` servers that can all talk to each other, over a network with long delays.
+    pub fn new(servers: usize, reliable: bool, make: Maker<R>) -> Cluster<R> {
+        let network = Network::new();
+        network.set_reliable(reliable);
+        network.set_long_delays(true);
+        let server = || Server {
+            persister: Arc::new(Persister::new()),
+            connected: false,
+            incarnations: 0,
+            live: None,
+        };
+        let cluster = Cluster(Arc::new(Inner {
+            network,
+            make,
+            servers: Mutex::new((0..servers).map(|_| server()).collect()),
+            applied: Mutex::new(Applied::new(servers)),
+            rng: Mutex::new(rng::stream("scenario")),
+            over: Mutex::new(false),
+            over_changed: Condvar::new(),
+            checks: AtomicU64::new(0),
+            begun: Instant::now(),
+        }));
+        for server in cluster.servers() {
+            cluster.start_server(server);
+        }
+        for server in cluster.servers() {
+            cluster.connect(server);
+        }
+        cluster
+    }
+
+    /// The number of servers.
+    pub fn len(&self) -> usize {
+        self.0.servers.lock().len()
+    }
+
+    /// Whether the cluster has no servers; it always has some.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All servers, in order.
+    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<R> {
+        (0..self.len()).map(ServerId)
+    }
+
+    /// The server `steps` places after `server`, around the circle.
+    pub fn after(&self, server: ServerId, steps: usize) -> ServerId {
+        ServerId((server.0 + steps) % self.len())
+    }
+
+    /// The network, for scenarios that do more to it than disconnect servers.
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// Gives `command` to `server`. `None` if it is not the leader, or does not run.
+    pub fn start(&self, server: ServerId, command: impl Into<Command>) -> Option<Started> {
+        let raft = self.raft(server)?;
+        let command = command.into().encode();
+        let bytes = command.len() as u64;
+        let started = raft.start(command)?;
+        let Started { index, term } = started;
+        record::emit_for(Some(server), EventKind::CommandSubmitted { index, term, bytes });
+        Some(started)
+    }
+
+    /// The term of `server`, and whether it believes that it leads. `None` if it does not run.
+    pub fn state(&self, server: ServerId) -> Option<(Term, bool)> {
+        Some(self.raft(server)?.get_state())
+    }
+
+    /// How many servers have applied `index`, and what.
+    pub fn n_committed(&self, index: Index) -> (usize, Option<Command>) {
+        self.0.applied.lock().committed(index)
+    }
+
+    /// RPCs that reached `server` since it was last started.
+    pub fn rpc_count(&self, server: ServerId) -> u64 {
+        self.0.network.count(server_name(server))
+    }
+
+    /// RPCs that reached any server, each counted since it was last started.
+    pub fn rpcs(&self) -> u64 {
+        self.servers().map(|server| self.rpc_count(server)).sum()
+    }
+
+    /// Bytes that went over the network so far.
+    pub fn bytes(&self) -> u64 {
+        self.0.network.total_bytes()
+    }
+
+    /// Sleeps on the run's clock.
+    #[track_caller]
+    pub fn sleep(&self, duration: Duration) {
+        thread::sleep(duration);
+    }
+
+    /// A random command: an integer that is not negative, and unlikely to come twice.
+    pub fn random_command(&self) -> i64 {
+        self.0.rng.lock().random_range(0..i64::MAX)
+    }
+
+    /// Draws from the scenario's own stream of chance.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut rng::Stream) -> T) -> T {
+        draw(&mut self.0.rng.lock())
+    }
+
+    /// What the run has cost so far.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            elapsed: self.0.begun.elapsed(),
+            servers: self.len(),
+            rpcs: self.0.network.total_count(),
+            bytes: self.bytes(),
+            commands: self.0.applied.lock().max_index().0,
+        }
+    }
+
+    fn raft(&self, server: ServerId) -> Option<Arc<R>> {
+        self.0.servers.lock()[server.0].live.as_ref().map(|live| Arc::clone(&live.raft))
+    }
+
+    /// The number of the next check, for the record.
+    fn next_check(&self) -> u64 {
+        self.0.checks.fetch_add(1, Relaxed)
+    }
+}
+
+impl<R: Raft> fmt::Debug for Cluster<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("servers", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The name under which the network knows a server.
+fn server_name(server: ServerId) -> String {
+    server.to_string()
+}

@@ -1,0 +1,59 @@
+//! The commands that the scenarios submit: integers and strings, as in the course.
+
+use std::fmt;
+
+use bytes::Bytes;
+use labgob::DecodeError;
+use serde::{Deserialize, Serialize};
+
+/// What a scenario gives to [`Raft::start`](raftapi::Raft::start). To Raft it is opaque bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Command {
+    /// A number.
+    Int(i64),
+    /// A text.
+    Str(String),
+}
+
+impl Command {
+    /// The command as bytes.
+    pub fn encode(&self) -> Bytes {
+        labgob::encode(self)
+    }
+
+    /// The command that these bytes are.
+    ///
+    /// # Errors
+    ///
+    /// If they are not what [`encode`](Command::encode) returns: the Raft under test delivered something else than it was
+    /// given.
+    pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
+        labgob::decode(bytes)
+    }
+}
+
+impl From<i64> for Command {
+    fn from(number: i64) -> Command {
+        Command::Int(number)
+    }
+}
+
+impl From<String> for Command {
+    fn from(text: String) -> Command {
+        Command::Str(text)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Int(number) => number.fmt(f),
+            Command::Str(text) => {
+                const SHOWN: usize = 24;
+                let shown: String = text.chars().take(SHOWN).collect();
+                let dots = if shown.len() < text.len() { "..." } else { "" };
+                write!(f, "{shown:?}{dots}")
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What the generated tests do: pick the seeds, pass the gate, run, print the lines, repeat a disturbed run, and fail with
+//! the command that replays the failure.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use labstd::{Clock, rng};
+use raftapi::Raft;
+
+use crate::gate;
+use crate::runner::{self, Report, Subject, Verdict};
+use crate::scenarios::{Scenario, raft_scenarios};
+
+/// Under `cargo test` each simulated scenario runs seeds 1 to this.
+const SEEDS: u64 = 3;
+
+/// How often a disturbed run is repeated.
+const REPEATS_MAX: usize = 3;
+
+/// Runs that were disturbed in this process.
+static DISTURBED: AtomicU64 = AtomicU64::new(0);
+
+/// The body of a generated test of the scenario `name`, in the package that has the test.
+///
+/// # Panics
+///
+/// If the scenario fails; the message ends with the command that replays the failure.
+pub fn test<R: Raft>(clock: Clock, name: &str, package: &str) {
+    // A mistake in LAB_LOG must not go unnoticed, but it is no fault of the code under test.
+    if let Err(error) = record::live::init_from_env() {
+        panic!("{error}");
+    }
+    record::install_logger();
+    let scenario = raft_scenarios::<R>().into_iter().find(|scenario| scenario.name == name);
+    let scenario = scenario.expect("the names of the tests are those of the table");
+    let subject = Subject::new();
+    let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
+    for seed in seeds {
+        let report = run_and_print(&scenario, &subject, clock, seed);
+        if let Some(broken) = report.broken() {
+            panic!("{name} failed: {}\n{}", broken.text, replay(&report, package));
+        }
+    }
+}
+
+/// Runs a scenario and prints its lines. On threads a run that was disturbed is repeated, up to three times.
+pub fn run_and_print<R: Raft>(scenario: &Scenario<R>, subject: &Subject<R>, clock: Clock, seed: u64) -> Report {
+    let _pass = gate::admit(clock, scenario.seconds);
+    let mut repeats = 0;
+    loop {
+        let report = runner::run(scenario, subject, clock, seed);
+        let mut lines = report.lines();
+        let again = matches!(report.verdict, Verdict::Disturbed(_)) && repeats < REPEATS_MAX;
+        if again {
+            repeats += 1;
+            let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
+            lines += &format!(
+                "      the machine was busy: {} is repeated ({disturbed} disturbed runs in this process so far)\n",
+                scenario.name
+            );
+        }
+        print(&lines);
+        if !again {
+            return report;
+        }
+    }
+}
+
+/// How many runs were disturbed in this process.
+pub fn disturbed() -> u64 {
+    DISTURBED.load(Relaxed)
+}
+
+/// The command that runs a failed run again.
+pub fn replay(report: &Report, package: &str) -> String {
+    let Report { scenario, seed, .. } = report;
+    match report.clock {
+        Clock::Simulated => format!(
+            "replay: LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}\n    or: cargo run --release -p \
+             {package} -- run {scenario} --seed {seed}"
+        ),
+        Clock::Threads => format!(
+            "again:  cargo test -p {package} -- threads::{scenario}   (threads cannot be replayed; look for a seed: cargo \
+             run --release -p {package} -- run {scenario} -n 1000)"
+        ),
+    }
+}
+
+/// The seeds to run, from the environment: `LAB_SEED=n` for that one, `LAB_RUNS=k` for 1 to k.
+fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<u64>, String> {
+    let number = |name: &str| match variable(name) {
+        None => Ok(None),
+        Some(text) => match text.parse::<u64>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(format!("{name}={text:?} is not a number: give one, as in {name}=7, or unset it")),
+        },
+    };
+    match (number("LAB_SEED")?, number("LAB_RUNS")?) {
+        (Some(_), Some(_)) => Err("LAB_SEED names one run, LAB_RUNS several: set one of them".to_string()),
+        (Some(seed), None) => Ok(vec![seed]),
+        (None, Some(0)) => Err("LAB_RUNS=0 would test nothing: give 1 or more, or unset it".to_string()),
+        (None, Some(runs)) => Ok((1..=runs).collect()),
+        (None, None) => match clock {
+            Clock::Simulated => Ok((1..=SEEDS).collect()),
+            Clock::Threads => Ok(vec![rng::fresh_seed()]),
+        },
+    }
+}
+
+/// Writes to standard error itself, in one piece: the test runner captures only what goes through `print!`.
+pub fn print(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Turns the scenarios of the lab into tests of `$raft`, which implements [`Raft`](raftapi::Raft): each once in a module
+/// `simulated` and once in a module `threads`.
+#[macro_export]
+macro_rules! raft_tests {
+    ($raft:ty) => {
+        /// Every scenario in the simulation.
+        mod simulated {
+            $crate::__for_each_raft_scenario!(__tests $raft, Simulated);
+        }
+        /// Every scenario on threads.
+        mod threads {
+            $crate::__for_each_raft_scenario!(__tests $raft, Threads);
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    (($raft:ty, $clock:ident) $($name:ident)*) => {
+        use super::*;
+        $(
+            #[test]
+            #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]
+            fn $name() {
+                $crate::harness::test::<$raft>($crate::Clock::$clock, stringify!($name), env!("CARGO_PKG_NAME"));
+            }
+        )*
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seeds_with(variables: &[(&str, &str)]) -> Result<Vec<u64>, String> {
+        let find = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| text.to_string());
+        seeds(Clock::Simulated, find)
+    }
+
+    #[test]
+    fn seeds_come_from_the_environment() {
+        assert_eq!(seeds_with(&[]), Ok(vec![1, 2, 3]));
+        assert_eq!(seeds_with(&[("LAB_SEED", "42")]), Ok(vec![42]));
+        assert_eq!(seeds_with(&[("LAB_RUNS", "5")]), Ok(vec![1, 2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn a_seed_that_is_none_is_an_error_that_says_what_to_do() {
+        let error = seeds_with(&[("LAB_SEED", "seven")]).unwrap_err();
+        assert_eq!(error, "LAB_SEED=\"seven\" is not a number: give one, as in LAB_SEED=7, or unset it");
+        assert!(seeds_with(&[("LAB_RUNS", "0")]).is_err());
+        assert!(seeds_with(&[("LAB_SEED", "1"), ("LAB_RUNS", "2")]).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! The scenarios, and the one table of them that tests and command line share.
+//!
+//! Each is a story over a handful of verbs. [`raft_scenarios`] lists the course's, in the course's order, and after them
+//! ours, which catch what the course's do not.
+
+pub mod ours;
+pub mod part_3a;
+pub mod part_3b;
+
+use std::fmt;
+
+use raftapi::Raft;
+
+use crate::cluster::Cluster;
+
+/// A part of the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Leader election.
+    P3A,
+    /// The log.
+    P3B,
+}
+
+impl Part {
+    /// All parts, in the order in which they are done.
+    pub const ALL: [Part; 2] = [Part::P3A, Part::P3B];
+
+    /// The part's number, as in `3A`.
+    pub fn number(self) -> &'static str {
+        match self {
+            Part::P3A => "3A",
+            Part::P3B => "3B",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+/// A story, and the cluster that it is told of.
+pub struct Scenario<R: Raft> {
+    /// Its name, the part last: the name of its test.
+    pub name: &'static str,
+    /// The part of the lab it belongs to.
+    pub part: Part,
+    /// Its title, as the course prints it.
+    pub title: &'static str,
+    /// Whether it is one of the course's own.
+    pub of_the_course: bool,
+    /// How many servers there are.
+    pub servers: usize,
+    /// Whether the network is reliable.
+    pub reliable: bool,
+    /// About how long it takes on threads, in seconds: longer ones are started first.
+    pub seconds: u32,
+    /// What happens.
+    pub story: fn(&Cluster<R>),
+}
+
+impl<R: Raft> Scenario<R> {
+    /// A scenario of the course over a reliable network.
+    const fn course(
+        name: &'static str,
+        part: Part,
+        title: &'static str,
+        servers: usize,
+        seconds: u32,
+        story: fn(&Cluster<R>),
+    ) -> Scenario<R> {
+        Scenario { name, part, title, of_the_course: true, servers, reliable: true, seconds, story }
+    }
+
+    /// The same, as one of ours.
+    const fn of_ours(self) -> Scenario<R> {
+        Scenario { of_the_course: false, ..self }
+    }
+}
+
+impl<R: Raft> Clone for Scenario<R> {
+    fn clone(&self) -> Scenario<R> {
+        *self
+    }
+}
+
+impl<R: Raft> Copy for Scenario<R> {}
+
+impl<R: Raft> fmt::Debug for Scenario<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// All scenarios that a Raft is put through, the course's first.
+#[rustfmt::skip]
+pub fn raft_scenarios<R: Raft>() -> Vec<Scenario<R>> {
+    use Part::{P3A, P3B};
+    let course = Scenario::course;
+    vec![
+        course("initial_election_3A", P3A, "initial election", 3, 4, part_3a::initial_election),
+        course("re_election_3A", P3A, "election after network failure", 3, 7, part_3a::re_election),
+        course("many_elections_3A", P3A, "multiple elections", 7, 9, part_3a::many_elections),
+        course("basic_agree_3B", P3B, "basic agreement", 3, 2, part_3b::basic_agree),
+        course("rpc_bytes_3B", P3B, "RPC byte count", 3, 3, part_3b::rpc_bytes),
+        course("follower_failure_3B", P3B, "test progressive failure of followers", 3, 6, part_3b::follower_failure),
+        course("leader_failure_3B", P3B, "test failure of leaders", 3, 7, part_3b::leader_failure),
+        course("fail_agree_3B", P3B, "agreement after follower reconnects", 3, 5, part_3b::fail_agree),
+        course("fail_no_agree_3B", P3B, "no agreement if too many followers disconnect", 5, 5, part_3b::fail_no_agree),
+        course("concurrent_starts_3B", P3B, "concurrent Start()s", 3, 2, part_3b::concurrent_starts),
+        course("rejoin_3B", P3B, "rejoin of partitioned leader", 3, 8, part_3b::rejoin),
+        course("backup_3B", P3B, "leader backs up quickly over incorrect follower logs", 5, 18, part_3b::backup),
+        course("count_3B", P3B, "RPC counts aren't too high", 3, 3, part_3b::count),
+        course("catch_up_3B", P3B, "a returning follower catches up at once", 3, 12, ours::catch_up).of_ours(),
+    ]
+}
+
+/// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a Raft. The names are
+/// those of [`raft_scenarios`], which a test compares.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __for_each_raft_scenario {
+    ($callback:ident $($args:tt)*) => {
+        $crate::$callback! { ($($args)*)
+            initial_election_3A
+            re_election_3A
+            many_elections_3A
+            basic_agree_3B
+            rpc_bytes_3B
+            follower_failure_3B
+            leader_failure_3B
+            fail_agree_3B
+            fail_no_agree_3B
+            concurrent_starts_3B
+            rejoin_3B
+            backup_3B
+            count_3B
+            catch_up_3B
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __names {
+    (() $($name:ident)*) => { [$(stringify!($name)),*] };
+}
+
+#[cfg(test)]
+mod tests {
+
+    #[test]
+    fn the_names_of_the_tests_are_the_names_in_the_table() {
+        let table: Vec<_> = super::raft_scenarios::<crate::runner::tests::NoRaft>();
+        let names: Vec<_> = table.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names, crate::__for_each_raft_scenario!(__names));
+        assert!(table.iter().all(|scenario| scenario.name.ends_with(scenario.part.number())));
+        assert_eq!(table.iter().filter(|scenario| scenario.of_the_course).count(), 13);
+    }
+}

@@ -1,0 +1,58 @@
+//! Part 3A: leader election (paper, section 5.2).
+
+use labstd::rng::RngExt;
+use labstd::time::Duration;
+use raftapi::{Raft, ServerId, Term};
+
+use crate::cluster::{Cluster, ELECTION_TIMEOUT};
+
+/// A leader is elected, and stays while nothing fails.
+pub fn initial_election<R: Raft>(cluster: &Cluster<R>) {
+    cluster.check_one_leader();
+    cluster.sleep(Duration::from_millis(50));
+    let before = cluster.check_terms();
+    if before == Some(Term::ZERO) {
+        crate::Violation::safety("there is a leader, but the term is 0: the first election is that of term 1");
+    }
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    let after = cluster.check_terms();
+    if before != after {
+        // Not forbidden, but somebody held an election that nobody needed.
+        log::warn!("the term changed though nothing failed");
+    }
+    cluster.check_one_leader();
+}
+
+/// A new leader follows a lost one; an old one that returns does no harm; without a majority nobody leads.
+pub fn re_election<R: Raft>(cluster: &Cluster<R>) {
+    let first = cluster.check_one_leader();
+    cluster.disconnect(first);
+    cluster.check_one_leader();
+    cluster.connect(first);
+    let second = cluster.check_one_leader();
+
+    let other = cluster.after(second, 1);
+    cluster.disconnect(second);
+    cluster.disconnect(other);
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    cluster.check_no_leader();
+
+    cluster.connect(other);
+    cluster.check_one_leader();
+    cluster.connect(second);
+    cluster.check_one_leader();
+}
+
+/// Whichever minority of seven servers is cut off, the rest elect a leader.
+pub fn many_elections<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 9;
+    cluster.check_one_leader();
+    for _ in 0..ROUNDS {
+        // The three draws may coincide, so one to three servers are cut off and at least four remain.
+        let cut_off: [ServerId; 3] = cluster.draw(|rng| std::array::from_fn(|_| ServerId(rng.random_range(0..7))));
+        cut_off.iter().for_each(|&server| cluster.disconnect(server));
+        cluster.check_one_leader();
+        cut_off.iter().for_each(|&server| cluster.connect(server));
+    }
+    cluster.check_one_leader();
+}
