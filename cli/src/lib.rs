@@ -1,1 +1,91 @@
-//! The command line of the lab, generic over the implementation under test.
+//! The command line of the lab, for any [`Raft`](raftapi::Raft): a package that has one needs a `main` of one line.
+//!
+//! ```ignore
+//! fn main() -> std::process::ExitCode {
+//!     cli::main::<raft::Raft>(env!("CARGO_PKG_NAME"))
+//! }
+//! ```
+//!
+//! Exit status: 0 if all went well, 1 if a run failed, 2 if what was asked for cannot be done; then one line on standard
+//! error says what was wrong and what to do.
+
+mod args;
+mod batch;
+mod run;
+mod select;
+mod summary;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use raftapi::Raft;
+
+use crate::args::{Args, Command};
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+enum Error {
+    /// The user's mistake, in one line.
+    Usage(String),
+    /// The output could not be written.
+    Output(io::Error),
+}
+
+/// Reads the arguments of the process and does what they say, with `R` as the Raft under test. `package` is the name of
+/// the calling package, for the commands that replay a failure.
+pub fn main<R: Raft>(package: &'static str) -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse_or_help(&error),
+    };
+    match execute::<R>(args, package) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        // Whoever reads the output has seen enough.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Output(error)) => refuse(&format!("cannot write the output: {error}")),
+        Err(Error::Usage(message)) => refuse(&message),
+    }
+}
+
+/// Whether all went well.
+fn execute<R: Raft>(args: Args, package: &'static str) -> Result<bool, Error> {
+    record::live::init_from_env().map_err(Error::Usage)?;
+    record::install_logger();
+    match args.command {
+        Command::Run(run) => run::run::<R>(&run, package, &mut io::stdout().lock()),
+    }
+}
+
+/// The help if it was asked for; else clap's complaint in one line.
+fn refuse_or_help(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Whoever closes the output has read enough of it.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+        _ => {}
+    }
+    let text = error.render().to_string();
+    let complaint = text.lines().next().unwrap_or("the arguments are not understood");
+    let complaint = complaint.trim_start_matches("error: ");
+    refuse(&format!("{complaint}; --help lists what there is"))
+}
+
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(2)
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error::Output(error)
+    }
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use labstd::channel::{self, Receiver, RecvTimeoutError, Sender};
 use labstd::sync::Arc;
 use labstd::thread;
-use labstd::time::Duration;
+use labstd::time::{Duration, Instant};
 
 use crate::end::{Departure, End, News};
 use crate::intercept::{Direction, Message, Verdict};
@@ -92,9 +92,12 @@ impl Call<'_> {
         }
         let more = self.intercept(Direction::Request, server, &self.request.args)?;
         let time = fate.request_delay + fate.request_hop + more;
-        let arrival = labstd::time::Instant::now() + time;
+        if time.is_zero() {
+            return Ok(());
+        }
+        let arrival = Instant::now() + time;
         self.end.wait(time).inspect_err(|_| {
-            let left = arrival.saturating_duration_since(labstd::time::Instant::now());
+            let left = arrival.saturating_duration_since(Instant::now());
             self.go_on_alone(server, left, service, method);
         })
     }
@@ -122,9 +125,9 @@ impl Call<'_> {
     /// waited for any more runs to its end.
     fn handle_elsewhere(&self, server: &Arc<Registered>, method: &Arc<Method>) -> Result<Bytes, Loss> {
         self.with_news(|sender, news| {
-            let (server_there, method, args) = (Arc::clone(server), Arc::clone(method), self.request.args.clone());
+            let (handling, method, args) = (Arc::clone(server), Arc::clone(method), self.request.args.clone());
             let answer = Answer(Some(sender));
-            self.end.network.pool.run(Box::new(move || answer.give(server_there.run(&method, &args))));
+            self.end.network.pool.run(Box::new(move || answer.give(handling.run(&method, &args))));
             loop {
                 // Each slice is a fresh timer, so the polls drift, as the course's do.
                 match news.recv_timeout(LIVENESS_POLL) {

@@ -23,7 +23,8 @@ use crate::trace::Loss;
 /// What a waiting call is told: it goes on, with the reply if it waited for one, or it is lost.
 pub(crate) type News = Result<Bytes, Loss>;
 
-/// One end of the network, through which its owner calls the one server that it is connected to. Clones are the same end.
+/// One end of the network, through which its owner calls the one server that it is connected to. Clones are the same
+/// end.
 ///
 /// Any number of calls may be under way on it; a slow one delays no other, and they may overtake each other.
 #[derive(Clone)]
@@ -39,12 +40,12 @@ impl ClientEnd {
         &self.0.name
     }
 
-    /// Calls a method, such as `"Raft.AppendEntries"`, and waits for the reply. `None` is the lab's `false`: the request
-    /// or the reply was lost, or the server could not be reached, or did not answer before it was removed. The handler
-    /// may or may not have run.
+    /// Calls a method, such as `"Raft.AppendEntries"`, and waits for the reply. `None` is the lab's `false`: the
+    /// request or the reply was lost, or the server could not be reached, or did not answer before it was removed. The
+    /// handler may or may not have run.
     ///
-    /// There is no time limit: a call waits for as long as its handler runs. If the server cannot be reached it takes up
-    /// to 0.1 s to fail, with long delays up to 7 s. On a deleted end, and after
+    /// There is no time limit: a call waits for as long as its handler runs. If the server cannot be reached it takes
+    /// up to 0.1 s to fail, with long delays up to 7 s. On a deleted end, and after
     /// [`Network::cleanup`](crate::Network::cleanup), it returns `None` at once, and is not counted.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
-//! What chance decides about one call, and the numbers it decides by (spec of the course's labrpc: constants). All of it
-//! is drawn at the beginning, always in the same order and always in full, so that switching a fault on or off changes
-//! what befalls the calls of an end, but not the numbers that later calls draw.
+//! What chance decides about one call, and the numbers it decides by (spec of the course's labrpc: constants). All of
+//! it is drawn at the beginning, always in the same order and always in full, so that switching a fault on or off
+//! changes what befalls the calls of an end, but not the numbers that later calls draw.
 
 use labstd::rng::{RngExt, Stream};
 use labstd::time::Duration;

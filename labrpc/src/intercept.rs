@@ -96,7 +96,8 @@ impl Held {
     }
 
     /// Lets the message go on its way. A reply is then delivered even if its server is gone by now, as a reply that was
-    /// held back by long reordering is. `false` if the message is no longer held: somebody was faster, or its call ended.
+    /// held back by long reordering is. `false` if the message is no longer held: somebody was faster, or its call
+    /// ended.
     pub fn release(self) -> bool {
         self.holds.end(self.number, Ok(Bytes::new()))
     }

@@ -1,7 +1,7 @@
 //! The unreliable in-process network of the lab: the course's `labrpc`, in Rust, under both clocks of [`labstd`].
 //!
-//! A [`Server`] offers [`Service`]s; a [`ClientEnd`] calls the one server that it is connected to; the [`Network`] between
-//! them loses, delays and reorders what the test tells it to. Every message is really encoded and decoded with
+//! A [`Server`] offers [`Service`]s; a [`ClientEnd`] calls the one server that it is connected to; the [`Network`]
+//! between them loses, delays and reorders what the test tells it to. Every message is really encoded and decoded with
 //! [`labgob`], so that servers share nothing, and the bytes are counted.
 //!
 //! ```
@@ -39,19 +39,19 @@
 //!
 //! # Which thread does what
 //!
-//! The caller's thread does everything, waits included. A handler declared by [`Service::nonblocking_method`] runs on it
-//! too: on OS threads and a reliable network, such a call is two encodings, two decodings and no hand-over at all. One
-//! declared by [`Service::method`] may block; it runs on a pooled thread of the network, so that its caller can stop
-//! waiting. [`ClientEnd::call_async`] makes a call on a pooled thread. No thread is ever started for a single call while
-//! another is idle.
+//! The caller's thread does everything, waits included. A handler declared by [`Service::nonblocking_method`] runs on
+//! it too: on OS threads and a reliable network, such a call is two encodings, two decodings and no hand-over at all.
+//! One declared by [`Service::method`] may block; it runs on a pooled thread of the network, so that its caller can
+//! stop waiting. [`ClientEnd::call_async`] makes a call on a pooled thread. No thread is ever started for a single call
+//! while another is idle.
 //!
 //! A handler runs in the thread group in which its [`Server`] was made: what it starts, logs and records belongs to the
 //! server, whatever thread it is on.
 //!
 //! # Chance
 //!
-//! Each end draws from a stream of the run's seed that has its own name, the same number of draws a call whatever is
-//! switched on, so that what happens on one link does not depend on the others.
+//! Each end draws from a stream of the run's seed that has its own name, and in a simulation draws the same for each
+//! call whatever is switched on: what happens on one link depends neither on the others nor on the past of the flags.
 //!
 //! # Faults by hand
 //!

@@ -105,8 +105,8 @@ impl Network {
         }))))
     }
 
-    /// Makes an end. It is disabled and connected to nothing. Its chances are drawn from the stream `net/NAME` of the run
-    /// (`net/NAME#2` for the second end of a name, and so on).
+    /// Makes an end. It is disabled and connected to nothing. Its chances are drawn from the stream `net/NAME` of the
+    /// run (`net/NAME#2` for the second end of a name, and so on).
     ///
     /// # Panics
     ///
@@ -124,8 +124,8 @@ impl Network {
         ClientEnd::new(end)
     }
 
-    /// Removes an end. Calls that are pending on it return `None` at once, and so does every later one. A request that is
-    /// on its way still arrives, and a handler that runs goes on; nobody hears the reply.
+    /// Removes an end. Calls that are pending on it return `None` at once, and so does every later one. A request that
+    /// is on its way still arrives, and a handler that runs goes on; nobody hears the reply.
     ///
     /// # Panics
     ///
@@ -169,8 +169,8 @@ impl Network {
         drop(before);
     }
 
-    /// Takes a server out of the network. Calls whose handlers run there fail within 0.1 s. A server that does not exist
-    /// may be deleted.
+    /// Takes a server out of the network. Calls whose handlers run there fail within 0.1 s. A server that does not
+    /// exist may be deleted.
     pub fn delete_server(&self, name: impl Into<Name>) {
         let name = name.into();
         let before = self.change(|config| config.servers.get_mut(&name).and_then(|place| place.server.take()));
@@ -225,16 +225,16 @@ impl Network {
         self.shared().calls.load(Relaxed)
     }
 
-    /// The encoded arguments of all accepted requests and the encoded replies of all calls that succeeded, in bytes. The
-    /// names of methods and ends are not counted.
+    /// The encoded arguments of all accepted requests and the encoded replies of all calls that succeeded, in bytes.
+    /// The names of methods and ends are not counted.
     pub fn total_bytes(&self) -> u64 {
         self.shared().bytes.load(Relaxed)
     }
 
     /// From now on asks `judge` about each message that the network is about to carry, in the place of the interceptor
     /// before. It is asked about a request when a call has found its server, and about a reply when the handler is done
-    /// and its server still there; what the network loses by itself is not shown. `judge` runs on the threads of callers
-    /// and must not block.
+    /// and its server still there; what the network loses by itself is not shown. `judge` runs on the threads of
+    /// callers and must not block.
     pub fn intercept(&self, judge: impl Fn(&Message<'_>) -> Verdict + Send + Sync + 'static) {
         self.set_interceptor(Some(Arc::new(judge)));
     }
@@ -262,9 +262,13 @@ impl Network {
 
     fn set_interceptor(&self, interceptor: Option<Interceptor>) {
         let shared = self.shared();
-        let mut place = shared.interceptor.lock();
-        shared.intercepts.store(interceptor.is_some(), Relaxed);
-        *place = interceptor;
+        let before = {
+            let mut place = shared.interceptor.lock();
+            shared.intercepts.store(interceptor.is_some(), Relaxed);
+            std::mem::replace(&mut *place, interceptor)
+        };
+        // What a test's closure owns is dropped outside of the lock.
+        drop(before);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {

@@ -1,8 +1,9 @@
-//! The network's own threads: handlers that may block and asynchronous calls run on them. There are as many as were ever
-//! busy at once; the one that became idle last is used next, because its stack is still warm.
+//! The network's own threads: handlers that may block and asynchronous calls run on them. There are as many as were
+//! ever busy at once; the one that became idle last is used next, because its stack is still warm.
 //!
-//! An idle worker is the sending half of its channel, kept in a stack. Whoever has a job takes it out and sends it along
-//! with the job, so that the worker can put it back: a worker whose sender is dropped knows that it is no longer wanted.
+//! An idle worker is the sending half of its channel, kept in a stack. Whoever has a job takes it out and sends it
+//! along with the job, so that the worker can put it back: a worker whose sender is dropped knows that it is no longer
+//! wanted.
 
 use labstd::channel::{self, Receiver, Sender};
 use labstd::sync::{Arc, Mutex};

@@ -1,5 +1,6 @@
 //! What a call leaves in the record of its run: sent, delivered to its handler, answered, or lost with the reason.
-//! Nothing here has an influence on the call, and in a run that nobody records it costs one look at the thread's context.
+//! Nothing here has an influence on the call, and in a run that nobody records it costs one look at the thread's
+//! context.
 
 use record::{EventKind, Peer, ServerId};
 

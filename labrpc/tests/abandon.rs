@@ -145,8 +145,8 @@ fn a_request_on_its_way_arrives_although_its_caller_is_gone() {
     assert_eq!(network.count("server"), 1);
 }
 
-/// The reason is in the course's labrpc: a client must not see the success of an update that is stored nowhere but in the
-/// superseded server's Persister.
+/// The reason is in the course's labrpc: a client must not see the success of an update that is stored nowhere but in
+/// the superseded server's Persister.
 fn a_replaced_server_does_not_answer() {
     let (opened, gate) = channel::bounded::<()>(1);
     let network = network_with(Service::new("S").method("Sleep", move |time: u64| {

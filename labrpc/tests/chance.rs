@@ -1,6 +1,6 @@
-//! What an unreliable network does, measured over many simulated calls against the course's numbers (spec of the course's
-//! labrpc: constants and life of a call), and that a seed repeats it. Bounds on shares and means are four standard
-//! deviations of what was specified; with the fixed seeds a test either always passes or never.
+//! What an unreliable network does, measured over many simulated calls against the course's numbers (spec of the
+//! course's labrpc: constants and life of a call), and that a seed repeats it. Bounds on shares and means are four
+//! standard deviations of what was specified; with the fixed seeds a test either always passes or never.
 
 use labrpc::{ClientEnd, Network, Service};
 use labstd::simulate;

@@ -52,7 +52,8 @@ fn next_message(state: &mut State, peer: ServerId) -> Option<(AppendEntriesArgs,
 /// When there will be something to do if nothing happens before.
 fn next_due(state: &State, peer: ServerId) -> Instant {
     let link = &state.links[peer.0];
-    let waits_for_answer = state.core.progress(peer).is_some_and(|progress| matches!(progress.flow(), Flow::InFlight(_)));
+    let waits_for_answer =
+        state.core.progress(peer).is_some_and(|progress| matches!(progress.flow(), Flow::InFlight(_)));
     match link.under_way {
         Some((_, overdue)) if waits_for_answer => overdue.min(link.heartbeat_due),
         _ => link.heartbeat_due,

@@ -48,7 +48,10 @@ impl Applied {
             ));
         }
         if index != mine.last.next() {
-            return Err(format!("{server} applied index {index} out of order: the last one before it was {}", mine.last));
+            return Err(format!(
+                "{server} applied index {index} out of order: the last one before it was {}",
+                mine.last
+            ));
         }
         for (other, delivered) in self.servers.iter().enumerate() {
             if let Some(theirs) = delivered.log.get(&index)

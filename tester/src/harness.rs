@@ -43,26 +43,39 @@ pub fn test<R: Raft>(clock: Clock, name: &str, package: &str) {
     }
 }
 
-/// Runs a scenario and prints its lines. On threads a run that was disturbed is repeated, up to three times.
+/// Runs a scenario and prints its lines to standard error, those of disturbed runs included.
 pub fn run_and_print<R: Raft>(scenario: &Scenario<R>, subject: &Subject<R>, clock: Clock, seed: u64) -> Report {
+    let report = run_undisturbed(scenario, subject, clock, seed, |lines| print(lines));
+    print(&report.lines());
+    report
+}
+
+/// Waits at the gate and runs a scenario. On threads a run that was disturbed is repeated, up to three times;
+/// `tell` is called with its lines.
+pub fn run_undisturbed<R: Raft>(
+    scenario: &Scenario<R>,
+    subject: &Subject<R>,
+    clock: Clock,
+    seed: u64,
+    tell: impl Fn(&str),
+) -> Report {
     let _pass = gate::admit(clock, scenario.seconds);
     let mut repeats = 0;
     loop {
         let report = runner::run(scenario, subject, clock, seed);
-        let mut lines = report.lines();
-        let again = matches!(report.verdict, Verdict::Disturbed(_)) && repeats < REPEATS_MAX;
-        if again {
-            repeats += 1;
-            let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
-            lines += &format!(
-                "      the machine was busy: {} is repeated ({disturbed} disturbed runs in this process so far)\n",
-                scenario.name
-            );
-        }
-        print(&lines);
-        if !again {
+        if !matches!(report.verdict, Verdict::Disturbed(_)) {
             return report;
         }
+        let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
+        if repeats == REPEATS_MAX {
+            return report;
+        }
+        repeats += 1;
+        let again = format!(
+            "      the machine was busy: {} is repeated ({disturbed} disturbed runs in this process so far)\n",
+            scenario.name
+        );
+        tell(&(report.lines() + &again));
     }
 }
 

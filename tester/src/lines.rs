@@ -24,8 +24,7 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_go_lab() {
         assert_eq!(title(Part::P3A, "initial election"), "Test (3A): initial election ...");
-        let figures =
-            Figures { elapsed: Duration::from_millis(4080), servers: 3, rpcs: 50, bytes: 14092, commands: 0 };
+        let figures = Figures { elapsed: Duration::from_millis(4080), servers: 3, rpcs: 50, bytes: 14092, commands: 0 };
         assert_eq!(passed(&figures), "  ... Passed --   4.1  3   50   14092    0");
         let figures =
             Figures { elapsed: Duration::from_millis(18_590), servers: 5, rpcs: 1325, bytes: 1_215_553, commands: 102 };

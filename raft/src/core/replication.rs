@@ -59,8 +59,8 @@ impl Core {
         self.progress(peer).is_some_and(|progress| progress.needs_commit_notice(self.commit_index))
     }
 
-    /// `peer` has not answered `sent` within the time in which an answer was expected; one may still come. Nothing needs
-    /// to be done about it: no entries go to the peer until it answers something.
+    /// `peer` has not answered `sent` within the time in which an answer was expected; one may still come. There is
+    /// nothing to be done about it: no entries go to the peer until it answers something.
     pub fn append_timed_out(&mut self, peer: ServerId, sent: &SentAppend) {
         if let Some(progress) = self.progress_for(peer, sent) {
             progress.timed_out(sent);

@@ -75,7 +75,10 @@ impl<R: Raft> Cluster<R> {
                 return leader[0];
             }
         }
-        check.too_late_because(format!("no leader after {LOOKS} looks, among the connected servers {}", self.connected()))
+        check.too_late_because(format!(
+            "no leader after {LOOKS} looks, among the connected servers {}",
+            self.connected()
+        ))
     }
 
     /// The term on which all connected servers agree; `None` if none is connected. Ends the run if they differ.
@@ -117,7 +120,9 @@ impl<R: Raft> Cluster<R> {
         let check = self.check(format!("nothing is committed at index {index}"));
         let (servers, command) = self.n_committed(index);
         if let Some(command) = command {
-            check.unsafe_because(format!("{command} is committed at index {index} on {servers} servers, without a majority"));
+            check.unsafe_because(format!(
+                "{command} is committed at index {index} on {servers} servers, without a majority"
+            ));
         }
         check.passed("so it is");
     }

@@ -96,12 +96,7 @@ impl<R: Raft> Cluster<R> {
         let network = Network::new();
         network.set_reliable(reliable);
         network.set_long_delays(true);
-        let server = || Server {
-            persister: Arc::new(Persister::new()),
-            connected: false,
-            incarnations: 0,
-            live: None,
-        };
+        let server = || Server { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, live: None };
         let cluster = Cluster(Arc::new(Inner {
             network,
             make,

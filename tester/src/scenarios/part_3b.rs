@@ -241,7 +241,9 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
             let index = Index(first.0 + n);
             let command = cluster.wait(index, 3, Some(term))?;
             if command != Command::Int(number) {
-                Violation::safety(format!("{command} is committed at index {index}, where the leader had put {number}"));
+                Violation::safety(format!(
+                    "{command} is committed at index {index}, where the leader had put {number}"
+                ));
             }
         }
         if !all_are_in(cluster, term) {
