@@ -45,7 +45,7 @@ pub fn test<R: Raft>(clock: Clock, name: &str, package: &str) {
 
 /// Runs a scenario and prints its lines to standard error, those of disturbed runs included.
 pub fn run_and_print<R: Raft>(scenario: &Scenario<R>, subject: &Subject<R>, clock: Clock, seed: u64) -> Report {
-    let report = run_undisturbed(scenario, subject, clock, seed, |lines| print(lines));
+    let report = run_undisturbed(scenario, subject, clock, seed, print);
     print(&report.lines());
     report
 }

@@ -265,7 +265,10 @@ impl Sim {
             me.unwound += 1;
             me.unwound
         };
-        while tries > TRIES_MAX {
+        if tries <= TRIES_MAX {
+            std::panic::resume_unwind(Box::new(Killed));
+        }
+        loop {
             let (me, next) = {
                 let mut scheduler = self.scheduler.borrow_mut();
                 scheduler.block(0, NEVER);
@@ -273,7 +276,6 @@ impl Sim {
             };
             self.switch(me, next);
         }
-        std::panic::resume_unwind(Box::new(Killed));
     }
 
     /// Wakes one of the threads that are parked under `key`.

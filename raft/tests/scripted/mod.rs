@@ -14,6 +14,9 @@ use raft::core::{
 };
 use raftapi::{Index, ServerId, Term};
 
+/// A quiet cluster has said all it has to say after this many messages. More would be a loop.
+const MESSAGES_TO_REST_MAX: usize = 1_000;
+
 /// The servers, what they have saved, and what is under way between them.
 pub(crate) struct Cluster {
     cores: Vec<Core>,
@@ -139,9 +142,16 @@ impl Cluster {
     }
 
     /// Delivers messages until there are none, then tells followers what is committed, until nobody has to be told.
+    ///
+    /// # Panics
+    ///
+    /// If that does not end.
     pub(crate) fn stabilize(&mut self) {
+        let mut delivered = 0;
         loop {
             while let Some(message) = self.pool.pop_front() {
+                delivered += 1;
+                assert!(delivered <= MESSAGES_TO_REST_MAX, "a quiet cluster sends and sends");
                 self.deliver_one(message);
             }
             for leader in (0..self.cores.len()).map(ServerId) {

@@ -1,0 +1,195 @@
+//! What a user is told when a thread of a server goes wrong in the middle of a live cluster: the reference Raft, five
+//! servers of it, and on one of them a thread too many.
+
+use bytes::Bytes;
+use labrpc::{ClientEnd, Service};
+use labstd::channel::Sender;
+use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::{Arc, Mutex};
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId, Started, Term};
+use tester::{Clock, Report, Subject, Verdict, raft_scenarios, runner};
+
+/// What is wrong with server 2.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    TwoLocksInOppositeOrders,
+    PollsWithoutBlocking,
+    Panics,
+    SurvivesKill,
+}
+
+/// The spinning thread has been found.
+static FOUND: AtomicBool = AtomicBool::new(false);
+
+/// The reference with a troubled thread beside it.
+struct Troubled {
+    raft: raft::Raft,
+    killed: Arc<AtomicBool>,
+}
+
+impl Troubled {
+    fn with(trouble: Trouble) -> Subject<Troubled> {
+        Subject::made_by(move |peers, me, persister, apply_ch| {
+            let raft = raft::Raft::make(peers, me, persister, apply_ch);
+            let killed = Arc::new(AtomicBool::new(false));
+            if me == ServerId(2) {
+                start_trouble(trouble, Arc::clone(&killed));
+            }
+            Troubled { raft, killed }
+        })
+    }
+}
+
+fn start_trouble(trouble: Trouble, killed: Arc<AtomicBool>) {
+    let a_while = Duration::from_millis(1200);
+    match trouble {
+        Trouble::TwoLocksInOppositeOrders => {
+            let (log, peers) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
+            for (name, first, second) in [("S2/alice", &log, &peers), ("S2/bob", &peers, &log)] {
+                let (first, second) = (Arc::clone(first), Arc::clone(second));
+                thread::spawn(name, move || {
+                    thread::sleep(a_while);
+                    let _first = first.lock();
+                    thread::sleep(Duration::from_millis(10));
+                    let _second = second.lock();
+                });
+            }
+        }
+        Trouble::PollsWithoutBlocking => {
+            thread::spawn("S2/poller", move || {
+                thread::sleep(a_while);
+                // On threads it stops when it has been found.
+                let begun = Instant::now();
+                let on_threads = labstd::clock() == Clock::Threads;
+                while !(on_threads && FOUND.load(SeqCst)) {
+                    let _ = begun.elapsed();
+                }
+            });
+        }
+        Trouble::Panics => {
+            thread::spawn("S2/applier-2", move || {
+                thread::sleep(a_while);
+                panic!("commit index {} is beyond the log", 9)
+            });
+        }
+        Trouble::SurvivesKill => {
+            thread::spawn("S2/heartbeats", move || {
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_secs(60) {
+                    // The mistake: nobody looks at `killed`.
+                    let _ = &killed;
+                    thread::sleep(Duration::from_millis(50));
+                }
+            });
+        }
+    }
+}
+
+impl raftapi::Raft for Troubled {
+    fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> Troubled {
+        unreachable!("these servers are made by `Troubled::with`")
+    }
+    fn services(&self) -> Vec<Service> {
+        self.raft.services()
+    }
+    fn start(&self, command: Bytes) -> Option<Started> {
+        self.raft.start(command)
+    }
+    fn get_state(&self) -> (Term, bool) {
+        self.raft.get_state()
+    }
+    fn snapshot(&self, index: Index, snapshot: Bytes) {
+        self.raft.snapshot(index, snapshot);
+    }
+    fn persist_bytes(&self) -> usize {
+        self.raft.persist_bytes()
+    }
+    fn kill(&self) {
+        self.killed.store(true, SeqCst);
+        self.raft.kill();
+    }
+}
+
+/// Runs a scenario of five servers, long enough for a lock to be waited for 5 s, with this trouble; it has to fail.
+fn report(trouble: Trouble, clock: Clock) -> (Report, String) {
+    let scenario = raft_scenarios().into_iter().find(|scenario| scenario.name == "backup_3B").unwrap();
+    assert_eq!(scenario.servers, 5);
+    let report = runner::run(&scenario, &Troubled::with(trouble), clock, 1);
+    let Verdict::Failed(broken) = &report.verdict else { panic!("{:?}", report.verdict) };
+    let text = broken.text.clone();
+    (report, text)
+}
+
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "'{part}' is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_deadlock_in_a_simulated_cluster_ends_the_run_at_once_with_threads_locks_and_lines() {
+    let (report, text) = report(Trouble::TwoLocksInOppositeOrders, Clock::Simulated);
+    assert_says(
+        &text,
+        &[
+            "deadlock: these threads wait for each other's locks",
+            "S2/alice waits at tests/reports.rs:",
+            "S2/bob waits at tests/reports.rs:",
+            "for the lock made at tests/reports.rs:",
+            "which was taken at tests/reports.rs:",
+            "S0/ticker: in thread::sleep at raft/src/ticker.rs:",
+        ],
+    );
+    let at = report.broken().unwrap().at;
+    assert!(at < Duration::from_millis(1250), "the other servers' timers go on for ever, yet it was found at {at:?}");
+}
+
+#[test]
+fn a_deadlock_in_a_cluster_on_threads_is_reported_after_five_seconds_with_what_the_holder_is_blocked_in() {
+    let (report, text) = report(Trouble::TwoLocksInOppositeOrders, Clock::Threads);
+    assert_says(
+        &text,
+        &[
+            "a lock is held too long",
+            "for the lock made at tests/reports.rs:",
+            "in Mutex::lock at tests/reports.rs:",
+            "S0/ticker: in thread::sleep at raft/src/ticker.rs:",
+        ],
+    );
+    let both_ways = ["S2/alice: in Mutex::lock", "held by S2/bob", "S2/bob: in Mutex::lock", "held by S2/alice"];
+    assert_says(&text, &both_ways);
+    assert!(report.broken().unwrap().at >= Duration::from_secs(6));
+}
+
+#[test]
+fn a_spinning_thread_in_a_simulated_cluster_is_found_and_named() {
+    let (_, text) = report(Trouble::PollsWithoutBlocking, Clock::Simulated);
+    assert_says(&text, &["spin: thread 'S2/poller' keeps calling from tests/reports.rs:", "the clock never moved"]);
+}
+
+#[test]
+fn a_spinning_thread_in_a_cluster_on_threads_is_named_when_the_cluster_is_killed() {
+    let (_, text) = report(Trouble::PollsWithoutBlocking, Clock::Threads);
+    FOUND.store(true, SeqCst);
+    assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/poller: running (it has not blocked)"]);
+}
+
+#[test]
+fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
+    for clock in [Clock::Simulated, Clock::Threads] {
+        let (report, text) = report(Trouble::Panics, clock);
+        assert_says(&text, &["thread 'S2/applier-2' panicked at ", "commit index 9 is beyond the log"]);
+        assert_says(&text, &["at tests/reports.rs:"]);
+        assert!(report.broken().unwrap().at >= Duration::from_millis(1200));
+    }
+}
+
+#[test]
+fn a_thread_that_survives_kill_is_named_with_what_it_waits_for() {
+    for clock in [Clock::Simulated, Clock::Threads] {
+        let (_, text) = report(Trouble::SurvivesKill, clock);
+        assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/heartbeats: in thread::sleep at tests/reports.rs:"]);
+    }
+}
