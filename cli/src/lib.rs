@@ -1,4 +1,4 @@
-//! The command line of the lab, for any [`Raft`](raftapi::Raft): a package that has one needs a `main` of one line.
+//! The command line of the lab, for any [`Raft`]: a package that has one needs a `main` of one line.
 //!
 //! ```ignore
 //! fn main() -> std::process::ExitCode {

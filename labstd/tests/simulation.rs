@@ -97,8 +97,7 @@ fn busy(seed: u64) -> (Vec<(u64, usize)>, Stats) {
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let log = std::mem::take(&mut *log.lock());
-        log
+        std::mem::take(&mut *log.lock())
     });
     let stats = Stats { real: Duration::ZERO, ..outcome.stats };
     (outcome.result.unwrap(), stats)
@@ -220,8 +219,7 @@ fn schedules_try_every_order_of_threads_that_wake_at_one_instant() {
                     })
                     .collect();
                 threads.into_iter().for_each(|thread| thread.join().unwrap());
-                let order = woken.lock().clone();
-                order
+                woken.lock().clone()
             })
         })
         .collect();
