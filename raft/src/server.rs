@@ -6,10 +6,12 @@ use labstd::rng::{RngExt, Stream};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::time::{Duration, Instant};
-use raftapi::{Persister, ServerId};
+use raftapi::{Persister, ServerId, Term};
 use record::EventKind;
 
-use crate::core::{Core, Effects, LogChange, Persist, RequestVoteArgs, RequestVoteReply, RoleName, SentAppend};
+use crate::core::{
+    Core, Effects, HardState, LogChange, Persist, RequestVoteArgs, RequestVoteReply, RoleName, SentAppend, Standing,
+};
 
 /// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
 /// heartbeat, of which two may be lost, and wide apart, so that two servers seldom start at once (paper, 5.2 and 9.3; the
@@ -43,6 +45,8 @@ pub(crate) struct State {
     timeouts: Stream,
     /// What a leader has to remember of each peer beside its progress.
     pub(crate) links: Vec<Link>,
+    /// The role and the term that are in the record.
+    recorded: (RoleName, Term),
 }
 
 /// The timers of a leader for one peer.
@@ -58,7 +62,8 @@ impl Shared {
     pub(crate) fn new(peers: Vec<ClientEnd>, persister: Arc<Persister>, core: Core, timeouts: Stream) -> Shared {
         let now = Instant::now();
         let links = vec![Link { heartbeat_due: now, under_way: None }; peers.len()];
-        let mut state = State { core, election_due: now, timeouts, links };
+        let recorded = (RoleName::Follower, core.current_term());
+        let mut state = State { core, election_due: now, timeouts, links, recorded };
         state.restart_election_timer();
         Shared {
             replicate: peers.iter().map(|_| Condvar::new()).collect(),
@@ -86,7 +91,7 @@ impl Shared {
     #[must_use]
     pub(crate) fn carry_out(&self, state: &mut State, effects: Effects) -> Vec<(ServerId, RequestVoteArgs)> {
         let now = Instant::now();
-        note(&state.core, &effects);
+        state.put_into_record(&effects);
         if effects.reset_election_timer {
             state.restart_election_timer();
         }
@@ -142,31 +147,37 @@ impl State {
         let timeout = Duration::from_millis(self.timeouts.random_range(ELECTION_TIMEOUT_MS));
         self.election_due = Instant::now() + timeout;
     }
+
+    /// Puts into the record what an event has changed.
+    fn put_into_record(&mut self, effects: &Effects) {
+        let Effects { persist: Persist { hard_state, log }, commit_advanced, role_change, .. } = effects;
+        if let Some(Standing { term, role, .. }) = *role_change
+            && self.recorded != (role, term)
+        {
+            self.recorded = (role, term);
+            record::emit(EventKind::RoleChanged { role: role.into(), term });
+        }
+        if let Some(HardState { term, voted_for: Some(to) }) = *hard_state {
+            record::emit(EventKind::VoteGranted { term, to });
+        }
+        if let Some(LogChange { truncates, first, last }) = *log {
+            if truncates {
+                record::emit(EventKind::LogTruncated { last: first.prev() });
+            }
+            record::emit(EventKind::LogAppended { term: self.core.log().last_term(), first, last });
+        }
+        if let Some(index) = *commit_advanced {
+            record::emit(EventKind::Committed { index });
+        }
+    }
 }
 
-/// Puts into the record what an event has changed.
-fn note(core: &Core, effects: &Effects) {
-    let Effects { persist: Persist { hard_state, log }, commit_advanced, role_change, .. } = effects;
-    if let Some(standing) = role_change {
-        let role = match standing.role {
+impl From<RoleName> for record::Role {
+    fn from(role: RoleName) -> record::Role {
+        match role {
             RoleName::Follower => record::Role::Follower,
             RoleName::Candidate => record::Role::Candidate,
             RoleName::Leader => record::Role::Leader,
-        };
-        record::emit(EventKind::RoleChanged { role, term: standing.term });
-    }
-    if let Some(hard_state) = hard_state
-        && let Some(to) = hard_state.voted_for
-    {
-        record::emit(EventKind::VoteGranted { term: hard_state.term, to });
-    }
-    if let &Some(LogChange { truncates, first, last }) = log {
-        if truncates {
-            record::emit(EventKind::LogTruncated { last: first.prev() });
         }
-        record::emit(EventKind::LogAppended { term: core.log().last_term(), first, last });
-    }
-    if let &Some(index) = commit_advanced {
-        record::emit(EventKind::Committed { index });
     }
 }

@@ -83,3 +83,47 @@ impl Queue {
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(simulated_running: usize, simulated_waiting: usize, threads_running: usize, waiting: &[u32]) -> Queue {
+        Queue { simulated_running, simulated_waiting, threads_running, threads_waiting: waiting.to_vec() }
+    }
+
+    #[test]
+    fn there_are_no_more_simulations_at_once_than_processors() {
+        assert!(queue(0, 5, 0, &[]).admits_simulation());
+        assert!(!queue(processors(), 5, 0, &[]).admits_simulation());
+    }
+
+    #[test]
+    fn runs_on_threads_wait_for_all_simulations() {
+        assert!(!queue(1, 0, 0, &[3]).admits_on_threads(3));
+        assert!(!queue(0, 1, 0, &[3]).admits_on_threads(3));
+        assert!(queue(0, 0, 5, &[3]).admits_on_threads(3));
+    }
+
+    #[test]
+    fn the_longest_goes_first() {
+        assert!(queue(0, 0, 0, &[3, 18, 7]).admits_on_threads(18));
+        assert!(!queue(0, 0, 0, &[3, 18, 7]).admits_on_threads(7));
+    }
+
+    #[test]
+    fn a_simulation_that_comes_late_does_not_wait_for_runs_on_threads() {
+        assert!(queue(0, 1, 9, &[]).admits_simulation());
+        assert!(!queue(1, 1, 9, &[]).admits_simulation());
+    }
+
+    #[test]
+    fn passes_come_back() {
+        for _ in 0..3 {
+            let simulated: Vec<Pass> = (0..processors()).map(|_| admit(Clock::Simulated, 1)).collect();
+            drop(simulated);
+            let threads: Vec<Pass> = (0..100).map(|_| admit(Clock::Threads, 1)).collect();
+            drop(threads);
+        }
+    }
+}

@@ -269,6 +269,30 @@ pub(crate) mod tests {
         }
     }
 
+    /// The verdict on a run on threads that failed in this way, with sleeps that woke so late.
+    fn verdict(clock: Clock, lateness_ms: u64, thrown: Violation) -> Verdict {
+        let panicked = labstd::Panicked {
+            thread: "service-S0".to_string(),
+            message: String::new(),
+            location: None,
+            backtrace: None,
+            at: Duration::from_secs(1),
+            payload: Box::new(thrown),
+        };
+        let stats = Stats { lateness: Duration::from_millis(lateness_ms), ..Stats::default() };
+        judge(Outcome { result: Err(Failure::Panic(panicked)), stats }, clock)
+    }
+
+    #[test]
+    fn a_limit_that_breaks_on_a_busy_machine_is_a_disturbance_and_a_broken_safety_property_never() {
+        let limit = Violation { sort: Sort::Limit, text: "no leader".to_string() };
+        let safety = Violation { sort: Sort::Safety, text: "two leaders".to_string() };
+        assert!(matches!(verdict(Clock::Threads, 101, limit.clone()), Verdict::Disturbed(_)));
+        assert!(matches!(verdict(Clock::Threads, 99, limit.clone()), Verdict::Failed(_)));
+        assert!(matches!(verdict(Clock::Simulated, 0, limit), Verdict::Failed(_)));
+        assert!(matches!(verdict(Clock::Threads, 5000, safety), Verdict::Failed(_)));
+    }
+
     #[test]
     fn a_failed_run_says_so_in_its_lines_and_its_record() {
         let scenario = crate::raft_scenarios::<NoRaft>()[0];

@@ -4,7 +4,10 @@ use std::fmt;
 
 use labstd::channel::{Receiver, Sender};
 use labstd::sync::Arc;
-use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
 use labstd::thread;
 use raftapi::{ApplyMsg, Index, Raft, ServerId, Term};
 use record::EventKind;
@@ -62,7 +65,11 @@ impl<R: Raft> Cluster<R> {
                     format!("{server} applied at index {index} something that was never submitted: {error}")
                 })?;
                 record::emit_for(Some(server), EventKind::Applied { index, term });
-                self.0.applied.lock().deliver(server, index, command)
+                self.0.applied.lock().deliver(server, index, command)?;
+                if self.0.services_ask.load(Relaxed) {
+                    self.state(server);
+                }
+                Ok(())
             }
             ApplyMsg::Snapshot { index, .. } => {
                 Err(format!("{server} delivered a snapshot at index {index}, but nobody ever made one"))

@@ -17,7 +17,7 @@ use std::fmt;
 use labrpc::{ClientEnd, Name, Network};
 use labstd::channel::Sender;
 use labstd::rng::{self, RngExt};
-use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, Instant};
@@ -45,6 +45,8 @@ struct Inner<R: Raft> {
     make: Maker<R>,
     servers: Mutex<Vec<Server<R>>>,
     applied: Mutex<Applied>,
+    /// Whether the services ask their Rafts something before they read on.
+    services_ask: AtomicBool,
     rng: Mutex<rng::Stream>,
     /// Whether the scenario is over, and a signal for those who wait for that.
     over: Mutex<bool>,
@@ -102,6 +104,7 @@ impl<R: Raft> Cluster<R> {
             make,
             servers: Mutex::new((0..servers).map(|_| server()).collect()),
             applied: Mutex::new(Applied::new(servers)),
+            services_ask: AtomicBool::new(false),
             rng: Mutex::new(rng::stream("scenario")),
             over: Mutex::new(false),
             over_changed: Condvar::new(),
@@ -156,6 +159,11 @@ impl<R: Raft> Cluster<R> {
     /// The term of `server`, and whether it believes that it leads. `None` if it does not run.
     pub fn state(&self, server: ServerId) -> Option<(Term, bool)> {
         Some(self.raft(server)?.get_state())
+    }
+
+    /// From now on each service asks its Raft for the term before it reads the next entry, or no longer.
+    pub fn services_ask(&self, ask: bool) {
+        self.0.services_ask.store(ask, Relaxed);
     }
 
     /// How many servers have applied `index`, and what.

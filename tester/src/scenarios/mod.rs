@@ -114,6 +114,10 @@ pub fn raft_scenarios<R: Raft>() -> Vec<Scenario<R>> {
         course("backup_3B", P3B, "leader backs up quickly over incorrect follower logs", 5, 18, part_3b::backup),
         course("count_3B", P3B, "RPC counts aren't too high", 3, 3, part_3b::count),
         course("catch_up_3B", P3B, "a returning follower catches up at once", 3, 12, ours::catch_up).of_ours(),
+        course("one_leader_a_term_3A", P3A, "one leader a term on a slow network", 5, 8, ours::one_leader_a_term).of_ours(),
+        course("time_to_lead_3A", P3A, "a voter waits for its leader", 3, 10, ours::time_to_lead).of_ours(),
+        course("late_entries_3B", P3B, "late entries remove nothing", 3, 4, ours::late_entries).of_ours(),
+        course("asking_service_3B", P3B, "a service that asks while it is delivered to", 3, 2, ours::asking_service).of_ours(),
     ]
 }
 
@@ -138,6 +142,10 @@ macro_rules! __for_each_raft_scenario {
             backup_3B
             count_3B
             catch_up_3B
+            one_leader_a_term_3A
+            time_to_lead_3A
+            late_entries_3B
+            asking_service_3B
         }
     };
 }

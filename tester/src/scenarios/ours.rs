@@ -1,10 +1,181 @@
 //! Our own scenarios, for what the course's do not catch.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use labrpc::{Direction, Verdict};
+use labstd::sync::Mutex;
 use labstd::time::{Duration, Instant};
-use raftapi::Raft;
+use raftapi::{Raft, ServerId, Started, Term};
 
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
+
+/// No term ever has two leaders, even while messages are so slow that several servers campaign at once.
+///
+/// A server that votes twice in a term fails this. The course looks for two leaders only now and then, and on a fast
+/// network the second one has stepped down long before.
+pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
+    const SLOW: Duration = Duration::from_millis(100);
+    const ROUNDS: usize = 4;
+    const ROUND: Duration = Duration::from_millis(1500);
+    const LOOK: Duration = Duration::from_millis(10);
+    cluster.network().intercept(|_| Verdict::Delay(SLOW));
+    let mut elected: BTreeMap<Term, ServerId> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let mut leads = None;
+        while begun.elapsed() < ROUND {
+            for server in cluster.servers() {
+                let Some((term, true)) = cluster.state(server) else { continue };
+                let first = *elected.entry(term).or_insert(server);
+                if first != server {
+                    Violation::safety(format!(
+                        "two leaders in one term: {first} and {server} were both elected in term {term}, so somebody \
+                         voted for both"
+                    ));
+                }
+                leads = leads.max(Some((term, server)));
+            }
+            cluster.sleep(LOOK);
+        }
+        // The next election is held without the leader of this one.
+        cluster.servers().for_each(|server| cluster.connect(server));
+        if let Some((_, leader)) = leads {
+            cluster.disconnect(leader);
+        }
+    }
+    cluster.network().stop_intercepting();
+    cluster.servers().for_each(|server| cluster.connect(server));
+    cluster.check_one_leader();
+}
+
+/// A server that has voted lets the one it voted for lead: it does not campaign before that one's first heartbeat can
+/// have reached it.
+///
+/// Messages take 30 ms, so that this heartbeat comes 60 ms after the vote. A server that does not begin its election
+/// timeout anew when it grants a vote fails this: whenever its own patience ends within these 60 ms, the new leader is
+/// deposed before it could do anything.
+pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 8;
+    const SLOW: Duration = Duration::from_millis(30);
+    /// From the election; no election timeout is as short as this and the way of the vote together.
+    const NO_CAMPAIGN: Duration = Duration::from_millis(80);
+    const ELECTION_MAX: Duration = Duration::from_secs(5);
+    const LOOK: Duration = Duration::from_millis(2);
+    cluster.network().intercept(|_| Verdict::Delay(SLOW));
+    for _ in 0..ROUNDS {
+        let old = cluster.check_one_leader();
+        let old_state = cluster.state(old);
+        if !cluster
+            .servers()
+            .all(|server| cluster.state(server).map(|(term, _)| term) == old_state.map(|(term, _)| term))
+        {
+            // Not yet at rest: a campaign that is under way already would prove nothing.
+            continue;
+        }
+        cluster.disconnect(old);
+        let [a, b] = [1, 2].map(|steps| cluster.after(old, steps));
+        let cut_off = Instant::now();
+        let (leader, voter, term) = loop {
+            let leads = |server| cluster.state(server).filter(|&(_, leads)| leads).map(|(term, _)| term);
+            if let Some(term) = leads(a) {
+                break (a, b, term);
+            }
+            if let Some(term) = leads(b) {
+                break (b, a, term);
+            }
+            if cut_off.elapsed() > ELECTION_MAX {
+                Violation::limit(format!("{a} and {b} elected no leader within 5 s after leader {old} was cut off"));
+            }
+            cluster.sleep(LOOK);
+        };
+        let elected = Instant::now();
+        while elected.elapsed() < NO_CAMPAIGN {
+            if let Some((later, _)) = cluster.state(voter).filter(|&(now, _)| now > term) {
+                Violation::limit(format!(
+                    "{voter} voted for {leader} in term {term}, but {} ms after that election it is in term {later}: its \
+                     vote did not begin a new election timeout, so it did not wait for the first heartbeat",
+                    elected.elapsed().as_millis()
+                ));
+            }
+            cluster.sleep(LOOK);
+        }
+        cluster.connect(old);
+    }
+    cluster.network().stop_intercepting();
+    cluster.check_one_leader();
+}
+
+/// Entries that come late take nothing away from a log that is already longer.
+///
+/// The first message that brings a command to each follower is held; the leader sends again, and more; all of it is
+/// committed. Then the leader is cut off and the held messages arrive. A follower that replaces the end of its log by
+/// what a message carries, conflict or not, loses committed entries, and with it the next leader.
+pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
+    const CHARS: usize = 1000;
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const LOOK: Duration = Duration::from_millis(5);
+    let soon = |holds: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !holds() && begun.elapsed() < PATIENCE {
+            cluster.sleep(LOOK);
+        }
+        holds()
+    };
+    cluster.one(cluster.random_command(), 3, Retry::Yes);
+    let leader = cluster.check_one_leader();
+    let network = cluster.network();
+
+    // The only long messages are those that carry this command.
+    let held = Mutex::new(BTreeSet::new());
+    network.intercept(move |message| {
+        let carries = message.direction == Direction::Request && message.bytes.len() >= CHARS;
+        if carries && held.lock().insert(message.server.clone()) { Verdict::Hold } else { Verdict::Pass }
+    });
+    cluster.start(leader, "late ".repeat(CHARS / 5));
+    let both_held = soon(&|| network.held().len() == 2);
+    cluster.start(leader, cluster.random_command());
+    let last = cluster.start(leader, cluster.random_command());
+    let all_have = last.is_some_and(|Started { index, .. }| soon(&|| cluster.n_committed(index).0 == 3));
+
+    if all_have && both_held {
+        cluster.disconnect(leader);
+    }
+    // On a leader that sends nothing more before it has an answer, they were not late at all.
+    for message in network.held() {
+        message.release();
+    }
+    network.stop_intercepting();
+    let next = cluster.check_one_leader();
+    if let (true, Some(last), Some(started)) = (all_have, last, cluster.start(next, cluster.random_command()))
+        && started.index <= last.index
+    {
+        Violation::safety(format!(
+            "leader {next} put a new command at index {}, though everything up to index {} was committed: a message that \
+             came late has removed entries from the logs",
+            started.index, last.index
+        ));
+    }
+    cluster.connect(leader);
+    cluster.one(cluster.random_command(), 3, Retry::Yes);
+}
+
+/// A Raft answers its service at any time, also while it has more to deliver than the service has read.
+///
+/// The service asks its Raft for the term before it reads the next entry, as a key/value server does. A Raft that holds
+/// its lock while it delivers fails this: it waits for its service to read, and the service for the lock.
+pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 3;
+    const MANY: usize = 20;
+    cluster.services_ask(true);
+    for _ in 0..ROUNDS {
+        let leader = cluster.check_one_leader();
+        for _ in 0..MANY {
+            cluster.start(leader, cluster.random_command());
+        }
+        cluster.one(cluster.random_command(), 3, Retry::Yes);
+    }
+}
 
 /// A follower to which entries were sent while it was cut off has them within 300 ms of its return, although the calls
 /// that were begun meanwhile may take up to 7 s to fail.
