@@ -285,6 +285,22 @@ fn wait_for_ever() {
 }
 
 #[test]
+fn a_thread_that_the_end_overtakes_before_it_begins_may_own_destructors_that_block() {
+    struct LocksWhenDropped(Arc<Mutex<()>>);
+    impl Drop for LocksWhenDropped {
+        fn drop(&mut self) {
+            drop(self.0.lock());
+        }
+    }
+    for seed in 1..=20 {
+        labstd::simulate(seed, || {
+            let owned = LocksWhenDropped(Arc::default());
+            drop(thread::spawn("late", move || drop(owned)));
+        });
+    }
+}
+
+#[test]
 fn a_thread_cannot_hold_on_to_life_by_catching_its_end() {
     labstd::simulate(1, || {
         thread::spawn("clinging", || {

@@ -4,18 +4,18 @@
 //! coroutine that blocks asks the scheduler for the next one itself and suspends only if that is not again itself.
 
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant as OsInstant};
 
-use corosensei::stack::DefaultStack;
+use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use super::NEVER;
 use super::scheduler::{Scheduler, Slot};
 use super::stack::Stacks;
+use super::{NEVER, overflow};
 use crate::failure::Failure;
 use crate::run::{Limits, Stats};
 use crate::state::{Killed, RunState, ThreadInfo, set_me};
@@ -37,6 +37,8 @@ pub(crate) struct Sim {
     coroutines: RefCell<Vec<Option<Co>>>,
     /// How each coroutine suspends itself.
     yielders: RefCell<Vec<*const Yielder<(), ()>>>,
+    /// Where each coroutine's stack ends.
+    guards: RefCell<Vec<usize>>,
     stacks: RefCell<Stacks>,
     /// Who is to run after the coroutine that suspends now.
     next: Cell<Option<Slot>>,
@@ -81,6 +83,7 @@ pub(crate) fn execute(
     body: Box<dyn FnOnce() + Send>,
     limits: Limits,
 ) -> Stats {
+    overflow::install();
     let simulation = {
         let run = Arc::clone(run);
         std::thread::Builder::new()
@@ -125,6 +128,7 @@ fn simulate_here(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnc
         scheduler: RefCell::new(Scheduler::new(Arc::clone(run), limits)),
         coroutines: RefCell::new(Vec::new()),
         yielders: RefCell::new(Vec::new()),
+        guards: RefCell::new(Vec::new()),
         stacks: RefCell::new(Stacks::new()),
         next: Cell::new(None),
         ended_at: Cell::new(0),
@@ -156,7 +160,9 @@ impl Sim {
             let mut coroutine = self.coroutines.borrow_mut()[slot].take().expect("a runnable task is suspended");
             let info = Arc::as_ptr(&self.scheduler.borrow_mut().task(slot).info);
             set_me(info);
+            overflow::watch(self.guards.borrow()[slot]);
             let result = coroutine.resume(());
+            overflow::watch(0);
             set_me(ptr::null());
             next = match result {
                 CoroutineResult::Yield(()) => {
@@ -199,6 +205,7 @@ impl Sim {
 
     fn add(&self, info: Arc<ThreadInfo>, body: Box<dyn FnOnce()>) {
         let stack = self.stacks.borrow_mut().take();
+        let guard = stack.limit().get();
         let slot = self.scheduler.borrow_mut().add(info);
         let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
             let sim = current().expect("coroutines run inside their simulation");
@@ -206,13 +213,18 @@ impl Sim {
             if !sim.ending() {
                 sim.scheduler.borrow_mut().running().info.wait.end();
                 body();
+            } else {
+                // It never begins, but what it owns has destructors, and those that lock are ended there.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
             }
         });
         let mut coroutines = self.coroutines.borrow_mut();
         if slot == coroutines.len() {
             coroutines.push(None);
             self.yielders.borrow_mut().push(ptr::null());
+            self.guards.borrow_mut().push(0);
         }
+        self.guards.borrow_mut()[slot] = guard;
         coroutines[slot] = Some(coroutine);
     }
 

@@ -2,13 +2,14 @@
 //!
 //! - [`scheduler`] decides who runs next and when the clock moves; it knows nothing of coroutines.
 //! - [`engine`] switches stacks and is what the rest of the crate calls.
-//! - [`stack`] keeps used stacks for the next thread.
+//! - [`stack`] keeps used stacks for the next thread; [`overflow`] names the thread that runs out of its own.
 //!
 //! Every blocking call of the crate has the same shape: try the real object; if it would block, [`Sim::park`] under the
 //! object's address; whoever changes the object [unparks](Sim::unpark_one) that address. Addresses are only looked up,
 //! never ordered or iterated, so where the allocator puts things decides nothing.
 
 mod engine;
+mod overflow;
 mod scheduler;
 mod stack;
 

@@ -21,31 +21,37 @@ pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
     const LOOK: Duration = Duration::from_millis(10);
     cluster.network().intercept(|_| Verdict::Delay(SLOW));
     let mut elected: BTreeMap<Term, ServerId> = BTreeMap::new();
+    let mut cut_off = None;
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        let mut leads = None;
+        let mut latest = None;
         while begun.elapsed() < ROUND {
             for server in cluster.servers() {
                 let Some((term, true)) = cluster.state(server) else { continue };
                 let first = *elected.entry(term).or_insert(server);
                 if first != server {
                     Violation::safety(format!(
-                        "two leaders in one term: {first} and {server} were both elected in term {term}, so somebody \
+                        "2 servers lead in term {term}: {first} and {server} were both elected in it, so somebody has \
                          voted for both"
                     ));
                 }
-                leads = leads.max(Some((term, server)));
+                latest = latest.max(Some((term, server)));
             }
             cluster.sleep(LOOK);
         }
         // The next election is held without the leader of this one.
-        cluster.servers().for_each(|server| cluster.connect(server));
-        if let Some((_, leader)) = leads {
+        if let Some(server) = cut_off.take() {
+            cluster.connect(server);
+        }
+        if let Some((_, leader)) = latest {
             cluster.disconnect(leader);
+            cut_off = Some(leader);
         }
     }
     cluster.network().stop_intercepting();
-    cluster.servers().for_each(|server| cluster.connect(server));
+    if let Some(server) = cut_off {
+        cluster.connect(server);
+    }
     cluster.check_one_leader();
 }
 
@@ -63,39 +69,39 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
     const ELECTION_MAX: Duration = Duration::from_secs(5);
     const LOOK: Duration = Duration::from_millis(2);
     cluster.network().intercept(|_| Verdict::Delay(SLOW));
+    let term_of = |server| cluster.state(server).map(|(term, _)| term);
+    let leading = |server| cluster.state(server).filter(|&(_, leads)| leads).map(|(term, _)| term);
     for _ in 0..ROUNDS {
         let old = cluster.check_one_leader();
-        let old_state = cluster.state(old);
-        if !cluster
-            .servers()
-            .all(|server| cluster.state(server).map(|(term, _)| term) == old_state.map(|(term, _)| term))
-        {
-            // Not yet at rest: a campaign that is under way already would prove nothing.
+        let [a, b] = [1, 2].map(|steps| cluster.after(old, steps));
+        if [a, b].iter().any(|&server| term_of(server) != term_of(old)) {
+            // Not at rest: a campaign that is under way already would prove nothing.
             continue;
         }
         cluster.disconnect(old);
-        let [a, b] = [1, 2].map(|steps| cluster.after(old, steps));
         let cut_off = Instant::now();
+        let mut looked = cut_off;
         let (leader, voter, term) = loop {
-            let leads = |server| cluster.state(server).filter(|&(_, leads)| leads).map(|(term, _)| term);
-            if let Some(term) = leads(a) {
-                break (a, b, term);
-            }
-            if let Some(term) = leads(b) {
-                break (b, a, term);
+            let elected = leading(a).map(|term| (a, b, term)).or_else(|| leading(b).map(|term| (b, a, term)));
+            if let Some(elected) = elected {
+                break elected;
             }
             if cut_off.elapsed() > ELECTION_MAX {
                 Violation::limit(format!("{a} and {b} elected no leader within 5 s after leader {old} was cut off"));
             }
+            looked = Instant::now();
             cluster.sleep(LOOK);
         };
-        let elected = Instant::now();
-        while elected.elapsed() < NO_CAMPAIGN {
-            if let Some((later, _)) = cluster.state(voter).filter(|&(now, _)| now > term) {
+        // There was no leader when it looked before, so this is how long ago the election was, at most.
+        while looked.elapsed() < NO_CAMPAIGN {
+            let now = term_of(voter);
+            let after = looked.elapsed();
+            if let Some(later) = now.filter(|&now| now > term && after < NO_CAMPAIGN) {
                 Violation::limit(format!(
-                    "{voter} voted for {leader} in term {term}, but {} ms after that election it is in term {later}: its \
-                     vote did not begin a new election timeout, so it did not wait for the first heartbeat",
-                    elected.elapsed().as_millis()
+                    "{voter} voted for {leader} in term {term}, but within {} ms after that election it is in term \
+                     {later}: it did not begin a new election timeout when it granted its vote, and so did not wait for \
+                     the first heartbeat",
+                    after.as_millis()
                 ));
             }
             cluster.sleep(LOOK);
@@ -211,6 +217,8 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
         };
         // An election after the return takes its own time.
         let undisturbed = cluster.state(leader) == before.map(|term| (term, true));
+        let noted = if undisturbed { "" } else { ", with an election in between" };
+        log::info!("{follower} caught up {} ms after its return{noted}", within.as_millis());
         if undisturbed && within > AT_ONCE {
             Violation::limit(format!(
                 "{follower} caught up {} ms after its return; {} ms are enough when its leader stays",
