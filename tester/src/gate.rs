@@ -3,7 +3,7 @@
 //! begin when none is left, the longest first.
 
 use labstd::Clock;
-use labstd::sync::{Condvar, Mutex};
+use labstd::sync::{Condvar, Mutex, OnceLock};
 
 static GATE: Gate = Gate::new();
 
@@ -80,8 +80,10 @@ impl Queue {
     }
 }
 
+/// How many there are. Asking the OS is slow, so it is asked once.
 fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(test)]

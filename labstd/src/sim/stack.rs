@@ -12,14 +12,15 @@ const KEPT_MAX: usize = 2048;
 
 static UNUSED: Mutex<Vec<DefaultStack>> = Mutex::new(Vec::new());
 
-/// The stacks of one simulation, drawn from those that all simulations share.
+/// The stacks of one simulation. It takes those that it needs from the ones that all simulations share, so that several at
+/// once all find some, and gives them back at its end.
 pub(super) struct Stacks {
     unused: Vec<DefaultStack>,
 }
 
 impl Stacks {
     pub(super) fn new() -> Stacks {
-        Stacks { unused: std::mem::take(&mut *UNUSED.lock()) }
+        Stacks { unused: Vec::new() }
     }
 
     /// A stack that nobody uses.
@@ -28,7 +29,7 @@ impl Stacks {
     ///
     /// If the OS has no more memory mappings for one; Linux allows about 32,000 live ones a process.
     pub(super) fn take(&mut self) -> DefaultStack {
-        self.unused.pop().unwrap_or_else(|| {
+        self.unused.pop().or_else(|| UNUSED.lock().pop()).unwrap_or_else(|| {
             DefaultStack::new(STACK_BYTES)
                 .unwrap_or_else(|error| panic!("no memory for the stack of one more thread: {error}"))
         })
