@@ -1,1 +1,28 @@
-//! For tests alone: a plain Raft, not derived from the reference, that can be told to make a mistake.
+//! For tests alone: one plain Raft that can be told to make a mistake, so that it is known which scenario of the lab
+//! catches which mistake, how surely, and with which words.
+//!
+//! [`Raft`] is written the way a good student writes it, with Figure 2 of the paper beside them: one lock over one
+//! struct, a thread that sleeps and looks, a thread that delivers, and replies that are dealt with as they come. It is
+//! not derived from the reference, so that the scenarios are tried on two Rafts that have nothing in common; without a
+//! mistake it has to pass all of them. Each [`Mistake`] is one condition in its code.
+//!
+//! ```
+//! use tester::{Clock, Subject, raft_scenarios, runner};
+//! use wrong::{Mistake, Raft};
+//!
+//! let first_election = &raft_scenarios::<Raft>()[0];
+//! let correct = Subject::made_by(Raft::making(None));
+//! assert!(runner::run(first_election, &correct, Clock::Simulated, 1).passed());
+//!
+//! let idle = Subject::made_by(Raft::making(Some(Mistake::NeverElects)));
+//! let report = runner::run(first_election, &idle, Clock::Simulated, 1);
+//! assert!(report.broken().unwrap().text.starts_with("no leader after 10 looks"));
+//! ```
+//!
+//! It has parts 3A and 3B so far: it saves nothing, and knows no snapshots.
+
+mod mistake;
+mod raft;
+
+pub use mistake::Mistake;
+pub use raft::Raft;

@@ -1,0 +1,108 @@
+//! Each mistake is caught by a scenario of the lab, surely, and in words that tell a learner what is wrong.
+
+use tester::{Clock, Subject, Verdict, gate, raft_scenarios, runner};
+use wrong::{Mistake, Raft};
+
+/// A mistake has to be found by one of the seeds from 1 to this.
+const SEEDS: u64 = 200;
+
+/// A mistake, and what finds it.
+struct Caught {
+    mistake: Mistake,
+    /// The scenario that is to catch it.
+    by: &'static str,
+    /// What its failure has to say.
+    saying: &'static [&'static str],
+    /// How many of the seeds found it, saying so, when this was written.
+    seeds: u64,
+}
+
+const TABLE: [Caught; 8] = [
+    Caught {
+        mistake: Mistake::NeverElects,
+        by: "initial_election_3A",
+        saying: &["no leader after 10 looks"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::VotesTwiceInATerm,
+        by: "one_leader_a_term_3A",
+        saying: &["2 servers lead in term", "voted for both"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::DoesNotResetTheTimerOnGrantingAVote,
+        by: "time_to_lead_3A",
+        saying: &["did not begin a new election timeout when it granted its vote"],
+        seeds: 197,
+    },
+    Caught {
+        mistake: Mistake::AppliesOutOfOrder,
+        by: "concurrent_starts_3B",
+        saying: &["applied index", "out of order: the last one before it was"],
+        seeds: 194,
+    },
+    Caught {
+        mistake: Mistake::LosesAnEntry,
+        by: "late_entries_3B",
+        saying: &["a message that came late has removed entries from the logs"],
+        seeds: 200,
+    },
+    Caught { mistake: Mistake::SendsRpcsInATightLoop, by: "count_3B", saying: &[" RPCs "], seeds: 200 },
+    Caught {
+        mistake: Mistake::HoldsItsLockWhileDelivering,
+        by: "asking_service_3B",
+        saying: &["a lock is held too long", "its holder is applier-", "in Sender::send at wrong/src/raft.rs"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::HoldsItsLockOverAnRpc,
+        by: "re_election_3A",
+        saying: &["a lock is held too long", "taken at wrong/src/raft.rs", "at labrpc/src/"],
+        seeds: 197,
+    },
+];
+
+#[test]
+fn every_mistake_is_in_the_table_once() {
+    assert_eq!(TABLE.map(|row| row.mistake), Mistake::ALL);
+}
+
+#[test]
+fn every_mistake_is_caught_by_its_scenario() {
+    for Caught { mistake, by, saying, seeds } in TABLE {
+        let scenario = raft_scenarios::<Raft>().into_iter().find(|scenario| scenario.name == by);
+        let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario {by}"));
+        let subject = Subject::made_by(Raft::making(Some(mistake)));
+        let _pass = gate::admit(Clock::Simulated, scenario.seconds);
+        let mut other_words = Vec::new();
+        let found: Vec<(u64, String)> = (1..=SEEDS)
+            .filter_map(|seed| {
+                let Verdict::Failed(broken) = runner::run(&scenario, &subject, Clock::Simulated, seed).verdict else {
+                    return None;
+                };
+                if saying.iter().all(|words| broken.text.contains(words)) {
+                    return Some((seed, broken.text));
+                }
+                other_words.push(format!("seed {seed}: {}", first_line(&broken.text)));
+                None
+            })
+            .collect();
+        let Some((seed, text)) = found.first() else {
+            panic!(
+                "{mistake:?}: none of {SEEDS} seeds of {by} fails with {saying:?} (it was {seeds}); in other words:\n{}",
+                other_words.join("\n")
+            );
+        };
+        println!(
+            "{mistake:?}: {by}, first by seed {seed}, by {} of {SEEDS} seeds (it was {seeds}), by {} more in other words\n    {}",
+            found.len(),
+            other_words.len(),
+            first_line(text)
+        );
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
