@@ -122,12 +122,13 @@ impl Call<'_> {
     }
 
     /// Runs the handler on a pooled thread, and waits for it only as long as its server is there. A handler that is not
-    /// waited for any more runs to its end.
+    /// waited for, any more or at all, runs to its end: its request has arrived.
     fn handle_elsewhere(&self, server: &Arc<Registered>, method: &Arc<Method>) -> Result<Bytes, Loss> {
-        self.with_news(|sender, news| {
-            let (handling, method, args) = (Arc::clone(server), Arc::clone(method), self.request.args.clone());
-            let answer = Answer(Some(sender));
-            self.end.network.pool.run(Box::new(move || answer.give(handling.run(&method, &args))));
+        let (sender, news) = news();
+        let answer = Answer(Some(sender.clone()));
+        let (server_there, method, args) = (Arc::clone(server), Arc::clone(method), self.request.args.clone());
+        self.end.network.pool.run(Box::new(move || answer.give(server_there.run(&method, &args))));
+        self.expecting(sender, || {
             loop {
                 // Each slice is a fresh timer, so the polls drift, as the course's do.
                 match news.recv_timeout(LIVENESS_POLL) {
@@ -177,7 +178,8 @@ impl Call<'_> {
 
     /// Waits until a test lets the message go.
     fn hold(&self, message: &Message<'_>, bytes: &Bytes) -> Result<Duration, Loss> {
-        self.with_news(|sender, news| {
+        let (sender, news) = news();
+        self.expecting(sender.clone(), || {
             let holds = &self.end.network.holds;
             let number = holds.hold(message, bytes, sender)?;
             let verdict = news.recv().unwrap_or(Err(Loss::Intercepted));
@@ -186,15 +188,20 @@ impl Call<'_> {
         })
     }
 
-    /// Lets `wait` wait for news that come from elsewhere, among them that the end was deleted.
-    fn with_news<T>(&self, wait: impl FnOnce(Sender<News>, &Receiver<News>) -> Result<T, Loss>) -> Result<T, Loss> {
-        // Room for what is waited for and for the end's deletion: nobody ever blocks to tell.
-        let (sender, news) = channel::bounded(2);
-        self.end.expect_news(self.number, sender.clone())?;
-        let outcome = wait(sender, &news);
+    /// Calls `wait`, which waits for news; `sender` is told meanwhile if the end is deleted. Does not wait if it is deleted
+    /// already.
+    fn expecting<T>(&self, sender: Sender<News>, wait: impl FnOnce() -> Result<T, Loss>) -> Result<T, Loss> {
+        self.end.expect_news(self.number, sender)?;
+        let outcome = wait();
         self.end.had_news(self.number);
         outcome
     }
+}
+
+/// A way to tell a waiting call how it goes on, with room for what it waits for and for its end's deletion: nobody ever
+/// blocks to tell.
+fn news() -> (Sender<News>, Receiver<News>) {
+    channel::bounded(2)
 }
 
 /// The promise of a handler to answer; it is broken if the handler panics.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::Location;
 
 use bytes::Bytes;
 use labstd::channel::Sender;
 use labstd::rng::{self, Stream};
 use labstd::sync::{Arc, Condvar, Mutex};
-use labstd::thread::Group;
+use labstd::thread::{self, Group};
 use labstd::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,13 +53,15 @@ impl ClientEnd {
     ///
     /// If `method` is not `Service.Method`, if the server has no such method, or if the method has other types than
     /// `Args` and `Reply`; the message lists what there is. If `args` cannot be encoded, or the reply not decoded.
+    #[track_caller]
     pub fn call<Args, Reply>(&self, method: &str, args: &Args) -> Option<Reply>
     where
         Args: Serialize + 'static,
         Reply: DeserializeOwned + 'static,
     {
         let types = Types::of::<Args, Reply>();
-        let reply = call::live(&self.0, &Request { method, types, args: labgob::encode(args) })?;
+        let request = Request { method, types, args: labgob::encode(args) };
+        let reply = thread::called_from(Location::caller(), || call::live(&self.0, &request))?;
         Some(decode_reply(method, &reply))
     }
 
@@ -68,6 +71,7 @@ impl ClientEnd {
     /// # Panics
     ///
     /// As `call`; all but the failure to encode panic on the network's thread.
+    #[track_caller]
     pub fn call_async<Args, Reply>(
         &self,
         method: &str,
@@ -82,8 +86,10 @@ impl ClientEnd {
         let types = Types::of::<Args, Reply>();
         let args = labgob::encode(args);
         let method = method.to_string();
+        let from = Location::caller();
         let job = move || {
-            let reply = call::live(&end, &Request { method: &method, types, args });
+            let request = Request { method: &method, types, args };
+            let reply = thread::called_from(from, || call::live(&end, &request));
             on_reply(reply.map(|reply| decode_reply(&method, &reply)));
         };
         self.0.network.pool.run(match group {

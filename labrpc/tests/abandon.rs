@@ -14,6 +14,7 @@ use both::{end, ms, network_with, slack, under_both_clocks, until_handled};
 under_both_clocks!(
     a_deleted_end_frees_a_call_that_waits_for_seven_seconds,
     a_deleted_end_frees_a_call_in_a_blocked_handler,
+    every_request_that_reached_the_server_is_handled,
     a_deleted_end_frees_a_call_whose_reply_is_held_back,
     a_call_on_a_deleted_end_returns_at_once_and_is_not_counted,
     an_end_may_be_made_again,
@@ -83,6 +84,26 @@ fn a_deleted_end_frees_a_call_in_a_blocked_handler() {
     assert_eq!(done.load(SeqCst), 0);
     thread::sleep(LONG + slack());
     assert_eq!(done.load(SeqCst), 1, "the handler runs to its end");
+}
+
+/// Also if the end is deleted between the request's arrival and the moment at which its caller would begin to wait.
+fn every_request_that_reached_the_server_is_handled() {
+    const CALLS: u64 = 200;
+    let (service, done) = sleeper();
+    let network = network_with(service);
+    for call in 0..CALLS {
+        let name = format!("c{call}");
+        let _result = sleep_elsewhere(&end(&network, &name), 0);
+        while network.count("server") == call {
+            match labstd::clock() {
+                labstd::Clock::Threads => thread::yield_now(),
+                labstd::Clock::Simulated => thread::sleep(Duration::from_micros(10)),
+            }
+        }
+        network.delete_end(&name);
+    }
+    thread::sleep(slack());
+    assert_eq!(done.load(SeqCst), CALLS);
 }
 
 fn a_deleted_end_frees_a_call_whose_reply_is_held_back() {

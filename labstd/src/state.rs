@@ -189,6 +189,9 @@ impl ThreadInfo {
         if let Some(at) = waiting.at {
             text += &format!(" at {at}");
         }
+        if let Some(from) = waiting.from {
+            text += &format!(" (called from {from})");
+        }
         let waited = Duration::from_nanos(self.run.now().saturating_sub(waiting.since));
         text += &format!(" for {:.3} s", waited.as_secs_f64());
         if waiting.kind == Kind::Lock {

@@ -152,6 +152,19 @@ pub fn yield_now() {
     }
 }
 
+/// Calls `body` as part of a library that was called from `from`: reports of what the thread waits for in it name that
+/// line too, which says more to whoever wrote it than the library's own.
+pub fn called_from<T>(from: &'static Location<'static>, body: impl FnOnce() -> T) -> T {
+    struct Back(Option<&'static Location<'static>>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            with_me(|me| me.map(|me| me.wait.set_from(self.0)));
+        }
+    }
+    let _back = Back(with_me(|me| me.and_then(|me| me.wait.set_from(Some(from)))));
+    body()
+}
+
 /// Whether the calling thread is unwinding from a panic, or because its run has ended.
 pub fn panicking() -> bool {
     sim::unwinding()

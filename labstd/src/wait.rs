@@ -66,6 +66,8 @@ pub(crate) struct Wait {
     at: AtomicPtr<Location<'static>>,
     /// When the wait began, in nanoseconds on the run's clock.
     since: AtomicU64,
+    /// From where the library was called that waits on the thread's behalf; null if there is none.
+    from: AtomicPtr<Location<'static>>,
     /// For a lock: the state of that lock. It is valid while the thread waits, because the thread borrows the lock.
     lock: AtomicPtr<LockState>,
     /// For a lock: its holder and where it was taken, as last seen by the waiting thread.
@@ -79,6 +81,7 @@ pub(crate) struct Waiting {
     pub(crate) kind: Kind,
     pub(crate) at: Option<&'static Location<'static>>,
     pub(crate) since: u64,
+    pub(crate) from: Option<&'static Location<'static>>,
     pub(crate) lock: *const LockState,
     pub(crate) holder: u64,
     pub(crate) held_since: Option<&'static Location<'static>>,
@@ -90,6 +93,7 @@ impl Wait {
             kind: AtomicU8::new(Kind::Running as u8),
             at: AtomicPtr::new(ptr::null_mut()),
             since: AtomicU64::new(0),
+            from: AtomicPtr::new(ptr::null_mut()),
             lock: AtomicPtr::new(ptr::null_mut()),
             holder: AtomicU64::new(0),
             held_since: AtomicPtr::new(ptr::null_mut()),
@@ -110,6 +114,13 @@ impl Wait {
         self.held_since.store(lock.taken_at.load(Relaxed), Relaxed);
     }
 
+    /// The thread is in a library that was called from here; returns from where it was called before.
+    pub(crate) fn set_from(&self, from: Option<&'static Location<'static>>) -> Option<&'static Location<'static>> {
+        let before = location(&self.from);
+        self.from.store(from.map_or(ptr::null_mut(), |from| ptr::from_ref(from).cast_mut()), Relaxed);
+        before
+    }
+
     /// What the thread waited for has happened, but it does not run yet.
     pub(crate) fn ready(&self) {
         self.kind.store(Kind::Ready as u8, Relaxed);
@@ -125,6 +136,7 @@ impl Wait {
             kind: Kind::from_u8(self.kind.load(Relaxed)),
             at: location(&self.at),
             since: self.since.load(Relaxed),
+            from: location(&self.from),
             lock: self.lock.load(Relaxed),
             holder: self.holder.load(Relaxed),
             held_since: location(&self.held_since),

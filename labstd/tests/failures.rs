@@ -149,6 +149,29 @@ fn a_lock_held_over_a_blocking_call_is_reported_with_that_call() {
     }
 }
 
+/// Stands for a library that blocks on its caller's behalf.
+#[track_caller]
+fn library_call() {
+    thread::called_from(std::panic::Location::caller(), || thread::sleep(Duration::from_secs(60)));
+}
+
+#[test]
+fn a_thread_that_waits_in_a_library_is_reported_with_the_line_that_called_it() {
+    for clock in BOTH {
+        let mine = line!() + 4;
+        let failure = failure(Run::new(clock, 1).time_limit(200 * MS), move || {
+            thread::called_from(std::panic::Location::caller(), || ());
+            thread::spawn("caller", || {
+                library_call();
+            });
+            thread::sleep(Duration::from_secs(60));
+        });
+        assert_says(&failure, &[&format!("(called from labstd/tests/failures.rs:{mine}:")]);
+        let text = failure.to_string();
+        assert_eq!(text.matches("called from").count(), 1, "a call that is over is not reported: {text}");
+    }
+}
+
 #[test]
 fn a_run_in_which_nobody_can_go_on_is_a_deadlock() {
     let failure = failure(Run::simulated(1), || {
