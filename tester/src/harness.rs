@@ -99,7 +99,8 @@ pub fn replay(report: &Report, package: &str) -> String {
     }
 }
 
-/// The seeds to run, from the environment: `LAB_SEED=n` for that one, `LAB_RUNS=k` for 1 to k.
+/// The seeds to run, from the environment: `LAB_SEED=n` for that one, `LAB_RUNS=k` for 1 to k. On threads, where a run
+/// takes real time and a seed does not bring it back, there is always one.
 fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<u64>, String> {
     let number = |name: &str| match variable(name) {
         None => Ok(None),
@@ -112,9 +113,8 @@ fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<
         (Some(_), Some(_)) => Err("LAB_SEED names one run, LAB_RUNS several: set one of them".to_string()),
         (Some(seed), None) => Ok(vec![seed]),
         (None, Some(0)) => Err("LAB_RUNS=0 would test nothing: give 1 or more, or unset it".to_string()),
-        (None, Some(runs)) => Ok((1..=runs).collect()),
-        (None, None) => match clock {
-            Clock::Simulated => Ok((1..=SEEDS).collect()),
+        (None, runs) => match clock {
+            Clock::Simulated => Ok((1..=runs.unwrap_or(SEEDS)).collect()),
             Clock::Threads => Ok(vec![rng::fresh_seed()]),
         },
     }
@@ -170,6 +170,12 @@ mod tests {
         assert_eq!(seeds_with(&[]), Ok(vec![1, 2, 3]));
         assert_eq!(seeds_with(&[("LAB_SEED", "42")]), Ok(vec![42]));
         assert_eq!(seeds_with(&[("LAB_RUNS", "5")]), Ok(vec![1, 2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn on_threads_there_is_one_run() {
+        let many = |name: &str| (name == "LAB_RUNS").then(|| "1000".to_string());
+        assert_eq!(seeds(Clock::Threads, many).map(|seeds| seeds.len()), Ok(1));
     }
 
     #[test]

@@ -25,12 +25,14 @@ pub mod scenarios;
 
 mod applied;
 mod command;
+mod snapshot;
 mod violation;
 
 pub use applied::Applied;
-pub use cluster::{Cluster, Figures, Maker, Retry};
+pub use cluster::{Cluster, Figures, Maker, Retry, Setting};
 pub use command::Command;
 pub use labstd::Clock;
 pub use runner::{Broken, Report, Subject, Verdict};
 pub use scenarios::{Part, Scenario, raft_scenarios};
+pub use snapshot::Snapshot;
 pub use violation::{Sort, Violation};

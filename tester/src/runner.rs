@@ -179,7 +179,7 @@ fn tell<R: Raft>(scenario: &Scenario<R>, make: Maker<R>, clock: Clock) -> Figure
             }
         }
     }
-    let cluster = Abandon(Cluster::new(scenario.servers, scenario.reliable, make), clock);
+    let cluster = Abandon(Cluster::new(scenario.setting(), make), clock);
     (scenario.story)(&cluster.0);
     let figures = cluster.0.figures();
     cluster.0.shut_down();

@@ -1,20 +1,25 @@
-//! The service that stands on each Raft under test: a thread that reads the apply channel and checks every entry.
+//! The service that stands on each Raft under test: a thread that reads the apply channel, checks every entry and every
+//! snapshot, and in the scenarios of part 3D makes a snapshot now and then.
 
 use std::fmt;
 
 use labstd::channel::{Receiver, Sender};
-use labstd::sync::Arc;
 use labstd::sync::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
 };
-use labstd::thread;
+use labstd::sync::{Arc, Weak};
+use labstd::thread::{self, Group};
 use raftapi::{ApplyMsg, Index, Raft, ServerId, Term};
 use record::EventKind;
 
 use super::Cluster;
 use crate::command::Command;
+use crate::snapshot::Snapshot;
 use crate::violation::Violation;
+
+/// A service that makes snapshots makes one at each index before a multiple of this, as in the course.
+const SNAPSHOT_INTERVAL: u64 = 10;
 
 /// Makes an applier drop its receiver, which a thread that waits for a message cannot do by itself.
 pub(super) struct Stop {
@@ -43,37 +48,98 @@ impl fmt::Debug for Stop {
     }
 }
 
+/// What an applier's thread knows of the incarnation that it serves.
+pub(super) struct Service<R: Raft> {
+    pub(super) server: ServerId,
+    pub(super) incarnation: u32,
+    /// Not owned: a server that was killed goes when its own threads have ended.
+    pub(super) raft: Weak<R>,
+    /// Whose threads those are that the Raft may start when the service calls it.
+    pub(super) group: Group,
+}
+
 impl<R: Raft> Cluster<R> {
-    /// Starts the thread that reads what `server` delivers.
-    pub(super) fn spawn_applier(&self, server: ServerId, rx: Receiver<ApplyMsg>, stop: &Stop) {
+    /// Starts the thread that reads what a server delivers.
+    pub(super) fn spawn_applier(&self, service: Service<R>, rx: Receiver<ApplyMsg>, stop: &Stop) {
         let stopped = Arc::clone(&stop.stopped);
         let inner = Arc::downgrade(&self.0);
-        thread::spawn(format!("service-{server}"), move || {
+        thread::spawn(format!("service-{}", service.server), move || {
             for message in &rx {
                 let Some(shared) = inner.upgrade().filter(|_| !stopped.load(SeqCst)) else { break };
-                if let Err(sentence) = Cluster(shared).check_applied(server, message) {
-                    Violation::safety(sentence);
+                let cluster = Cluster(shared);
+                if let Err(sentence) = cluster.take_message(&service, message) {
+                    let suspicion = cluster.0.suspicion.lock().take();
+                    let why = suspicion.map_or(String::new(), |why| format!(": {why}"));
+                    Violation::safety(format!("{sentence}{why}"));
                 }
             }
         });
     }
 
-    fn check_applied(&self, server: ServerId, message: ApplyMsg) -> Result<(), String> {
+    /// The service takes one message; while it does, it does not read the next.
+    fn take_message(&self, service: &Service<R>, message: ApplyMsg) -> Result<(), String> {
         match message {
-            ApplyMsg::Command { index, term, command } => {
-                let command = Command::decode(&command).map_err(|error| {
-                    format!("{server} applied at index {index} something that was never submitted: {error}")
-                })?;
-                record::emit_for(Some(server), EventKind::Applied { index, term });
-                self.0.applied.lock().deliver(server, index, command)?;
-                if self.0.services_ask.load(Relaxed) {
-                    self.state(server);
-                }
-                Ok(())
+            ApplyMsg::Command { index, term, command } => self.take_command(service, index, term, &command),
+            ApplyMsg::Snapshot { index, term, snapshot } => self.take_snapshot(service, index, term, &snapshot),
+        }
+    }
+
+    fn take_command(&self, service: &Service<R>, index: Index, term: Term, command: &[u8]) -> Result<(), String> {
+        let server = service.server;
+        let command = Command::decode(command).map_err(|error| {
+            format!("{server} applied at index {index} something that was never submitted: {error}")
+        })?;
+        let snapshot = {
+            let mut applied = self.0.applied.lock();
+            if !applied.is_present(server, service.incarnation) {
+                return Ok(());
             }
-            ApplyMsg::Snapshot { index, .. } => {
-                Err(format!("{server} delivered a snapshot at index {index}, but nobody ever made one"))
-            }
+            record::emit_for(Some(server), EventKind::Applied { index, term });
+            applied.deliver(server, index, command)?;
+            let due = self.0.snapshots && (index.0 + 1).is_multiple_of(SNAPSHOT_INTERVAL);
+            due.then(|| applied.snapshot(server))
+        };
+        if let Some(snapshot) = snapshot {
+            service.give(&snapshot);
+        }
+        if self.0.services_ask.load(Relaxed) {
+            service.call(R::get_state);
+        }
+        Ok(())
+    }
+
+    fn take_snapshot(&self, service: &Service<R>, index: Index, term: Term, bytes: &[u8]) -> Result<(), String> {
+        let server = service.server;
+        if !self.0.snapshots {
+            return Err(format!("{server} delivered a snapshot at index {index}, but nobody ever made one"));
+        }
+        let snapshot = Snapshot::decode(bytes)
+            .map_err(|wrong| format!("{server} delivered at index {index} what is no snapshot: {wrong}"))?;
+        if snapshot.index() != index {
+            let covered = snapshot.index();
+            return Err(format!("{server} delivered as a snapshot up to index {index} the one up to index {covered}"));
+        }
+        let mut applied = self.0.applied.lock();
+        if !applied.is_present(server, service.incarnation) {
+            return Ok(());
+        }
+        record::emit_for(Some(server), EventKind::SnapshotInstalled { index, term });
+        applied.install(server, &snapshot)
+    }
+}
+
+impl<R: Raft> Service<R> {
+    /// Gives the Raft a snapshot of everything that its service has applied.
+    fn give(&self, snapshot: &Snapshot) {
+        let (index, bytes) = (snapshot.index(), snapshot.encode());
+        record::emit_for(Some(self.server), EventKind::SnapshotTaken { index, bytes: bytes.len() as u64 });
+        self.call(|raft| raft.snapshot(index, bytes));
+    }
+
+    /// Calls the service's own Raft, unless it is gone already.
+    fn call<T>(&self, call: impl FnOnce(&R) -> T) {
+        if let Some(raft) = self.raft.upgrade() {
+            self.group.enter(|| call(&raft));
         }
     }
 }

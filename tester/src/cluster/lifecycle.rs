@@ -9,10 +9,11 @@ use labstd::channel;
 use labstd::sync::Arc;
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, Instant};
-use raftapi::{Raft, ServerId};
+use raftapi::{Persister, Raft, ServerId};
 use record::{EventKind, Fault, Scope};
 
 use super::{Cluster, Live, applier, server_name};
+use crate::snapshot::Snapshot;
 use crate::violation::Violation;
 
 /// How long the threads of a killed server may take to end, on the run's clock.
@@ -41,15 +42,28 @@ impl<R: Raft> Cluster<R> {
             end
         });
         let peers = peers.collect();
-        self.0.applied.lock().restarted(server);
+        self.begin_service(server, incarnation, &persister);
         let (tx, rx) = channel::bounded(1);
         let stop = applier::Stop::new(tx.clone());
-        let raft = group.enter(|| (self.0.make)(peers, server, persister, tx));
-        self.spawn_applier(server, rx, &stop);
+        let raft = Arc::new(group.enter(|| (self.0.make)(peers, server, persister, tx)));
+        let service = applier::Service { server, incarnation, raft: Arc::downgrade(&raft), group: group.clone() };
+        self.spawn_applier(service, rx, &stop);
         let rpc_server = group.enter(|| raft.services().into_iter().fold(labrpc::Server::new(), labrpc::Server::with));
         self.0.network.add_server(server_name(server), rpc_server);
-        let live = Live { raft: Arc::new(raft), group, ends, applier: stop };
+        let live = Live { raft, group, ends, applier: stop };
         self.0.servers.lock()[server.0].live = Some(live);
+    }
+
+    /// The service of a new incarnation forgets what it had applied, up to what is in the snapshot that was saved.
+    fn begin_service(&self, server: ServerId, incarnation: u32, persister: &Persister) {
+        let mut applied = self.0.applied.lock();
+        applied.restarted(server, incarnation);
+        let saved = persister.read_snapshot();
+        if self.0.snapshots && !saved.is_empty() {
+            let snapshot = Snapshot::decode(&saved)
+                .unwrap_or_else(|wrong| Violation::safety(format!("{server} had saved what is no snapshot: {wrong}")));
+            applied.restore(server, &snapshot).unwrap_or_else(|sentence| Violation::safety(sentence));
+        }
     }
 
     /// Starts a crashed server again and connects it.
@@ -74,6 +88,12 @@ impl<R: Raft> Cluster<R> {
         };
         record::emit(EventKind::Fault(Fault::Crash(vec![server])));
         self.bury(live);
+    }
+
+    /// Crashes `server` and starts it again at once.
+    pub fn reboot(&self, server: ServerId) {
+        self.crash(server);
+        self.restart(server);
     }
 
     /// Whether `server` runs.

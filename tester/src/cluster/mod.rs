@@ -12,6 +12,7 @@ mod checks;
 mod lifecycle;
 mod links;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use labrpc::{ClientEnd, Name, Network};
@@ -35,6 +36,17 @@ pub const ELECTION_TIMEOUT: Duration = Duration::from_millis(1000);
 /// How a server is built: [`Raft::make`], or something else with the same shape.
 pub type Maker<R> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync>;
 
+/// What a cluster is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// How many servers there are.
+    pub servers: usize,
+    /// Whether the network is reliable.
+    pub reliable: bool,
+    /// Whether the services make snapshots, one every ten indexes.
+    pub snapshots: bool,
+}
+
 /// A cluster. Clones are handles to the same one.
 ///
 /// Checks that do not hold end the run by panicking with a [`Violation`](crate::Violation).
@@ -45,9 +57,17 @@ struct Inner<R: Raft> {
     make: Maker<R>,
     servers: Mutex<Vec<Server<R>>>,
     applied: Mutex<Applied>,
+    /// Who was seen to lead in each term.
+    leaders: Mutex<BTreeMap<Term, ServerId>>,
+    /// Whether the services make snapshots.
+    snapshots: bool,
     /// Whether the services ask their Rafts something before they read on.
     services_ask: AtomicBool,
+    /// What would be to blame if something wrong were applied now.
+    suspicion: Mutex<Option<String>>,
     rng: Mutex<rng::Stream>,
+    /// How many random commands were drawn.
+    drawn: AtomicU64,
     /// Whether the scenario is over, and a signal for those who wait for that.
     over: Mutex<bool>,
     over_changed: Condvar,
@@ -93,19 +113,24 @@ impl<R: Raft> Clone for Cluster<R> {
 }
 
 impl<R: Raft> Cluster<R> {
-    /// A running cluster of `servers` servers that can all talk to each other, over a network with long delays.
-    pub fn new(servers: usize, reliable: bool, make: Maker<R>) -> Cluster<R> {
+    /// A running cluster whose servers can all talk to each other, over a network with long delays.
+    pub fn new(setting: Setting, make: Maker<R>) -> Cluster<R> {
+        let servers = setting.servers;
         let network = Network::new();
-        network.set_reliable(reliable);
+        network.set_reliable(setting.reliable);
         network.set_long_delays(true);
         let server = || Server { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, live: None };
         let cluster = Cluster(Arc::new(Inner {
             network,
             make,
             servers: Mutex::new((0..servers).map(|_| server()).collect()),
+            leaders: Mutex::default(),
             applied: Mutex::new(Applied::new(servers)),
+            snapshots: setting.snapshots,
             services_ask: AtomicBool::new(false),
+            suspicion: Mutex::new(None),
             rng: Mutex::new(rng::stream("scenario")),
+            drawn: AtomicU64::new(0),
             over: Mutex::new(false),
             over_changed: Condvar::new(),
             checks: AtomicU64::new(0),
@@ -147,18 +172,23 @@ impl<R: Raft> Cluster<R> {
 
     /// Gives `command` to `server`. `None` if it is not the leader, or does not run.
     pub fn start(&self, server: ServerId, command: impl Into<Command>) -> Option<Started> {
-        let raft = self.raft(server)?;
         let command = command.into().encode();
         let bytes = command.len() as u64;
-        let started = raft.start(command)?;
+        let started = self.call(server, |raft| raft.start(command))??;
         let Started { index, term } = started;
+        self.note_leader(server, term);
         record::emit_for(Some(server), EventKind::CommandSubmitted { index, term, bytes });
         Some(started)
     }
 
-    /// The term of `server`, and whether it believes that it leads. `None` if it does not run.
+    /// The term of `server`, and whether it believes that it leads. `None` if it does not run. Ends the run if another
+    /// server was seen to lead in that term, however long ago.
     pub fn state(&self, server: ServerId) -> Option<(Term, bool)> {
-        Some(self.raft(server)?.get_state())
+        let (term, leads) = self.call(server, R::get_state)?;
+        if leads {
+            self.note_leader(server, term);
+        }
+        Some((term, leads))
     }
 
     /// From now on each service asks its Raft for the term before it reads the next entry, or no longer.
@@ -166,9 +196,26 @@ impl<R: Raft> Cluster<R> {
         self.0.services_ask.store(ask, Relaxed);
     }
 
+    /// Says what would be to blame if from now on something wrong were applied; the failure's sentence then ends with it.
+    pub fn suspect(&self, suspicion: Option<String>) {
+        *self.0.suspicion.lock() = suspicion;
+    }
+
     /// How many servers have applied `index`, and what.
     pub fn n_committed(&self, index: Index) -> (usize, Option<Command>) {
         self.0.applied.lock().committed(index)
+    }
+
+    /// The size of the largest Raft state that a server has saved, without snapshots; those that are crashed or cut off
+    /// count as well.
+    pub fn log_size(&self) -> usize {
+        let servers = self.0.servers.lock();
+        servers.iter().map(|server| server.persister.raft_state_size()).max().unwrap_or(0)
+    }
+
+    /// How many snapshots brought a server further than it had applied entries.
+    pub fn snapshots_installed(&self) -> u64 {
+        self.0.applied.lock().installed()
     }
 
     /// RPCs that reached `server` since it was last started.
@@ -192,9 +239,12 @@ impl<R: Raft> Cluster<R> {
         thread::sleep(duration);
     }
 
-    /// A random command: an integer that is not negative, and unlikely to come twice.
+    /// A random command: an integer that is not negative, larger than the numbers that scenarios choose themselves, and
+    /// different from every other one of the run, so that an entry that appears is the one that was submitted.
     pub fn random_command(&self) -> i64 {
-        self.0.rng.lock().random_range(0..i64::MAX)
+        let random = self.draw(|rng| rng.random_range(1..i64::from(i32::MAX)));
+        let number = self.0.drawn.fetch_add(1, Relaxed) & u64::from(u32::MAX);
+        random << 32 | number as i64
     }
 
     /// Draws from the scenario's own stream of chance.
@@ -213,8 +263,14 @@ impl<R: Raft> Cluster<R> {
         }
     }
 
-    fn raft(&self, server: ServerId) -> Option<Arc<R>> {
-        self.0.servers.lock()[server.0].live.as_ref().map(|live| Arc::clone(&live.raft))
+    /// Calls the Raft of `server`, if it runs, as one of its own threads: what it records or starts meanwhile is its own.
+    fn call<T>(&self, server: ServerId, call: impl FnOnce(&R) -> T) -> Option<T> {
+        let (raft, group) = {
+            let servers = self.0.servers.lock();
+            let live = servers[server.0].live.as_ref()?;
+            (Arc::clone(&live.raft), live.group.clone())
+        };
+        Some(group.enter(|| call(&raft)))
     }
 
     /// The number of the next check, for the record.

@@ -4,14 +4,18 @@
 //! ours, which catch what the course's do not.
 
 pub mod ours;
+pub mod ours_entries;
+pub mod ours_votes;
 pub mod part_3a;
 pub mod part_3b;
+pub mod part_3c;
+pub mod part_3d;
 
 use std::fmt;
 
 use raftapi::Raft;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Setting};
 
 /// A part of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,17 +24,23 @@ pub enum Part {
     P3A,
     /// The log.
     P3B,
+    /// Persistence.
+    P3C,
+    /// Log compaction.
+    P3D,
 }
 
 impl Part {
     /// All parts, in the order in which they are done.
-    pub const ALL: [Part; 2] = [Part::P3A, Part::P3B];
+    pub const ALL: [Part; 4] = [Part::P3A, Part::P3B, Part::P3C, Part::P3D];
 
     /// The part's number, as in `3A`.
     pub fn number(self) -> &'static str {
         match self {
             Part::P3A => "3A",
             Part::P3B => "3B",
+            Part::P3C => "3C",
+            Part::P3D => "3D",
         }
     }
 }
@@ -55,6 +65,8 @@ pub struct Scenario<R: Raft> {
     pub servers: usize,
     /// Whether the network is reliable.
     pub reliable: bool,
+    /// Whether the services make snapshots.
+    pub snapshots: bool,
     /// About how long it takes on threads, in seconds: longer ones are started first.
     pub seconds: u32,
     /// What happens.
@@ -62,7 +74,7 @@ pub struct Scenario<R: Raft> {
 }
 
 impl<R: Raft> Scenario<R> {
-    /// A scenario of the course over a reliable network.
+    /// A scenario of the course over a reliable network, without snapshots.
     const fn course(
         name: &'static str,
         part: Part,
@@ -71,12 +83,28 @@ impl<R: Raft> Scenario<R> {
         seconds: u32,
         story: fn(&Cluster<R>),
     ) -> Scenario<R> {
-        Scenario { name, part, title, of_the_course: true, servers, reliable: true, seconds, story }
+        Scenario { name, part, title, of_the_course: true, servers, reliable: true, snapshots: false, seconds, story }
+    }
+
+    /// The same over an unreliable network.
+    const fn unreliable(self) -> Scenario<R> {
+        Scenario { reliable: false, ..self }
+    }
+
+    /// The same with services that make snapshots.
+    const fn with_snapshots(self) -> Scenario<R> {
+        Scenario { snapshots: true, ..self }
     }
 
     /// The same, as one of ours.
     const fn of_ours(self) -> Scenario<R> {
         Scenario { of_the_course: false, ..self }
+    }
+
+    /// The cluster that the story is told of.
+    pub fn setting(&self) -> Setting {
+        let Scenario { servers, reliable, snapshots, .. } = *self;
+        Setting { servers, reliable, snapshots }
     }
 }
 
@@ -97,7 +125,7 @@ impl<R: Raft> fmt::Debug for Scenario<R> {
 /// All scenarios that a Raft is put through, the course's first.
 #[rustfmt::skip]
 pub fn raft_scenarios<R: Raft>() -> Vec<Scenario<R>> {
-    use Part::{P3A, P3B};
+    use Part::{P3A, P3B, P3C, P3D};
     let course = Scenario::course;
     vec![
         course("initial_election_3A", P3A, "initial election", 3, 4, part_3a::initial_election),
@@ -113,11 +141,34 @@ pub fn raft_scenarios<R: Raft>() -> Vec<Scenario<R>> {
         course("rejoin_3B", P3B, "rejoin of partitioned leader", 3, 8, part_3b::rejoin),
         course("backup_3B", P3B, "leader backs up quickly over incorrect follower logs", 5, 18, part_3b::backup),
         course("count_3B", P3B, "RPC counts aren't too high", 3, 3, part_3b::count),
+        course("persist_1_3C", P3C, "basic persistence", 3, 8, part_3c::persist_1),
+        course("persist_2_3C", P3C, "more persistence", 5, 23, part_3c::persist_2),
+        course("persist_3_3C", P3C, "partitioned leader and one follower crash, leader restarts", 3, 4, part_3c::persist_3),
+        course("figure_8_3C", P3C, "Figure 8", 5, 33, part_3c::figure_8),
+        course("unreliable_agree_3C", P3C, "unreliable agreement", 5, 3, part_3c::unreliable_agree).unreliable(),
+        course("figure_8_unreliable_3C", P3C, "Figure 8 (unreliable)", 5, 31, part_3c::figure_8_unreliable).unreliable(),
+        course("reliable_churn_3C", P3C, "churn", 5, 16, part_3c::churn),
+        course("unreliable_churn_3C", P3C, "unreliable churn", 5, 17, part_3c::churn).unreliable(),
+        course("snapshot_basic_3D", P3D, "snapshots basic", 3, 6, part_3d::basic).with_snapshots(),
+        course("snapshot_install_3D", P3D, "install snapshots (disconnect)", 3, 52, part_3d::install).with_snapshots(),
+        course("snapshot_install_unreliable_3D", P3D, "install snapshots (disconnect+unreliable)", 3, 66, part_3d::install).with_snapshots().unreliable(),
+        course("snapshot_install_crash_3D", P3D, "install snapshots (crash)", 3, 46, part_3d::install_crash).with_snapshots(),
+        course("snapshot_install_un_crash_3D", P3D, "install snapshots (unreliable+crash)", 3, 49, part_3d::install_crash).with_snapshots().unreliable(),
+        course("snapshot_all_crash_3D", P3D, "crash and restart all servers", 3, 14, part_3d::all_crash).with_snapshots(),
+        course("snapshot_init_3D", P3D, "snapshot initialization after crash", 3, 6, part_3d::init).with_snapshots(),
         course("catch_up_3B", P3B, "a returning follower catches up at once", 3, 12, ours::catch_up).of_ours(),
         course("one_leader_a_term_3A", P3A, "one leader a term on a slow network", 5, 8, ours::one_leader_a_term).of_ours(),
         course("time_to_lead_3A", P3A, "a voter waits for its leader", 3, 10, ours::time_to_lead).of_ours(),
         course("late_entries_3B", P3B, "late entries remove nothing", 3, 4, ours::late_entries).of_ours(),
         course("asking_service_3B", P3B, "a service that asks while it is delivered to", 3, 2, ours::asking_service).of_ours(),
+        course("old_candidates_3A", P3A, "old requests for votes keep nobody waiting", 5, 11, ours_votes::old_candidates).of_ours(),
+        course("shorter_log_3B", P3B, "a shorter log is not elected", 3, 11, ours_votes::shorter_log).of_ours(),
+        course("new_leader_3B", P3B, "a new leader keeps its log", 3, 5, ours_entries::new_leader).of_ours(),
+        course("commit_index_3B", P3B, "nothing is committed beyond what is shared", 3, 3, ours_entries::commit_index).of_ours(),
+        course("vote_once_3C", P3C, "a vote outlives a crash", 3, 14, ours_votes::vote_once).of_ours(),
+        course("acknowledged_3C", P3C, "what was acknowledged outlives a crash", 3, 8, ours_entries::acknowledged).of_ours(),
+        course("older_term_3C", P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).of_ours(),
+        course("old_snapshot_3D", P3D, "a late snapshot takes nothing back", 3, 4, ours_entries::old_snapshot).with_snapshots().of_ours(),
     ]
 }
 
@@ -141,11 +192,34 @@ macro_rules! __for_each_raft_scenario {
             rejoin_3B
             backup_3B
             count_3B
+            persist_1_3C
+            persist_2_3C
+            persist_3_3C
+            figure_8_3C
+            unreliable_agree_3C
+            figure_8_unreliable_3C
+            reliable_churn_3C
+            unreliable_churn_3C
+            snapshot_basic_3D
+            snapshot_install_3D
+            snapshot_install_unreliable_3D
+            snapshot_install_crash_3D
+            snapshot_install_un_crash_3D
+            snapshot_all_crash_3D
+            snapshot_init_3D
             catch_up_3B
             one_leader_a_term_3A
             time_to_lead_3A
             late_entries_3B
             asking_service_3B
+            old_candidates_3A
+            shorter_log_3B
+            new_leader_3B
+            commit_index_3B
+            vote_once_3C
+            acknowledged_3C
+            older_term_3C
+            old_snapshot_3D
         }
     };
 }
@@ -165,6 +239,6 @@ mod tests {
         let names: Vec<_> = table.iter().map(|scenario| scenario.name).collect();
         assert_eq!(names, crate::__for_each_raft_scenario!(__names));
         assert!(table.iter().all(|scenario| scenario.name.ends_with(scenario.part.number())));
-        assert_eq!(table.iter().filter(|scenario| scenario.of_the_course).count(), 13);
+        assert_eq!(table.iter().filter(|scenario| scenario.of_the_course).count(), 28);
     }
 }

@@ -1,0 +1,145 @@
+//! Part 3D: log compaction (paper, section 7). The service on each server makes a snapshot of everything it has applied
+//! every ten indexes; the log may keep what comes after.
+
+use labstd::rng::RngExt;
+use raftapi::{Index, Raft, ServerId};
+
+use crate::cluster::{Cluster, Retry};
+use crate::violation::Violation;
+
+/// No server ever has as many bytes of Raft state saved as this. Thirty entries are far below it; a log that is never
+/// cut reaches it after less than a hundred.
+const LOG_BYTES_MAX: usize = 2000;
+
+/// What becomes of one server in each round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    Stays,
+    CutOff,
+    Crashed,
+}
+
+/// Logs are cut where there is a snapshot.
+pub fn basic<R: Raft>(cluster: &Cluster<R>) {
+    rounds(cluster, Absence::Stays);
+}
+
+/// A server that was cut off for so long that its leader no longer has what it missed is given a snapshot.
+pub fn install<R: Raft>(cluster: &Cluster<R>) {
+    rounds(cluster, Absence::CutOff);
+    expect_installed(cluster);
+}
+
+/// The same with a server that had crashed: it begins with the snapshot that it saved itself.
+pub fn install_crash<R: Raft>(cluster: &Cluster<R>) {
+    rounds(cluster, Absence::Crashed);
+    expect_installed(cluster);
+}
+
+/// All servers crash at once, again and again; what was agreed on stays, in log or snapshot.
+pub fn all_crash<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 5;
+    agree(cluster, 3);
+    for _ in 0..ROUNDS {
+        for _ in 0..several(cluster) {
+            agree(cluster, 3);
+        }
+        let before = agree(cluster, 3);
+        reboot_all(cluster);
+        let after = agree(cluster, 3);
+        if after <= before {
+            Violation::safety(format!(
+                "a command came to index {after} after all servers were restarted, though everything up to index {before} \
+                 had been agreed on"
+            ));
+        }
+    }
+}
+
+/// A snapshot survives two crashes in a row: what a server saves after the first must not erase it.
+pub fn init<R: Raft>(cluster: &Cluster<R>) {
+    // Enough for a snapshot, and more.
+    const COMMANDS: usize = 12;
+    for _ in 0..COMMANDS {
+        agree(cluster, 3);
+    }
+    for _ in 0..2 {
+        reboot_all(cluster);
+        agree(cluster, 3);
+    }
+}
+
+/// Rounds of many commands, in each of which a server, every third time the leader, is absent and returns.
+///
+/// As in the course, the leader's neighbour is given the commands when the leader is the victim. They come to something
+/// if the neighbour has become the leader, so about one round in six has few commands; where nobody is absent, it never
+/// has.
+fn rounds<R: Raft>(cluster: &Cluster<R>, absence: Absence) {
+    const ROUNDS: usize = 30;
+    agree(cluster, 3);
+    let mut leader = cluster.check_one_leader();
+    for round in 0..ROUNDS {
+        let other = cluster.after(leader, 1);
+        let (victim, sender) = if round % 3 == 1 { (leader, other) } else { (other, leader) };
+        match absence {
+            Absence::Stays => {}
+            Absence::CutOff => cluster.disconnect(victim),
+            Absence::Crashed => cluster.crash(victim),
+        }
+        let present = if absence == Absence::Stays { 3 } else { 2 };
+        if absence != Absence::Stays {
+            agree(cluster, present);
+        }
+        for _ in 0..several(cluster) {
+            cluster.start(sender, cluster.random_command());
+        }
+        agree(cluster, present);
+        check_log_size(cluster);
+        match absence {
+            Absence::Stays => continue,
+            Absence::CutOff => cluster.connect(victim),
+            Absence::Crashed => cluster.restart(victim),
+        }
+        agree(cluster, 3);
+        leader = cluster.check_one_leader();
+    }
+}
+
+/// Agrees on some command.
+fn agree<R: Raft>(cluster: &Cluster<R>, expected: usize) -> Index {
+    cluster.one(cluster.random_command(), expected, Retry::Yes)
+}
+
+/// About as many as there are from one snapshot to the next.
+fn several<R: Raft>(cluster: &Cluster<R>) -> usize {
+    cluster.draw(|rng| rng.random_range(5..15))
+}
+
+fn reboot_all<R: Raft>(cluster: &Cluster<R>) {
+    let all: Vec<ServerId> = cluster.servers().collect();
+    all.iter().for_each(|&server| cluster.crash(server));
+    all.iter().for_each(|&server| cluster.restart(server));
+}
+
+fn check_log_size<R: Raft>(cluster: &Cluster<R>) {
+    let bytes = cluster.log_size();
+    if bytes >= LOG_BYTES_MAX {
+        Violation::limit(format!(
+            "a server has {bytes} bytes of Raft state saved; with a snapshot every ten indexes, less than {LOG_BYTES_MAX} \
+             must be enough"
+        ));
+    }
+}
+
+/// That absent servers were brought up to date by snapshots is what the scenario is for. In thirty rounds a Raft that cuts
+/// its log where there is a snapshot, as the lab demands, cannot do without.
+fn expect_installed<R: Raft>(cluster: &Cluster<R>) {
+    let installed = cluster.snapshots_installed();
+    log::info!("{installed} snapshots brought a server up to date");
+    if installed == 0 {
+        Violation::safety(
+            "no server was ever given a snapshot by its leader: it had entries of which there were snapshots already, so \
+             logs are not cut",
+        );
+    }
+}
