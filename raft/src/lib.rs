@@ -28,6 +28,10 @@
 //! **Persistence (5.1, Figure 2).** The term, the vote and the log are promises to others. They are saved before any
 //! message that depends on them leaves the server.
 //!
+//! **Snapshots (7).** A log cannot grow for ever. The service hands over its own state as a **snapshot**, which takes the
+//! place of the log up to some index; a follower that needs entries from before it gets the snapshot instead. What a
+//! snapshot covers is committed, so to replace entries by it changes nothing that Raft has promised.
+//!
 //! # Where to read what
 //!
 //! | you want to see | in the paper | read |
@@ -35,17 +39,19 @@
 //! | the state of a server, the rules for all servers | Figure 2 "State", "Rules"; 5.1 | [`core`] (`core/mod.rs`) |
 //! | elections and votes | Figure 2 "RequestVote RPC"; 5.2, 5.4.1 | `core/election.rs` |
 //! | AppendEntries on both sides, the commit rule | Figure 2 "AppendEntries RPC"; 5.3, 5.4.2 | `core/replication.rs` |
+//! | snapshots, on both sides | Figure 13; 7 | `core/snapshot.rs` |
 //! | what a leader knows of one follower | `nextIndex`, `matchIndex` | `core/progress.rs` |
-//! | the log itself | 5.3 | `core/log.rs` |
-//! | the messages | the argument lists of Figure 2 | `core/message.rs` |
+//! | the log itself, and how an index becomes a place in memory | 5.3; 7 | `core/log.rs` |
+//! | the messages | the argument lists of Figures 2 and 13 | `core/message.rs` |
 //! | what the threads around the core have to do, and in which order | | `core/effects.rs` |
+//! | what is saved, byte by byte, and how it is read back and checked | "stable storage" | [`storage`] (`storage.rs`) |
 //! | the one lock, and what becomes of the core's orders | | `server.rs` |
 //! | the threads: election timer, one replicator a peer, applier | | `ticker.rs`, `replicator.rs`, `applier.rs` |
 //!
 //! To see the protocol at work, read the scripts in `tests/scripts`: each is a short story (an election, a split vote,
-//! Figures 7 and 8 of the paper) with every message and every decision printed below each step. `tests/paper.rs` states
-//! the paper's rules one by one, in its order; `tests/safety.rs` checks the five properties of Figure 3 over thousands
-//! of random schedules.
+//! Figures 7 and 8 of the paper, a snapshot that is overtaken) with every message and every decision printed below each
+//! step. `tests/paper.rs` states the paper's rules one by one, in its order; `tests/safety.rs` checks the five properties
+//! of Figure 3 over thousands of random schedules; `tests/storage.rs` damages what was saved, bit by bit.
 //!
 //! # Why a core without threads
 //!
@@ -57,6 +63,7 @@ mod applier;
 pub mod core;
 mod replicator;
 mod server;
+pub mod storage;
 mod ticker;
 
 use bytes::Bytes;
@@ -66,7 +73,7 @@ use labstd::sync::Arc;
 use labstd::{rng, thread};
 use raftapi::{ApplyMsg, Index, Persister, ServerId, Started, Term};
 
-use crate::core::{AppendEntriesArgs, Core, RequestVoteArgs};
+use crate::core::{AppendEntriesArgs, InstallSnapshotArgs, RequestVoteArgs};
 use crate::server::Shared;
 
 /// The reference implementation of [`raftapi::Raft`]: the [core](core::Core) under one lock, and threads around it.
@@ -76,9 +83,8 @@ pub struct Raft {
 
 impl raftapi::Raft for Raft {
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Raft {
-        let core = Core::new(me, peers.len());
         let timeouts = rng::local("election timeouts");
-        let shared = Arc::new(Shared::new(peers, persister, core, timeouts));
+        let shared = Arc::new(Shared::new(peers, me, persister, timeouts));
         spawn(me, "ticker", &shared, ticker::run);
         spawn(me, "applier", &shared, move |shared| applier::run(shared, &apply_ch));
         let others: Vec<ServerId> = shared.state.lock().core.peers().collect();
@@ -89,14 +95,18 @@ impl raftapi::Raft for Raft {
     }
 
     fn services(&self) -> Vec<Service> {
-        let (votes, entries) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
-        // Neither handler waits for anything but the lock, which nobody holds for long.
+        let (votes, entries, snapshots) =
+            (Arc::clone(&self.shared), Arc::clone(&self.shared), Arc::clone(&self.shared));
+        // No handler waits for anything but the lock, which nobody holds for long.
         let service = Service::new("Raft")
             .nonblocking_method("RequestVote", move |args: RequestVoteArgs| {
                 votes.step(|core| core.handle_request_vote(args))
             })
             .nonblocking_method("AppendEntries", move |args: AppendEntriesArgs| {
                 entries.step(|core| core.handle_append_entries(args))
+            })
+            .nonblocking_method("InstallSnapshot", move |args: InstallSnapshotArgs| {
+                snapshots.step(|core| core.handle_install_snapshot(args))
             });
         vec![service]
     }
@@ -113,8 +123,8 @@ impl raftapi::Raft for Raft {
         (state.core.current_term(), state.core.is_leader())
     }
 
-    fn snapshot(&self, index: Index, _: Bytes) {
-        panic!("a snapshot at index {index}: this server does not take snapshots yet (part 3D)");
+    fn snapshot(&self, index: Index, snapshot: Bytes) {
+        self.shared.step(|core| ((), core.snapshot_taken(index, snapshot)));
     }
 
     fn persist_bytes(&self) -> usize {

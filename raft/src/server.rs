@@ -10,8 +10,10 @@ use raftapi::{Persister, ServerId, Term};
 use record::EventKind;
 
 use crate::core::{
-    Core, Effects, HardState, LogChange, Persist, RequestVoteArgs, RequestVoteReply, RoleName, SentAppend, Standing,
+    Core, Effects, HardState, LogChange, NewSnapshot, Persist, RequestVoteArgs, RequestVoteReply, RoleName, Sent,
+    Standing,
 };
+use crate::storage::Storage;
 
 /// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
 /// heartbeat, of which two may be lost, and wide apart, so that two servers seldom start at once (paper, 5.2 and 9.3; the
@@ -24,6 +26,14 @@ pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 /// How soon a peer is told of a new commit index when no entries go out that would tell it: late enough that a client's
 /// next command often carries the news, early enough that all servers apply a command soon.
 const COMMIT_NOTICE: Duration = Duration::from_millis(10);
+
+/// How often a candidate asks a server for its vote in one election. An unreliable network loses one call in five, and an
+/// election that fails costs a whole timeout.
+const VOTE_ATTEMPTS: u32 = 2;
+
+/// A call that fails within this time was lost on its way; one that takes longer to fail was to a server that cannot be
+/// reached, and to ask it again would be of no use.
+const LOSS_SHOWS_WITHIN: Duration = Duration::from_millis(50);
 
 /// What all threads of a server share.
 pub(crate) struct Shared {
@@ -40,6 +50,7 @@ pub(crate) struct Shared {
 /// What the lock protects: the protocol's state, and when its timers run out.
 pub(crate) struct State {
     pub(crate) core: Core,
+    storage: Storage,
     /// When the election timer runs out. Means nothing on a leader.
     pub(crate) election_due: Instant,
     timeouts: Stream,
@@ -54,16 +65,23 @@ pub(crate) struct State {
 pub(crate) struct Link {
     /// When the next message is due even if there are no entries to send.
     pub(crate) heartbeat_due: Instant,
-    /// The AppendEntries with entries that is under way, and when its answer is overdue.
-    pub(crate) under_way: Option<(SentAppend, Instant)>,
+    /// The entries or the snapshot under way, and when its answer is overdue.
+    pub(crate) under_way: Option<(Sent, Instant)>,
 }
 
 impl Shared {
-    pub(crate) fn new(peers: Vec<ClientEnd>, persister: Arc<Persister>, core: Core, timeouts: Stream) -> Shared {
+    /// What the threads of server `me` share, with what an earlier incarnation saved.
+    ///
+    /// # Panics
+    ///
+    /// If what was saved is damaged.
+    pub(crate) fn new(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, timeouts: Stream) -> Shared {
+        let (storage, saved) = Storage::open(Arc::clone(&persister)).unwrap_or_else(|damaged| panic!("{damaged}"));
+        let core = Core::restore(me, peers.len(), saved);
         let now = Instant::now();
         let links = vec![Link { heartbeat_due: now, under_way: None }; peers.len()];
         let recorded = (RoleName::Follower, core.current_term());
-        let mut state = State { core, election_due: now, timeouts, links, recorded };
+        let mut state = State { core, storage, election_due: now, timeouts, links, recorded };
         state.restart_election_timer();
         Shared {
             replicate: peers.iter().map(|_| Condvar::new()).collect(),
@@ -90,6 +108,8 @@ impl Shared {
     /// requests for votes, which are returned.
     #[must_use]
     pub(crate) fn carry_out(&self, state: &mut State, effects: Effects) -> Vec<(ServerId, RequestVoteArgs)> {
+        // First of all, and before the lock is released: nothing that depends on it may be seen by anyone earlier.
+        state.save(&effects);
         let now = Instant::now();
         state.put_into_record(&effects);
         if effects.reset_election_timer {
@@ -117,14 +137,28 @@ impl Shared {
     /// Sends the candidate's requests, each on a pooled thread: one that is slow to fail keeps nobody waiting.
     pub(crate) fn ask_for_votes(self: &Arc<Self>, requests: Vec<(ServerId, RequestVoteArgs)>) {
         for (peer, args) in requests {
-            let shared = Arc::clone(self);
-            let term = args.term;
-            self.peers[peer.0].call_async("Raft.RequestVote", &args, move |reply: Option<RequestVoteReply>| {
-                if let Some(reply) = reply.filter(|_| !shared.killed()) {
-                    shared.step(|core| ((), core.handle_request_vote_reply(peer, term, reply)));
-                }
-            });
+            self.ask_for_vote(peer, args, VOTE_ATTEMPTS);
         }
+    }
+
+    /// Asks `peer` for its vote, up to `attempts` times if the network loses the request or the answer.
+    fn ask_for_vote(self: &Arc<Self>, peer: ServerId, args: RequestVoteArgs, attempts: u32) {
+        let shared = Arc::clone(self);
+        let sent_at = Instant::now();
+        self.peers[peer.0].call_async("Raft.RequestVote", &args, move |reply: Option<RequestVoteReply>| {
+            if shared.killed() {
+                return;
+            }
+            match reply {
+                Some(reply) => shared.step(|core| ((), core.handle_request_vote_reply(peer, args.term, reply))),
+                None => {
+                    let was_lost = sent_at.elapsed() < LOSS_SHOWS_WITHIN;
+                    if was_lost && attempts > 1 && shared.state.lock().core.wants_vote_of(peer, args.term) {
+                        shared.ask_for_vote(peer, args, attempts - 1);
+                    }
+                }
+            }
+        });
     }
 
     /// Whether the server was asked to stop.
@@ -143,6 +177,13 @@ impl Shared {
 }
 
 impl State {
+    fn save(&mut self, effects: &Effects) {
+        let written = self.storage.save(&effects.persist, &self.core);
+        if written > 0 {
+            record::emit(EventKind::Persisted { bytes: written as u64 });
+        }
+    }
+
     fn restart_election_timer(&mut self) {
         let timeout = Duration::from_millis(self.timeouts.random_range(ELECTION_TIMEOUT_MS));
         self.election_due = Instant::now() + timeout;
@@ -150,7 +191,7 @@ impl State {
 
     /// Puts into the record what an event has changed.
     fn put_into_record(&mut self, effects: &Effects) {
-        let Effects { persist: Persist { hard_state, log }, commit_advanced, role_change, .. } = effects;
+        let Effects { persist: Persist { hard_state, log, snapshot }, commit_advanced, role_change, .. } = effects;
         if let Some(Standing { term, role, .. }) = *role_change
             && self.recorded != (role, term)
         {
@@ -165,6 +206,14 @@ impl State {
                 record::emit(EventKind::LogTruncated { last: first.prev() });
             }
             record::emit(EventKind::LogAppended { term: self.core.log().last_term(), first, last });
+        }
+        if let Some(new) = *snapshot {
+            let (log, bytes) = (self.core.log(), self.core.snapshot().len() as u64);
+            let index = log.base_index();
+            record::emit(match new {
+                NewSnapshot::Taken => EventKind::SnapshotTaken { index, bytes },
+                NewSnapshot::Installed => EventKind::SnapshotInstalled { index, term: log.base_term() },
+            });
         }
         if let Some(index) = *commit_advanced {
             record::emit(EventKind::Committed { index });

@@ -18,7 +18,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use goldenscript::Context;
 use raft::core::MAX_BATCH_BYTES;
-use raftapi::{ServerId, Term};
+use raftapi::{Index, ServerId, Term};
 use scripted::{Cluster, Filter};
 
 /// The commands of a script.
@@ -30,13 +30,15 @@ enum Command {
         nodes: usize,
     },
     /// Gives a server a log, as if it were restarted with it: `log n1 terms="1 1 2"`. Its term is that of the last
-    /// entry unless `term=` says otherwise; it has not voted.
+    /// entry unless `term=` says otherwise; it has not voted. `base=2` says that the first two are in a snapshot.
     Log {
         node: Node,
         #[arg(key)]
         terms: String,
         #[arg(key)]
         term: Option<u64>,
+        #[arg(key, optional)]
+        base: u64,
     },
     /// A server's election timer runs out.
     Timeout { node: Node },
@@ -88,9 +90,11 @@ enum Command {
     },
     /// Puts all messages that are held back under way again.
     Release,
-    /// The last entries that a leader sent to a peer have not been answered in time: `expire n1 n2`.
+    /// A server's service has a snapshot up to an index: `snapshot n1 5`.
+    Snapshot { node: Node, index: u64 },
+    /// The last entries or snapshot that a leader sent to a peer have not been answered in time: `expire n1 n2`.
     Expire { leader: Node, peer: Node },
-    /// The call that carried the last entries from a leader to a peer failed: `fail n1 n2`.
+    /// The call that carried the last entries or snapshot from a leader to a peer failed: `fail n1 n2`.
     Fail { leader: Node, peer: Node },
     /// Cuts the named servers off from the others: `partition n1 n2`.
     Partition(Vec<Node>),
@@ -129,10 +133,10 @@ impl goldenscript::Runner for Runner {
         let cluster = &mut self.cluster;
         match command {
             Command::Cluster { nodes } => *cluster = Cluster::new(*nodes),
-            Command::Log { node, terms, term } => {
+            Command::Log { node, terms, term, base } => {
                 let terms: Vec<Term> =
                     terms.split_whitespace().map(|term| term.parse().map(Term)).collect::<Result<_, _>>()?;
-                cluster.set_log(node.0, &terms, term.map(Term));
+                cluster.set_log(node.0, &terms, term.map(Term), Index(*base));
             }
             Command::Timeout { node } => cluster.election_timeout(node.0),
             Command::Heartbeat { node, to } => cluster.heartbeat(node.0, to.as_ref().map(|to| to.0)),
@@ -153,6 +157,7 @@ impl goldenscript::Runner for Runner {
             Command::Drop { from, to, what } => cluster.lose(&filter(from, to, what)),
             Command::Hold { from, to, what } => cluster.hold(&filter(from, to, what)),
             Command::Release => cluster.release(),
+            Command::Snapshot { node, index } => cluster.snapshot(node.0, Index(*index)),
             Command::Expire { leader, peer } => cluster.expire(leader.0, peer.0),
             Command::Fail { leader, peer } => cluster.fail(leader.0, peer.0),
             Command::Partition(nodes) => {
@@ -214,4 +219,11 @@ scripts! {
     batches,
     single_server,
     restart,
+    persistence_order,
+    snapshot_taken,
+    snapshot_install,
+    snapshot_suffix_kept,
+    snapshot_stale,
+    snapshot_to_a_silent_peer,
+    snapshot_restart,
 }

@@ -1,10 +1,12 @@
-//! The rules of the paper, one test a rule, in the order of its sections. Each drives one core and looks at what it
-//! answers; whole stories are told in `scripts/`, and whether the rules are enough is asked in `safety.rs`.
+//! The rules of the paper, one test a rule, in the order of its sections; section 7 is in `section_7/`. Each drives one
+//! core and looks at what it answers; whole stories are told in `scripts/`, and whether the rules are enough is asked in `safety.rs`.
+
+mod section_7;
 
 use bytes::Bytes;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, Log, Persist, RequestVoteArgs,
-    RequestVoteReply, RoleName,
+    RequestVoteReply, RoleName, Saved,
 };
 use raftapi::{Index, ServerId, Term};
 
@@ -80,7 +82,7 @@ fn section_5_2_an_election_timeout_starts_an_election() {
     let request = RequestVoteArgs { candidate_id: ME, ..vote_request(4, 2, 3) };
     assert_eq!(effects.request_votes, [(PEER, request), (OTHER, request)], "every other server is asked");
     let hard_state = Some(HardState { term: Term(4), voted_for: Some(ME) });
-    assert_eq!(effects.persist, Persist { hard_state, log: None }, "its own vote is saved like any other");
+    assert_eq!(effects.persist, Persist { hard_state, ..Persist::default() }, "its own vote is saved like any other");
     assert!(effects.reset_election_timer, "the election may take as long as a random timeout");
 }
 
@@ -261,6 +263,21 @@ fn section_5_3_a_leader_goes_back_by_terms() {
     assert_eq!(next_after(&mut core, Some(9), 9), Index(1), "and every answer moves it, whatever it says");
 }
 
+/// "... the leader can decrement nextIndex to bypass all of the conflicting entries in that term" (5.3): and a follower
+/// with several terms above the leader's skips them together, as does a leader with several above the follower's.
+#[test]
+fn section_5_3_terms_that_one_side_cannot_have_are_skipped_together() {
+    let mut core = follower(4, &[1, 2, 3, 4, 4]);
+    let (reply, _) = core.handle_append_entries(append(5, (4, 1), &[], 0));
+    assert_eq!(reply.conflict_index, Index(2), "up to index 4 the leader's terms are 1 at most");
+
+    let mut core = leader(5, &[1, 3, 4, 5, 5]);
+    let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
+    let _ = core.handle_append_entries_reply(PEER, &sent, conflict(6, Some(2), 3));
+    let next_index = core.progress(PEER).expect("a leader knows its peers").next_index();
+    assert_eq!(next_index, Index(2), "up to index 5 the follower's terms are 2 at most");
+}
+
 /// `matchIndex` is the "highest log entry known to be replicated" (Figure 2): knowledge does not shrink.
 #[test]
 fn section_5_3_late_answers_neither_shrink_match_index_nor_move_next_index_back() {
@@ -343,8 +360,8 @@ fn follower(term: u64, log: &[u64]) -> Core {
 }
 
 fn server_of(servers: usize, term: u64, log: &[u64]) -> Core {
-    let saved = HardState { term: Term(term), voted_for: None };
-    Core::restore(ME, servers, saved, Log::new(entries(log)))
+    let hard_state = HardState { term: Term(term), voted_for: None };
+    Core::restore(ME, servers, Saved { hard_state, log: Log::new(entries(log)), ..Saved::default() })
 }
 
 /// Leads the term after `term`.
@@ -366,7 +383,11 @@ fn entries(terms: &[u64]) -> Vec<Entry> {
 }
 
 fn terms(core: &Core) -> Vec<u64> {
-    core.log().entries(Index(1), core.log().last_index()).iter().map(|entry| entry.term.0).collect()
+    core.log()
+        .entries(core.log().base_index().next(), core.log().last_index())
+        .iter()
+        .map(|entry| entry.term.0)
+        .collect()
 }
 
 fn vote_request(term: u64, last_log_index: u64, last_log_term: u64) -> RequestVoteArgs {

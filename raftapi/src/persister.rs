@@ -1,7 +1,7 @@
 //! What survives a crash: the lab's `Persister`, an in-memory disk with atomic writes.
 //!
-//! Beside the lab's `save`, which replaces state and snapshot in one step, it has `append`, so that a Raft can save a
-//! change at the cost of the change and not of the whole log.
+//! Beside the lab's `save`, which replaces state and snapshot in one step, it has `append` and `cut_and_append`, so that a
+//! Raft can save a change at the cost of the change and not of the whole log.
 
 use bytes::Bytes;
 use labstd::sync::Mutex;
@@ -43,7 +43,21 @@ impl Persister {
         self.saved.lock().state.extend_from_slice(record);
     }
 
-    /// The saved Raft state: the last one given to [`save`](Persister::save) and everything appended since.
+    /// Replaces everything from byte `offset` of the saved state on by `record`, in one step; the snapshot stays as it
+    /// is.
+    ///
+    /// # Panics
+    ///
+    /// If the saved state is shorter than `offset`.
+    pub fn cut_and_append(&self, offset: usize, record: &[u8]) {
+        let mut saved = self.saved.lock();
+        let length = saved.state.len();
+        assert!(offset <= length, "the saved state of {length} bytes cannot be cut at byte {offset}");
+        saved.state.truncate(offset);
+        saved.state.extend_from_slice(record);
+    }
+
+    /// The saved Raft state: the last one given to [`save`](Persister::save) with every later change.
     pub fn read_raft_state(&self) -> Vec<u8> {
         self.saved.lock().state.clone()
     }

@@ -32,6 +32,25 @@ fn append_adds_to_the_state_and_leaves_the_snapshot() {
 }
 
 #[test]
+fn cut_and_append_replaces_the_end_and_leaves_the_snapshot() {
+    let persister = Persister::new();
+    persister.save(b"state, end".to_vec(), Bytes::from_static(b"snapshot"));
+    persister.cut_and_append(5, b" and more, end");
+    assert_eq!(persister.read_raft_state(), b"state and more, end");
+    persister.cut_and_append(19, b".");
+    assert_eq!(persister.read_raft_state(), b"state and more, end.", "at its very end nothing is cut");
+    assert_eq!(persister.read_snapshot(), "snapshot");
+}
+
+#[test]
+#[should_panic = "the saved state of 5 bytes cannot be cut at byte 6"]
+fn what_is_not_there_cannot_be_cut() {
+    let persister = Persister::new();
+    persister.append(b"state");
+    persister.cut_and_append(6, b"more");
+}
+
+#[test]
 fn a_copy_and_its_original_go_separate_ways() {
     let original = Persister::new();
     original.save(b"before".to_vec(), Bytes::from_static(b"snapshot"));

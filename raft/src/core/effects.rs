@@ -23,9 +23,10 @@ pub struct Effects {
     /// This server has just won an election: send every peer a heartbeat at once, so that no other election begins
     /// (Figure 2, Rules for Leaders).
     pub send_heartbeats: bool,
-    /// There is something new for these peers: entries that may be sent, or a commit index they have not been told.
+    /// There is something new for these peers: entries or a snapshot that may be sent, or a commit index they have not
+    /// been told.
     pub wake_replicators: Vec<ServerId>,
-    /// Entries up to here are committed now: wake the applier.
+    /// Everything up to here is committed now: wake the applier.
     pub commit_advanced: Option<Index>,
     /// The server stands elsewhere than before: another term, another role, or a leader it did not know.
     pub role_change: Option<Standing>,
@@ -36,8 +37,20 @@ pub struct Effects {
 pub struct Persist {
     /// The term and the vote, if either has changed.
     pub hard_state: Option<HardState>,
-    /// What has changed in the log.
+    /// What has changed at the end of the log.
     pub log: Option<LogChange>,
+    /// There is another snapshot, and with it another beginning of the log. Both are saved as they are now, in one step
+    /// with everything else: a snapshot that does not go with its log is of no use, nor the other way round.
+    pub snapshot: Option<NewSnapshot>,
+}
+
+/// Where a new snapshot comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewSnapshot {
+    /// The service of this server has made it.
+    Taken,
+    /// The leader has sent it.
+    Installed,
 }
 
 /// The term and the vote: with the log, Figure 2's "persistent state on all servers".
@@ -66,6 +79,6 @@ pub struct LogChange {
 impl Persist {
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        self.hard_state.is_none() && self.log.is_none()
+        self.hard_state.is_none() && self.log.is_none() && self.snapshot.is_none()
     }
 }

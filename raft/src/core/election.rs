@@ -60,6 +60,12 @@ impl Core {
         effects
     }
 
+    /// Whether this server still asks for votes in `term` and has not got that of `peer`: then a request that was lost may
+    /// be sent again ("servers retry RPCs if they do not receive a response in a timely manner", 5.1).
+    pub fn wants_vote_of(&self, peer: ServerId, term: Term) -> bool {
+        matches!(&self.role, Role::Candidate { votes } if term == self.current_term && !votes.contains(&peer))
+    }
+
     /// "On conversion to candidate, start election: increment currentTerm, vote for self, reset election timer, send
     /// RequestVote RPCs to all other servers" (Figure 2, Rules for Candidates; 5.2).
     fn start_election(&mut self, effects: &mut Effects) {

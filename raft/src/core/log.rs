@@ -40,8 +40,20 @@ impl Log {
     ///
     /// If terms fall from one entry to the next: no Raft ever writes such a log.
     pub fn new(entries: Vec<Entry>) -> Log {
-        assert!(entries.is_sorted_by_key(|entry| entry.term), "the terms of a log never fall");
-        Log { entries, ..Log::default() }
+        Log::after(Index::ZERO, Term::default(), entries)
+    }
+
+    /// A log of which a snapshot covers everything up to `base_index`, where the entry had `base_term`, and that holds
+    /// `entries` after it.
+    ///
+    /// # Panics
+    ///
+    /// If terms fall from one entry to the next: no Raft ever writes such a log.
+    pub fn after(base_index: Index, base_term: Term, entries: Vec<Entry>) -> Log {
+        let first_term = entries.first().map_or(base_term, |entry| entry.term);
+        let rising = base_term <= first_term && entries.is_sorted_by_key(|entry| entry.term);
+        assert!(rising, "the terms of a log never fall");
+        Log { base_index, base_term, entries }
     }
 
     /// Appends an entry at the end.
@@ -53,6 +65,20 @@ impl Log {
     /// Cuts off the entry at `first` and all that follow it.
     pub(super) fn truncate_from(&mut self, first: Index) {
         self.entries.truncate(self.position(first));
+    }
+
+    /// Forgets the entries up to and including `index`, which becomes the base; what they took in memory is free again.
+    /// What follows them stays.
+    pub(super) fn discard_up_to(&mut self, index: Index) {
+        let term = self.term(index).expect("a log discards what it holds");
+        // Not `drain`, which would keep the room of the whole log.
+        self.entries = self.entries.split_off(self.position(index) + 1);
+        (self.base_index, self.base_term) = (index, term);
+    }
+
+    /// Forgets all entries; the log begins anew after `index`, where the entry has `term`.
+    pub(super) fn restart_after(&mut self, index: Index, term: Term) {
+        *self = Log::after(index, term, Vec::new());
     }
 
     /// The index of the last entry; the base's if there is none after it.
@@ -68,6 +94,11 @@ impl Log {
     /// The index of the last entry that a snapshot covers; 0 if there is none.
     pub fn base_index(&self) -> Index {
         self.base_index
+    }
+
+    /// The term of that entry; 0 if there is none.
+    pub fn base_term(&self) -> Term {
+        self.base_term
     }
 
     /// The term of the entry at `index`; `None` if the log ends before it or a snapshot has swallowed it.
@@ -105,10 +136,9 @@ impl Log {
         self.index_at(self.entries.partition_point(|entry| entry.term < term))
     }
 
-    /// The last index that has exactly `term`, the base among them; `None` if the log has no entry of it.
-    pub fn last_index_of(&self, term: Term) -> Option<Index> {
-        let last = self.index_at(self.entries.partition_point(|entry| entry.term <= term)).prev();
-        (self.term(last) == Some(term)).then_some(last)
+    /// The last index that has `term` or an earlier one; the base if no entry has.
+    pub fn last_index_up_to(&self, term: Term) -> Index {
+        self.index_at(self.entries.partition_point(|entry| entry.term <= term)).prev()
     }
 
     /// From a logical index to a place in `entries`.

@@ -1,9 +1,10 @@
-//! The messages of Figure 2, with the paper's names. What they mean and when they are sent is in `election.rs` and
-//! `replication.rs`.
+//! The messages of Figures 2 and 13, with the paper's names. What they mean and when they are sent is in `election.rs`,
+//! `replication.rs` and `snapshot.rs`.
 //!
 //! The one addition to the paper's lists is the conflict in [`AppendEntriesReply`], which the paper describes at the
 //! end of section 5.3. Numbers are encoded in as many bytes as they need, commands as they are.
 
+use bytes::Bytes;
 use raftapi::{Index, ServerId, Term};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,30 @@ pub struct AppendEntriesReply {
     pub conflict_term: Option<Term>,
     /// On a conflict: the first index the follower has of that term; if its log is too short, the index after its end.
     pub conflict_index: Index,
+}
+
+/// Invoked by the leader to send its snapshot to a follower that is too far behind (section 7). It is sent as one chunk,
+/// so it needs neither the paper's `offset` nor its `done`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshotArgs {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader, so that a follower knows it.
+    pub leader_id: ServerId,
+    /// The snapshot replaces all entries up to and including this index.
+    pub last_included_index: Index,
+    /// Term of that entry.
+    pub last_included_term: Term,
+    /// The whole snapshot.
+    pub data: Bytes,
+}
+
+/// The answer to [`InstallSnapshotArgs`]. If it is of the leader's own term, the follower has everything that the
+/// snapshot covers, from this snapshot or from before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshotReply {
+    /// The answering server's current term, for the leader to update itself.
+    pub term: Term,
 }
 
 impl AppendEntriesArgs {

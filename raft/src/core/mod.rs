@@ -4,7 +4,7 @@
 //! The core is given what happened (an election timer ran out, a request or a reply came, a client proposed a command)
 //! and returns what must be done about it, as [`Effects`]. It does nothing itself: no thread, lock, clock, disk or
 //! network is known here, and the same events always give the same effects. The other rules are one file a concern:
-//! `election.rs` (5.2, 5.4.1) and `replication.rs` (5.3, 5.4.2).
+//! `election.rs` (5.2, 5.4.1), `replication.rs` (5.3, 5.4.2) and `snapshot.rs` (7).
 //!
 //! # How to drive it
 //!
@@ -26,21 +26,25 @@ mod log;
 mod message;
 mod progress;
 mod replication;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
-pub use self::effects::{Effects, HardState, LogChange, Persist};
+pub use self::effects::{Effects, HardState, LogChange, NewSnapshot, Persist};
 pub use self::log::{Entry, Log};
-pub use self::message::{AppendEntriesArgs, AppendEntriesReply, RequestVoteArgs, RequestVoteReply};
-pub use self::progress::{Flow, Progress, SentAppend};
+pub use self::message::{
+    AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs, RequestVoteReply,
+};
+pub use self::progress::{Flow, Probe, Progress, Sent};
 pub use self::replication::MAX_BATCH_BYTES;
 
 /// One server's Raft, as Figure 2 describes it.
 ///
-/// Invariants: `last_applied <= commit_index <= log.last_index()`; a candidate and a leader have voted for themselves;
+/// Invariants: `last_applied <= commit_index` and `log.base_index() <= commit_index <= log.last_index()`; a candidate and a leader have voted for themselves;
 /// no entry of the log has a term above `current_term`.
 #[derive(Clone, Debug)]
 pub struct Core {
@@ -56,6 +60,8 @@ pub struct Core {
     voted_for: Option<ServerId>,
     /// The log; the first entry has index 1.
     log: Log,
+    /// The state machine's state up to the log's base, as the service encoded it; empty if there is none (section 7).
+    snapshot: Bytes,
 
     // Volatile state on all servers.
     /// Highest log entry known to be committed.
@@ -109,6 +115,17 @@ pub struct Standing {
     pub leader: Option<ServerId>,
 }
 
+/// What a server finds saved when it starts; nothing of all this if it has never run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The term and the vote.
+    pub hard_state: HardState,
+    /// The log, and what index it begins after.
+    pub log: Log,
+    /// The snapshot that covers the log up to its base; empty if there is none.
+    pub snapshot: Bytes,
+}
+
 impl Core {
     /// Server `me` of a cluster of `servers`, starting for the first time.
     ///
@@ -116,26 +133,29 @@ impl Core {
     ///
     /// If `me` is not one of the `servers`.
     pub fn new(me: ServerId, servers: usize) -> Core {
-        Core::restore(me, servers, HardState::default(), Log::default())
+        Core::restore(me, servers, Saved::default())
     }
 
     /// Server `me` of a cluster of `servers`, starting again with what it had saved. It starts as a follower, and finds
-    /// out from a leader what is committed (Figure 2, "volatile state").
+    /// out from a leader what is committed (Figure 2, "volatile state"); but what a snapshot covers is known to be, and
+    /// the service has it: the first entry that it is given is the one after the log's base.
     ///
     /// # Panics
     ///
     /// If `me` is not one of the `servers`, or if the log has an entry of a term above the saved one: such a state was
     /// never saved by this code, and a server that does not know what it promised must not take part.
-    pub fn restore(me: ServerId, servers: usize, saved: HardState, log: Log) -> Core {
+    pub fn restore(me: ServerId, servers: usize, saved: Saved) -> Core {
+        let Saved { hard_state: HardState { term, voted_for }, log, snapshot } = saved;
         assert!(me.0 < servers, "server {me} is not one of {servers} servers");
-        assert!(log.last_term() <= saved.term, "the log ends in term {}, after term {}", log.last_term(), saved.term);
+        assert!(log.last_term() <= term, "the log ends in term {}, after term {term}", log.last_term());
         let base = log.base_index();
         Core {
             me,
             servers,
-            current_term: saved.term,
-            voted_for: saved.voted_for,
+            current_term: term,
+            voted_for,
             log,
+            snapshot,
             commit_index: base,
             last_applied: base,
             role: Role::Follower { leader: None },
@@ -143,17 +163,27 @@ impl Core {
     }
 
     /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state machine" (Figure 2,
-    /// Rules for All Servers; 5.3): everything that is committed and was not handed out before, in log order. Empty if
-    /// there is nothing. Deliver it after the lock is released: the service may be slow, or may call back.
+    /// Rules for All Servers; 5.3): everything that is committed and was not handed out before, in log order. Where a
+    /// leader's snapshot has taken the place of entries, the snapshot comes first (Figure 13, rule 8). Empty if there is
+    /// nothing. Deliver it after the lock is released: the service may be slow, or may call back; and deliver all of it
+    /// before what the next call gives, for what was handed out counts as applied.
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
-        let first = self.last_applied.next();
+        let (base_index, base_term) = (self.log.base_index(), self.log.base_term());
+        // A snapshot of the service's own never covers what was not handed out.
+        let installed = (self.last_applied < base_index).then(|| ApplyMsg::Snapshot {
+            index: base_index,
+            term: base_term,
+            snapshot: self.snapshot.clone(),
+        });
+        let first = self.last_applied.max(base_index).next();
         let committed = self.log.entries(first, self.commit_index);
         self.last_applied = self.commit_index;
-        let indexes = (first.0..).map(Index);
-        indexes
-            .zip(committed)
-            .map(|(index, entry)| ApplyMsg::Command { index, term: entry.term, command: entry.command.clone() })
-            .collect()
+        let entries = (first.0..).zip(committed).map(|(index, entry)| ApplyMsg::Command {
+            index: Index(index),
+            term: entry.term,
+            command: entry.command.clone(),
+        });
+        installed.into_iter().chain(entries).collect()
     }
 
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower" (Figure 2,
@@ -180,7 +210,7 @@ impl Core {
 
     /// Says that term and vote have to be saved, as they are now.
     fn save_hard_state(&self, effects: &mut Effects) {
-        effects.persist.hard_state = Some(HardState { term: self.current_term, voted_for: self.voted_for });
+        effects.persist.hard_state = Some(self.hard_state());
     }
 
     /// Tells whoever watches this server where it stands now.
@@ -215,6 +245,11 @@ impl Core {
         self.voted_for
     }
 
+    /// The term and the vote.
+    pub fn hard_state(&self) -> HardState {
+        HardState { term: self.current_term, voted_for: self.voted_for }
+    }
+
     /// The highest index known to be committed.
     pub fn commit_index(&self) -> Index {
         self.commit_index
@@ -228,6 +263,11 @@ impl Core {
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The snapshot that covers the log up to its base; empty if there is none.
+    pub fn snapshot(&self) -> &Bytes {
+        &self.snapshot
     }
 
     /// Term, role and leader.

@@ -1,70 +1,99 @@
-//! What a leader knows of one follower (Figure 2, "volatile state on leaders"; 5.3), and when it may send it entries.
-//! What is sent, and what an answer means for the commit index, is in `replication.rs`.
+//! What a leader knows of one follower (Figure 2, "volatile state on leaders"; 5.3), and when it may send it something.
+//! What is sent, and what an answer means for the commit index, is in `replication.rs` and `snapshot.rs`.
 //!
-//! Sending has three states. Entries go out one batch at a time: while one is under way the next collects, and a lost
-//! one costs itself alone. When there is no answer, the peer is perhaps cut off, and to send it the same entries again
-//! and again would only cost bytes; then heartbeats, which go out anyway, find out when it is back.
+//! A follower is in one of three states. It is **probed** while the leader only guesses where the logs agree, or does not
+//! know whether the follower can be reached; it is **replicated** to once they are known to agree; and it **receives a
+//! snapshot** if the log does not begin early enough any more.
 //!
 //! ```text
-//!           entries sent                no answer in time, or failed twice in a row
-//!   Ready ----------------> InFlight ---------------------------------------------> Probing
-//!     ^ ^                      |                                                       |
-//!     | '----------------------'                                                       |
-//!     |      its answer, or failed once                                                |
-//!     '--------------------------------------------------------------------------------'
-//!                        any answer of this term, late ones included
+//!                    the logs agree up to the next entry
+//!           Probing -------------------------------------> Replicating
+//!            ^ | ^                                            | | ^
+//!            | | '--------------------------------------------' | |
+//!            | |      no answer in time, or none to three calls | |
+//!     the    | |                                                | |
+//!     same   | |  what it needs is in the snapshot only         | |  it has
+//!            | '-----------> ReceivingSnapshot <----------------' |  all of it
+//!            '------------------'         '-----------------------'
 //! ```
+//!
+//! In each, one message with content goes out at a time: while one is under way the next collects, and a lost one costs
+//! itself alone. When there is no answer, the peer is perhaps cut off, and to send it the same again and again would only
+//! cost bytes; then heartbeats, which go out anyway, find out when it is back.
 
 use raftapi::{Index, Term};
 
 use super::AppendEntriesArgs;
 
 /// How many calls in a row may fail before the answer to a later one is waited for. On an unreliable network one call
-/// in five is lost; one retry at once mends four fifths of the losses, and leaves the rest to the next heartbeat.
+/// in five is lost; of those, two retries at once mend all but a twenty-fifth, which are left to the next heartbeat.
 /// Without a limit, a peer that refuses every call would be called in a loop.
-const RETRIES_AT_ONCE: u32 = 1;
+const RETRIES_AT_ONCE: u32 = 2;
 
 /// A leader's view of one follower.
 ///
-/// Invariant: `match_index < next_index <= last log index + 1`, in every state.
+/// Invariants: `match_index < next_index <= last log index + 1`, in every state; the log's base may be anywhere.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// Index of the next log entry to send. A guess: it starts at the end of the leader's log and moves back on
-    /// conflicts, never to or below `match_index`.
+    /// Index of the next log entry to send. A guess while probing: it starts at the end of the leader's log and moves
+    /// back on conflicts, never to or below `match_index`.
     next_index: Index,
     /// Index of the highest log entry known to be replicated. Knowledge: it only grows.
     match_index: Index,
     /// How far the peer has been told to commit, if what was sent has arrived.
     commit_sent: Index,
-    /// Whether entries may be sent now.
+    /// Which of the three states the peer is in.
     flow: Flow,
-    /// The number of the last batch of entries; counted from 1 in each leadership.
+    /// The number of the last request with content; counted from 1 in each leadership.
     last_number: u64,
     /// Calls that have failed since the last answer.
     failed_in_a_row: u32,
 }
 
-/// Whether a peer may be sent entries.
+/// The state of a follower in its leader's eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// Nothing is under way: entries may be sent.
-    Ready,
-    /// The batch with this number is under way, and there may yet be an answer.
-    InFlight(u64),
-    /// The last batch was not answered. No entries are sent until the peer answers something.
-    Probing,
+    /// Where the logs agree is a guess, or the peer does not answer.
+    Probing(Probe),
+    /// The logs agree up to the next entry.
+    ///
+    /// Invariant: `next_index == match_index + 1`.
+    Replicating {
+        /// The number of the batch of entries that is under way, if one is.
+        under_way: Option<u64>,
+    },
+    /// The peer needs entries that only the snapshot has, and the snapshot is under way.
+    ReceivingSnapshot {
+        /// The number of the request.
+        number: u64,
+        /// The last index that the snapshot covers.
+        ///
+        /// Invariant: `match_index < last_included_index`.
+        last_included_index: Index,
+    },
 }
 
-/// What a leader remembers of an AppendEntries until it is answered: the answer says nothing about the question.
+/// How far the probing of a follower is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentAppend {
+pub enum Probe {
+    /// Something may be sent. What comes back shows whether the guess was right.
+    Ready,
+    /// The batch of entries with this number is under way, and there may yet be an answer.
+    Asked(u64),
+    /// What was sent last was not answered. Heartbeats alone go out until the peer answers something.
+    Silent,
+}
+
+/// What a leader remembers of a request until it is answered: the answer says nothing about the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
     /// The term it was sent in. An answer to a question of another term is stale.
     pub term: Term,
-    /// The entry that was to be there already.
+    /// The entry that was to be there already; of a snapshot, the last one it covers.
     pub prev_log_index: Index,
     /// Where the logs agree if the answer is a success.
     pub last_index: Index,
-    /// Which batch of entries it was; `None` for a heartbeat.
+    /// Which request with entries or a snapshot it was; `None` for a heartbeat.
     pub number: Option<u64>,
 }
 
@@ -76,16 +105,22 @@ impl Progress {
             next_index: last_log_index.next(),
             match_index: Index::ZERO,
             commit_sent: Index::ZERO,
-            flow: Flow::Ready,
+            flow: Flow::Probing(Probe::Ready),
             last_number: 0,
             failed_in_a_row: 0,
         }
     }
 
-    /// "If last log index >= nextIndex for a follower: send AppendEntries" (Figure 2), unless entries are under way or
-    /// the peer is silent.
-    pub(super) fn may_send_entries(&self, last_log_index: Index) -> bool {
-        self.flow == Flow::Ready && self.next_index <= last_log_index
+    /// "If last log index >= nextIndex for a follower: send AppendEntries" (Figure 2), unless something is under way,
+    /// the peer is silent, or the entries are gone from the log, which begins after `base_index`.
+    pub(super) fn may_send_entries(&self, base_index: Index, last_log_index: Index) -> bool {
+        self.is_free() && base_index < self.next_index && self.next_index <= last_log_index
+    }
+
+    /// "... when the leader has already discarded the next log entry that it needs to send to a follower" (section 7),
+    /// unless something is under way or the peer is silent.
+    pub(super) fn may_send_snapshot(&self, base_index: Index) -> bool {
+        self.is_free() && self.next_index <= base_index
     }
 
     /// Whether the peer has entries that it does not know to be committed, as far as is known.
@@ -94,62 +129,88 @@ impl Progress {
     }
 
     /// Notes that `args` is on its way.
-    pub(super) fn sending(&mut self, args: &AppendEntriesArgs) -> SentAppend {
+    pub(super) fn sending(&mut self, args: &AppendEntriesArgs) -> Sent {
         let last_index = args.last_index();
         self.commit_sent = self.commit_sent.max(args.leader_commit.min(last_index));
         let number = if args.entries.is_empty() { None } else { Some(self.next_number()) };
-        if let Some(number) = number {
-            debug_assert_eq!(self.flow, Flow::Ready, "one batch of entries at a time");
-            self.flow = Flow::InFlight(number);
+        match &mut self.flow {
+            _ if number.is_none() => {}
+            Flow::Probing(probe) => *probe = Probe::Asked(self.last_number),
+            Flow::Replicating { under_way } => *under_way = number,
+            Flow::ReceivingSnapshot { .. } => debug_assert!(false, "no entries while a snapshot is under way"),
         }
-        SentAppend { term: args.term, prev_log_index: args.prev_log_index, last_index, number }
+        Sent { term: args.term, prev_log_index: args.prev_log_index, last_index, number }
     }
 
-    /// The peer answered, whatever it said: it can be reached. A batch that is still under way stays under way, unless
-    /// this is its answer.
-    pub(super) fn answered(&mut self, sent: &SentAppend) {
+    /// Notes that a snapshot is on its way.
+    pub(super) fn sending_snapshot(&mut self, term: Term, last_included_index: Index) -> Sent {
+        self.commit_sent = self.commit_sent.max(last_included_index);
+        let number = self.next_number();
+        self.flow = Flow::ReceivingSnapshot { number, last_included_index };
+        Sent { term, prev_log_index: last_included_index, last_index: last_included_index, number: Some(number) }
+    }
+
+    /// The peer answered, whatever it said: it can be reached. What is still under way stays under way, unless this is
+    /// its answer.
+    pub(super) fn answered(&mut self, sent: &Sent) {
         self.failed_in_a_row = 0;
-        if self.flow == Flow::Probing || self.is_under_way(sent) {
-            self.flow = Flow::Ready;
+        if self.flow == Flow::Probing(Probe::Silent) || self.is_under_way(sent) {
+            self.become_free();
         }
     }
 
     /// "If successful: update nextIndex and matchIndex for follower" (Figure 2). A late success is as true as an early
     /// one; it only may say nothing new.
-    pub(super) fn matched(&mut self, sent: &SentAppend) {
+    pub(super) fn matched(&mut self, sent: &Sent) {
         self.match_index = self.match_index.max(sent.last_index);
         self.next_index = self.next_index.max(self.match_index.next());
+        let agrees = self.next_index == self.match_index.next();
+        self.flow = match self.flow {
+            Flow::Probing(Probe::Ready | Probe::Silent) if agrees => Flow::Replicating { under_way: None },
+            Flow::Probing(Probe::Asked(number)) if agrees => Flow::Replicating { under_way: Some(number) },
+            // A heartbeat has shown what the snapshot's own answer has not yet.
+            Flow::ReceivingSnapshot { last_included_index, .. } if last_included_index <= self.match_index => {
+                Flow::Replicating { under_way: None }
+            }
+            flow => flow,
+        };
     }
 
     /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3), to
     /// `back_to` where that is further back than one step.
-    pub(super) fn conflicted(&mut self, sent: &SentAppend, back_to: Index) {
+    pub(super) fn conflicted(&mut self, sent: &Sent, back_to: Index) {
         if sent.prev_log_index <= self.match_index {
             // The peer has said that it has this entry, so the answer is an old one. Should a peer have lost what it
             // had promised to keep, its refusals never end: entries then wait for the next heartbeat's answer, each
             // time.
-            if sent.number.is_some() && self.flow == Flow::Ready {
-                self.flow = Flow::Probing;
+            if sent.number.is_some() && self.is_free() {
+                self.flow = Flow::Probing(Probe::Silent);
             }
-        } else if sent.prev_log_index == self.next_index.prev() {
-            // The question was the present one: here the logs differ, so go back at least one step (5.3).
+        } else if matches!(self.flow, Flow::Probing(_)) && sent.prev_log_index == self.next_index.prev() {
+            // The question was the present one: here the logs differ, so go back at least one step (5.3). Entries that
+            // are under way with the same guess will be refused as well.
             self.next_index = back_to.min(sent.prev_log_index).max(self.match_index.next());
+            self.flow = Flow::Probing(Probe::Ready);
         }
         // Else an answer to an earlier guess has already moved next_index; this one is out of date.
     }
 
-    /// There was no answer in time: stop sending entries until there is one.
-    pub(super) fn timed_out(&mut self, sent: &SentAppend) {
+    /// There was no answer in time: send nothing but heartbeats until there is one.
+    pub(super) fn timed_out(&mut self, sent: &Sent) {
         if self.is_under_way(sent) {
-            self.flow = Flow::Probing;
+            self.flow = Flow::Probing(Probe::Silent);
         }
     }
 
     /// The call failed before its time was over: try again at once, but not for ever.
-    pub(super) fn failed(&mut self, sent: &SentAppend) {
+    pub(super) fn failed(&mut self, sent: &Sent) {
         if self.is_under_way(sent) {
             self.failed_in_a_row += 1;
-            self.flow = if self.failed_in_a_row <= RETRIES_AT_ONCE { Flow::Ready } else { Flow::Probing };
+            if self.failed_in_a_row <= RETRIES_AT_ONCE {
+                self.become_free();
+            } else {
+                self.flow = Flow::Probing(Probe::Silent);
+            }
         }
     }
 
@@ -163,19 +224,55 @@ impl Progress {
         self.match_index
     }
 
-    /// Whether entries may be sent.
+    /// Which state the peer is in.
     pub fn flow(&self) -> Flow {
         self.flow
+    }
+
+    /// Whether something other than a heartbeat is under way whose answer may yet come in time.
+    pub fn waits_for_answer(&self) -> bool {
+        self.under_way().is_some()
     }
 
     /// Checks the invariants against the leader's log.
     pub(super) fn check(&self, last_log_index: Index) {
         debug_assert!(self.match_index < self.next_index, "a leader sends again what is known to be there: {self:?}");
         debug_assert!(self.next_index <= last_log_index.next(), "a leader would send what it does not have: {self:?}");
+        match self.flow {
+            Flow::Probing(_) => {}
+            Flow::Replicating { .. } => {
+                debug_assert_eq!(self.next_index, self.match_index.next(), "nothing is left to guess: {self:?}");
+            }
+            Flow::ReceivingSnapshot { last_included_index, .. } => {
+                debug_assert!(self.match_index < last_included_index, "the peer has all of the snapshot: {self:?}");
+            }
+        }
     }
 
-    fn is_under_way(&self, sent: &SentAppend) -> bool {
-        sent.number.is_some_and(|number| self.flow == Flow::InFlight(number))
+    /// Nothing is under way any more, and the peer is there.
+    fn become_free(&mut self) {
+        self.flow = match self.flow {
+            Flow::Replicating { .. } => Flow::Replicating { under_way: None },
+            Flow::Probing(_) | Flow::ReceivingSnapshot { .. } => Flow::Probing(Probe::Ready),
+        };
+    }
+
+    /// Whether something with content may be sent now.
+    fn is_free(&self) -> bool {
+        matches!(self.flow, Flow::Probing(Probe::Ready) | Flow::Replicating { under_way: None })
+    }
+
+    /// The number of what is under way.
+    fn under_way(&self) -> Option<u64> {
+        match self.flow {
+            Flow::Probing(Probe::Ready | Probe::Silent) => None,
+            Flow::Probing(Probe::Asked(number)) | Flow::ReceivingSnapshot { number, .. } => Some(number),
+            Flow::Replicating { under_way } => under_way,
+        }
+    }
+
+    fn is_under_way(&self, sent: &Sent) -> bool {
+        sent.number.is_some() && sent.number == self.under_way()
     }
 
     fn next_number(&mut self) -> u64 {

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Started, Term};
 
-use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, SentAppend};
+use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, Sent};
 
 /// The most bytes of entries in one AppendEntries, unless its first entry alone is larger. It bounds how long a
 /// follower that was away for a while keeps one message busy.
@@ -37,9 +37,9 @@ impl Core {
     /// What to send to `peer` now, if there are entries for it and it may be sent to; and what to remember until the
     /// answer. The entries are all that are pending, up to [`MAX_BATCH_BYTES`]. `None` also if this server does not
     /// lead.
-    pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentAppend)> {
+    pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
         let progress = self.progress(peer)?;
-        if !progress.may_send_entries(self.log.last_index()) {
+        if !progress.may_send_entries(self.log.base_index(), self.log.last_index()) {
             return None;
         }
         let entries = self.batch_from(progress.next_index());
@@ -49,7 +49,7 @@ impl Core {
     /// A heartbeat for `peer` (5.2): an AppendEntries without entries. It is sent in every state of the peer, keeps
     /// elections away, tells the commit index, and by its answer shows whether the peer is there and whether its log
     /// agrees. `None` if this server does not lead.
-    pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentAppend)> {
+    pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
         self.send(peer, Vec::new())
     }
 
@@ -61,15 +61,15 @@ impl Core {
 
     /// `peer` has not answered `sent` within the time in which an answer was expected; one may still come. There is
     /// nothing to be done about it: no entries go to the peer until it answers something.
-    pub fn append_timed_out(&mut self, peer: ServerId, sent: &SentAppend) {
+    pub fn request_timed_out(&mut self, peer: ServerId, sent: &Sent) {
         if let Some(progress) = self.progress_for(peer, sent) {
             progress.timed_out(sent);
         }
     }
 
     /// The call that carried `sent` to `peer` failed: no answer will come. If that was soon, the network may just have
-    /// lost it, and the peer is sent to again at once, one time.
-    pub fn append_failed(&mut self, peer: ServerId, sent: &SentAppend) -> Effects {
+    /// lost it, and the peer is sent to again at once, a few times.
+    pub fn request_failed(&mut self, peer: ServerId, sent: &Sent) -> Effects {
         let mut effects = Effects::default();
         if let Some(progress) = self.progress_for(peer, sent) {
             progress.failed(sent);
@@ -78,13 +78,15 @@ impl Core {
         effects
     }
 
-    /// An AppendEntries that carries `entries`, which begin at the peer's `next_index`.
-    fn send(&mut self, peer: ServerId, entries: Vec<Entry>) -> Option<(AppendEntriesArgs, SentAppend)> {
+    /// An AppendEntries that carries `entries`, which begin at the peer's `next_index` if there are any.
+    fn send(&mut self, peer: ServerId, entries: Vec<Entry>) -> Option<(AppendEntriesArgs, Sent)> {
         let Role::Leader { peers } = &mut self.role else {
             return None;
         };
         let progress = peers.get_mut(&peer)?;
-        let prev_log_index = progress.next_index().prev();
+        // A peer that needs the snapshot is asked about the entry before the log's first. Its answer shows that it is
+        // there, and whether it needs the snapshot still.
+        let prev_log_index = progress.next_index().prev().max(self.log.base_index());
         let args = AppendEntriesArgs {
             term: self.current_term,
             leader_id: self.me,
@@ -123,7 +125,7 @@ impl Core {
 
         // 2. "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" (5.3).
         if !self.log.matches(args.prev_log_index, args.prev_log_term) {
-            return (self.conflict_at(args.prev_log_index), effects);
+            return (self.conflict_at(args.prev_log_index, args.prev_log_term), effects);
         }
         // 3 and 4. Conflicting entries go, new ones come.
         let last_new_index = args.last_index();
@@ -140,7 +142,7 @@ impl Core {
 
     /// Recognises `leader` (5.2): a candidate that hears from the leader of its own term, or of a later one, has lost
     /// and follows. And whoever hears from the current leader has no reason for an election.
-    fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
+    pub(super) fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
         self.adopt_higher_term(term, effects);
         debug_assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
         if self.standing().leader != Some(leader) {
@@ -150,11 +152,12 @@ impl Core {
     }
 
     /// Refuses entries after `prev_log_index`, and says from where the leader might try again (5.3, last paragraphs):
-    /// with the whole term that is wrong there skipped, or at the end of this log if it ends before.
-    fn conflict_at(&self, prev_log_index: Index) -> AppendEntriesReply {
+    /// with the whole term that is wrong there skipped, or at the end of this log if it ends before. The leader's log
+    /// has no term above `prev_log_term` up to there, so if this one has several, they are skipped together.
+    fn conflict_at(&self, prev_log_index: Index, prev_log_term: Term) -> AppendEntriesReply {
         let conflict_term = self.log.term(prev_log_index);
         let conflict_index = match conflict_term {
-            Some(term) => self.log.first_index_of(term),
+            Some(term) => self.log.first_index_of(term.min(prev_log_term.next())),
             None => self.log.last_index().next(),
         };
         AppendEntriesReply { term: self.current_term, success: false, conflict_term, conflict_index }
@@ -187,16 +190,11 @@ impl Core {
 /// The leader learns.
 impl Core {
     /// `from` answered `sent`.
-    pub fn handle_append_entries_reply(
-        &mut self,
-        from: ServerId,
-        sent: &SentAppend,
-        reply: AppendEntriesReply,
-    ) -> Effects {
+    pub fn handle_append_entries_reply(&mut self, from: ServerId, sent: &Sent, reply: AppendEntriesReply) -> Effects {
         let mut effects = Effects::default();
         self.adopt_higher_term(reply.term, &mut effects);
 
-        let back_to = self.back_to(&reply);
+        let back_to = self.back_to(sent, &reply);
         let Some(progress) = self.progress_for(from, sent) else {
             // An answer to a leadership that is over; its indexes mean nothing now (5.1).
             return effects;
@@ -220,10 +218,16 @@ impl Core {
 
     /// Where the logs may agree, after a conflict (5.3, last paragraphs). If this log has entries of the follower's
     /// term, they can agree up to the last of them. If not, the follower has nothing of that term in common with this
-    /// log, and the whole term is skipped.
-    fn back_to(&self, reply: &AppendEntriesReply) -> Index {
-        let last_of_term = reply.conflict_term.and_then(|term| self.log.last_index_of(term));
-        last_of_term.map_or(reply.conflict_index, Index::next)
+    /// log, and the whole term is skipped; and so are the entries here that are of later terms than the follower's.
+    fn back_to(&self, sent: &Sent, reply: &AppendEntriesReply) -> Index {
+        let term_here = self.log.term(sent.prev_log_index);
+        match reply.conflict_term {
+            Some(term) if Some(term) < term_here => {
+                let last = self.log.last_index_up_to(term);
+                if self.log.term(last) == Some(term) { last.next() } else { last.next().min(reply.conflict_index) }
+            }
+            _ => reply.conflict_index,
+        }
     }
 
     /// "If there exists an N such that N > commitIndex, a majority of matchIndex\[i\] >= N, and log\[N\].term ==
@@ -250,7 +254,7 @@ impl Core {
     }
 
     /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
-    fn progress_for(&mut self, peer: ServerId, sent: &SentAppend) -> Option<&mut Progress> {
+    pub(super) fn progress_for(&mut self, peer: ServerId, sent: &Sent) -> Option<&mut Progress> {
         match &mut self.role {
             Role::Leader { peers } if sent.term == self.current_term => peers.get_mut(&peer),
             _ => None,
@@ -264,11 +268,14 @@ impl Core {
         }
     }
 
-    /// Wakes the replicator of `peer` if there is something to send: entries, or the commit index.
-    fn wake_replicator(&self, peer: ServerId, effects: &mut Effects) {
+    /// Wakes the replicator of `peer` if there is something to send: entries, the snapshot, or the commit index.
+    pub(super) fn wake_replicator(&self, peer: ServerId, effects: &mut Effects) {
         if let Some(progress) = self.progress(peer) {
             progress.check(self.log.last_index());
-            if progress.may_send_entries(self.log.last_index()) || progress.needs_commit_notice(self.commit_index) {
+            let (base_index, last_index) = (self.log.base_index(), self.log.last_index());
+            let has_content =
+                progress.may_send_entries(base_index, last_index) || progress.may_send_snapshot(base_index);
+            if has_content || progress.needs_commit_notice(self.commit_index) {
                 effects.wake_replicators.push(peer);
             }
         }

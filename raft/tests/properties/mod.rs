@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use raft::core::{Core, Entry, Log};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
@@ -14,10 +15,19 @@ pub(crate) struct Properties {
     led_with: BTreeMap<ServerId, (Term, Log)>,
     /// For each index the entry that was committed there, and the term in which it was.
     committed: BTreeMap<Index, (Entry, Term)>,
-    /// How far each server has applied since its last restart.
-    applied: Vec<Index>,
-    /// For each index the entry that a state machine applied there.
-    executed: BTreeMap<Index, Entry>,
+    /// The state machine of each server.
+    machines: Vec<Machine>,
+    /// For each index the state that a state machine was in after it.
+    states: BTreeMap<Index, u64>,
+    /// How many snapshots have taken the place of entries.
+    installed: usize,
+}
+
+/// A state machine: its state is a number that depends on every entry and on their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Machine {
+    applied: Index,
+    state: u64,
 }
 
 impl Properties {
@@ -26,8 +36,9 @@ impl Properties {
             leaders: BTreeMap::new(),
             led_with: BTreeMap::new(),
             committed: BTreeMap::new(),
-            applied: vec![Index::ZERO; servers],
-            executed: BTreeMap::new(),
+            machines: vec![Machine::default(); servers],
+            states: BTreeMap::new(),
+            installed: 0,
         }
     }
 
@@ -36,9 +47,20 @@ impl Properties {
         self.committed.len()
     }
 
-    /// `server` has lost its volatile state.
-    pub(crate) fn restarted(&mut self, server: ServerId) {
-        self.applied[server.0] = Index::ZERO;
+    /// How many snapshots were installed.
+    pub(crate) fn installed(&self) -> usize {
+        self.installed
+    }
+
+    /// The snapshot that the service of `server` would make now.
+    pub(crate) fn snapshot_of(&self, server: ServerId) -> (Index, Bytes) {
+        let Machine { applied, state } = self.machines[server.0];
+        (applied, labgob::encode(&(applied, state)))
+    }
+
+    /// `server` has lost its volatile state; its service has read the snapshot.
+    pub(crate) fn restarted(&mut self, server: ServerId, snapshot: &Bytes) {
+        self.machines[server.0] = if snapshot.is_empty() { Machine::default() } else { Machine::from(snapshot) };
         self.led_with.remove(&server);
     }
 
@@ -59,23 +81,37 @@ impl Properties {
     }
 
     /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no other
-    /// server will ever apply a different log entry for the same index" (5.4.3).
-    pub(crate) fn applied(&mut self, server: ServerId, messages: Vec<ApplyMsg>) -> Result<(), String> {
-        for message in messages {
-            let ApplyMsg::Command { index, term, command } = message else {
-                return Err(format!("{server} applied a snapshot that nobody made"));
-            };
-            if index != self.applied[server.0].next() {
-                return Err(format!("{server} applied {index} after {}", self.applied[server.0]));
+    /// server will ever apply a different log entry for the same index" (5.4.3). And each applies them in order, without
+    /// going back, with a snapshot in place of some.
+    pub(crate) fn applied(&mut self, server: ServerId, message: ApplyMsg) -> Result<(), String> {
+        let machine = &mut self.machines[server.0];
+        match message {
+            ApplyMsg::Command { index, .. } if index != machine.applied.next() => {
+                return Err(format!("Order: {server} applied {index} after {}", machine.applied));
             }
-            self.applied[server.0] = index;
-            let entry = Entry { term, command };
-            let first = self.executed.entry(index).or_insert(entry.clone());
-            if *first != entry {
-                return Err(format!("State Machine Safety: {server} applied {entry:?} at {index}, another {first:?}"));
+            ApplyMsg::Command { index, term, command } => {
+                // Multiplied by an odd number, so that every entry counts for every later state.
+                let entry = command.iter().fold(term.0, |hash, byte| hash.wrapping_mul(257) ^ u64::from(*byte));
+                let state = machine.state.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(7) ^ entry;
+                *machine = Machine { applied: index, state };
+            }
+            ApplyMsg::Snapshot { index, .. } if index <= machine.applied => {
+                return Err(format!("Order: {server} was given the snapshot at {index} after {}", machine.applied));
+            }
+            ApplyMsg::Snapshot { index, snapshot, .. } => {
+                *machine = Machine::from(&snapshot);
+                self.installed += 1;
+                if machine.applied != index {
+                    return Err(format!("Order: {server} was given the snapshot at {} for {index}", machine.applied));
+                }
             }
         }
-        Ok(())
+        let Machine { applied, state } = *machine;
+        if *self.states.entry(applied).or_insert(state) == state {
+            Ok(())
+        } else {
+            Err(format!("State Machine Safety: up to {applied}, {server} has applied something else than another"))
+        }
     }
 
     /// "Election Safety: at most one leader can be elected in a given term" (5.2).
@@ -113,7 +149,13 @@ impl Properties {
     /// Safety before anything is applied.
     fn note_commits(&mut self, core: &Core) -> Result<bool, String> {
         let mut news = false;
-        for index in (1..=core.commit_index().0).map(Index) {
+        let base_index = core.log().base_index();
+        if let Some((entry, _)) = self.committed.get(&base_index)
+            && entry.term != core.log().base_term()
+        {
+            return Err(format!("State Machine Safety: {} has a snapshot of another {base_index}", core.me()));
+        }
+        for index in (base_index.next().0..=core.commit_index().0).map(Index) {
             let entry = core.log().get(index).ok_or(format!("{} committed {index} and has it not", core.me()))?;
             let (first, _) = self.committed.entry(index).or_insert_with(|| {
                 news = true;
@@ -133,7 +175,8 @@ impl Properties {
             return Ok(());
         }
         for (&index, (entry, term)) in &self.committed {
-            if *term < core.current_term() && core.log().get(index) != Some(entry) {
+            let has_it = index <= core.log().base_index() || core.log().get(index) == Some(entry);
+            if *term < core.current_term() && !has_it {
                 let (leader, leads) = (core.me(), core.current_term());
                 return Err(format!("Leader Completeness: {leader} leads term {leads} without {entry:?} at {index}"));
             }
@@ -146,26 +189,37 @@ impl Properties {
 /// up through the given index" (5.3).
 fn log_matching(one: &Core, other: &Core) -> Result<(), String> {
     let (log, other_log) = (one.log(), other.log());
+    // What a snapshot covers cannot be compared.
+    let base = log.base_index().max(other_log.base_index());
     let mut index = log.last_index().min(other_log.last_index());
-    while index > Index::ZERO && log.term(index) != other_log.term(index) {
+    while index > base && log.term(index) != other_log.term(index) {
         index = index.prev();
     }
-    if log.entries(Index(1), index) == other_log.entries(Index(1), index) {
+    if index <= base || log.entries(base.next(), index) == other_log.entries(base.next(), index) {
         Ok(())
     } else {
         Err(format!("Log Matching: {} and {} have the same term at {index} and differ before", one.me(), other.me()))
     }
 }
 
+/// Whether `of` holds everything that `log` held, but for what a later snapshot covers.
 fn is_prefix(log: &Log, of: &Log) -> bool {
-    let last = log.last_index();
-    last <= of.last_index() && log.entries(Index(1), last) == of.entries(Index(1), last)
+    let (base, last) = (of.base_index(), log.last_index());
+    log.base_index() <= base
+        && last <= of.last_index()
+        && (last <= base || log.entries(base.next(), last) == of.entries(base.next(), last))
+}
+
+impl From<&Bytes> for Machine {
+    fn from(snapshot: &Bytes) -> Machine {
+        let (applied, state) = labgob::decode(snapshot).expect("a snapshot that a service has made");
+        Machine { applied, state }
+    }
 }
 
 /// Each property sees what it is there to see.
 mod bites {
-    use bytes::Bytes;
-    use raft::core::{HardState, RequestVoteReply};
+    use raft::core::{HardState, RequestVoteReply, Saved};
 
     use super::*;
 
@@ -204,12 +258,24 @@ mod bites {
     #[test]
     fn state_machine_safety() {
         let mut properties = Properties::new(3);
-        let apply = |command: &'static str| {
-            vec![ApplyMsg::Command { index: Index(1), term: Term(1), command: Bytes::from(command) }]
-        };
+        let apply = |command| ApplyMsg::Command { index: Index(1), term: Term(1), command: Bytes::from(command) };
         assert_eq!(properties.applied(ServerId(0), apply("a")), Ok(()), "the first is as good as any");
         assert_eq!(properties.applied(ServerId(1), apply("a")), Ok(()), "the same is right");
         assert_broken(properties.applied(ServerId(2), apply("b")), "State Machine Safety");
+    }
+
+    #[test]
+    fn order() {
+        let mut properties = Properties::new(3);
+        let apply = |index| ApplyMsg::Command { index: Index(index), term: Term(1), command: Bytes::from("a") };
+        let machine = |index| labgob::encode(&(Index(index), 7_u64));
+        let install = |index| ApplyMsg::Snapshot { index: Index(index), term: Term(1), snapshot: machine(index) };
+        assert_eq!(properties.applied(ServerId(0), apply(1)), Ok(()), "1 comes first");
+        assert_broken(properties.applied(ServerId(0), apply(3)), "Order");
+        assert_eq!(properties.applied(ServerId(0), install(5)), Ok(()), "a snapshot may be ahead");
+        assert_broken(properties.applied(ServerId(0), apply(5)), "Order");
+        assert_broken(properties.applied(ServerId(0), install(5)), "Order");
+        assert_eq!(properties.applied(ServerId(0), apply(6)), Ok(()), "6 comes after 5");
     }
 
     fn assert_broken(result: Result<(), String>, property: &str) {
@@ -219,8 +285,9 @@ mod bites {
 
     fn follower(me: usize, term: u64, log: &[(u64, &'static str)]) -> Core {
         let entry = |&(term, command)| Entry { term: Term(term), command: Bytes::from(command) };
-        let saved = HardState { term: Term(term), voted_for: None };
-        Core::restore(ServerId(me), 3, saved, Log::new(log.iter().map(entry).collect()))
+        let hard_state = HardState { term: Term(term), voted_for: None };
+        let log = Log::new(log.iter().map(entry).collect());
+        Core::restore(ServerId(me), 3, Saved { hard_state, log, ..Saved::default() })
     }
 
     fn leader(me: usize, term: u64, log: &[(u64, &'static str)]) -> Core {

@@ -1,6 +1,6 @@
 //! A cluster of cores and the messages between them, for golden scripts. It carries out effects as the threads around a
-//! core do, writes down what happens, and decides nothing: which timer runs out and which message arrives is said by
-//! the script. How things are written is in `trace.rs`.
+//! core do, saving included, writes down what happens, and decides nothing: which timer runs out and which message arrives
+//! is said by the script. How things are written is in `trace.rs`.
 
 mod trace;
 
@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use labstd::sync::Arc;
 use raft::core::{
-    AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, Log, RequestVoteArgs, RequestVoteReply,
-    SentAppend,
+    AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, InstallSnapshotArgs, InstallSnapshotReply,
+    Log, NewSnapshot, Persist, RequestVoteArgs, RequestVoteReply, Saved, Sent,
 };
-use raftapi::{Index, ServerId, Term};
+use raft::storage::Storage;
+use raftapi::{Index, Persister, ServerId, Term};
 
 /// A quiet cluster has said all it has to say after this many messages. More would be a loop.
 const MESSAGES_TO_REST_MAX: usize = 1_000;
@@ -25,8 +27,8 @@ pub(crate) struct Cluster {
     pool: VecDeque<Message>,
     /// Held back until released.
     held: VecDeque<Message>,
-    /// The last batch of entries from a leader to a peer.
-    last_batch: BTreeMap<(ServerId, ServerId), SentAppend>,
+    /// The last entries or snapshot from a leader to a peer.
+    last_sent: BTreeMap<(ServerId, ServerId), Sent>,
     /// These servers are cut off from the others, and the others from them.
     pub(crate) cut_off: BTreeSet<ServerId>,
     /// What happened since it was last taken.
@@ -34,10 +36,9 @@ pub(crate) struct Cluster {
 }
 
 /// What a server has saved.
-#[derive(Clone, Default)]
 struct Disk {
-    hard_state: HardState,
-    entries: Vec<Entry>,
+    persister: Arc<Persister>,
+    storage: Storage,
 }
 
 /// A message under way.
@@ -53,8 +54,10 @@ struct Message {
 enum Content {
     RequestVote(RequestVoteArgs),
     RequestVoteReply(Term, RequestVoteReply),
-    AppendEntries(AppendEntriesArgs, SentAppend),
-    AppendEntriesReply(SentAppend, AppendEntriesReply),
+    AppendEntries(AppendEntriesArgs, Sent),
+    AppendEntriesReply(Sent, AppendEntriesReply),
+    InstallSnapshot(InstallSnapshotArgs, Sent),
+    InstallSnapshotReply(Sent, InstallSnapshotReply),
 }
 
 /// Picks messages; what is `None` does not matter.
@@ -77,27 +80,46 @@ impl Cluster {
     pub(crate) fn new(servers: usize) -> Cluster {
         Cluster {
             cores: (0..servers).map(|me| Core::new(ServerId(me), servers)).collect(),
-            disks: vec![Disk::default(); servers],
+            disks: (0..servers).map(|_| Disk::open(Persister::new()).0).collect(),
             pool: VecDeque::new(),
             held: VecDeque::new(),
-            last_batch: BTreeMap::new(),
+            last_sent: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             trace: String::new(),
         }
     }
 
-    /// Makes `server` one that has just started with a log of these terms.
-    pub(crate) fn set_log(&mut self, server: ServerId, terms: &[Term], term: Option<Term>) {
-        let entries: Vec<Entry> = terms.iter().map(|&term| Entry { term, command: Bytes::new() }).collect();
+    /// Makes `server` one that has just started with a log of these terms, of which a snapshot covers the first `base`.
+    pub(crate) fn set_log(&mut self, server: ServerId, terms: &[Term], term: Option<Term>, base: Index) {
+        let (covered, rest) = terms.split_at(base.0 as usize);
+        let entries: Vec<Entry> = rest.iter().map(|&term| Entry { term, command: Bytes::new() }).collect();
+        let base_term = covered.last().copied().unwrap_or_default();
         let term = term.unwrap_or(terms.last().copied().unwrap_or_default());
-        self.disks[server.0] = Disk { hard_state: HardState { term, voted_for: None }, entries };
-        self.start(server);
+        let snapshot = if covered.is_empty() { Bytes::new() } else { snapshot_up_to(base) };
+        let saved = Saved {
+            hard_state: HardState { term, voted_for: None },
+            log: Log::after(base, base_term, entries),
+            snapshot,
+        };
+        self.cores[server.0] = Core::restore(server, self.cores.len(), saved);
+        // All of it is saved in one step, as it is after a snapshot.
+        self.disks[server.0] = Disk::open(Persister::new()).0;
+        let everything = Persist { snapshot: Some(NewSnapshot::Taken), ..Persist::default() };
+        self.disks[server.0].save(&everything, &self.cores[server.0]);
     }
 
     /// Starts `server` again with what it has saved.
     pub(crate) fn restart(&mut self, server: ServerId) {
-        self.start(server);
+        let (disk, saved) = Disk::open(self.disks[server.0].persister.copy());
+        self.cores[server.0] = Core::restore(server, self.cores.len(), saved);
+        self.disks[server.0] = disk;
         self.show_status(Some(server));
+    }
+
+    /// The service of `server` has a snapshot up to `index`.
+    pub(crate) fn snapshot(&mut self, server: ServerId, index: Index) {
+        let effects = self.cores[server.0].snapshot_taken(index, snapshot_up_to(index));
+        self.carry_out(server, effects);
     }
 
     pub(crate) fn election_timeout(&mut self, server: ServerId) {
@@ -122,13 +144,13 @@ impl Cluster {
     }
 
     pub(crate) fn expire(&mut self, leader: ServerId, peer: ServerId) {
-        let sent = self.last_batch[&(leader, peer)];
-        self.cores[leader.0].append_timed_out(peer, &sent);
+        let sent = self.last_sent[&(leader, peer)];
+        self.cores[leader.0].request_timed_out(peer, &sent);
     }
 
     pub(crate) fn fail(&mut self, leader: ServerId, peer: ServerId) {
-        let sent = self.last_batch[&(leader, peer)];
-        let effects = self.cores[leader.0].append_failed(peer, &sent);
+        let sent = self.last_sent[&(leader, peer)];
+        let effects = self.cores[leader.0].request_failed(peer, &sent);
         self.carry_out(leader, effects);
     }
 
@@ -192,11 +214,6 @@ impl Cluster {
         std::mem::take(&mut self.trace)
     }
 
-    fn start(&mut self, server: ServerId) {
-        let Disk { hard_state, entries } = self.disks[server.0].clone();
-        self.cores[server.0] = Core::restore(server, self.cores.len(), hard_state, Log::new(entries));
-    }
-
     fn take(&mut self, filter: &Filter) -> VecDeque<Message> {
         let (picked, rest) = self.pool.drain(..).partition(|message| filter.picks(message));
         self.pool = rest;
@@ -231,15 +248,24 @@ impl Cluster {
                 let effects = core.handle_append_entries_reply(from, &sent, reply);
                 self.carry_out(to, effects);
             }
+            Content::InstallSnapshot(args, sent) => {
+                let (reply, effects) = core.handle_install_snapshot(args);
+                self.carry_out(to, effects);
+                self.send(to, from, Content::InstallSnapshotReply(sent, reply));
+            }
+            Content::InstallSnapshotReply(sent, reply) => {
+                let effects = core.handle_install_snapshot_reply(from, &sent, reply);
+                self.carry_out(to, effects);
+            }
         }
     }
 
     /// Does what a server asks for, in the order of the fields.
     fn carry_out(&mut self, server: ServerId, effects: Effects) {
         let core = &mut self.cores[server.0];
-        self.disks[server.0].save(core, &effects);
+        self.disks[server.0].save(&effects.persist, core);
         let applied = core.take_committed();
-        self.trace.push_str(&trace::effects(server, &effects, &applied));
+        self.trace.push_str(&trace::effects(core, &effects, &applied));
 
         for (peer, args) in effects.request_votes {
             self.send(server, peer, Content::RequestVote(args));
@@ -250,8 +276,12 @@ impl Cluster {
         for peer in effects.wake_replicators {
             // A peer that only has to be told the commit index waits for a heartbeat.
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
-                self.last_batch.insert((server, peer), sent);
+                self.last_sent.insert((server, peer), sent);
                 self.send(server, peer, Content::AppendEntries(args, sent));
+            }
+            if let Some((args, sent)) = self.cores[server.0].install_snapshot(peer) {
+                self.last_sent.insert((server, peer), sent);
+                self.send(server, peer, Content::InstallSnapshot(args, sent));
             }
         }
     }
@@ -268,17 +298,22 @@ impl Cluster {
 }
 
 impl Disk {
-    fn save(&mut self, core: &Core, effects: &Effects) {
-        if let Some(hard_state) = effects.persist.hard_state {
-            self.hard_state = hard_state;
-        }
-        if let Some(change) = effects.persist.log {
-            self.entries.truncate(change.first.prev().0 as usize);
-            self.entries.extend_from_slice(core.log().entries(change.first, change.last));
-        }
-        assert_eq!(self.hard_state.term, core.current_term(), "the saved term is the server's");
-        assert_eq!(self.hard_state.voted_for, core.voted_for(), "the saved vote is the server's");
-        let log = core.log().entries(Index(1), core.log().last_index());
-        assert_eq!(self.entries, log, "the saved log is the server's");
+    fn open(persister: Persister) -> (Disk, Saved) {
+        let persister = Arc::new(persister);
+        let (storage, saved) = Storage::open(Arc::clone(&persister)).expect("an undamaged state");
+        (Disk { persister, storage }, saved)
     }
+
+    fn save(&mut self, change: &Persist, core: &Core) {
+        self.storage.save(change, core);
+        let (_, saved) = Disk::open(self.persister.copy());
+        assert_eq!(saved.hard_state, core.hard_state(), "the saved term and vote are the server's");
+        assert_eq!(saved.log, *core.log(), "the saved log is the server's");
+        assert_eq!(saved.snapshot, *core.snapshot(), "the saved snapshot is the server's");
+    }
+}
+
+/// A snapshot as the services of scripts make it.
+fn snapshot_up_to(index: Index) -> Bytes {
+    Bytes::from(format!("the service up to {index}"))
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
-use raft::core::{Core, Effects, Flow, Standing};
+use raft::core::{Core, Effects, Flow, NewSnapshot, Probe, Standing};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
 use super::{Content, Message};
@@ -23,17 +23,26 @@ pub(super) fn status(core: &Core) -> String {
     if let Some(candidate) = core.voted_for() {
         write!(text, " vote={}", name(candidate)).expect("a string takes everything");
     }
-    let log: String = (1..=core.log().last_index().0)
+    let base = core.log().base_index();
+    let log: String = (base.next().0..=core.log().last_index().0)
         .filter_map(|index| core.log().get(Index(index)))
         .map(|entry| format!(" {}{}", entry.term, command(&entry.command)))
         .collect();
+    if base > Index::ZERO {
+        write!(text, " snapshot={}", place(base, core.log().base_term())).expect("a string takes everything");
+    }
     writeln!(text, " commit={} log:{log}", core.commit_index()).expect("a string takes everything");
     for peer in core.peers() {
         if let Some(progress) = core.progress(peer) {
             let flow = match progress.flow() {
-                Flow::Ready => "ready".to_string(),
-                Flow::InFlight(number) => format!("waits for batch {number}"),
-                Flow::Probing => "probing".to_string(),
+                Flow::Probing(Probe::Ready) => "probing".to_string(),
+                Flow::Probing(Probe::Asked(number)) => format!("probing, batch {number} under way"),
+                Flow::Probing(Probe::Silent) => "probing, silent".to_string(),
+                Flow::Replicating { under_way: None } => "replicating".to_string(),
+                Flow::Replicating { under_way: Some(number) } => format!("replicating, batch {number} under way"),
+                Flow::ReceivingSnapshot { last_included_index, .. } => {
+                    format!("receiving the snapshot up to {last_included_index}")
+                }
             };
             let (next, matched) = (progress.next_index(), progress.match_index());
             writeln!(text, "    {} next={next} match={matched} {flow}", name(peer)).expect("a string takes everything");
@@ -43,7 +52,8 @@ pub(super) fn status(core: &Core) -> String {
 }
 
 /// What a server asks for, messages excepted, in the order of doing it.
-pub(super) fn effects(server: ServerId, effects: &Effects, applied: &[ApplyMsg]) -> String {
+pub(super) fn effects(core: &Core, effects: &Effects, applied: &[ApplyMsg]) -> String {
+    let server = core.me();
     let mut lines = Vec::new();
     if let Some(saved) = effects.persist.hard_state {
         let vote = saved.voted_for.map_or("none".to_string(), name);
@@ -53,6 +63,16 @@ pub(super) fn effects(server: ServerId, effects: &Effects, applied: &[ApplyMsg])
         let verb = if change.truncates { "replaces its log from" } else { "appends" };
         let to = if change.first < change.last { format!(" to {}", change.last) } else { String::new() };
         lines.push(format!("{verb} {}{to}", change.first));
+    }
+    if let Some(new) = effects.persist.snapshot {
+        let base = place(core.log().base_index(), core.log().base_term());
+        lines.push(match new {
+            NewSnapshot::Taken => format!("saves the snapshot {base} in place of its log up to there"),
+            NewSnapshot::Installed if core.log().last_index() > core.log().base_index() => {
+                format!("saves the snapshot {base} and keeps its log after it")
+            }
+            NewSnapshot::Installed => format!("saves the snapshot {base} in place of its log"),
+        });
     }
     if effects.reset_election_timer {
         lines.push("resets its election timer".to_string());
@@ -76,6 +96,8 @@ impl Message {
             Content::RequestVoteReply(..) => "RequestVoteReply",
             Content::AppendEntries(..) => "AppendEntries",
             Content::AppendEntriesReply(..) => "AppendEntriesReply",
+            Content::InstallSnapshot(..) => "InstallSnapshot",
+            Content::InstallSnapshotReply(..) => "InstallSnapshotReply",
         }
     }
 }
@@ -102,6 +124,15 @@ impl fmt::Display for Message {
                     index = index.next();
                     write!(f, " {}{}", place(index, entry.term), command(&entry.command))
                 })
+            }
+            Content::InstallSnapshot(args, _) => {
+                write!(f, "term={} up to {}", args.term, place(args.last_included_index, args.last_included_term))
+            }
+            Content::InstallSnapshotReply(sent, reply) if reply.term > sent.term => {
+                write!(f, "term={} refused", reply.term)
+            }
+            Content::InstallSnapshotReply(sent, reply) => {
+                write!(f, "term={} has everything up to {}", reply.term, sent.last_index)
             }
             Content::AppendEntriesReply(sent, reply) => {
                 write!(f, "term={} ", reply.term)?;

@@ -1,0 +1,119 @@
+//! Log compaction (section 7, Figure 13 "InstallSnapshot RPC"), in the order in which a snapshot travels: the service
+//! hands it over and the log loses its beginning; a leader sends it to a follower that is too far behind; the follower
+//! takes it in place of the entries that it covers.
+//!
+//! What a snapshot covers is committed, and what is committed is never taken back: so a server that has as much already,
+//! in its log or in a later snapshot, has nothing to gain from one.
+
+use bytes::Bytes;
+use raftapi::{Index, ServerId};
+
+use super::{Core, Effects, InstallSnapshotArgs, InstallSnapshotReply, NewSnapshot, Role, Sent};
+
+/// The service hands a snapshot over.
+impl Core {
+    /// The service has its state after the entry at `index` as `data`: "Once a server completes writing a snapshot, it may
+    /// delete all log entries up through the last included index, as well as any prior snapshot" (section 7). Nothing
+    /// happens if a snapshot covers as much already.
+    ///
+    /// # Panics
+    ///
+    /// If the entry at `index` was not yet handed out to be applied: the snapshot cannot have what it says.
+    pub fn snapshot_taken(&mut self, index: Index, data: Bytes) -> Effects {
+        let mut effects = Effects::default();
+        if index <= self.log.base_index() {
+            return effects;
+        }
+        let applied = self.last_applied;
+        assert!(
+            index <= applied,
+            "the service has a snapshot up to index {index}, but was given entries up to {applied}"
+        );
+        self.log.discard_up_to(index);
+        self.snapshot = data;
+        effects.persist.snapshot = Some(NewSnapshot::Taken);
+        effects
+    }
+}
+
+/// The leader sends it.
+impl Core {
+    /// The snapshot, if `peer` needs it and may be sent to now: "when the leader has already discarded the next log
+    /// entry that it needs to send to a follower" (section 7). `None` also if this server does not lead.
+    pub fn install_snapshot(&mut self, peer: ServerId) -> Option<(InstallSnapshotArgs, Sent)> {
+        let Role::Leader { peers } = &mut self.role else {
+            return None;
+        };
+        let progress = peers.get_mut(&peer)?;
+        let last_included_index = self.log.base_index();
+        if !progress.may_send_snapshot(last_included_index) {
+            return None;
+        }
+        let args = InstallSnapshotArgs {
+            term: self.current_term,
+            leader_id: self.me,
+            last_included_index,
+            last_included_term: self.log.base_term(),
+            data: self.snapshot.clone(),
+        };
+        let sent = progress.sending_snapshot(self.current_term, last_included_index);
+        Some((args, sent))
+    }
+
+    /// `from` answered the snapshot `sent`.
+    pub fn handle_install_snapshot_reply(
+        &mut self,
+        from: ServerId,
+        sent: &Sent,
+        reply: InstallSnapshotReply,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        self.adopt_higher_term(reply.term, &mut effects);
+
+        if let Some(progress) = self.progress_for(from, sent) {
+            progress.answered(sent);
+            progress.matched(sent);
+            self.wake_replicator(from, &mut effects);
+        }
+        effects
+    }
+}
+
+/// The follower receives it.
+impl Core {
+    /// The leader of a term sends its snapshot. The numbers are those of Figure 13; 2 to 4 are about chunks, and this
+    /// is all in one.
+    pub fn handle_install_snapshot(&mut self, args: InstallSnapshotArgs) -> (InstallSnapshotReply, Effects) {
+        let mut effects = Effects::default();
+        // 1. "Reply immediately if term < currentTerm". Its sender leads no more, so the election timer runs on.
+        if args.term < self.current_term {
+            return (InstallSnapshotReply { term: self.current_term }, effects);
+        }
+        self.follow_leader(args.term, args.leader_id, &mut effects);
+
+        // What is committed here is the same as in the snapshot and may already be applied; a snapshot that was
+        // overtaken would take the service back.
+        if args.last_included_index > self.commit_index {
+            self.take_over(args, &mut effects);
+        }
+        (InstallSnapshotReply { term: self.current_term }, effects)
+    }
+
+    /// Rules 5 to 8: the snapshot takes the place of everything that it covers.
+    fn take_over(&mut self, args: InstallSnapshotArgs, effects: &mut Effects) {
+        let InstallSnapshotArgs { last_included_index: index, last_included_term: term, data, .. } = args;
+        // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log entries
+        // following it": the leader may have counted them. 7. Otherwise "discard the entire log": it is in conflict
+        // with what is committed, or ends before it.
+        if self.log.term(index) == Some(term) {
+            self.log.discard_up_to(index);
+        } else {
+            self.log.restart_after(index, term);
+        }
+        // 5. "Save snapshot file, discard any existing or partial snapshot with a smaller index": with the log, at once.
+        self.snapshot = data;
+        effects.persist.snapshot = Some(NewSnapshot::Installed);
+        // 8. "Reset state machine using snapshot contents": the applier is given the snapshot before what follows it.
+        self.commit_up_to(index, effects);
+    }
+}

@@ -1,0 +1,184 @@
+//! The saved form of a Raft's state: how a change is written at the cost of the change, and how the whole is read back
+//! and checked (Figure 2, "persistent state on all servers"). When something must be saved is the core's decision; how
+//! bytes survive is the [`Persister`]'s.
+//!
+//! The state is a row of records and an end mark. A record is a length (one to four bytes, seven bits each, the lowest
+//! first), a checksum (CRC-32 of the payload, four bytes, little endian) and a payload, encoded by [`labgob`]; the end
+//! mark is a length of zero, so that a state which lost its end is not taken for an older one. Each change is one atomic
+//! write that replaces the end mark:
+//!
+//! | record | payload | what it makes void |
+//! |---|---|---|
+//! | base | last included index and term | it is only ever the first |
+//! | term and vote | the term, the vote | the one before it, which it replaces in place if that is the last record |
+//! | entries | the first index, the entries | entries saved before at and above the first index |
+//!
+//! What is void is garbage. When it exceeds the rest, and 256 bytes, the whole is written anew in the same atomic step;
+//! so it is when the log loses its beginning to a snapshot. A rewrite is paid for by the garbage that made it necessary,
+//! and what is kept is never more than twice what is needed, or 256 bytes more.
+
+mod layout;
+mod read;
+mod record;
+
+use std::fmt;
+
+use labstd::sync::Arc;
+use raftapi::{Index, Persister};
+
+use crate::core::{Core, HardState, Log, MAX_BATCH_BYTES, Persist, Saved};
+use layout::Layout;
+use record::{END_MARK, Kind};
+
+/// Garbage up to this size never causes a rewrite, however little else there is.
+const GARBAGE_BYTES_MIN: usize = 256;
+
+/// Keeps the state of one server in a [`Persister`].
+///
+/// Invariant: between two calls, what the persister holds is what [`Storage::open`] would read as the core's state, and
+/// `layout` describes it.
+#[derive(Debug)]
+pub struct Storage {
+    persister: Arc<Persister>,
+    layout: Layout,
+    /// Reused for what is written.
+    buffer: Vec<u8>,
+}
+
+/// Why a saved state was not accepted. Its text is one sentence that says where, what was expected and what was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedState {
+    record: usize,
+    offset: usize,
+    expected: String,
+    found: String,
+}
+
+impl Storage {
+    /// Reads what was saved; nothing at all if the server has never run.
+    ///
+    /// # Errors
+    ///
+    /// If the saved bytes are not, to the last bit, what a `Storage` has written. Nothing of them is used then: a
+    /// server that remembers only a part of its promises would break the others.
+    pub fn open(persister: Arc<Persister>) -> Result<(Storage, Saved), DamagedState> {
+        let (state, snapshot) = (persister.read_raft_state(), persister.read_snapshot());
+        let (saved, layout) = read::state(&state, snapshot)?;
+        Ok((Storage { persister, layout, buffer: Vec::new() }, saved))
+    }
+
+    /// Saves a change, atomically; `core` is the core that asked for it, as it is now. Returns how many bytes were
+    /// written, 0 if there is nothing to save.
+    pub fn save(&mut self, change: &Persist, core: &Core) -> usize {
+        if change.is_empty() {
+            return 0;
+        }
+        if change.snapshot.is_some() {
+            return self.rewrite(core);
+        }
+        let from = match change.hard_state {
+            Some(_) => self.layout.end_without_last_hard_state(),
+            None => self.layout.end(),
+        };
+        let mut tail = Writer::new(std::mem::take(&mut self.buffer), &mut self.layout, from);
+        if let Some(hard_state) = change.hard_state {
+            tail.hard_state(hard_state);
+        }
+        if let Some(log) = change.log {
+            tail.entries(core.log(), log.first);
+        }
+        self.buffer = tail.finish();
+        if self.layout.garbage() > self.layout.live().max(GARBAGE_BYTES_MIN) {
+            return self.rewrite(core);
+        }
+        self.persister.cut_and_append(from, &self.buffer);
+        self.buffer.len()
+    }
+
+    /// Writes the whole state anew, without garbage, and the snapshot with it: they are kept together, and to save an
+    /// empty snapshot would erase it.
+    fn rewrite(&mut self, core: &Core) -> usize {
+        let buffer = Vec::with_capacity(self.layout.live() + GARBAGE_BYTES_MIN);
+        self.layout = Layout::default();
+        let mut whole = Writer::new(buffer, &mut self.layout, 0);
+        if core.log().base_index() > Index::ZERO {
+            whole.base(core.log());
+        }
+        whole.hard_state(core.hard_state());
+        whole.entries(core.log(), core.log().base_index().next());
+        let state = whole.finish();
+        let written = state.len();
+        self.persister.save(state, core.snapshot().clone());
+        written
+    }
+}
+
+/// Writes records one behind the other, and keeps the layout.
+struct Writer<'a> {
+    bytes: Vec<u8>,
+    layout: &'a mut Layout,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes into `buffer`, of which the old content goes, what will stand from byte `from` on.
+    fn new(mut buffer: Vec<u8>, layout: &'a mut Layout, from: usize) -> Writer<'a> {
+        buffer.clear();
+        layout.cut(from);
+        Writer { bytes: buffer, layout }
+    }
+
+    fn base(&mut self, log: &Log) {
+        let length = record::write(&mut self.bytes, Kind::Base, |payload| {
+            labgob::encode_into(&(log.base_index(), log.base_term()), payload);
+        });
+        self.layout.add_base(log.base_index(), length);
+    }
+
+    fn hard_state(&mut self, HardState { term, voted_for }: HardState) {
+        let length = record::write(&mut self.bytes, Kind::HardState, |payload| {
+            labgob::encode_into(&(term, voted_for), payload);
+        });
+        self.layout.add_hard_state(length);
+    }
+
+    /// The entries of `log` from `first` on; in several records if they are large, because one has a limit.
+    fn entries(&mut self, log: &Log, first: Index) {
+        let mut rest = log.entries(first, log.last_index());
+        let mut first = first;
+        while !rest.is_empty() {
+            let mut sizes = Vec::with_capacity(rest.len());
+            let mut bytes = 0;
+            let length = record::write(&mut self.bytes, Kind::Entries, |payload| {
+                labgob::encode_into(&first, payload);
+                let begin = payload.len();
+                for entry in rest {
+                    labgob::encode_into(entry, payload);
+                    sizes.push(payload.len() - begin - bytes);
+                    bytes = payload.len() - begin;
+                    if bytes >= MAX_BATCH_BYTES {
+                        break;
+                    }
+                }
+            });
+            rest = &rest[sizes.len()..];
+            let written = sizes.len() as u64;
+            self.layout.add_entries(first, length, &sizes);
+            first = Index(first.0 + written);
+        }
+    }
+
+    /// What was written, with the end mark.
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.push(END_MARK);
+        self.bytes
+    }
+}
+
+impl fmt::Display for DamagedState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DamagedState { record, offset, expected, found } = self;
+        write!(f, "the saved state is damaged at record {record}, byte {offset}: expected {expected}, found {found}")
+    }
+}
+
+impl std::error::Error for DamagedState {}

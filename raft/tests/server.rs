@@ -1,0 +1,197 @@
+//! A whole server, threads included, with what an earlier incarnation saved: what it starts with, and in which order it
+//! delivers. The messages come from the test, which plays the leader.
+
+use bytes::Bytes;
+use labrpc::{ClientEnd, Network, Server};
+use labstd::channel::{self, Receiver};
+use labstd::sync::Arc;
+use labstd::thread;
+use labstd::time::Duration;
+use raft::core::{
+    AppendEntriesArgs, AppendEntriesReply, Entry, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs,
+    RequestVoteReply,
+};
+use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId, Term};
+
+const LEADER: ServerId = ServerId(1);
+
+/// A server alone in a cluster of `peers`, and how a test reaches it.
+struct Subject {
+    raft: raft::Raft,
+    deliveries: Receiver<ApplyMsg>,
+    end: ClientEnd,
+    /// Which ends when it is dropped.
+    _network: Network,
+}
+
+impl Subject {
+    /// Starts server 0 of `servers`, of which no other runs.
+    fn start(servers: usize, persister: &Arc<Persister>) -> Subject {
+        let network = Network::new();
+        let peers = (0..servers).map(|peer| network.make_end(format!("0 to {peer}"))).collect();
+        let (sender, deliveries) = channel::bounded(1);
+        let raft = raft::Raft::make(peers, ServerId(0), Arc::clone(persister), sender);
+        let server = raft.services().into_iter().fold(Server::new(), Server::with);
+        network.add_server("server", server);
+        let end = network.make_end("test");
+        network.connect("test", "server");
+        network.enable("test", true);
+        Subject { raft, deliveries, end, _network: network }
+    }
+
+    fn append(&self, prev_log_index: u64, commands: &[&'static str], leader_commit: u64) {
+        let entries = commands.iter().map(|command| Entry { term: Term(1), command: Bytes::from(*command) }).collect();
+        let args = AppendEntriesArgs {
+            term: Term(1),
+            leader_id: LEADER,
+            prev_log_index: Index(prev_log_index),
+            prev_log_term: if prev_log_index == 0 { Term(0) } else { Term(1) },
+            entries,
+            leader_commit: Index(leader_commit),
+        };
+        let reply: AppendEntriesReply = self.end.call("Raft.AppendEntries", &args).expect("the network is reliable");
+        assert!(reply.success, "the entries fit");
+    }
+
+    fn install(&self, last_included_index: u64) {
+        let args = InstallSnapshotArgs {
+            term: Term(1),
+            leader_id: LEADER,
+            last_included_index: Index(last_included_index),
+            last_included_term: Term(1),
+            data: Bytes::from(format!("up to {last_included_index}")),
+        };
+        let reply: InstallSnapshotReply =
+            self.end.call("Raft.InstallSnapshot", &args).expect("the network is reliable");
+        assert_eq!(reply.term, Term(1));
+    }
+
+    /// What is delivered until nothing more comes, as text.
+    fn delivered(&self) -> Vec<String> {
+        let mut delivered = Vec::new();
+        while let Ok(message) = self.deliveries.recv_timeout(Duration::from_millis(50)) {
+            delivered.push(match message {
+                ApplyMsg::Command { index, .. } => index.to_string(),
+                ApplyMsg::Snapshot { index, .. } => format!("snapshot {index}"),
+            });
+        }
+        delivered
+    }
+}
+
+#[test]
+fn a_server_starts_again_with_its_term_its_vote_and_its_log() {
+    labstd::simulate(1, || {
+        let persister = Arc::new(Persister::new());
+        let first = Subject::start(3, &persister);
+        first.append(0, &["a", "b"], 0);
+        let vote = |candidate_id| RequestVoteArgs {
+            term: Term(5),
+            candidate_id,
+            last_log_index: Index(9),
+            last_log_term: Term(4),
+        };
+        let reply: RequestVoteReply = first.end.call("Raft.RequestVote", &vote(LEADER)).expect("a reliable network");
+        assert!(reply.vote_granted, "it has not voted in term 5");
+        assert_eq!(first.raft.persist_bytes(), persister.raft_state_size());
+
+        let copy = Arc::new(persister.copy());
+        first.raft.kill();
+        let again = Subject::start(3, &copy);
+        assert_eq!(again.raft.get_state(), (Term(5), false), "it has its term");
+        let reply: RequestVoteReply =
+            again.end.call("Raft.RequestVote", &vote(ServerId(2))).expect("a reliable network");
+        assert!(!reply.vote_granted, "and remembers that its vote of term 5 is given");
+        assert_eq!(copy.read_raft_state(), persister.read_raft_state(), "a start alone saves nothing");
+        again.raft.kill();
+    });
+}
+
+#[test]
+fn a_server_that_is_alone_commits_again_what_it_had_saved() {
+    labstd::simulate(1, || {
+        let persister = Arc::new(Persister::new());
+        let first = Subject::start(1, &persister);
+        thread::sleep(Duration::from_secs(1));
+        for command in ["a", "b", "c"] {
+            first.raft.start(Bytes::from(command)).expect("the only server leads");
+        }
+        assert_eq!(first.delivered(), ["1", "2", "3"]);
+        let copy = Arc::new(persister.copy());
+        first.raft.kill();
+
+        let again = Subject::start(1, &copy);
+        thread::sleep(Duration::from_secs(1));
+        let started = again.raft.start(Bytes::from("d")).expect("the only server leads");
+        assert_eq!((started.index, started.term), (Index(4), Term(2)), "after what it had, in a later term");
+        assert_eq!(again.delivered(), ["1", "2", "3", "4"], "an entry of its term commits those before it (5.4.2)");
+        again.raft.kill();
+    });
+}
+
+#[test]
+#[should_panic = "the saved state is damaged at record 1, byte 0: expected a record of 10 bytes, found 4 bytes"]
+fn a_server_refuses_to_start_with_a_damaged_state() {
+    let persister = Arc::new(Persister::new());
+    persister.append(b"\x05abc");
+    let (sender, _deliveries) = channel::bounded(1);
+    raft::Raft::make(vec![Network::new().make_end("0 to 0")], ServerId(0), persister, sender);
+}
+
+#[test]
+fn after_a_restart_delivery_goes_on_after_the_snapshot() {
+    labstd::simulate(1, || {
+        let persister = Arc::new(Persister::new());
+        let first = Subject::start(3, &persister);
+        first.append(0, &["a", "b", "c"], 3);
+        assert_eq!(first.delivered(), ["1", "2", "3"]);
+        first.raft.snapshot(Index(2), Bytes::from("a and b"));
+        let copy = Arc::new(persister.copy());
+        first.raft.kill();
+
+        let again = Subject::start(3, &copy);
+        assert_eq!(copy.read_snapshot(), "a and b", "the service reads it itself");
+        again.append(3, &["d"], 4);
+        assert_eq!(again.delivered(), ["3", "4"], "and is given what follows");
+        assert_eq!(copy.read_snapshot(), "a and b", "later saves keep it");
+        again.raft.kill();
+    });
+}
+
+/// The applier has copied a batch, and is slow to deliver it, when a snapshot arrives that covers the batch and more.
+#[test]
+fn a_snapshot_that_arrives_during_a_delivery_comes_after_it_and_before_what_follows() {
+    for seed in 0..100 {
+        labstd::simulate(seed, move || {
+            let subject = Subject::start(3, &Arc::new(Persister::new()));
+            subject.append(0, &["a", "b", "c", "d", "e"], 5);
+            // The applier is in the middle of the batch: two are taken, one is in the channel, one waits.
+            let taken: Vec<ApplyMsg> = (0..2).map(|_| subject.deliveries.recv().expect("a delivery")).collect();
+            assert!(matches!(taken[1], ApplyMsg::Command { index: Index(2), .. }), "seed {seed}: {taken:?}");
+
+            subject.install(8);
+            subject.append(8, &["i", "j"], 10);
+            // The service makes a snapshot of what it has got, which the installed one has overtaken.
+            subject.raft.snapshot(Index(2), Bytes::from("old"));
+            assert_eq!(subject.delivered(), ["3", "4", "5", "snapshot 8", "9", "10"], "seed {seed}");
+            subject.raft.kill();
+        });
+    }
+}
+
+/// Two snapshots overtake each other while nobody takes what is delivered: only the later one is delivered.
+#[test]
+fn a_snapshot_that_was_overtaken_before_its_delivery_is_not_delivered() {
+    for seed in 0..100 {
+        labstd::simulate(seed, move || {
+            let subject = Subject::start(3, &Arc::new(Persister::new()));
+            subject.append(0, &["a", "b", "c"], 3);
+            thread::sleep(Duration::from_millis(10));
+            subject.install(8);
+            subject.install(6);
+            subject.install(12);
+            assert_eq!(subject.delivered(), ["1", "2", "3", "snapshot 12"], "seed {seed}");
+            subject.raft.kill();
+        });
+    }
+}

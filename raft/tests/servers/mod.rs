@@ -1,0 +1,195 @@
+//! Servers whose messages, disks and services are under a test's control, for random schedules. After every event the
+//! five properties must hold, what is saved must be what the server acts on, and services must be fed in order. What
+//! happens next is decided by the schedule.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use labstd::sync::Arc;
+use raft::core::{
+    AppendEntriesArgs, AppendEntriesReply, Core, Effects, HardState, InstallSnapshotArgs, InstallSnapshotReply,
+    RequestVoteArgs, RequestVoteReply, Saved, Sent,
+};
+use raft::storage::Storage;
+use raftapi::{ApplyMsg, Persister, ServerId, Term};
+
+use crate::properties::Properties;
+
+/// Servers, what they have saved, and what is under way between them.
+pub(crate) struct Servers {
+    pub(crate) cores: Vec<Core>,
+    persisters: Vec<Arc<Persister>>,
+    storages: Vec<Storage>,
+    /// What each server's applier has taken and not yet delivered.
+    undelivered: Vec<VecDeque<ApplyMsg>>,
+    pub(crate) under_way: Vec<Message>,
+    /// The last entries or snapshot from a leader to a peer.
+    pub(crate) last_sent: BTreeMap<(ServerId, ServerId), Sent>,
+    pub(crate) properties: Properties,
+    commands: u32,
+}
+
+/// A message under way.
+#[derive(Clone)]
+pub(crate) struct Message {
+    pub(crate) from: ServerId,
+    pub(crate) to: ServerId,
+    pub(crate) content: Content,
+}
+
+/// Requests, and replies with what the caller remembers of the request.
+#[derive(Clone)]
+pub(crate) enum Content {
+    RequestVote(RequestVoteArgs),
+    RequestVoteReply(Term, RequestVoteReply),
+    AppendEntries(AppendEntriesArgs, Sent),
+    AppendEntriesReply(Sent, AppendEntriesReply),
+    InstallSnapshot(InstallSnapshotArgs, Sent),
+    InstallSnapshotReply(Sent, InstallSnapshotReply),
+}
+
+impl Servers {
+    pub(crate) fn new(servers: usize) -> Servers {
+        let persisters: Vec<Arc<Persister>> = (0..servers).map(|_| Arc::new(Persister::new())).collect();
+        Servers {
+            cores: (0..servers).map(|me| Core::new(ServerId(me), servers)).collect(),
+            storages: persisters.iter().map(|persister| open(persister).0).collect(),
+            persisters,
+            undelivered: vec![VecDeque::new(); servers],
+            under_way: Vec::new(),
+            last_sent: BTreeMap::new(),
+            properties: Properties::new(servers),
+            commands: 0,
+        }
+    }
+
+    /// A crash and a new start: what is saved is all that remains, and messages of the old instance may still arrive.
+    pub(crate) fn restart(&mut self, server: ServerId) {
+        self.persisters[server.0] = Arc::new(self.persisters[server.0].copy());
+        let (storage, saved) = open(&self.persisters[server.0]);
+        self.cores[server.0] = Core::restore(server, self.cores.len(), saved);
+        self.storages[server.0] = storage;
+        self.undelivered[server.0].clear();
+        self.last_sent.retain(|&(leader, _), _| leader != server);
+        // A process that is gone takes its calls with it: answers to them have nobody to go to.
+        self.under_way.retain(|message| message.to != server || message.content.is_request());
+        self.properties.restarted(server, &self.persisters[server.0].read_snapshot());
+    }
+
+    pub(crate) fn election_timeout(&mut self, server: ServerId) {
+        let effects = self.cores[server.0].election_timeout();
+        self.carry_out(server, effects);
+    }
+
+    pub(crate) fn propose(&mut self, server: ServerId) {
+        self.commands += 1;
+        let command = Bytes::from(self.commands.to_string());
+        if let Some((_, effects)) = self.cores[server.0].propose(command) {
+            self.carry_out(server, effects);
+        }
+    }
+
+    pub(crate) fn heartbeat(&mut self, server: ServerId) {
+        for peer in self.cores[server.0].peers() {
+            if let Some((args, sent)) = self.cores[server.0].heartbeat(peer) {
+                self.send(server, peer, Content::AppendEntries(args, sent));
+            }
+        }
+    }
+
+    /// The call that carried `sent` failed, and the caller hears of it.
+    pub(crate) fn fail(&mut self, leader: ServerId, peer: ServerId, sent: &Sent) {
+        let effects = self.cores[leader.0].request_failed(peer, sent);
+        self.carry_out(leader, effects);
+    }
+
+    /// The service of `server` makes a snapshot of all that was delivered to it.
+    pub(crate) fn snapshot(&mut self, server: ServerId) {
+        let (index, data) = self.properties.snapshot_of(server);
+        let effects = self.cores[server.0].snapshot_taken(index, data);
+        self.carry_out(server, effects);
+    }
+
+    /// The applier of `server` delivers up to `count` messages, one batch after the other.
+    pub(crate) fn apply(&mut self, server: ServerId, count: usize) {
+        for _ in 0..count {
+            let undelivered = &mut self.undelivered[server.0];
+            if undelivered.is_empty() {
+                undelivered.extend(self.cores[server.0].take_committed());
+            }
+            let Some(message) = undelivered.pop_front() else { return };
+            self.properties.applied(server, message).unwrap_or_else(|broken| panic!("{broken}"));
+        }
+    }
+
+    pub(crate) fn deliver(&mut self, Message { from, to, content }: Message) {
+        let core = &mut self.cores[to.0];
+        let (effects, reply) = match content {
+            Content::RequestVote(args) => {
+                let (reply, effects) = core.handle_request_vote(args);
+                (effects, Some(Content::RequestVoteReply(args.term, reply)))
+            }
+            Content::RequestVoteReply(term, reply) => (core.handle_request_vote_reply(from, term, reply), None),
+            Content::AppendEntries(args, sent) => {
+                let (reply, effects) = core.handle_append_entries(args);
+                (effects, Some(Content::AppendEntriesReply(sent, reply)))
+            }
+            Content::AppendEntriesReply(sent, reply) => (core.handle_append_entries_reply(from, &sent, reply), None),
+            Content::InstallSnapshot(args, sent) => {
+                let (reply, effects) = core.handle_install_snapshot(args);
+                (effects, Some(Content::InstallSnapshotReply(sent, reply)))
+            }
+            Content::InstallSnapshotReply(sent, reply) => {
+                (core.handle_install_snapshot_reply(from, &sent, reply), None)
+            }
+        };
+        self.carry_out(to, effects);
+        if let Some(content) = reply {
+            self.send(to, from, content);
+        }
+    }
+
+    /// Does what a server asks for, and checks the properties.
+    fn carry_out(&mut self, server: ServerId, effects: Effects) {
+        let core = &self.cores[server.0];
+        self.storages[server.0].save(&effects.persist, core);
+        assert_eq!(open(&self.persisters[server.0]).1, acts_on(core), "{server} acts on what it has not saved");
+        self.properties.check(server, &self.cores).unwrap_or_else(|broken| panic!("{broken}"));
+
+        for (peer, args) in effects.request_votes {
+            self.send(server, peer, Content::RequestVote(args));
+        }
+        if effects.send_heartbeats {
+            self.heartbeat(server);
+        }
+        for peer in effects.wake_replicators {
+            if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
+                self.last_sent.insert((server, peer), sent);
+                self.send(server, peer, Content::AppendEntries(args, sent));
+            }
+            if let Some((args, sent)) = self.cores[server.0].install_snapshot(peer) {
+                self.last_sent.insert((server, peer), sent);
+                self.send(server, peer, Content::InstallSnapshot(args, sent));
+            }
+        }
+    }
+
+    fn send(&mut self, from: ServerId, to: ServerId, content: Content) {
+        self.under_way.push(Message { from, to, content });
+    }
+}
+
+impl Content {
+    pub(crate) fn is_request(&self) -> bool {
+        matches!(self, Content::RequestVote(_) | Content::AppendEntries(..) | Content::InstallSnapshot(..))
+    }
+}
+
+fn open(persister: &Arc<Persister>) -> (Storage, Saved) {
+    Storage::open(Arc::clone(persister)).unwrap_or_else(|damaged| panic!("{damaged}"))
+}
+
+fn acts_on(core: &Core) -> Saved {
+    let hard_state = HardState { term: core.current_term(), voted_for: core.voted_for() };
+    Saved { hard_state, log: core.log().clone(), snapshot: core.snapshot().clone() }
+}
