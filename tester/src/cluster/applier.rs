@@ -68,9 +68,7 @@ impl<R: Raft> Cluster<R> {
                 let Some(shared) = inner.upgrade().filter(|_| !stopped.load(SeqCst)) else { break };
                 let cluster = Cluster(shared);
                 if let Err(sentence) = cluster.take_message(&service, message) {
-                    let suspicion = cluster.0.suspicion.lock().take();
-                    let why = suspicion.map_or(String::new(), |why| format!(": {why}"));
-                    Violation::safety(format!("{sentence}{why}"));
+                    Violation::safety(cluster.with_suspicion(&sentence));
                 }
             }
         });

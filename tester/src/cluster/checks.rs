@@ -54,9 +54,9 @@ impl<R: Raft> Cluster<R> {
     pub(super) fn note_leader(&self, server: ServerId, term: Term) {
         let first = *self.0.leaders.lock().entry(term).or_insert(server);
         if first != server {
-            self.check("one leader a term").unsafe_because(format!(
+            self.check("one leader a term").unsafe_because(self.with_suspicion(&format!(
                 "2 servers lead in term {term}: {first} and {server} were both elected in it, so somebody has voted for both"
-            ));
+            )));
         }
     }
 

@@ -63,7 +63,7 @@ struct Inner<R: Raft> {
     snapshots: bool,
     /// Whether the services ask their Rafts something before they read on.
     services_ask: AtomicBool,
-    /// What would be to blame if something wrong were applied now.
+    /// What would be to blame if something went wrong now.
     suspicion: Mutex<Option<String>>,
     rng: Mutex<rng::Stream>,
     /// How many random commands were drawn.
@@ -196,9 +196,16 @@ impl<R: Raft> Cluster<R> {
         self.0.services_ask.store(ask, Relaxed);
     }
 
-    /// Says what would be to blame if from now on something wrong were applied; the failure's sentence then ends with it.
+    /// Says what would be to blame if from now on something wrong were applied, or a second leader elected in a term; the
+    /// failure's sentence then ends with it.
     pub fn suspect(&self, suspicion: Option<String>) {
         *self.0.suspicion.lock() = suspicion;
+    }
+
+    /// A failure's sentence, with what is suspected.
+    fn with_suspicion(&self, sentence: &str) -> String {
+        let why = self.0.suspicion.lock().take();
+        why.map_or(sentence.to_string(), |why| format!("{sentence}: {why}"))
     }
 
     /// How many servers have applied `index`, and what.
