@@ -19,10 +19,19 @@
 //! assert!(report.broken().unwrap().text.starts_with("no leader after 10 looks"));
 //! ```
 //!
-//! It has parts 3A and 3B so far: it saves nothing, and knows no snapshots.
+//! - `state.rs`, `log.rs`, `messages.rs`: what a server knows and says.
+//! - `election.rs`, `replication.rs`, `snapshots.rs`: the rules of Figures 2 and 13.
+//! - `server.rs`: the lock, the threads, and how changes are saved; `raft.rs`: what the service sees of it.
 
+mod election;
+mod log;
+mod messages;
 mod mistake;
 mod raft;
+mod replication;
+mod server;
+mod snapshots;
+mod state;
 
 pub use mistake::Mistake;
 pub use raft::Raft;

@@ -15,10 +15,9 @@ pub enum Mistake {
     /// It starts a thread for each entry that it delivers, and they overtake each other. Figure 2, All Servers: "If
     /// commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state machine."
     AppliesOutOfOrder,
-    /// It replaces everything behind prevLogIndex by what the leader sent, and so loses what it had acknowledged when a
-    /// message comes late. Figure 2, AppendEntries, 3 and 4: "If an existing entry *conflicts* with a new one (same
-    /// index but different terms), delete the existing entry and all that follow it. Append any new entries *not
-    /// already in the log*."
+    /// Its new leader begins behind what it knows to be committed, and so loses what is committed without its knowledge.
+    /// Figure 3, Leader Append-Only: "A leader never overwrites or deletes entries in its log; it only appends new
+    /// entries."
     LosesAnEntry,
     /// Its leader sends every time it looks, whether there is something to say or not. Figure 2, Leaders: "repeat during
     /// *idle periods* to prevent election timeouts"; the lab allows tens of heartbeats in a second, not hundreds.
@@ -30,11 +29,46 @@ pub enum Mistake {
     /// time, and section 5.3 has the leader send them "in parallel"; the lab's advice on locking: hold no lock over an
     /// RPC.
     HoldsItsLockOverAnRpc,
+    /// It saves its term and its log, but not whom it voted for. Figure 2, "Persistent state on all servers": "votedFor:
+    /// candidateId that received vote in current term".
+    NoVotePersistence,
+    /// It saves its term and its vote, but no entries. Figure 2, "Persistent state on all servers": "log\[\]: log
+    /// entries".
+    NoLogPersistence,
+    /// It saves a moment after it has answered or sent. Figure 2, "Persistent state on all servers": "Updated on stable
+    /// storage *before* responding to RPCs".
+    ActsBeforeItPersists,
+    /// Its leader commits whatever a majority has. Figure 2, Leaders: "\[...\] a majority of matchIndex\[i\] >= N, *and
+    /// log\[N\].term == currentTerm*: set commitIndex = N"; section 5.4.2 and Figure 8 say why.
+    CommitsAnEntryOfAnOlderTermByCounting,
+    /// It replaces everything behind prevLogIndex by what the leader sent, and so loses what it had acknowledged when a
+    /// message comes late. Figure 2, AppendEntries, 3 and 4: "If an existing entry *conflicts* with a new one (same
+    /// index but different terms), delete the existing entry and all that follow it. Append any new entries *not
+    /// already in the log*."
+    TruncatesOnALateAppendEntries,
+    /// It installs every snapshot that comes, also one of less than it has applied. Figure 13, 5 and 6: discard what a
+    /// snapshot with a *smaller* index covers; "if existing log entry has same index and term as snapshot's last included
+    /// entry, retain log entries following it and reply".
+    GoesBackOnAnOldSnapshot,
+    /// It begins a new election timeout whenever somebody asks for its vote. Figure 2, Followers: "If election timeout
+    /// elapses without receiving AppendEntries RPC from *current leader* or *granting* vote to candidate: convert to
+    /// candidate."
+    ResetsTheTimerOnEveryRequestVote,
+    /// It saves a snapshot once, and erases it with the next change of its state. Section 7: "Each server \[...\] writes
+    /// the snapshot to stable storage"; what it covers is nowhere else.
+    ForgetsTheSnapshotOnTheNextSave,
+    /// It takes the leader's commit index for its own log, whatever is in there. Figure 2, AppendEntries, 5: "If
+    /// leaderCommit > commitIndex, set commitIndex = min(leaderCommit, *index of last new entry*)."
+    CommitsPastTheLastNewEntry,
+    /// It compares the terms of the last entries, and not how long the logs are. Figure 2, RequestVote, 2: "candidate's
+    /// log is at least as up-to-date as receiver's log"; section 5.4.1: "If the logs end with the same term, then
+    /// whichever log is longer is more up-to-date."
+    GrantsAVoteToAShorterLog,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 8] = [
+    pub const ALL: [Mistake; 18] = [
         Mistake::NeverElects,
         Mistake::VotesTwiceInATerm,
         Mistake::DoesNotResetTheTimerOnGrantingAVote,
@@ -43,5 +77,15 @@ impl Mistake {
         Mistake::SendsRpcsInATightLoop,
         Mistake::HoldsItsLockWhileDelivering,
         Mistake::HoldsItsLockOverAnRpc,
+        Mistake::NoVotePersistence,
+        Mistake::NoLogPersistence,
+        Mistake::ActsBeforeItPersists,
+        Mistake::CommitsAnEntryOfAnOlderTermByCounting,
+        Mistake::TruncatesOnALateAppendEntries,
+        Mistake::GoesBackOnAnOldSnapshot,
+        Mistake::ResetsTheTimerOnEveryRequestVote,
+        Mistake::ForgetsTheSnapshotOnTheNextSave,
+        Mistake::CommitsPastTheLastNewEntry,
+        Mistake::GrantsAVoteToAShorterLog,
     ];
 }

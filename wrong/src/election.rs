@@ -1,0 +1,70 @@
+//! Leader election: section 5.2 of the paper, and which votes may be given (section 5.4.1).
+
+use std::collections::BTreeSet;
+
+use labstd::sync::Arc;
+use raftapi::{ServerId, Term};
+use record::Role;
+
+use crate::Mistake;
+use crate::messages::{RequestVoteArgs, RequestVoteReply};
+use crate::server::Server;
+use crate::state::State;
+
+impl Server {
+    /// Figure 2, Candidates: "On conversion to candidate, start election".
+    pub(crate) fn start_election(self: &Arc<Server>, state: &mut State) {
+        state.enter_term(state.current_term.next());
+        state.vote_for(self.me);
+        state.votes = BTreeSet::from([self.me]);
+        state.become_role(Role::Candidate);
+        state.reset_election_timer();
+        self.save(state);
+        let term = state.current_term;
+        let args = RequestVoteArgs {
+            term,
+            candidate_id: self.me,
+            last_log_index: state.log.last_index(),
+            last_log_term: state.log.last_term(),
+        };
+        for peer in self.others() {
+            let me = Arc::clone(self);
+            self.peers[peer.0].call_async("Raft.RequestVote", &args, move |reply| {
+                if let Some(reply) = reply {
+                    me.change(|state| me.on_vote(state, peer, term, &reply));
+                }
+            });
+        }
+    }
+
+    /// Figure 2, "RequestVote RPC".
+    pub(crate) fn request_vote(&self, state: &mut State, args: &RequestVoteArgs) -> RequestVoteReply {
+        state.step_down_if_behind(args.term);
+        let free = state.voted_for.is_none_or(|voted| voted == args.candidate_id);
+        let may_vote = free || self.makes(Mistake::VotesTwiceInATerm);
+        let (last_log_term, last_log_index) = (state.log.last_term(), state.log.last_index());
+        let as_long = args.last_log_index >= last_log_index || self.makes(Mistake::GrantsAVoteToAShorterLog);
+        let up_to_date = args.last_log_term > last_log_term || args.last_log_term == last_log_term && as_long;
+        let vote_granted = args.term == state.current_term && may_vote && up_to_date;
+        if vote_granted {
+            state.vote_for(args.candidate_id);
+        }
+        let patient = vote_granted && !self.makes(Mistake::DoesNotResetTheTimerOnGrantingAVote);
+        if patient || self.makes(Mistake::ResetsTheTimerOnEveryRequestVote) {
+            state.reset_election_timer();
+        }
+        RequestVoteReply { term: state.current_term, vote_granted }
+    }
+
+    /// `voter` has answered the RequestVote of `term`.
+    fn on_vote(self: &Arc<Server>, state: &mut State, voter: ServerId, term: Term, reply: &RequestVoteReply) {
+        state.step_down_if_behind(reply.term);
+        if state.current_term != term || state.role != Role::Candidate || !reply.vote_granted {
+            return;
+        }
+        state.votes.insert(voter);
+        if self.is_majority(state.votes.len()) {
+            self.start_leading(state);
+        }
+    }
+}
