@@ -157,6 +157,8 @@ pub fn unreliable_agree<R: Raft>(cluster: &Cluster<R>) {
 pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     const CLIENTS: u64 = 3;
     const ROUNDS: usize = 20;
+    /// Rounds in a row with a majority that can talk, 7 s, in which something has to be committed.
+    const ENOUGH: usize = 10;
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|n| {
@@ -164,6 +166,8 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
             thread::spawn(format!("client-{n}"), move || churn_client(&cluster, n, &over))
         })
         .collect();
+    let mut in_a_row = 0;
+    let mut longest = 0;
     for _ in 0..ROUNDS {
         if chance(cluster, 200) {
             cluster.disconnect(any_server(cluster));
@@ -178,6 +182,9 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
         if chance(cluster, 200) {
             cluster.crash(any_server(cluster));
         }
+        let majority = 2 * count(cluster, |server| cluster.is_connected(server)) > cluster.len();
+        in_a_row = if majority { in_a_row + 1 } else { 0 };
+        longest = longest.max(in_a_row);
         cluster.sleep(ELECTION_TIMEOUT * 7 / 10);
     }
     cluster.sleep(ELECTION_TIMEOUT);
@@ -188,8 +195,12 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     over.store(true, Relaxed);
     let seen = clients.into_iter().flat_map(|client| client.join().expect("a client that does not panic"));
     let seen: Vec<(Index, Command)> = seen.collect();
-    if seen.is_empty() {
-        Violation::limit(format!("not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults"));
+    // Chance may cut off so many for so long that nothing can be committed, which is nobody's fault.
+    if seen.is_empty() && longest >= ENOUGH {
+        Violation::limit(format!(
+            "not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults, though a majority could talk \
+             in {longest} of them in a row"
+        ));
     }
     cluster.sleep(ELECTION_TIMEOUT);
     let last = cluster.one(cluster.random_command(), 5, Retry::Yes);
