@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
 use labstd::channel::Sender;
-use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use labstd::sync::{Arc, Mutex};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId, Started, Term};
-use tester::{Clock, Report, Subject, Verdict, raft_scenarios, runner};
+use tester::{Clock, Report, Subject, raft_scenarios, runner};
 
 /// What is wrong with server 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,12 +47,16 @@ fn start_trouble(trouble: Trouble, killed: Arc<AtomicBool>) {
     match trouble {
         Trouble::TwoLocksInOppositeOrders => {
             let (log, peers) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
+            let holding = Arc::new(AtomicUsize::new(0));
             for (name, first, second) in [("S2/alice", &log, &peers), ("S2/bob", &peers, &log)] {
-                let (first, second) = (Arc::clone(first), Arc::clone(second));
+                let (first, second, holding) = (Arc::clone(first), Arc::clone(second), Arc::clone(&holding));
                 thread::spawn(name, move || {
                     thread::sleep(a_while);
                     let _first = first.lock();
-                    thread::sleep(Duration::from_millis(10));
+                    holding.fetch_add(1, SeqCst);
+                    while holding.load(SeqCst) < 2 {
+                        thread::sleep(Duration::from_millis(1));
+                    }
                     let _second = second.lock();
                 });
             }
@@ -117,7 +121,8 @@ fn report(trouble: Trouble, clock: Clock) -> (Report, String) {
     let scenario = raft_scenarios().into_iter().find(|scenario| scenario.name == "backup_3B").unwrap();
     assert_eq!(scenario.servers, 5);
     let report = runner::run(&scenario, &Troubled::with(trouble), clock, 1);
-    let Verdict::Failed(broken) = &report.verdict else { panic!("{:?}", report.verdict) };
+    // A lock that is held too long on a busy machine is judged a disturbance; it is reported all the same.
+    let broken = report.broken().unwrap_or_else(|| panic!("{trouble:?} was not found: {:?}", report.verdict));
     let text = broken.text.clone();
     (report, text)
 }

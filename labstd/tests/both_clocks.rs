@@ -140,7 +140,10 @@ fn a_bounded_channel_makes_its_sender_wait() {
         tx.send(2).unwrap();
         begun.elapsed()
     });
-    thread::sleep(20 * MS);
+    while rx.is_empty() {
+        thread::sleep(MS);
+    }
+    thread::sleep(10 * MS);
     assert_eq!(rx.len(), 1);
     assert_eq!(rx.recv(), Ok(1));
     assert_eq!(rx.recv(), Ok(2));
@@ -238,15 +241,18 @@ fn a_group_knows_its_members_and_what_they_wait_for() {
     let group = Group::new("server-1", None);
     let (tx, rx) = channel::bounded::<()>(1);
     let member = group.enter(|| thread::spawn("server-1/applier", move || rx.recv()));
-    thread::sleep(20 * MS);
+    while group.threads().iter().all(|member| !member.doing.starts_with("in ")) {
+        thread::sleep(MS);
+    }
     let members = group.threads();
     assert_eq!(members.len(), 1, "{members:?}");
     assert_eq!((members[0].name.as_str(), members[0].group.as_str()), ("server-1/applier", "server-1"));
     assert!(members[0].doing.starts_with("in Receiver::recv at labstd/tests/both_clocks.rs:"), "{}", members[0]);
     drop(tx);
     assert!(member.join().unwrap().is_err());
-    thread::sleep(20 * MS);
-    assert!(group.threads().is_empty());
+    while !group.threads().is_empty() {
+        thread::sleep(MS);
+    }
 }
 
 fn join_returns_what_the_thread_returned() {
