@@ -166,7 +166,7 @@ impl ThreadInfo {
         std::mem::replace(&mut self.group.lock(), group)
     }
 
-    /// Runs `read` on the context of the thread's group.
+    /// The context of the thread's group, if it has one.
     pub(crate) fn context(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.group.lock().as_ref().and_then(|group| group.context().cloned())
     }
