@@ -1,0 +1,1 @@
+//! The reference key/value server and its clerk, over any Raft.

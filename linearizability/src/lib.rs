@@ -1,0 +1,1 @@
+//! Whether a recorded history could have happened one operation at a time.
