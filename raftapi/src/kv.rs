@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use labrpc::{ClientEnd, Service};
 
-use crate::{Persister, ServerId};
+use crate::{Persister, ServerId, Term};
 
 /// One server of a replicated key/value service, standing on a Raft of its own.
 pub trait KvService: Send + Sync + Sized + 'static {
-    /// Builds the service and its Raft; returns quickly.
+    /// The client of this service.
+    type Clerk: KvClerk;
+
+    /// Builds the service and its Raft; returns quickly. What an earlier incarnation saved, its snapshot included, is in
+    /// `persister`.
     ///
     /// `max_raft_state` is the size in bytes of the saved Raft state at which the service should make a snapshot;
     /// `None` means never (the lab's -1).
@@ -17,7 +21,11 @@ pub trait KvService: Send + Sync + Sized + 'static {
     /// The RPC services of this server, those of its Raft included.
     fn services(&self) -> Vec<Service>;
 
-    /// Asks the service and its Raft to stop. Calls that wait are answered; threads end soon.
+    /// The current term of this server's Raft, and whether it believes that it is the leader.
+    fn get_state(&self) -> (Term, bool);
+
+    /// Asks the service and its Raft to stop. Calls that wait are answered, and all threads of both end soon (the tester
+    /// allows 2 s of the run's clock).
     fn kill(&self);
 }
 

@@ -10,7 +10,8 @@ use crate::{Index, Persister, ServerId, Term};
 
 /// One server of a Raft cluster, as the tester and the key/value service see it.
 ///
-/// All methods may be called from any thread at any time. None of them may wait for the network or for agreement.
+/// All methods may be called from any thread at any time. None of them may wait for
+/// the network or for agreement, but for [`read_index`](Raft::read_index).
 pub trait Raft: Send + Sync + Sized + 'static {
     /// Builds a server and starts its threads; returns quickly.
     ///
@@ -33,6 +34,19 @@ pub trait Raft: Send + Sync + Sized + 'static {
 
     /// The current term, and whether this server believes that it is the leader.
     fn get_state(&self) -> (Term, bool);
+
+    /// How far a service must have applied to answer a read that begins now without putting it into the log (ReadIndex;
+    /// dissertation, section 6.4).
+    ///
+    /// The only method that may wait for the network: until a majority has confirmed that this server still led after
+    /// the call began. A server that is cut off waits until it hears of a newer leader, is healed, or is killed.
+    ///
+    /// `None` means that the read has to go through the log: this server does not lead, lost its leadership while it
+    /// waited, has not committed anything in its term yet (it cannot know the commit index then), was killed, or does not
+    /// offer this at all, which is the default.
+    fn read_index(&self) -> Option<Index> {
+        None
+    }
 
     /// The service has a snapshot of everything up to and including `index`; the log up to there may go.
     fn snapshot(&self, index: Index, snapshot: Bytes);

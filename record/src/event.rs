@@ -193,6 +193,27 @@ pub enum EventKind {
         /// What, for people.
         text: String,
     },
+
+    /// A client of the key/value service begins an operation.
+    OperationBegun {
+        /// The number of the operation, unique within the run, by which its end finds its beginning.
+        operation: u64,
+        /// The number of the client. A client has one operation at a time.
+        client: u32,
+        /// What is asked for.
+        what: OperationKind,
+        /// The key.
+        key: String,
+        /// What is written; nothing for a `Get`.
+        value: Excerpt,
+    },
+    /// The operation has its answer.
+    OperationEnded {
+        /// The number of the operation.
+        operation: u64,
+        /// What a `Get` returned; nothing for the others.
+        value: Excerpt,
+    },
 }
 
 /// How a run went.
@@ -206,6 +227,40 @@ pub enum Verdict {
     Disturbed,
     /// The run could not be finished; nothing is claimed about the code under test.
     Aborted,
+    /// Nothing was found, but the history is too hard to tell whether it is linearizable.
+    Undecided,
+}
+
+/// What a client asks of the key/value service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OperationKind {
+    /// The value of a key.
+    Get,
+    /// Replace it.
+    Put,
+    /// Add at its end.
+    Append,
+}
+
+/// A text of which a record keeps the end, where the values of the lab differ: they grow by appending.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// The length of the whole, in bytes.
+    pub bytes: u64,
+    /// Its last [`Excerpt::KEPT`] bytes, or a few less: characters are kept whole.
+    pub end: String,
+}
+
+impl Excerpt {
+    /// How many bytes are kept at most.
+    pub const KEPT: usize = 40;
+}
+
+impl From<&str> for Excerpt {
+    fn from(text: &str) -> Excerpt {
+        let begin = text.ceil_char_boundary(text.len().saturating_sub(Excerpt::KEPT));
+        Excerpt { bytes: text.len() as u64, end: text[begin..].to_string() }
+    }
 }
 
 /// Whom a request is meant for.

@@ -33,7 +33,7 @@ mod scope;
 mod text;
 mod topic;
 
-pub use event::{CheckStep, Event, EventKind, Fault, Level, Loss, Peer, Role, Shape, Verdict};
+pub use event::{CheckStep, Event, EventKind, Excerpt, Fault, Level, Loss, OperationKind, Peer, Role, Shape, Verdict};
 pub use ids::{Index, ServerId, Term};
 pub use logger::install_logger;
 pub use recorder::{Events, Options, Recorder};

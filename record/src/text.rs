@@ -3,7 +3,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::{CheckStep, Event, EventKind, Fault, Index, Level, Loss, Peer, Role, ServerId, Shape, Verdict};
+use crate::{
+    CheckStep, Event, EventKind, Excerpt, Fault, Index, Level, Loss, OperationKind, Peer, Role, ServerId, Shape,
+    Verdict,
+};
 
 const NANOS_PER_TENTH_OF_MS: u64 = 100_000;
 
@@ -69,6 +72,14 @@ impl Display for EventKind {
                 write!(f, "{level} {}: {}", OneLine(target), OneLine(message))
             }
             EventKind::Failed { text } => write!(f, "FAILED: {}", OneLine(text)),
+            EventKind::OperationBegun { operation, client, what, key, value } => {
+                write!(f, "client {client} begins operation {operation}: {what} '{}'", OneLine(key))?;
+                match what {
+                    OperationKind::Get => Ok(()),
+                    OperationKind::Put | OperationKind::Append => write!(f, ", {value}"),
+                }
+            }
+            EventKind::OperationEnded { operation, value } => write!(f, "operation {operation} is answered: {value}"),
         }
     }
 }
@@ -97,6 +108,15 @@ impl Display for Peer {
     }
 }
 
+impl Display for Excerpt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.bytes - self.end.len() as u64 {
+            0 => write!(f, "'{}'", OneLine(&self.end)),
+            left_out => write!(f, "'[{left_out} bytes]{}'", OneLine(&self.end)),
+        }
+    }
+}
+
 /// The words of enums that are nothing but a word.
 macro_rules! words {
     ($($type:ident: $($variant:ident $word:literal),+;)+) => {$(
@@ -110,7 +130,8 @@ macro_rules! words {
 }
 
 words! {
-    Verdict: Passed "passed", Failed "failed", Disturbed "disturbed", Aborted "aborted";
+    Verdict: Passed "passed", Failed "failed", Disturbed "disturbed", Aborted "aborted", Undecided "undecided";
+    OperationKind: Get "get", Put "put", Append "append";
     Role: Follower "follower", Candidate "candidate", Leader "leader";
     CheckStep: Begun "begins", Passed "passed", Failed "failed", Neutral "is undecided";
     Level: Error "ERROR", Warn "WARN", Info "INFO", Debug "DEBUG", Trace "TRACE";

@@ -140,6 +140,7 @@ impl EventKind {
             EventKind::Annotated { .. } => Topic::Note,
             EventKind::LogLine { .. } => Topic::Line,
             EventKind::Failed { .. } => Topic::Failure,
+            EventKind::OperationBegun { .. } | EventKind::OperationEnded { .. } => Topic::Client,
         }
     }
 
@@ -148,7 +149,9 @@ impl EventKind {
         match self {
             EventKind::LogLine { level, .. } => *level,
             EventKind::RunEnded { verdict: Verdict::Failed, .. } => Level::Error,
-            EventKind::RunEnded { verdict: Verdict::Disturbed | Verdict::Aborted, .. } => Level::Warn,
+            EventKind::RunEnded { verdict: Verdict::Disturbed | Verdict::Aborted | Verdict::Undecided, .. } => {
+                Level::Warn
+            }
             EventKind::Check { step: CheckStep::Failed, .. } => Level::Error,
             kind => match kind.topic() {
                 Topic::Failure => Level::Error,
