@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use tester::{Clock, Figures, Scenario, Subject, Verdict, raft_scenarios, runner};
+use tester::{About, Clock, Figures, Scenario, Subject, Verdict, raft_scenarios, runner};
 
 /// The output of `go test -v` of the course's 2024 edition.
 const GO_OUTPUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/go-reference/raft-2024.txt");
@@ -35,11 +35,11 @@ fn parse(output: &str) -> BTreeMap<String, Costs> {
 }
 
 /// Medians over simulated runs.
-fn medians(scenario: &Scenario<raft::Raft>) -> Costs {
+fn medians(scenario: &Scenario) -> Costs {
     let runs: Vec<Figures> = (1..=25)
-        .map(|seed| match runner::run(scenario, &Subject::new(), Clock::Simulated, seed).verdict {
-            Verdict::Passed(figures) => figures,
-            verdict => panic!("{} with seed {seed}: {verdict:?}", scenario.name),
+        .map(|seed| match runner::run(scenario, Clock::Simulated, seed).verdict {
+            Verdict::Passed(stages) => stages[0].figures,
+            verdict => panic!("{} with seed {seed}: {verdict:?}", scenario.about.name),
         })
         .collect();
     let median = |column: fn(&Figures) -> f64| {
@@ -62,13 +62,14 @@ fn every_scenario_takes_fewer_bytes_than_go_and_hardly_more_rpcs() {
         return;
     };
     let go = parse(&output);
-    for scenario in raft_scenarios::<raft::Raft>().iter().filter(|scenario| scenario.of_the_course) {
-        let theirs = &go[scenario.title];
+    let scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
+    for scenario in scenarios.iter().filter(|scenario| scenario.about.of_the_course) {
+        let About { name, servers, title, .. } = &scenario.about;
+        let theirs = &go[title];
         let Costs { seconds, rpcs, bytes, commands } = medians(scenario);
-        let name = scenario.name;
         assert!(bytes < theirs.bytes, "{name}: {bytes} bytes, Go has {}", theirs.bytes);
         // Ten heartbeats a second to each follower are what the course allows, and what it may cost to be quick.
-        let followers = (scenario.servers - 1) as f64;
+        let followers = (servers - 1) as f64;
         let heartbeats = 10.0 * followers * seconds;
         // Clients that wait for one command before they submit the next submit more to who is quicker: each command may
         // go to each follower in an RPC of its own.

@@ -118,9 +118,10 @@ impl raftapi::Raft for Troubled {
 
 /// Runs a scenario of five servers, long enough for a lock to be waited for 5 s, with this trouble; it has to fail.
 fn report(trouble: Trouble, clock: Clock) -> (Report, String) {
-    let scenario = raft_scenarios().into_iter().find(|scenario| scenario.name == "backup_3B").unwrap();
-    assert_eq!(scenario.servers, 5);
-    let report = runner::run(&scenario, &Troubled::with(trouble), clock, 1);
+    let scenarios = raft_scenarios(&Troubled::with(trouble));
+    let scenario = scenarios.iter().find(|scenario| scenario.about.name == "backup_3B").unwrap();
+    assert_eq!(scenario.about.servers, 5);
+    let report = runner::run(scenario, clock, 1);
     // A lock that is held too long on a busy machine is judged a disturbance; it is reported all the same.
     let broken = report.broken().unwrap_or_else(|| panic!("{trouble:?} was not found: {:?}", report.verdict));
     let text = broken.text.clone();

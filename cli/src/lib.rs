@@ -1,8 +1,8 @@
-//! The command line of the lab, for any [`Raft`]: a package that has one needs a `main` of one line.
+//! The command line of the lab, for any [`Raft`] and any [`KvService`]: a package that has them needs a `main` of one line.
 //!
 //! ```ignore
 //! fn main() -> std::process::ExitCode {
-//!     cli::main::<raft::Raft>(env!("CARGO_PKG_NAME"))
+//!     cli::main::<raft::Raft, kvraft::KvServer<raft::Raft>>(env!("CARGO_PKG_NAME"))
 //! }
 //! ```
 //!
@@ -19,7 +19,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use raftapi::Raft;
+use raftapi::{KvService, Raft};
+use tester::{KvSubject, Scenario, Subject};
 
 use crate::args::{Args, Command};
 
@@ -32,14 +33,16 @@ enum Error {
     Output(io::Error),
 }
 
-/// Reads the arguments of the process and does what they say, with `R` as the Raft under test. `package` is the name of
-/// the calling package, for the commands that replay a failure.
-pub fn main<R: Raft>(package: &'static str) -> ExitCode {
+/// Reads the arguments of the process and does what they say, with `R` as the Raft and `K` as the key/value service under
+/// test. `package` is the name of the calling package, for the commands that replay a failure.
+pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return refuse_or_help(&error),
     };
-    match execute::<R>(args, package) {
+    let mut scenarios = tester::raft_scenarios(&Subject::<R>::new());
+    scenarios.extend(tester::kv_scenarios(&KvSubject::<K>::new()));
+    match execute(args, scenarios, package) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         // Whoever reads the output has seen enough.
@@ -50,11 +53,11 @@ pub fn main<R: Raft>(package: &'static str) -> ExitCode {
 }
 
 /// Whether all went well.
-fn execute<R: Raft>(args: Args, package: &'static str) -> Result<bool, Error> {
+fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Result<bool, Error> {
     record::live::init_from_env().map_err(Error::Usage)?;
     record::install_logger();
     match args.command {
-        Command::Run(run) => run::run::<R>(&run, package, &mut io::stdout().lock()),
+        Command::Run(run) => run::run(&run, scenarios, package, &mut io::stdout().lock()),
     }
 }
 

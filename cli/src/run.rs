@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use raftapi::Raft;
-use tester::{Clock, Report, Scenario, Subject, harness, lines, raft_scenarios};
+use tester::{Clock, Report, Scenario, harness};
 
 use crate::args::RunArgs;
 use crate::select::select;
@@ -15,8 +14,8 @@ use crate::{Error, batch};
 const JOBS_ON_THREADS: usize = 64;
 
 /// Runs what was asked for and writes the lines and the summary to `out`. Whether all runs passed.
-pub(crate) fn run<R: Raft>(args: &RunArgs, package: &str, out: &mut impl Write) -> Result<bool, Error> {
-    let scenarios = select(raft_scenarios::<R>(), &args.filters)?;
+pub(crate) fn run(args: &RunArgs, all: Vec<Scenario>, package: &str, out: &mut impl Write) -> Result<bool, Error> {
+    let scenarios = select(all, &args.filters)?;
     let clock = Clock::from(args.clock);
     let jobs = args.jobs.map_or_else(|| default_jobs(clock), |jobs| usize::from(jobs.get()));
     let runs =
@@ -24,19 +23,18 @@ pub(crate) fn run<R: Raft>(args: &RunArgs, package: &str, out: &mut impl Write) 
     let count = scenarios.len().checked_mul(runs);
     let count = count.ok_or_else(|| Error::Usage(format!("{runs} runs are too many")))?;
 
-    let subject = Subject::new();
     let seeds = Seeds::new(args, clock)?;
     let work = |number: usize| {
         let (scenario, seed) = (&scenarios[number / runs], seeds.get(number % runs));
-        harness::run_undisturbed(scenario, &subject, clock, seed, harness::print)
+        harness::run_undisturbed(scenario, clock, seed, harness::print)
     };
     let begun = Instant::now();
-    let mut tallies: Vec<Tally> = scenarios.iter().map(|_| Tally::default()).collect();
+    let mut tallies: Vec<Tally> = scenarios.iter().map(|scenario| Tally::new(&scenario.about)).collect();
     let mut all_passed = true;
     batch::in_order(count, jobs, work, |number, report: Report| {
         all_passed &= report.passed();
         if args.hashes {
-            return Ok(writeln!(out, "{} {} {:016x}", report.scenario, report.seed, report.hash())?);
+            return Ok(writeln!(out, "{} {} {:016x}", report.about.name, report.seed, report.hash())?);
         }
         if runs == 1 {
             write!(out, "{}", report.lines())?;
@@ -44,7 +42,7 @@ pub(crate) fn run<R: Raft>(args: &RunArgs, package: &str, out: &mut impl Write) 
         let place = number / runs;
         tallies[place].add(report);
         if runs > 1 && number % runs == runs - 1 {
-            write!(out, "{}", tallies[place].lines(&title(&scenarios[place])))?;
+            write!(out, "{}", tallies[place].lines())?;
         }
         Ok::<(), Error>(out.flush()?)
     })?;
@@ -52,10 +50,6 @@ pub(crate) fn run<R: Raft>(args: &RunArgs, package: &str, out: &mut impl Write) 
         summary::write(&tallies, clock, begun.elapsed(), package, out)?;
     }
     Ok(all_passed)
-}
-
-fn title<R: Raft>(scenario: &Scenario<R>) -> String {
-    lines::title(scenario.part, scenario.title)
 }
 
 fn default_jobs(clock: Clock) -> usize {

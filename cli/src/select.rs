@@ -1,6 +1,5 @@
 //! Which scenarios a list of filters means.
 
-use raftapi::Raft;
 use tester::{Part, Scenario};
 
 use crate::Error;
@@ -11,11 +10,11 @@ use crate::Error;
 /// # Errors
 ///
 /// If a filter names none; the message lists what there is.
-pub(crate) fn select<R: Raft>(all: Vec<Scenario<R>>, filters: &[String]) -> Result<Vec<Scenario<R>>, Error> {
+pub(crate) fn select(all: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scenario>, Error> {
     for filter in filters {
         if !all.iter().any(|scenario| matches(scenario, filter)) {
             let parts: Vec<&str> = Part::ALL.iter().map(|part| part.number()).collect();
-            let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
+            let names: Vec<&str> = all.iter().map(|scenario| scenario.about.name).collect();
             return Err(Error::Usage(format!(
                 "no part or scenario matches '{filter}'; the parts are {}; the scenarios are {}",
                 parts.join(", "),
@@ -23,11 +22,12 @@ pub(crate) fn select<R: Raft>(all: Vec<Scenario<R>>, filters: &[String]) -> Resu
             )));
         }
     }
-    let wanted = |scenario: &Scenario<R>| filters.is_empty() || filters.iter().any(|filter| matches(scenario, filter));
+    let wanted = |scenario: &Scenario| filters.is_empty() || filters.iter().any(|filter| matches(scenario, filter));
     Ok(all.into_iter().filter(wanted).collect())
 }
 
-fn matches<R: Raft>(scenario: &Scenario<R>, filter: &str) -> bool {
+fn matches(scenario: &Scenario, filter: &str) -> bool {
     let filter = filter.to_ascii_lowercase();
-    scenario.part.number().eq_ignore_ascii_case(&filter) || scenario.name.to_ascii_lowercase().contains(&filter)
+    scenario.about.part.number().eq_ignore_ascii_case(&filter)
+        || scenario.about.name.to_ascii_lowercase().contains(&filter)
 }

@@ -1,9 +1,15 @@
 //! Who may run beside whom in one process. Simulations compute, runs on threads mostly sleep but want the machine to
 //! themselves when they wake: so simulations go first, as many at once as there are processors, and runs on threads
-//! begin when none is left, the longest first.
+//! begin when none is left, the longest first. Runs of Raft alone go side by side. Clients of a key/value service never
+//! sleep: of their runs there are two at a time, when no Raft is left.
 
 use labstd::Clock;
 use labstd::sync::{Condvar, Mutex, OnceLock};
+
+use crate::scenario::{About, Layer};
+
+/// How many runs with clients there are at once on threads.
+const KV_MAX: usize = 2;
 
 static GATE: Gate = Gate::new();
 
@@ -16,18 +22,25 @@ struct Gate {
 struct Queue {
     simulated_running: usize,
     simulated_waiting: usize,
-    threads_running: usize,
-    /// The expected seconds of the runs on threads that wait.
-    threads_waiting: Vec<u32>,
+    raft: OnThreads,
+    kv: OnThreads,
+}
+
+/// The runs on threads of one layer.
+struct OnThreads {
+    running: usize,
+    /// The expected seconds of those that wait.
+    waiting: Vec<u32>,
 }
 
 /// The permission to run; dropping it lets others in.
 #[derive(Debug)]
 #[must_use = "the permission ends when it is dropped"]
-pub struct Pass(Clock);
+pub struct Pass(Clock, Layer);
 
-/// Waits until a run under `clock`, which takes about `seconds` on threads, may begin.
-pub fn admit(clock: Clock, seconds: u32) -> Pass {
+/// Waits until a run of a scenario under `clock` may begin.
+pub fn admit(clock: Clock, about: &About) -> Pass {
+    let (layer, seconds) = (about.part.layer(), about.seconds);
     let mut queue = GATE.queue.lock();
     match clock {
         Clock::Simulated => {
@@ -37,15 +50,16 @@ pub fn admit(clock: Clock, seconds: u32) -> Pass {
             queue.simulated_running += 1;
         }
         Clock::Threads => {
-            queue.threads_waiting.push(seconds);
-            GATE.changed.wait_while(&mut queue, |queue| !queue.admits_on_threads(seconds));
-            let place = queue.threads_waiting.iter().position(|&waiting| waiting == seconds);
-            queue.threads_waiting.swap_remove(place.expect("it was put there above"));
-            queue.threads_running += 1;
+            queue.on_threads(layer).waiting.push(seconds);
+            GATE.changed.wait_while(&mut queue, |queue| !queue.admits_on_threads(layer, seconds));
+            let ours = queue.on_threads(layer);
+            let place = ours.waiting.iter().position(|&waiting| waiting == seconds);
+            ours.waiting.swap_remove(place.expect("it was put there above"));
+            ours.running += 1;
         }
     }
     GATE.changed.notify_all();
-    Pass(clock)
+    Pass(clock, layer)
 }
 
 impl Drop for Pass {
@@ -53,7 +67,7 @@ impl Drop for Pass {
         let mut queue = GATE.queue.lock();
         match self.0 {
             Clock::Simulated => queue.simulated_running -= 1,
-            Clock::Threads => queue.threads_running -= 1,
+            Clock::Threads => queue.on_threads(self.1).running -= 1,
         }
         GATE.changed.notify_all();
     }
@@ -61,22 +75,45 @@ impl Drop for Pass {
 
 impl Gate {
     const fn new() -> Gate {
-        let queue =
-            Queue { simulated_running: 0, simulated_waiting: 0, threads_running: 0, threads_waiting: Vec::new() };
+        let queue = Queue { simulated_running: 0, simulated_waiting: 0, raft: OnThreads::new(), kv: OnThreads::new() };
         Gate { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 }
 
+impl OnThreads {
+    const fn new() -> OnThreads {
+        OnThreads { running: 0, waiting: Vec::new() }
+    }
+
+    fn none(&self) -> bool {
+        self.running == 0 && self.waiting.is_empty()
+    }
+
+    fn longest_waiting(&self, seconds: u32) -> bool {
+        self.waiting.iter().all(|&waiting| waiting <= seconds)
+    }
+}
+
 impl Queue {
+    fn on_threads(&mut self, layer: Layer) -> &mut OnThreads {
+        match layer {
+            Layer::Raft => &mut self.raft,
+            Layer::Kv => &mut self.kv,
+        }
+    }
+
     /// One that comes late, when runs on threads are under way, has to do with one processor.
     fn admits_simulation(&self) -> bool {
-        let at_once = if self.threads_running > 0 { 1 } else { processors() };
+        let at_once = if self.raft.running + self.kv.running > 0 { 1 } else { processors() };
         self.simulated_running < at_once
     }
 
-    fn admits_on_threads(&self, seconds: u32) -> bool {
+    fn admits_on_threads(&self, layer: Layer, seconds: u32) -> bool {
         let idle = self.simulated_running == 0 && self.simulated_waiting == 0;
-        idle && self.threads_waiting.iter().all(|&waiting| waiting <= seconds)
+        idle && match layer {
+            Layer::Raft => self.kv.running == 0 && self.raft.longest_waiting(seconds),
+            Layer::Kv => self.raft.none() && self.kv.running < KV_MAX && self.kv.longest_waiting(seconds),
+        }
     }
 }
 
@@ -89,43 +126,73 @@ fn processors() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Part;
 
-    fn queue(simulated_running: usize, simulated_waiting: usize, threads_running: usize, waiting: &[u32]) -> Queue {
-        Queue { simulated_running, simulated_waiting, threads_running, threads_waiting: waiting.to_vec() }
+    fn queue(simulated_running: usize, simulated_waiting: usize, raft: OnThreads, kv: OnThreads) -> Queue {
+        Queue { simulated_running, simulated_waiting, raft, kv }
+    }
+
+    fn on_threads(running: usize, waiting: &[u32]) -> OnThreads {
+        OnThreads { running, waiting: waiting.to_vec() }
     }
 
     #[test]
     fn there_are_no_more_simulations_at_once_than_processors() {
-        assert!(queue(0, 5, 0, &[]).admits_simulation());
-        assert!(!queue(processors(), 5, 0, &[]).admits_simulation());
+        assert!(queue(0, 5, on_threads(0, &[]), on_threads(0, &[])).admits_simulation());
+        assert!(!queue(processors(), 5, on_threads(0, &[]), on_threads(0, &[])).admits_simulation());
     }
 
     #[test]
     fn runs_on_threads_wait_for_all_simulations() {
-        assert!(!queue(1, 0, 0, &[3]).admits_on_threads(3));
-        assert!(!queue(0, 1, 0, &[3]).admits_on_threads(3));
-        assert!(queue(0, 0, 5, &[3]).admits_on_threads(3));
+        for layer in [Layer::Raft, Layer::Kv] {
+            let waiting = |is| if is == layer { on_threads(0, &[3]) } else { on_threads(0, &[]) };
+            let queue = |running, waits| queue(running, waits, waiting(Layer::Raft), waiting(Layer::Kv));
+            assert!(!queue(1, 0).admits_on_threads(layer, 3));
+            assert!(!queue(0, 1).admits_on_threads(layer, 3));
+            assert!(queue(0, 0).admits_on_threads(layer, 3));
+        }
+    }
+
+    #[test]
+    fn rafts_run_side_by_side() {
+        assert!(queue(0, 0, on_threads(30, &[3]), on_threads(0, &[])).admits_on_threads(Layer::Raft, 3));
+    }
+
+    #[test]
+    fn runs_with_clients_go_two_at_a_time_and_beside_no_raft() {
+        let kv = |raft, running| queue(0, 0, raft, on_threads(running, &[3])).admits_on_threads(Layer::Kv, 3);
+        assert!(kv(on_threads(0, &[]), 1));
+        assert!(!kv(on_threads(0, &[]), 2));
+        assert!(!kv(on_threads(1, &[]), 0));
+        assert!(!kv(on_threads(0, &[1]), 0));
+        assert!(!queue(0, 0, on_threads(0, &[3]), on_threads(1, &[])).admits_on_threads(Layer::Raft, 3));
     }
 
     #[test]
     fn the_longest_goes_first() {
-        assert!(queue(0, 0, 0, &[3, 18, 7]).admits_on_threads(18));
-        assert!(!queue(0, 0, 0, &[3, 18, 7]).admits_on_threads(7));
+        let waiting = || on_threads(0, &[3, 18, 7]);
+        assert!(queue(0, 0, waiting(), on_threads(0, &[20])).admits_on_threads(Layer::Raft, 18));
+        assert!(!queue(0, 0, waiting(), on_threads(0, &[])).admits_on_threads(Layer::Raft, 7));
+        assert!(queue(0, 0, on_threads(0, &[]), waiting()).admits_on_threads(Layer::Kv, 18));
+        assert!(!queue(0, 0, on_threads(0, &[]), waiting()).admits_on_threads(Layer::Kv, 7));
     }
 
     #[test]
     fn a_simulation_that_comes_late_does_not_wait_for_runs_on_threads() {
-        assert!(queue(0, 1, 9, &[]).admits_simulation());
-        assert!(!queue(1, 1, 9, &[]).admits_simulation());
+        for kv in [0, 1] {
+            assert!(queue(0, 1, on_threads(1, &[]), on_threads(kv, &[])).admits_simulation());
+            assert!(!queue(1, 1, on_threads(1, &[]), on_threads(kv, &[])).admits_simulation());
+        }
     }
 
     #[test]
     fn passes_come_back() {
+        let about = |part| About { name: "", part, title: String::new(), of_the_course: true, servers: 3, seconds: 1 };
         for _ in 0..3 {
-            let simulated: Vec<Pass> = (0..processors()).map(|_| admit(Clock::Simulated, 1)).collect();
-            drop(simulated);
-            let threads: Vec<Pass> = (0..100).map(|_| admit(Clock::Threads, 1)).collect();
-            drop(threads);
+            let admit_many = |many, clock, part| (0..many).map(|_| admit(clock, &about(part))).collect::<Vec<Pass>>();
+            drop(admit_many(processors(), Clock::Simulated, Part::P3A));
+            drop(admit_many(100, Clock::Threads, Part::P3A));
+            drop(admit_many(KV_MAX, Clock::Threads, Part::P4A));
         }
     }
 }

@@ -5,11 +5,10 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use labstd::{Clock, rng};
-use raftapi::Raft;
 
 use crate::gate;
-use crate::runner::{self, Report, Subject, Verdict};
-use crate::scenarios::{Scenario, raft_scenarios};
+use crate::runner::{self, Report, Verdict};
+use crate::scenario::Scenario;
 
 /// Under `cargo test` each simulated scenario runs seeds 1 to this.
 const SEEDS: u64 = 3;
@@ -20,23 +19,22 @@ const REPEATS_MAX: usize = 3;
 /// Runs that were disturbed in this process.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
-/// The body of a generated test of the scenario `name`, in the package that has the test.
+/// The body of a generated test of the scenario `name` of `scenarios`, in the package that has the test.
 ///
 /// # Panics
 ///
 /// If the scenario fails; the message ends with the command that replays the failure.
-pub fn test<R: Raft>(clock: Clock, name: &str, package: &str) {
+pub fn test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
     // A mistake in LAB_LOG must not go unnoticed, but it is no fault of the code under test.
     if let Err(error) = record::live::init_from_env() {
         panic!("{error}");
     }
     record::install_logger();
-    let scenario = raft_scenarios::<R>().into_iter().find(|scenario| scenario.name == name);
+    let scenario = scenarios.iter().find(|scenario| scenario.about.name == name);
     let scenario = scenario.expect("the names of the tests are those of the table");
-    let subject = Subject::new();
     let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
     for seed in seeds {
-        let report = run_and_print(&scenario, &subject, clock, seed);
+        let report = run_and_print(scenario, clock, seed);
         if let Some(broken) = report.broken() {
             panic!("{name} failed: {}\n{}", broken.text, replay(&report, package));
         }
@@ -44,25 +42,19 @@ pub fn test<R: Raft>(clock: Clock, name: &str, package: &str) {
 }
 
 /// Runs a scenario and prints its lines to standard error, those of disturbed runs included.
-pub fn run_and_print<R: Raft>(scenario: &Scenario<R>, subject: &Subject<R>, clock: Clock, seed: u64) -> Report {
-    let report = run_undisturbed(scenario, subject, clock, seed, print);
+pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+    let report = run_undisturbed(scenario, clock, seed, print);
     print(&report.lines());
     report
 }
 
 /// Waits at the gate and runs a scenario. On threads a run that was disturbed is repeated, up to three times;
 /// `tell` is called with its lines.
-pub fn run_undisturbed<R: Raft>(
-    scenario: &Scenario<R>,
-    subject: &Subject<R>,
-    clock: Clock,
-    seed: u64,
-    tell: impl Fn(&str),
-) -> Report {
-    let _pass = gate::admit(clock, scenario.seconds);
+pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl Fn(&str)) -> Report {
+    let _pass = gate::admit(clock, &scenario.about);
     let mut repeats = 0;
     loop {
-        let report = runner::run(scenario, subject, clock, seed);
+        let report = runner::run(scenario, clock, seed);
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
             return report;
         }
@@ -73,7 +65,7 @@ pub fn run_undisturbed<R: Raft>(
         repeats += 1;
         let again = format!(
             "      the machine was busy: {} is repeated ({disturbed} disturbed runs in this process so far)\n",
-            scenario.name
+            scenario.about.name
         );
         tell(&(report.lines() + &again));
     }
@@ -86,7 +78,7 @@ pub fn disturbed() -> u64 {
 
 /// The command that runs a failed run again.
 pub fn replay(report: &Report, package: &str) -> String {
-    let Report { scenario, seed, .. } = report;
+    let (scenario, seed) = (report.about.name, report.seed);
     match report.clock {
         Clock::Simulated => format!(
             "replay: LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}\n    or: cargo run --release -p \
@@ -125,32 +117,50 @@ pub fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Turns the scenarios of the lab into tests of `$raft`, which implements [`Raft`](raftapi::Raft): each once in a module
-/// `simulated` and once in a module `threads`.
+/// Turns the scenarios of the Raft lab into tests of `$raft`, which implements [`Raft`](raftapi::Raft): each once in a
+/// module `simulated` and once in a module `threads`.
 #[macro_export]
 macro_rules! raft_tests {
     ($raft:ty) => {
-        /// Every scenario in the simulation.
-        mod simulated {
-            $crate::__for_each_raft_scenario!(__tests $raft, Simulated);
-        }
-        /// Every scenario on threads.
-        mod threads {
-            $crate::__for_each_raft_scenario!(__tests $raft, Threads);
-        }
+        $crate::__tests! { __for_each_raft_scenario, $crate::raft_scenarios(&$crate::Subject::<$raft>::new()) }
+    };
+}
+
+/// Turns the scenarios of the key/value lab into tests of `$service`, which implements
+/// [`KvService`](raftapi::KvService): each once in a module `simulated` and once in a module `threads`.
+#[macro_export]
+macro_rules! kv_tests {
+    ($service:ty) => {
+        $crate::__tests! { __for_each_kv_scenario, $crate::kv_scenarios(&$crate::KvSubject::<$service>::new()) }
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
-    (($raft:ty, $clock:ident) $($name:ident)*) => {
+    ($for_each:ident, $scenarios:expr) => {
+        /// Every scenario in the simulation.
+        mod simulated {
+            $crate::$for_each!(__tests_under Simulated, $scenarios);
+        }
+        /// Every scenario on threads.
+        mod threads {
+            $crate::$for_each!(__tests_under Threads, $scenarios);
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests_under {
+    (($clock:ident, $scenarios:expr) $($name:ident)*) => {
         use super::*;
         $(
             #[test]
             #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]
             fn $name() {
-                $crate::harness::test::<$raft>($crate::Clock::$clock, stringify!($name), env!("CARGO_PKG_NAME"));
+                let package = env!("CARGO_PKG_NAME");
+                $crate::harness::test(&$scenarios, $crate::Clock::$clock, stringify!($name), package);
             }
         )*
     };

@@ -25,14 +25,18 @@ pub mod scenarios;
 
 mod applied;
 mod command;
+mod scenario;
 mod snapshot;
+mod subject;
 mod violation;
 
 pub use applied::Applied;
 pub use cluster::{Cluster, Figures, Maker, Retry, Setting};
 pub use command::Command;
 pub use labstd::Clock;
-pub use runner::{Broken, Report, Subject, Verdict};
-pub use scenarios::{Part, Scenario, raft_scenarios};
+pub use runner::{Broken, Report, Verdict};
+pub use scenario::{About, Layer, Part, Scenario, Stage, Told};
+pub use scenarios::raft_scenarios;
 pub use snapshot::Snapshot;
+pub use subject::Subject;
 pub use violation::{Sort, Violation};

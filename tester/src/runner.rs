@@ -1,19 +1,12 @@
 //! One run of one scenario, under one clock, with one seed: from a fresh cluster to a [`Report`].
 
-use std::fmt;
-
-use labrpc::ClientEnd;
-use labstd::channel::Sender;
-use labstd::sync::Arc;
-use labstd::thread;
 use labstd::time::Duration;
 use labstd::{Clock, Failure, Outcome, Run, Stats};
-use raftapi::{ApplyMsg, Persister, Raft, ServerId};
+use linearizability::kv;
 use record::{Event, EventKind, Recorder, Scope};
 
-use crate::cluster::{Cluster, Figures, Maker};
 use crate::lines;
-use crate::scenarios::{Part, Scenario};
+use crate::scenario::{About, Scenario, Stage, Told};
 use crate::violation::{Sort, Violation};
 
 /// How long a scenario may take on its own clock, as in the course.
@@ -25,52 +18,11 @@ pub const STEPS_MAX: u64 = 20_000_000;
 /// How late sleeps may wake before a limit that is broken on threads says nothing.
 pub const LATENESS_MAX: Duration = Duration::from_millis(100);
 
-/// What is put to the test: an implementation of [`Raft`], and how its servers are made.
-pub struct Subject<R: Raft> {
-    make: Maker<R>,
-}
-
-impl<R: Raft> Subject<R> {
-    /// Servers made by [`Raft::make`].
-    pub fn new() -> Subject<R> {
-        Subject::made_by(R::make)
-    }
-
-    /// Servers made by something else with the same arguments.
-    pub fn made_by(
-        make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync + 'static,
-    ) -> Subject<R> {
-        Subject { make: Arc::new(make) }
-    }
-}
-
-impl<R: Raft> Default for Subject<R> {
-    fn default() -> Subject<R> {
-        Subject::new()
-    }
-}
-
-impl<R: Raft> Clone for Subject<R> {
-    fn clone(&self) -> Subject<R> {
-        Subject { make: Arc::clone(&self.make) }
-    }
-}
-
-impl<R: Raft> fmt::Debug for Subject<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subject").finish_non_exhaustive()
-    }
-}
-
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The scenario's name.
-    pub scenario: &'static str,
-    /// Its part.
-    pub part: Part,
-    /// Its title.
-    pub title: &'static str,
+    /// The scenario.
+    pub about: About,
     /// The clock it ran under.
     pub clock: Clock,
     /// Its seed.
@@ -86,14 +38,16 @@ pub struct Report {
 /// How a run went.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It passed, at this cost.
-    Passed(Figures),
+    /// It passed, and its stages cost this.
+    Passed(Vec<Stage>),
     /// A check did not hold, or a thread went wrong.
     Failed(Broken),
     /// A limit was broken on threads while the machine was too slow to tell whose fault that was.
     Disturbed(Broken),
-    /// The simulation had to be given up; nothing is claimed about the Raft under test.
+    /// The simulation had to be given up; nothing is claimed about the code under test.
     Aborted(Broken),
+    /// All checks held during the run, but what its clients saw is too hard to judge; nothing is claimed about it.
+    Undecided(Broken),
 }
 
 /// What went wrong.
@@ -120,18 +74,23 @@ impl Report {
     pub fn broken(&self) -> Option<&Broken> {
         match &self.verdict {
             Verdict::Passed(_) => None,
-            Verdict::Failed(broken) | Verdict::Disturbed(broken) | Verdict::Aborted(broken) => Some(broken),
+            Verdict::Failed(broken)
+            | Verdict::Disturbed(broken)
+            | Verdict::Aborted(broken)
+            | Verdict::Undecided(broken) => Some(broken),
         }
     }
 
-    /// The two lines of the course, or the title and what went wrong.
+    /// The two lines of the course for each stage, or the title and what went wrong.
     pub fn lines(&self) -> String {
-        let title = lines::title(self.part, self.title);
+        let part = self.about.part;
+        let title = lines::title(part, &self.about.title);
         let (word, broken) = match &self.verdict {
-            Verdict::Passed(figures) => return format!("{title}\n{}\n", lines::passed(figures)),
+            Verdict::Passed(stages) => return stages.iter().map(|stage| lines::stage(part, stage)).collect(),
             Verdict::Failed(broken) => ("FAILED", broken),
             Verdict::Disturbed(broken) => ("disturbed", broken),
             Verdict::Aborted(broken) => ("aborted", broken),
+            Verdict::Undecided(broken) => ("undecided", broken),
         };
         let late = match self.clock {
             Clock::Simulated => String::new(),
@@ -142,56 +101,54 @@ impl Report {
     }
 }
 
-/// Runs `scenario` on `subject` once.
-pub fn run<R: Raft>(scenario: &Scenario<R>, subject: &Subject<R>, clock: Clock, seed: u64) -> Report {
+/// Runs `scenario` once.
+pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+    let about = scenario.about.clone();
     let record = Recorder::default();
     let begin = EventKind::RunBegun {
-        scenario: scenario.name.to_string(),
+        scenario: about.name.to_string(),
         seed,
-        servers: scenario.servers,
+        servers: about.servers,
         simulated: clock == Clock::Simulated,
     };
     record.record(Event { at: 0, server: None, kind: begin });
+    let story = scenario.story();
     let outcome = Run::new(clock, seed)
-        .named(scenario.name)
+        .named(about.name)
         .context(Scope::new(&record, None).into_context())
         .time_limit(TIME_LIMIT)
         .step_limit(STEPS_MAX)
-        .execute({
-            let (scenario, make) = (*scenario, Arc::clone(&subject.make));
-            move || tell(&scenario, make, clock)
-        });
-    let stats = outcome.stats;
-    let verdict = judge(outcome, clock);
-    conclude(&record, &verdict, &stats);
-    let Scenario { name, part, title, .. } = *scenario;
-    Report { scenario: name, part, title, clock, seed, verdict, stats, record }
-}
-
-/// The body of a run: a cluster, the story, the end.
-fn tell<R: Raft>(scenario: &Scenario<R>, make: Maker<R>, clock: Clock) -> Figures {
-    /// Stops the servers when the story is broken off. A simulation unwinds them itself.
-    struct Abandon<R: Raft>(Cluster<R>, Clock);
-    impl<R: Raft> Drop for Abandon<R> {
-        fn drop(&mut self) {
-            if thread::panicking() && self.1 == Clock::Threads {
-                self.0.abandon();
-            }
-        }
-    }
-    let cluster = Abandon(Cluster::new(scenario.setting(), make), clock);
-    (scenario.story)(&cluster.0);
-    let figures = cluster.0.figures();
-    cluster.0.shut_down();
-    figures
-}
-
-fn judge(outcome: Outcome<Figures>, clock: Clock) -> Verdict {
-    let failure = match outcome.result {
-        Ok(figures) => return Verdict::Passed(figures),
-        Err(failure) => failure,
+        .execute(move || story(clock));
+    let Outcome { result, stats } = outcome;
+    let verdict = match result {
+        Ok(told) => judge_told(told, &stats),
+        Err(failure) => judge_failure(failure, &stats, clock),
     };
-    let mut at = outcome.stats.elapsed;
+    conclude(&record, &verdict, &stats);
+    Report { about, clock, seed, verdict, stats, record }
+}
+
+/// The run ended well: that leaves what its clients saw.
+fn judge_told(told: Told, stats: &Stats) -> Verdict {
+    let Some(history) = told.history else { return Verdict::Passed(told.stages) };
+    let checked = history.check(kv::BUDGET);
+    let broken = |text| Broken { text, at: stats.elapsed };
+    match checked.verdict {
+        linearizability::Verdict::Ok => Verdict::Passed(told.stages),
+        linearizability::Verdict::Illegal => Verdict::Failed(broken(format!(
+            "the history of the clients is not linearizable: {}",
+            checked.illegal_keys().join(", ")
+        ))),
+        linearizability::Verdict::Unknown => Verdict::Undecided(broken(format!(
+            "the checker gave up after {} steps: it does not know whether the history of these keys is linearizable: {}",
+            checked.steps,
+            checked.undecided_keys().join(", ")
+        ))),
+    }
+}
+
+fn judge_failure(failure: Failure, stats: &Stats, clock: Clock) -> Verdict {
+    let mut at = stats.elapsed;
     let mut limit = failure.is_time_limit();
     let mut text = failure.to_string();
     match failure {
@@ -205,7 +162,7 @@ fn judge(outcome: Outcome<Figures>, clock: Clock) -> Verdict {
         }
         _ => {}
     }
-    let late = clock == Clock::Threads && outcome.stats.lateness > LATENESS_MAX;
+    let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;
     let broken = Broken { text, at };
     if limit && late { Verdict::Disturbed(broken) } else { Verdict::Failed(broken) }
 }
@@ -218,6 +175,7 @@ fn conclude(record: &Recorder, verdict: &Verdict, stats: &Stats) {
         Verdict::Failed(broken) => (record::Verdict::Failed, Some(broken)),
         Verdict::Disturbed(broken) => (record::Verdict::Disturbed, Some(broken)),
         Verdict::Aborted(broken) => (record::Verdict::Aborted, Some(broken)),
+        Verdict::Undecided(broken) => (record::Verdict::Undecided, Some(broken)),
     };
     if let Some(Broken { text, .. }) = broken {
         record.record(Event { at, server: None, kind: EventKind::Failed { text: text.clone() } });
@@ -233,10 +191,13 @@ fn indented(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use bytes::Bytes;
-    use labrpc::Service;
-    use raftapi::{Index, Started, Term};
+    use labrpc::{ClientEnd, Service};
+    use labstd::channel::Sender;
+    use labstd::sync::Arc;
+    use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 
     use super::*;
+    use crate::{Subject, raft_scenarios};
 
     /// A Raft that does nothing at all.
     pub(crate) struct NoRaft;
@@ -263,9 +224,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_raft_that_does_nothing_fails_every_scenario() {
-        for scenario in crate::raft_scenarios::<NoRaft>() {
-            let report = run(&scenario, &Subject::new(), Clock::Simulated, 1);
-            assert!(matches!(report.verdict, Verdict::Failed(_)), "{}: {:?}", scenario.name, report.verdict);
+        for scenario in raft_scenarios(&Subject::<NoRaft>::new()) {
+            let report = run(&scenario, Clock::Simulated, 1);
+            assert!(matches!(report.verdict, Verdict::Failed(_)), "{scenario:?}: {:?}", report.verdict);
         }
     }
 
@@ -280,7 +241,7 @@ pub(crate) mod tests {
             payload: Box::new(thrown),
         };
         let stats = Stats { lateness: Duration::from_millis(lateness_ms), ..Stats::default() };
-        judge(Outcome { result: Err(Failure::Panic(panicked)), stats }, clock)
+        judge_failure(Failure::Panic(panicked), &stats, clock)
     }
 
     #[test]
@@ -295,8 +256,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failed_run_says_so_in_its_lines_and_its_record() {
-        let scenario = crate::raft_scenarios::<NoRaft>()[0];
-        let report = run(&scenario, &Subject::new(), Clock::Simulated, 17);
+        let scenario = &raft_scenarios(&Subject::<NoRaft>::new())[0];
+        let report = run(scenario, Clock::Simulated, 17);
         let lines = report.lines();
         assert!(lines.starts_with("Test (3A): initial election ...\n  ... FAILED after "), "{lines}");
         assert!(lines.contains("(seed 17)") && lines.contains("no leader after 10 looks"), "{lines}");

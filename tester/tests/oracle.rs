@@ -140,8 +140,9 @@ impl Raft for Oracle {
 }
 
 fn run(name: &str, wrong: Wrong) -> Report {
-    let scenario = raft_scenarios().into_iter().find(|scenario| scenario.name == name).unwrap();
-    runner::run(&scenario, &Oracle::with(wrong), Clock::Simulated, 1)
+    let scenarios = raft_scenarios(&Oracle::with(wrong));
+    let scenario = scenarios.iter().find(|scenario| scenario.about.name == name).unwrap();
+    runner::run(scenario, Clock::Simulated, 1)
 }
 
 /// The scenario fails, and with these words.
@@ -170,10 +171,10 @@ fn a_churn_without_a_single_success_fails() {
 
 #[test]
 fn an_install_scenario_in_which_no_snapshot_is_installed_fails() {
-    let mut install = raft_scenarios::<Oracle>();
-    install.retain(|scenario| scenario.name.starts_with("snapshot_install"));
+    let mut install = raft_scenarios(&Oracle::with(Wrong::ForgetsSnapshots));
+    install.retain(|scenario| scenario.about.name.starts_with("snapshot_install"));
     assert_eq!(install.len(), 4);
-    for name in install.iter().map(|scenario| scenario.name) {
+    for name in install.iter().map(|scenario| scenario.about.name) {
         assert_says(name, Wrong::ForgetsSnapshots, &["no server was ever given a snapshot by its leader"]);
     }
 }

@@ -10,12 +10,13 @@
 //! use tester::{Clock, Subject, raft_scenarios, runner};
 //! use wrong::{Mistake, Raft};
 //!
-//! let first_election = &raft_scenarios::<Raft>()[0];
 //! let correct = Subject::made_by(Raft::making(None));
-//! assert!(runner::run(first_election, &correct, Clock::Simulated, 1).passed());
+//! let first_election = &raft_scenarios(&correct)[0];
+//! assert!(runner::run(first_election, Clock::Simulated, 1).passed());
 //!
 //! let idle = Subject::made_by(Raft::making(Some(Mistake::NeverElects)));
-//! let report = runner::run(first_election, &idle, Clock::Simulated, 1);
+//! let first_election = &raft_scenarios(&idle)[0];
+//! let report = runner::run(first_election, Clock::Simulated, 1);
 //! assert!(report.broken().unwrap().text.starts_with("no leader after 10 looks"));
 //! ```
 //!
@@ -24,6 +25,7 @@
 //! - `server.rs`: the lock, the threads, and how changes are saved; `raft.rs`: what the service sees of it.
 
 mod election;
+mod kv;
 mod log;
 mod messages;
 mod mistake;
@@ -33,5 +35,6 @@ mod server;
 mod snapshots;
 mod state;
 
+pub use kv::{Clerk, KvMistake, KvServer, NO_MISTAKE};
 pub use mistake::Mistake;
 pub use raft::Raft;

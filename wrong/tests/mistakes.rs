@@ -133,14 +133,14 @@ fn every_mistake_is_caught_by_its_scenario() {
     const OTHERS_SHOWN: usize = 5;
     let mut missed = Vec::new();
     for Caught { mistake, by, saying, seeds } in TABLE {
-        let scenario = raft_scenarios::<Raft>().into_iter().find(|scenario| scenario.name == by);
+        let scenarios = raft_scenarios(&Subject::made_by(Raft::making(Some(mistake))));
+        let scenario = scenarios.iter().find(|scenario| scenario.about.name == by);
         let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario {by}"));
-        let subject = Subject::made_by(Raft::making(Some(mistake)));
-        let _pass = gate::admit(Clock::Simulated, scenario.seconds);
+        let _pass = gate::admit(Clock::Simulated, &scenario.about);
         let mut other_words = Vec::new();
         let found: Vec<(u64, String)> = (1..=SEEDS)
             .filter_map(|seed| {
-                let Verdict::Failed(broken) = runner::run(&scenario, &subject, Clock::Simulated, seed).verdict else {
+                let Verdict::Failed(broken) = runner::run(scenario, Clock::Simulated, seed).verdict else {
                     return None;
                 };
                 if saying.iter().all(|words| broken.text.contains(words)) {

@@ -2,31 +2,35 @@
 //! that do not take long. `LAB_RUNS=1000` runs a thousand seeds.
 
 use labstd::rng;
-use tester::{Clock, Part, Report, Scenario, Subject, gate, harness, raft_scenarios, runner};
+use tester::{About, Clock, Part, Report, Scenario, Subject, gate, harness, raft_scenarios, runner};
 use wrong::Raft;
 
 /// What of the last two parts runs on threads: persistence, and snapshots that are saved and read back.
 const LATE_ON_THREADS: [&str; 3] = ["persist_1_3C", "unreliable_agree_3C", "snapshot_init_3D"];
 
 /// The scenarios that are run on threads here; the root package runs all of them.
-fn on_threads() -> impl Iterator<Item = Scenario<Raft>> {
-    let chosen = |scenario: &Scenario<Raft>| scenario.part <= Part::P3B || LATE_ON_THREADS.contains(&scenario.name);
-    raft_scenarios().into_iter().filter(chosen)
+fn on_threads() -> impl Iterator<Item = Scenario> {
+    let chosen = |about: &About| about.part <= Part::P3B || LATE_ON_THREADS.contains(&about.name);
+    scenarios().into_iter().filter(move |scenario| chosen(&scenario.about))
+}
+
+/// All scenarios, told of the plain Raft.
+fn scenarios() -> Vec<Scenario> {
+    raft_scenarios(&Subject::made_by(Raft::making(None)))
 }
 
 /// What to say of a run that did not pass. Its seed is in the lines.
 fn complaint(report: &Report) -> Option<String> {
-    (!report.passed()).then(|| format!("{}: {}", report.scenario, report.lines()))
+    (!report.passed()).then(|| format!("{}: {}", report.about.name, report.lines()))
 }
 
 #[test]
 fn without_a_mistake_it_passes_every_scenario() {
     let runs = std::env::var("LAB_RUNS").map_or(25, |text| text.parse().expect("LAB_RUNS is a number"));
-    let subject = Subject::made_by(Raft::making(None));
     let mut failures = Vec::new();
-    for scenario in raft_scenarios() {
-        let _pass = gate::admit(Clock::Simulated, scenario.seconds);
-        let run = |seed| runner::run(&scenario, &subject, Clock::Simulated, seed);
+    for scenario in scenarios() {
+        let _pass = gate::admit(Clock::Simulated, &scenario.about);
+        let run = |seed| runner::run(&scenario, Clock::Simulated, seed);
         failures.extend((1..=runs).filter_map(|seed| complaint(&run(seed))));
     }
     let failed = failures.len();
@@ -35,8 +39,7 @@ fn without_a_mistake_it_passes_every_scenario() {
 
 #[test]
 fn without_a_mistake_it_passes_on_threads() {
-    let subject = Subject::made_by(Raft::making(None));
-    let run = |scenario| harness::run_and_print(&scenario, &subject, Clock::Threads, rng::fresh_seed());
+    let run = |scenario| harness::run_and_print(&scenario, Clock::Threads, rng::fresh_seed());
     let failures: Vec<String> = std::thread::scope(|scope| {
         let runs: Vec<_> = on_threads().map(|scenario| scope.spawn(move || complaint(&run(scenario)))).collect();
         runs.into_iter().filter_map(|run| run.join().expect("a failed run is a report, not a panic")).collect()

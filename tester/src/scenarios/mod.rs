@@ -11,122 +11,78 @@ pub mod part_3b;
 pub mod part_3c;
 pub mod part_3d;
 
-use std::fmt;
-
+use labstd::sync::Arc;
 use raftapi::Raft;
 
 use crate::cluster::{Cluster, Setting};
+use crate::scenario::{About, OnFailure, Part, Scenario, Stage, Told};
+use crate::subject::Subject;
 
-/// A part of the lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
-    /// Leader election.
-    P3A,
-    /// The log.
-    P3B,
-    /// Persistence.
-    P3C,
-    /// Log compaction.
-    P3D,
-}
-
-impl Part {
-    /// All parts, in the order in which they are done.
-    pub const ALL: [Part; 4] = [Part::P3A, Part::P3B, Part::P3C, Part::P3D];
-
-    /// The part's number, as in `3A`.
-    pub fn number(self) -> &'static str {
-        match self {
-            Part::P3A => "3A",
-            Part::P3B => "3B",
-            Part::P3C => "3C",
-            Part::P3D => "3D",
-        }
-    }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.number().fmt(f)
-    }
-}
-
-/// A story, and the cluster that it is told of.
-pub struct Scenario<R: Raft> {
-    /// Its name, the part last: the name of its test.
-    pub name: &'static str,
-    /// The part of the lab it belongs to.
-    pub part: Part,
-    /// Its title, as the course prints it.
-    pub title: &'static str,
-    /// Whether it is one of the course's own.
-    pub of_the_course: bool,
-    /// How many servers there are.
-    pub servers: usize,
+/// A row of the table: a story, and the cluster that it is told of.
+struct Row<R: Raft> {
+    about: About,
     /// Whether the network is reliable.
-    pub reliable: bool,
+    reliable: bool,
     /// Whether the services make snapshots.
-    pub snapshots: bool,
-    /// About how long it takes on threads, in seconds: longer ones are started first.
-    pub seconds: u32,
+    snapshots: bool,
     /// What happens.
-    pub story: fn(&Cluster<R>),
+    story: fn(&Cluster<R>),
 }
 
-impl<R: Raft> Scenario<R> {
+impl<R: Raft> Row<R> {
     /// A scenario of the course over a reliable network, without snapshots.
-    const fn course(
+    fn course(
         name: &'static str,
         part: Part,
         title: &'static str,
         servers: usize,
         seconds: u32,
         story: fn(&Cluster<R>),
-    ) -> Scenario<R> {
-        Scenario { name, part, title, of_the_course: true, servers, reliable: true, snapshots: false, seconds, story }
+    ) -> Row<R> {
+        let about = About { name, part, title: title.to_string(), of_the_course: true, servers, seconds };
+        Row { about, reliable: true, snapshots: false, story }
     }
 
     /// The same over an unreliable network.
-    const fn unreliable(self) -> Scenario<R> {
-        Scenario { reliable: false, ..self }
+    fn unreliable(self) -> Row<R> {
+        Row { reliable: false, ..self }
     }
 
     /// The same with services that make snapshots.
-    const fn with_snapshots(self) -> Scenario<R> {
-        Scenario { snapshots: true, ..self }
+    fn with_snapshots(self) -> Row<R> {
+        Row { snapshots: true, ..self }
     }
 
     /// The same, as one of ours.
-    const fn of_ours(self) -> Scenario<R> {
-        Scenario { of_the_course: false, ..self }
+    fn of_ours(self) -> Row<R> {
+        Row { about: About { of_the_course: false, ..self.about }, ..self }
     }
 
-    /// The cluster that the story is told of.
-    pub fn setting(&self) -> Setting {
-        let Scenario { servers, reliable, snapshots, .. } = *self;
-        Setting { servers, reliable, snapshots }
-    }
-}
-
-impl<R: Raft> Clone for Scenario<R> {
-    fn clone(&self) -> Scenario<R> {
-        *self
-    }
-}
-
-impl<R: Raft> Copy for Scenario<R> {}
-
-impl<R: Raft> fmt::Debug for Scenario<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+    /// The scenario: this story, told of servers of `subject`.
+    fn told_of(self, subject: &Subject<R>) -> Scenario {
+        let Row { about, reliable, snapshots, story } = self;
+        let (make, title) = (subject.maker(), about.title.clone());
+        let setting = Setting { servers: about.servers, reliable, snapshots };
+        Scenario::new(about, move |clock| {
+            let cluster = Cluster::new(setting, Arc::clone(&make));
+            let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
+            story(&cluster);
+            let figures = cluster.figures();
+            cluster.shut_down();
+            Told { stages: vec![Stage { title: title.clone(), figures }], history: None }
+        })
     }
 }
 
-/// All scenarios that a Raft is put through, the course's first.
+/// All scenarios that a Raft is put through, the course's first, told of `subject`.
+pub fn raft_scenarios<R: Raft>(subject: &Subject<R>) -> Vec<Scenario> {
+    table().into_iter().map(|row| row.told_of(subject)).collect()
+}
+
 #[rustfmt::skip]
-pub fn raft_scenarios<R: Raft>() -> Vec<Scenario<R>> {
+fn table<R: Raft>() -> Vec<Row<R>> {
     use Part::{P3A, P3B, P3C, P3D};
-    let course = Scenario::course;
+    let course = Row::course;
     vec![
         course("initial_election_3A", P3A, "initial election", 3, 4, part_3a::initial_election),
         course("re_election_3A", P3A, "election after network failure", 3, 7, part_3a::re_election),
@@ -232,13 +188,16 @@ macro_rules! __names {
 
 #[cfg(test)]
 mod tests {
+    use crate::Subject;
+    use crate::runner::tests::NoRaft;
 
     #[test]
     fn the_names_of_the_tests_are_the_names_in_the_table() {
-        let table: Vec<_> = super::raft_scenarios::<crate::runner::tests::NoRaft>();
-        let names: Vec<_> = table.iter().map(|scenario| scenario.name).collect();
+        let table: Vec<_> = super::raft_scenarios(&Subject::<NoRaft>::new());
+        let abouts: Vec<_> = table.iter().map(|scenario| &scenario.about).collect();
+        let names: Vec<_> = abouts.iter().map(|about| about.name).collect();
         assert_eq!(names, crate::__for_each_raft_scenario!(__names));
-        assert!(table.iter().all(|scenario| scenario.name.ends_with(scenario.part.number())));
-        assert_eq!(table.iter().filter(|scenario| scenario.of_the_course).count(), 28);
+        assert!(abouts.iter().all(|about| about.name.ends_with(about.part.number())));
+        assert_eq!(abouts.iter().filter(|about| about.of_the_course).count(), 28);
     }
 }

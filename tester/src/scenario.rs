@@ -1,0 +1,144 @@
+//! What a scenario is to those who run it: a name, a part, a title, and a story that can be told under either clock.
+//! Whose servers the story is told of, and of which sort, is known to the tables in [`scenarios`](crate::scenarios) alone.
+
+use std::fmt;
+
+use labstd::sync::Arc;
+use labstd::{Clock, thread};
+use linearizability::kv::History;
+
+use crate::cluster::Figures;
+
+/// A part of the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Leader election.
+    P3A,
+    /// The log.
+    P3B,
+    /// Persistence.
+    P3C,
+    /// Log compaction.
+    P3D,
+    /// The key/value service.
+    P4A,
+    /// The key/value service with snapshots.
+    P4B,
+}
+
+/// What is put to the test in a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// Raft servers.
+    Raft,
+    /// Key/value servers with clients, over Raft.
+    Kv,
+}
+
+impl Part {
+    /// All parts, in the order in which they are done.
+    pub const ALL: [Part; 6] = [Part::P3A, Part::P3B, Part::P3C, Part::P3D, Part::P4A, Part::P4B];
+
+    /// The part's number, as in `3A`.
+    pub fn number(self) -> &'static str {
+        match self {
+            Part::P3A => "3A",
+            Part::P3B => "3B",
+            Part::P3C => "3C",
+            Part::P3D => "3D",
+            Part::P4A => "4A",
+            Part::P4B => "4B",
+        }
+    }
+
+    /// What the part puts to the test.
+    pub fn layer(self) -> Layer {
+        match self {
+            Part::P3A | Part::P3B | Part::P3C | Part::P3D => Layer::Raft,
+            Part::P4A | Part::P4B => Layer::Kv,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+/// What there is to know about a scenario before it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its name, the part last: the name of its test.
+    pub name: &'static str,
+    /// The part of the lab it belongs to.
+    pub part: Part,
+    /// Its title, as the course prints it.
+    pub title: String,
+    /// Whether it is one of the course's own.
+    pub of_the_course: bool,
+    /// How many servers there are.
+    pub servers: usize,
+    /// About how long it takes on threads, in seconds: longer ones are started first.
+    pub seconds: u32,
+}
+
+/// A story of certain servers.
+#[derive(Clone)]
+pub struct Scenario {
+    /// What it is called, and what it takes.
+    pub about: About,
+    story: Arc<dyn Fn(Clock) -> Told + Send + Sync>,
+}
+
+/// What a story has to tell when it ends well.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its stages, in order; most stories have one.
+    pub stages: Vec<Stage>,
+    /// What clients asked and were answered, if that is to be judged when the run is over.
+    pub history: Option<History>,
+}
+
+/// A part of a story that has a title and figures of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Its title, as the course prints it.
+    pub title: String,
+    /// What it cost.
+    pub figures: Figures,
+}
+
+impl Scenario {
+    /// A scenario whose story is `story`: it builds its servers, does what there is to do, and takes them down.
+    pub fn new(about: About, story: impl Fn(Clock) -> Told + Send + Sync + 'static) -> Scenario {
+        Scenario { about, story: Arc::new(story) }
+    }
+
+    /// The story, to be told within a run.
+    pub(crate) fn story(&self) -> impl FnOnce(Clock) -> Told + Send + 'static {
+        let story = Arc::clone(&self.story);
+        move |clock| story(clock)
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.about.name).finish_non_exhaustive()
+    }
+}
+
+/// Calls `abandon` when it is dropped because the story was broken off on threads, where somebody has to stop the
+/// servers. A simulation unwinds them itself.
+pub(crate) struct OnFailure<F: Fn()> {
+    pub(crate) clock: Clock,
+    pub(crate) abandon: F,
+}
+
+impl<F: Fn()> Drop for OnFailure<F> {
+    fn drop(&mut self) {
+        if thread::panicking() && self.clock == Clock::Threads {
+            (self.abandon)();
+        }
+    }
+}
