@@ -214,6 +214,16 @@ pub enum EventKind {
         /// What a `Get` returned; nothing for the others.
         value: Excerpt,
     },
+
+    /// Where a long record leaves something out: calls that were sent and answered between `since` and this event.
+    CallsOmitted {
+        /// When the window begins, in nanoseconds on the run's clock.
+        since: u64,
+        /// How many calls are left out.
+        calls: u64,
+        /// The length of their encoded arguments and replies.
+        bytes: u64,
+    },
 }
 
 /// How a run went.

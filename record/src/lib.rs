@@ -32,6 +32,7 @@ mod recorder;
 mod scope;
 mod text;
 mod topic;
+mod window;
 
 pub use event::{CheckStep, Event, EventKind, Excerpt, Fault, Level, Loss, OperationKind, Peer, Role, Shape, Verdict};
 pub use ids::{Index, ServerId, Term};

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::window::{self, Chunk};
 use crate::{Event, Topic, live};
 
 /// How much a recorder keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The encoded bytes above which events about successful RPCs are counted and hashed, but no longer kept.
+    /// The encoded bytes above which windows in the middle of the run lose their calls that were answered: they are
+    /// counted and hashed, but not kept. Everything else, and what is younger than 10 s, is always kept.
     pub kept_bytes_max: usize,
 }
 
@@ -30,8 +32,10 @@ pub struct Recorder(Arc<Mutex<Stream>>);
 
 struct Stream {
     options: Options,
-    /// Full chunks, each of whole events, in order.
-    full: Vec<Bytes>,
+    /// Full chunks, in order.
+    full: Vec<Chunk>,
+    /// How many of them, at the beginning, are left as they are: the beginning of the run, and windows without calls.
+    settled: usize,
     /// The chunk that is being filled.
     last: Vec<u8>,
     /// The length of all `full` chunks together.
@@ -49,12 +53,19 @@ struct Stream {
 /// A chunk is full when it has reached this length.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// How much of what may be kept belongs to the beginning of the run, which is always whole.
+const BEGINNING: f64 = 0.125;
+
+/// How long the end of the run is that is always whole, in nanoseconds.
+const END_NANOS: u64 = 10_000_000_000;
+
 impl Recorder {
     /// An empty stream.
     pub fn new(options: Options) -> Recorder {
         Recorder(Arc::new(Mutex::new(Stream {
             options,
             full: Vec::new(),
+            settled: 0,
             last: Vec::new(),
             full_bytes: 0,
             hash: Xxh3Default::new(),
@@ -93,7 +104,7 @@ impl Recorder {
         self.0.lock().counts[topic as usize]
     }
 
-    /// How many events were counted and hashed but not kept, all of [`Topic::Rpc`].
+    /// How many events were counted and hashed but not kept, all of [`Topic::Rpc`] and about calls that were answered.
     pub fn omitted(&self) -> u64 {
         self.0.lock().omitted
     }
@@ -101,7 +112,7 @@ impl Recorder {
     /// The kept events as they are encoded, in pieces of whole events, in order: what a file of the record holds.
     pub fn encoded(&self) -> Vec<Bytes> {
         let stream = self.0.lock();
-        let mut pieces = stream.full.clone();
+        let mut pieces: Vec<Bytes> = stream.full.iter().map(|chunk| chunk.events.clone()).collect();
         if !stream.last.is_empty() {
             pieces.push(Bytes::copy_from_slice(&stream.last));
         }
@@ -110,7 +121,7 @@ impl Recorder {
 
     /// The events that were kept so far, in order. What is recorded later is not among them.
     pub fn events(&self) -> Events {
-        Events { pieces: self.encoded().into_iter(), piece: Bytes::new() }
+        Events::of(self.encoded())
     }
 }
 
@@ -137,15 +148,30 @@ impl Stream {
         labgob::encode_into(&*event, &mut self.last);
         self.hash.update(&self.last[before..]);
 
-        // This is the place of the limit. What is left out here is the end of a run that is too long; leaving out windows
-        // in its middle instead, and keeping the last seconds whole, needs no more than to drop chunks of `full`.
-        if self.full_bytes + self.last.len() > self.options.kept_bytes_max && topic == Topic::Rpc {
-            self.last.truncate(before);
-            self.omitted += 1;
-        } else if self.last.len() >= CHUNK_BYTES {
+        if self.last.len() >= CHUNK_BYTES {
             self.full_bytes += self.last.len();
             let next = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
-            self.full.push(std::mem::replace(&mut self.last, next).into());
+            let events = std::mem::replace(&mut self.last, next).into();
+            self.full.push(Chunk { events, until: self.latest });
+            self.make_room();
+        }
+    }
+
+    /// Leaves calls out, the oldest window after the beginning first, until the limit is kept or all that is left is young.
+    fn make_room(&mut self) {
+        let beginning = (self.options.kept_bytes_max as f64 * BEGINNING) as usize / CHUNK_BYTES;
+        while self.full_bytes > self.options.kept_bytes_max {
+            let from = self.settled.max(beginning);
+            let Some(window) = self.full.get(from..from + window::CHUNKS) else { return };
+            if window[window::CHUNKS - 1].until + END_NANOS > self.latest {
+                return;
+            }
+            let before: usize = window.iter().map(|chunk| chunk.events.len()).sum();
+            let (thin, omitted) = window::without_answered_calls(window);
+            self.full_bytes = self.full_bytes - before + thin.events.len();
+            self.omitted += omitted;
+            self.full.splice(from..from + window::CHUNKS, [thin]);
+            self.settled = from + 1;
         }
     }
 }
@@ -156,6 +182,13 @@ pub struct Events {
     pieces: std::vec::IntoIter<Bytes>,
     /// What is left of the piece at hand.
     piece: Bytes,
+}
+
+impl Events {
+    /// The events in some pieces of whole events.
+    pub(crate) fn of(pieces: Vec<Bytes>) -> Events {
+        Events { pieces: pieces.into_iter(), piece: Bytes::new() }
+    }
 }
 
 impl Iterator for Events {

@@ -80,6 +80,10 @@ impl Display for EventKind {
                 }
             }
             EventKind::OperationEnded { operation, value } => write!(f, "operation {operation} is answered: {value}"),
+            EventKind::CallsOmitted { since, calls, bytes } => {
+                let since = since / NANOS_PER_TENTH_OF_MS;
+                write!(f, "{calls} calls since {since:06} were answered and are left out, {bytes} bytes")
+            }
         }
     }
 }

@@ -125,6 +125,7 @@ impl EventKind {
         match self {
             EventKind::RunBegun { .. } | EventKind::RunEnded { .. } => Topic::Test,
             EventKind::RpcSent { .. } | EventKind::RpcDelivered { .. } | EventKind::RpcAnswered { .. } => Topic::Rpc,
+            EventKind::CallsOmitted { .. } => Topic::Rpc,
             EventKind::RpcLost { .. } => Topic::Drop,
             EventKind::RoleChanged { .. } => Topic::Lead,
             EventKind::TermChanged { .. } => Topic::Term,

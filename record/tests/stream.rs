@@ -1,7 +1,9 @@
 //! The stream: its order, its hash, its limit, and how threads of a run find it.
 
 use labstd::{simulate, thread, time::Duration};
-use record::{Event, EventKind, Index, Options, Recorder, Scope, ServerId, Term, Topic};
+use record::{Event, EventKind, Index, Loss, Options, Recorder, Scope, ServerId, Term, Topic};
+
+const BYTES_SENT: u64 = 100;
 
 fn sent(call: u64) -> EventKind {
     EventKind::RpcSent {
@@ -9,7 +11,7 @@ fn sent(call: u64) -> EventKind {
         from: Some(ServerId(0)),
         to: ServerId(1).into(),
         method: "Raft.AppendEntries".into(),
-        bytes: 100,
+        bytes: BYTES_SENT,
     }
 }
 
@@ -78,24 +80,66 @@ fn times_never_go_back() {
     assert_eq!(recorder.events().map(|event| event.at).collect::<Vec<_>>(), [9, 9, 10]);
 }
 
+/// Sixty seconds of calls, every seventh of which is lost, with a change of term beside each.
+fn long_run() -> impl Iterator<Item = Event> {
+    const CALLS: u64 = 60_000;
+    (0..CALLS).flat_map(|n| {
+        let at = n * 1_000_000;
+        let end = if n % 7 == 0 {
+            EventKind::RpcLost { call: n, why: Loss::ReplyDropped }
+        } else {
+            EventKind::RpcAnswered { call: n, bytes: 5 }
+        };
+        let kinds = [sent(n), EventKind::RpcDelivered { call: n }, EventKind::TermChanged { term: Term(n) }, end];
+        kinds.map(|kind| event(at, kind))
+    })
+}
+
 #[test]
-fn beyond_the_limit_rpcs_are_counted_and_hashed_and_the_rest_is_kept() {
-    let term = |n| EventKind::TermChanged { term: Term(n) };
-    let events = || (0..4000).flat_map(|n| [event(n, sent(n)), event(n, term(n))]);
+fn beyond_the_limit_answered_calls_in_the_middle_become_counts_and_the_rest_is_kept() {
+    const KEPT: usize = 1 << 20;
+    let (small, large) = (Recorder::new(Options { kept_bytes_max: KEPT }), stream_of(long_run()));
+    long_run().for_each(|event| small.record(event));
 
-    let small = Recorder::new(Options { kept_bytes_max: 100_000 });
-    events().for_each(|event| small.record(event));
-    let large = stream_of(events());
+    assert_eq!((large.omitted(), large.events().count() as u64), (0, large.len()));
+    assert_eq!((small.hash(), small.len()), (large.hash(), large.len()));
+    let kept: usize = small.encoded().iter().map(|piece| piece.len()).sum();
+    let all: usize = large.encoded().iter().map(|piece| piece.len()).sum();
+    assert!(kept < KEPT + (128 << 10) && all > 3 * KEPT / 2, "{kept} bytes of {all} are kept");
 
-    assert!(small.omitted() > 0);
-    assert_eq!(large.omitted(), 0);
-    assert_eq!(small.hash(), large.hash());
-    assert_eq!((small.len(), small.count(Topic::Rpc)), (8000, 4000));
-    assert_eq!(small.events().filter(|event| event.kind.topic() == Topic::Term).count(), 4000);
-    assert_eq!(small.events().count() as u64, 8000 - small.omitted());
-    let rpc_bytes: usize =
-        small.events().filter(|e| e.kind.topic() == Topic::Rpc).map(|e| labgob::encode(&e).len()).sum();
-    assert!(rpc_bytes <= 100_000);
+    let is_answered = |event: &Event| match event.kind {
+        EventKind::RpcSent { call, .. } | EventKind::RpcDelivered { call } => call % 7 != 0,
+        EventKind::RpcAnswered { .. } => true,
+        _ => false,
+    };
+    let others = |recorder: &Recorder| {
+        let omission = |event: &Event| matches!(event.kind, EventKind::CallsOmitted { .. });
+        recorder.events().filter(|event| !is_answered(event) && !omission(event)).collect::<Vec<_>>()
+    };
+    assert_eq!(others(&small), others(&large));
+
+    let (mut omitted, mut bytes) = (0, 0);
+    let mut latest = 0;
+    for event in small.events() {
+        assert!(event.at >= latest, "times go on");
+        latest = event.at;
+        if let EventKind::CallsOmitted { since, calls, bytes: of_them } = event.kind {
+            assert!(since < event.at && event.at <= 50_000_000_000, "the last ten seconds are whole");
+            assert!(since > 1_000_000_000, "the beginning is whole");
+            (omitted, bytes) = (omitted + calls, bytes + of_them);
+        }
+    }
+    assert_eq!(small.omitted(), 3 * omitted);
+    let left: Vec<Event> = small.events().filter(is_answered).collect();
+    assert_eq!(left.len() as u64 + small.omitted(), large.events().filter(is_answered).count() as u64);
+    assert_eq!(bytes, omitted * (5 + BYTES_SENT));
+}
+
+#[test]
+fn what_is_young_is_kept_whatever_the_limit() {
+    let recorder = Recorder::new(Options { kept_bytes_max: 1000 });
+    (0..20_000).for_each(|n| recorder.record(event(n, sent(n))));
+    assert_eq!((recorder.omitted(), recorder.events().count()), (0, 20_000));
 }
 
 #[test]
