@@ -268,7 +268,10 @@ impl Excerpt {
 
 impl From<&str> for Excerpt {
     fn from(text: &str) -> Excerpt {
-        let begin = text.ceil_char_boundary(text.len().saturating_sub(Excerpt::KEPT));
+        let mut begin = text.len().saturating_sub(Excerpt::KEPT);
+        while !text.is_char_boundary(begin) {
+            begin += 1;
+        }
         Excerpt { bytes: text.len() as u64, end: text[begin..].to_string() }
     }
 }

@@ -1,7 +1,7 @@
 //! The stream: its order, its hash, its limit, and how threads of a run find it.
 
 use labstd::{simulate, thread, time::Duration};
-use record::{Event, EventKind, Index, Loss, Options, Recorder, Scope, ServerId, Term, Topic};
+use record::{Event, EventKind, Index, Loss, Options, Recorder, Scope, ServerId, Term};
 
 const BYTES_SENT: u64 = 100;
 
@@ -97,7 +97,7 @@ fn long_run() -> impl Iterator<Item = Event> {
 
 #[test]
 fn beyond_the_limit_answered_calls_in_the_middle_become_counts_and_the_rest_is_kept() {
-    const KEPT: usize = 1 << 20;
+    const KEPT: usize = 3 << 20;
     let (small, large) = (Recorder::new(Options { kept_bytes_max: KEPT }), stream_of(long_run()));
     long_run().for_each(|event| small.record(event));
 
