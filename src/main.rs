@@ -1,7 +1,7 @@
-//! The command line of the lab, over the reference Raft: `cargo run --release -- run 3A`.
+//! The command line of the lab, over the reference Raft and key/value service: `cargo run --release -- run 3A`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main::<raft::Raft>(env!("CARGO_PKG_NAME"))
+    cli::main::<raft::Raft, kvraft::KvServer<raft::Raft>>(env!("CARGO_PKG_NAME"))
 }

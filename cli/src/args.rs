@@ -1,6 +1,7 @@
 //! The arguments, as `clap` reads them. The comments here are the text of `--help`.
 
 use std::num::{NonZeroU16, NonZeroU64};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -16,6 +17,11 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run scenarios and print what they cost
     Run(RunArgs),
+
+    /// Tell whether recorded histories are linearizable
+    ///
+    /// Exit status: 0 if all are, 1 if some are not, 2 if a file cannot be read or a history is too hard to decide.
+    Check(CheckArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,4 +65,31 @@ impl From<ClockName> for tester::Clock {
             ClockName::Threads => tester::Clock::Threads,
         }
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// What the files are
+    #[arg(long, value_enum)]
+    pub(crate) format: Format,
+
+    /// How many steps of the search to spend on a file
+    #[arg(long, value_name = "STEPS", default_value_t = linearizability::kv::BUDGET)]
+    pub(crate) steps: u64,
+
+    /// Write a page that shows the history and its linearizations, for each file, to this folder
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = "target/lab")]
+    pub(crate) picture: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Logs of Jepsen runs against a register that can be read, written, and compared and set
+    Jepsen,
+    /// Histories of a key/value service: one EDN map a line, with get, put and append
+    Kv,
 }

@@ -6,11 +6,13 @@
 //! }
 //! ```
 //!
-//! Exit status: 0 if all went well, 1 if a run failed, 2 if what was asked for cannot be done; then one line on standard
+//! Exit status: 0 if all went well, 1 if a run failed or a history is not linearizable, 2 if what was asked for cannot be done; then one line on standard
 //! error says what was wrong and what to do.
 
 mod args;
 mod batch;
+mod check;
+mod page;
 mod run;
 mod select;
 mod summary;
@@ -23,6 +25,7 @@ use raftapi::{KvService, Raft};
 use tester::{KvSubject, Scenario, Subject};
 
 use crate::args::{Args, Command};
+use crate::check::Outcome;
 
 /// Why a command could not be carried out.
 #[derive(Debug)]
@@ -43,8 +46,7 @@ pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
     let mut scenarios = tester::raft_scenarios(&Subject::<R>::new());
     scenarios.extend(tester::kv_scenarios(&KvSubject::<K>::new()));
     match execute(args, scenarios, package) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(status) => ExitCode::from(status),
         // Whoever reads the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Error::Output(error)) => refuse(&format!("cannot write the output: {error}")),
@@ -52,12 +54,20 @@ pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
     }
 }
 
-/// Whether all went well.
-fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Result<bool, Error> {
+/// Does it. Returns the exit status.
+fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Result<u8, Error> {
     record::live::init_from_env().map_err(Error::Usage)?;
     record::install_logger();
     match args.command {
-        Command::Run(run) => run::run(&run, scenarios, package, &mut io::stdout().lock()),
+        Command::Run(run) => {
+            let all_passed = run::run(&run, scenarios, package, &mut io::stdout().lock())?;
+            Ok(if all_passed { 0 } else { 1 })
+        }
+        Command::Check(check) => Ok(match check::check(&check, &mut io::stdout().lock())? {
+            Outcome::AllOk => 0,
+            Outcome::SomeIllegal => 1,
+            Outcome::SomeUnknown => 2,
+        }),
     }
 }
 

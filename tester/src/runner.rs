@@ -136,15 +136,21 @@ fn judge_told(told: Told, stats: &Stats) -> Verdict {
     match checked.verdict {
         linearizability::Verdict::Ok => Verdict::Passed(told.stages),
         linearizability::Verdict::Illegal => Verdict::Failed(broken(format!(
-            "the history of the clients is not linearizable: {}",
-            checked.illegal_keys().join(", ")
+            "the history of the clients is not linearizable: no order of the operations on {} explains all answers",
+            keys(&checked.illegal)
         ))),
         linearizability::Verdict::Unknown => Verdict::Undecided(broken(format!(
-            "the checker gave up after {} steps: it does not know whether the history of these keys is linearizable: {}",
+            "the checker gave up after {} steps: it cannot say whether the history of {} is linearizable",
             checked.steps,
-            checked.undecided_keys().join(", ")
+            keys(&checked.undecided)
         ))),
     }
+}
+
+/// `key '3'`, or `keys '3', '5'`
+fn keys(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    format!("{} {}", if names.len() == 1 { "key" } else { "keys" }, quoted.join(", "))
 }
 
 fn judge_failure(failure: Failure, stats: &Stats, clock: Clock) -> Verdict {

@@ -1,0 +1,70 @@
+//! What a checker found, as a page.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use linearizability::{Explained, Explanation, Verdict};
+use picture::{Operation, Page, Partition, Step, TimeUnit};
+
+/// The page of a history.
+pub(crate) fn of(title: &str, explained: &Explained, time_unit: TimeUnit) -> Page {
+    let summary = match explained.verdict {
+        Verdict::Ok => "linearizable",
+        Verdict::Illegal => "not linearizable",
+        Verdict::Unknown => "undecided",
+    };
+    Page {
+        title: title.into(),
+        summary: summary.into(),
+        time_unit,
+        partitions: explained.partitions.iter().map(partition).collect(),
+        annotations: Vec::new(),
+    }
+}
+
+fn partition(explanation: &Explanation) -> Partition {
+    let operation = |described: &linearizability::Described| {
+        Operation::new(described.client.into(), described.call, described.ret, described.description.as_str())
+    };
+    let steps = |linearization: &Vec<usize>| {
+        let states = explanation.states(linearization);
+        let number = |&operation: &usize| u32::try_from(operation).expect("fewer than 2^32 operations");
+        linearization.iter().map(number).zip(states).map(|(operation, state)| Step::new(operation, state)).collect()
+    };
+    Partition {
+        name: explanation.name.as_str().into(),
+        verdict: match explanation.verdict {
+            Verdict::Ok => picture::Verdict::Ok,
+            Verdict::Illegal => picture::Verdict::Illegal,
+            Verdict::Unknown => picture::Verdict::Unknown,
+        },
+        initial_state: explanation.initial.as_str().into(),
+        operations: explanation.operations.iter().map(operation).collect(),
+        linearizations: explanation.linearizations.iter().map(steps).collect(),
+    }
+}
+
+/// Writes `page` into `folder` under a name that begins with `name`, and overwrites nothing. Returns where it is.
+pub(crate) fn write(page: &Page, folder: &Path, name: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let (path, file) = create_new(folder, name)?;
+    let mut out = BufWriter::new(file);
+    page.write(&mut out)?;
+    out.flush()?;
+    Ok(path)
+}
+
+/// The first of `name.html`, `name-2.html`, ... that does not exist.
+fn create_new(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+    for number in 1.. {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = folder.join(format!("{name}{suffix}.html"));
+        match File::create_new(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("some number is free")
+}

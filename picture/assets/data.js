@@ -1,0 +1,148 @@
+// Reads the data of the page: columns of numbers, written by `encode.rs`.
+//
+// Everything that occupies a lane from one time to another is an *item*, whatever it is: an operation, an annotation. Items
+// are numbered, and each property of theirs is one array. The operations of a partition have consecutive numbers.
+
+/** What a verdict is called, and its sign. */
+const VERDICTS = {
+  illegal: { word: "not linearizable", sign: "✕" },
+  unknown: { word: "undecided", sign: "?" },
+  ok: { word: "linearizable", sign: "✓" },
+};
+
+function worstVerdict(partitions) {
+  return ["illegal", "unknown"].find((verdict) => partitions.some((p) => p.verdict === verdict)) ?? "ok";
+}
+
+/** The values of a column that was written as differences. */
+function summed(differences, into = new Float64Array(differences.length), at = 0) {
+  let value = 0;
+  for (const difference of differences) into[at++] = value += difference;
+  return into;
+}
+
+function readData(raw) {
+  const { texts, annotations } = raw;
+  const operationCount = raw.partitions.reduce((sum, partition) => sum + partition.took.length, 0);
+  const items = newItems(operationCount + annotations.took.length);
+  const data = {
+    title: texts[raw.title],
+    summary: texts[raw.summary],
+    notes: raw.notes,
+    unit: raw.unit,
+    origin: BigInt(raw.origin),
+    texts,
+    items,
+    operationCount,
+    partitions: [],
+    lanes: [
+      ...raw.clients.map((client) => ({ group: "client", name: `client ${client}`, short: `${client}` })),
+      ...raw.tags.map((tag) => ({ group: "tag", name: texts[tag], short: texts[tag] })),
+    ],
+  };
+  let first = 0;
+  for (const partition of raw.partitions) {
+    data.partitions.push(readPartition(partition, items, first, data.partitions.length, texts));
+    first += partition.took.length;
+  }
+  readAnnotations(annotations, items, first);
+  [data.start, data.end] = extent(items, data.unit);
+  for (let item = 0; item < operationCount; item++) if (items.open[item]) items.end[item] = data.end;
+  items.byStart = sortedBy(items.count, items.start, items.end);
+  readKinds(data);
+  return data;
+}
+
+function newItems(count) {
+  return {
+    count,
+    start: new Float64Array(count),
+    end: new Float64Array(count), // of an operation that never returned: the end of the history
+    lane: new Int32Array(count),
+    text: new Int32Array(count),
+    details: new Int32Array(count),
+    partition: new Int32Array(count).fill(-1), // annotations belong to none
+    open: new Uint8Array(count), // never returned
+    kind: new Uint8Array(count), // which colour; see readKinds
+    colour: new Int32Array(count).fill(-1), // of annotations: 0xRRGGBB
+  };
+}
+
+function readPartition(raw, items, first, number, texts) {
+  const count = raw.took.length;
+  summed(raw.lane, items.lane, first);
+  summed(raw.call, items.start, first);
+  summed(raw.description, items.text, first);
+  summed(raw.details, items.details, first);
+  items.partition.fill(number, first, first + count);
+  for (let i = 0; i < count; i++) items.end[first + i] = items.start[first + i] + raw.took[i];
+  for (const i of raw.open) items.open[first + i] = 1;
+  const { from, adds, operation, state } = raw.sequences;
+  return {
+    number,
+    name: texts[raw.name],
+    verdict: raw.verdict,
+    hasStates: raw.states,
+    initial: raw.initial,
+    first,
+    count,
+    tree: { from, adds, operation: summed(operation, new Int32Array(operation.length)), state: summed(state, new Int32Array(state.length)) },
+  };
+}
+
+function readAnnotations(raw, items, first) {
+  items.lane.set(raw.lane, first);
+  items.colour.set(raw.colour, first);
+  summed(raw.start, items.start, first);
+  summed(raw.label, items.text, first);
+  summed(raw.details, items.details, first);
+  for (let i = 0; i < raw.took.length; i++) items.end[first + i] = items.start[first + i] + raw.took[i];
+}
+
+/** The first and the last moment. Operations that never returned reach a little beyond everything else. */
+function extent(items, unit) {
+  let [start, end] = [Infinity, -Infinity];
+  let anyOpen = false;
+  for (let item = 0; item < items.count; item++) {
+    start = Math.min(start, items.start[item]);
+    end = Math.max(end, items.start[item], items.end[item]);
+    anyOpen ||= items.open[item] === 1;
+  }
+  if (start > end) return [0, 1];
+  if (anyOpen) end += Math.max(1, unit === "order" ? 1 : (end - start) * 0.02);
+  return [start, Math.max(end, start + 1)];
+}
+
+/** The numbers below `count`, in the order of the first key, then of the second. */
+function sortedBy(count, key, second) {
+  const numbers = new Uint32Array(count).map((_, i) => i);
+  return numbers.sort((a, b) => key[a] - key[b] || second[a] - second[b] || a - b);
+}
+
+/** How many kinds of operation have a colour of their own. */
+const KINDS = 6;
+
+/** The colours of the usual kinds, so that they look alike in all pictures. Others get those that are left over. */
+const USUAL_KINDS = { append: 1, get: 2, read: 2, put: 3, write: 3, cas: 4 };
+
+/** The kind of an operation is the word its description begins with. The frequent ones get colours 1 to KINDS, others 0. */
+function readKinds(data) {
+  const { items, texts } = data;
+  const words = new Map(); // text -> word, because texts repeat
+  const counts = new Map();
+  for (let item = 0; item < data.operationCount; item++) {
+    const text = items.text[item];
+    if (!words.has(text)) words.set(text, /^\p{L}+/u.exec(texts[text])?.[0] ?? "");
+    const word = words.get(text);
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  const frequent = [...counts].filter(([word]) => word).sort((a, b) => b[1] - a[1]).slice(0, KINDS).map(([word]) => word);
+  frequent.sort();
+  const number = new Map();
+  const left = new Set(Array.from({ length: KINDS }, (_, i) => i + 1));
+  const give = (word, colour) => left.delete(colour) && number.set(word, colour);
+  for (const word of frequent) if (Object.hasOwn(USUAL_KINDS, word)) give(word, USUAL_KINDS[word]);
+  for (const word of frequent) if (!number.has(word)) give(word, Math.min(...left));
+  data.kinds = number; // word -> colour
+  for (let item = 0; item < data.operationCount; item++) items.kind[item] = number.get(words.get(items.text[item])) ?? 0;
+}

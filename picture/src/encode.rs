@@ -1,0 +1,316 @@
+//! The data of a page as columns of numbers, and what is left out when there is too much.
+//!
+//! A record with field names for each of 200,000 operations would be larger than what it says. Here each field is one array
+//! over all operations of a partition; numbers that resemble their neighbours are written as differences; and texts are
+//! numbers too, into one list of distinct texts. `assets/data.js` is the reader.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::io;
+
+use serde::Serialize;
+
+use crate::model::{Annotation, Lane, Operation, Page, Partition, TimeUnit, Verdict};
+use crate::sequences::{Sequences, Tree, differences};
+use crate::text::{TEXT_CHARS_MAX, Texts};
+
+/// How many operations a page holds. If there are more, whole partitions are left out, linearizable ones first, and the page
+/// says so. One partition is always shown, whatever its size.
+pub const OPERATIONS_MAX: usize = 500_000;
+
+/// How many steps the linearizations of a page have; a beginning that several share counts once. If there are more, shorter
+/// sequences are left out, and the page says so. The longest one of each partition is always kept.
+pub const STEPS_MAX: usize = 1_000_000;
+
+/// How many bytes the distinct texts of a page have together. If there are more, all are cut to 160, 80 or 40 characters; if
+/// that does not help either, the states of linearizable partitions are left out. The page says so.
+pub const TEXT_BYTES_MAX: usize = 10 << 20;
+
+/// Up to here a browser's numbers are exact.
+const EXACT_MAX: u64 = 1 << 53;
+
+/// What a page carries.
+#[derive(Serialize)]
+pub(crate) struct Encoded {
+    title: u32,
+    summary: u32,
+    unit: TimeUnit,
+    /// What was subtracted from all times, as text: it may be too large for a number.
+    origin: String,
+    /// What was left out, in words.
+    notes: Vec<String>,
+    /// The distinct texts. Wherever a text belongs, its number stands.
+    texts: Vec<String>,
+    /// The clients, by number. Where a client belongs, its position in this list stands.
+    clients: Vec<i64>,
+    /// The tags of annotations, sorted. Where a tag belongs, the number of clients plus its position stands.
+    tags: Vec<u32>,
+    partitions: Vec<EncodedPartition>,
+    annotations: EncodedAnnotations,
+}
+
+#[derive(Serialize)]
+struct EncodedPartition {
+    name: u32,
+    verdict: Verdict,
+    /// Whether `sequences` has the texts of states.
+    states: bool,
+    initial: u32,
+    lane: Vec<i64>,
+    /// Differences.
+    call: Vec<i64>,
+    /// From call to return.
+    took: Vec<u64>,
+    /// Differences.
+    description: Vec<i64>,
+    /// Differences; no values at all if no operation has details.
+    details: Vec<i64>,
+    /// The positions of the operations that never returned.
+    open: Vec<usize>,
+    sequences: Sequences,
+}
+
+#[derive(Serialize)]
+struct EncodedAnnotations {
+    lane: Vec<usize>,
+    /// Differences.
+    start: Vec<i64>,
+    took: Vec<u64>,
+    label: Vec<i64>,
+    details: Vec<i64>,
+    /// As 0xRRGGBB; -1: none.
+    colour: Vec<i64>,
+}
+
+/// Chooses what fits and encodes it.
+///
+/// # Errors
+/// `InvalidInput` if the page contradicts itself: an operation that returns before its call, a step that names no operation
+/// or one that was there already.
+pub(crate) fn encode(page: &Page) -> io::Result<Encoded> {
+    page.partitions.iter().try_for_each(check)?;
+    let selection = Selection::new(page);
+    for chars_max in [TEXT_CHARS_MAX, 160, 80, 40] {
+        let (encoded, bytes) = Encoder::new(page, &selection, chars_max, true).encode();
+        if bytes <= TEXT_BYTES_MAX {
+            return Ok(encoded);
+        }
+    }
+    Ok(Encoder::new(page, &selection, 40, false).encode().0)
+}
+
+/// That `partition` does not contradict itself.
+fn check(partition: &Partition) -> io::Result<()> {
+    let name = &partition.name;
+    let invalid = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    let operations = &partition.operations;
+    if let Some(at) = operations.iter().position(|operation| !operation.open && operation.ret < operation.call) {
+        return invalid(format!("operation {at} of partition {name} returns before it is called"));
+    }
+    let mut seen = vec![usize::MAX; operations.len()];
+    for (number, sequence) in partition.linearizations.iter().enumerate() {
+        for step in sequence {
+            match seen.get_mut(step.operation as usize) {
+                Some(last) if *last != number => *last = number,
+                Some(_) => {
+                    return invalid(format!(
+                        "a linearization of partition {name} has operation {} twice",
+                        step.operation
+                    ));
+                }
+                None => return invalid(format!("partition {name} has no operation {}", step.operation)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What of a page is kept.
+struct Selection<'a> {
+    /// Illegal ones first; otherwise in the order of the page.
+    partitions: Vec<(&'a Partition, Tree<'a>)>,
+    notes: Vec<String>,
+}
+
+impl<'a> Selection<'a> {
+    fn new(page: &'a Page) -> Selection<'a> {
+        let mut partitions: Vec<&Partition> = page.partitions.iter().collect();
+        partitions.sort_by_key(|partition| partition.verdict);
+        let mut notes = Vec::new();
+
+        let mut operations = 0;
+        let fitting = partitions
+            .iter()
+            .take_while(|partition| {
+                operations += partition.operations.len();
+                operations <= OPERATIONS_MAX
+            })
+            .count();
+        let left_out = partitions.split_off(fitting.max(1).min(partitions.len()));
+        if let Some(worst) = left_out.first() {
+            let operations: usize = left_out.iter().map(|partition| partition.operations.len()).sum();
+            let all = if worst.verdict == Verdict::Ok { " (all linearizable)" } else { "" };
+            notes.push(format!("Partitions left out: {}{all}, with {operations} operations.", left_out.len()));
+        }
+
+        let mut steps_left: usize = STEPS_MAX;
+        let mut sequences_left_out = 0;
+        let partitions = partitions
+            .into_iter()
+            .map(|partition| {
+                let mut sequences: Vec<&Vec<_>> = partition.linearizations.iter().collect();
+                sequences.sort_by_key(|sequence| Reverse(sequence.len()));
+                let mut tree = Tree::default();
+                for (at, sequence) in sequences.iter().enumerate() {
+                    // What it will add is at most its length; a tree that is full takes no further sequence.
+                    if at > 0 && tree.len() + sequence.len() > steps_left {
+                        sequences_left_out += 1;
+                    } else {
+                        tree.add(sequence);
+                    }
+                }
+                steps_left = steps_left.saturating_sub(tree.len());
+                (partition, tree)
+            })
+            .collect();
+        if sequences_left_out > 0 {
+            notes.push(format!("Shorter linearizations left out: {sequences_left_out}."));
+        }
+        Selection { partitions, notes }
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &'a Operation> {
+        self.partitions.iter().flat_map(|(partition, _)| &partition.operations)
+    }
+}
+
+/// Encodes what was chosen, with texts of a given length.
+struct Encoder<'a> {
+    page: &'a Page,
+    selection: &'a Selection<'a>,
+    origin: u64,
+    clients: Vec<i64>,
+    texts: Texts,
+    chars_max: usize,
+    /// Whether the states of linearizable partitions are kept.
+    all_states: bool,
+}
+
+impl<'a> Encoder<'a> {
+    fn new(page: &'a Page, selection: &'a Selection<'a>, chars_max: usize, all_states: bool) -> Encoder<'a> {
+        let texts = Texts::new(chars_max);
+        let mut clients: BTreeSet<i64> = selection.operations().map(|operation| operation.client).collect();
+        clients.extend(page.annotations.iter().filter_map(|annotation| match annotation.lane {
+            Lane::Client(client) => Some(client),
+            Lane::Tag(_) => None,
+        }));
+        let times = || {
+            let operations = selection.operations().flat_map(|op| [op.call, if op.open { op.call } else { op.ret }]);
+            let annotations = page.annotations.iter().flat_map(|annotation| [annotation.start, end(annotation)]);
+            operations.chain(annotations)
+        };
+        let latest = times().max().unwrap_or(0);
+        let origin = if latest < EXACT_MAX { 0 } else { times().min().unwrap_or(0) };
+        Encoder { page, selection, origin, clients: clients.into_iter().collect(), texts, chars_max, all_states }
+    }
+
+    /// The data, and the number of bytes of its texts.
+    fn encode(mut self) -> (Encoded, usize) {
+        let title = self.texts.number(&self.page.title);
+        let summary = self.texts.number(&self.page.summary);
+        let selection = self.selection;
+        let partitions = selection.partitions.iter().map(|(partition, tree)| self.partition(partition, tree)).collect();
+        let mut sorted: Vec<&Annotation> = self.page.annotations.iter().collect();
+        sorted.sort_by_key(|annotation| annotation.start);
+        let (tags, annotations) = self.annotations(&sorted);
+        let bytes = self.texts.bytes();
+        let mut notes = selection.notes.clone();
+        if self.chars_max < TEXT_CHARS_MAX {
+            notes.push(format!("Texts are cut at {} characters.", self.chars_max));
+        }
+        if !self.all_states {
+            notes.push("The states of linearizable partitions are left out.".to_owned());
+        }
+        let encoded = Encoded {
+            title,
+            summary,
+            unit: self.page.time_unit,
+            origin: self.origin.to_string(),
+            notes,
+            texts: self.texts.into_list(),
+            clients: self.clients,
+            tags,
+            partitions,
+            annotations,
+        };
+        (encoded, bytes)
+    }
+
+    fn partition(&mut self, partition: &Partition, tree: &Tree<'_>) -> EncodedPartition {
+        let operations = &partition.operations;
+        let name = self.texts.number(&partition.name);
+        // First all descriptions, then all details, then all states: neighbours in a column get neighbouring numbers.
+        let description = differences(operations.iter().map(|op| i64::from(self.texts.number(&op.description))));
+        let details = if operations.iter().all(|op| op.details.as_str().is_empty()) {
+            Vec::new()
+        } else {
+            differences(operations.iter().map(|op| i64::from(self.texts.number(&op.details))))
+        };
+        let states = self.all_states || partition.verdict != Verdict::Ok;
+        let initial = if states { self.texts.number(&partition.initial_state) } else { 0 };
+        let sequences = tree.columns(|step| if states { self.texts.number(&step.state) } else { 0 });
+        EncodedPartition {
+            name,
+            verdict: partition.verdict,
+            states,
+            initial,
+            lane: differences(operations.iter().map(|op| self.client_lane(op.client) as i64)),
+            call: differences(operations.iter().map(|op| self.time(op.call))),
+            took: operations.iter().map(|op| if op.open { 0 } else { op.ret - op.call }).collect(),
+            description,
+            details,
+            open: operations.iter().enumerate().filter(|(_, op)| op.open).map(|(at, _)| at).collect(),
+            sequences,
+        }
+    }
+
+    fn annotations(&mut self, sorted: &[&Annotation]) -> (Vec<u32>, EncodedAnnotations) {
+        let tags: BTreeSet<&Lane> =
+            sorted.iter().map(|annotation| &annotation.lane).filter(|lane| matches!(lane, Lane::Tag(_))).collect();
+        let tags: Vec<&Lane> = tags.into_iter().collect();
+        let lane = |annotation: &Annotation| match &annotation.lane {
+            Lane::Client(client) => self.client_lane(*client),
+            tag => self.clients.len() + tags.binary_search(&tag).expect("every tag was collected"),
+        };
+        let columns = EncodedAnnotations {
+            lane: sorted.iter().map(|annotation| lane(annotation)).collect(),
+            start: differences(sorted.iter().map(|annotation| self.time(annotation.start))),
+            took: sorted.iter().map(|annotation| end(annotation) - annotation.start).collect(),
+            colour: sorted
+                .iter()
+                .map(|annotation| annotation.colour)
+                .map(|colour| colour.map_or(-1, |c| i64::from(c.0) << 16 | i64::from(c.1) << 8 | i64::from(c.2)))
+                .collect(),
+            label: differences(sorted.iter().map(|annotation| i64::from(self.texts.number(&annotation.label)))),
+            details: differences(sorted.iter().map(|annotation| i64::from(self.texts.number(&annotation.details)))),
+        };
+        let names = tags.iter().filter_map(|tag| match tag {
+            Lane::Tag(name) => Some(self.texts.number(name)),
+            Lane::Client(_) => None,
+        });
+        (names.collect(), columns)
+    }
+
+    fn client_lane(&self, client: i64) -> usize {
+        self.clients.binary_search(&client).expect("every client was collected")
+    }
+
+    fn time(&self, time: u64) -> i64 {
+        i64::try_from(time - self.origin).unwrap_or(i64::MAX)
+    }
+}
+
+/// When an annotation ends: not before it starts.
+fn end(annotation: &Annotation) -> u64 {
+    annotation.end.map_or(annotation.start, |end| end.max(annotation.start))
+}

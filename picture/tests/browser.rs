@@ -1,0 +1,181 @@
+//! What a person does with a page, in a real browser: zoom, hover, filter, search, jump to the error, keys.
+//!
+//! The browser is Debian's Chromium, run headless once a page: `chromium --headless --dump-dom FILE` loads the page, lets its
+//! scripts run, and prints the document it has become. The test appends a script to the page (`tests/browser/`), which makes
+//! the events a person would make, checks what came of them, and leaves a report in the document.
+//!
+//! Why so, and not over the browser's debugging protocol: that takes a WebSocket client, an async runtime or a driver process
+//! of the right version, and a hundred times the code, for the one thing that it does better, input events that the browser
+//! trusts; the page does not ask whether they are. What the way taken here does better is time: with
+//! `--virtual-time-budget` the page's timers and animations run on a clock that waits for work, so that a slow machine
+//! changes nothing.
+//!
+//! Errors count wherever they appear: uncaught in the page, written to its console, or refused by its content policy.
+//! Without a browser the tests say that they were skipped. `CHROMIUM=/path/to/it` names one that is not in the `PATH`.
+
+mod samples;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use picture::Page;
+
+/// How long one browser may take, on a machine that is busy with other things.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// One browser at a time: each has half a dozen processes of its own.
+static ONE_BROWSER: Mutex<()> = Mutex::new(());
+
+const HARNESS: &str = include_str!("browser/harness.js");
+
+/// Before anything of the page runs: errors are collected, wherever they appear; and frames come by the page's timers, because
+/// a browser that shows nothing to anybody sees no reason to draw sixty times a second.
+const PREPARE: &str = r#"<script>
+window.consoleErrors = [];
+addEventListener("error", (event) => consoleErrors.push(event.message));
+addEventListener("unhandledrejection", (event) => consoleErrors.push(String(event.reason)));
+addEventListener("securitypolicyviolation", (event) => consoleErrors.push("refused by policy: " + event.blockedURI));
+for (const level of ["error", "warn"]) console[level] = (...what) => consoleErrors.push(what.join(" "));
+requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 16);
+cancelAnimationFrame = clearTimeout;
+</script>"#;
+
+#[test]
+fn an_illegal_history_does_what_its_controls_say() {
+    in_browser("illegal", &samples::illegal(), include_str!("browser/illegal.js"), 25);
+}
+
+#[test]
+fn a_legal_history_shows_touching_and_overlapping_operations_and_annotations() {
+    in_browser("legal", &samples::legal(), include_str!("browser/legal.js"), 6);
+}
+
+#[test]
+fn a_history_without_times_shows_positions_and_open_operations() {
+    in_browser("order", &samples::order(), include_str!("browser/order.js"), 3);
+}
+
+#[test]
+fn a_history_in_which_nothing_is_possible_is_marked() {
+    in_browser("nothing-possible", &samples::nothing_possible(), include_str!("browser/nothing-possible.js"), 2);
+}
+
+#[test]
+fn an_undecided_history_claims_nothing() {
+    in_browser("undecided", &samples::undecided(), include_str!("browser/undecided.js"), 1);
+}
+
+#[test]
+fn annotations_alone_are_a_page_too() {
+    in_browser("annotations", &samples::annotations(), include_str!("browser/annotations.js"), 3);
+}
+
+#[test]
+fn hostile_text_appears_as_text() {
+    in_browser("hostile", &samples::hostile(), include_str!("browser/hostile.js"), 3);
+}
+
+#[test]
+fn a_hundred_and_fifty_thousand_operations_can_be_looked_through() {
+    in_browser("large", &samples::large(20, 150_000), include_str!("browser/large.js"), 6);
+}
+
+#[test]
+fn a_page_without_anything_opens() {
+    in_browser(
+        "empty",
+        &Page::default(),
+        r#"await test("an empty page says so", () => check(shown("empty") && text("empty").includes("no operations"), text("empty")));"#,
+        1,
+    );
+}
+
+/// Opens `page` in a browser, runs `script` in it, and fails if a test of it fails or fewer than `tests_min` ran.
+fn in_browser(name: &str, page: &Page, script: &str, tests_min: usize) {
+    let Some(browser) = browser() else {
+        // Written past the test runner, which would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "skipped: no Chromium is installed to open the page '{name}' with");
+        return;
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browser-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder for the page");
+    let file = folder.join("page.html");
+    fs::write(&file, with_script(page, script)).expect("the page can be written");
+
+    let document = open(&browser, &file, &folder);
+    let report = document.split_once("<pre id=\"report\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+    let (report, _) = report.unwrap_or_else(|| panic!("the page left no report; it is kept as {}", file.display()));
+    let failed: Vec<&str> = report.lines().filter(|line| line.starts_with("FAILED")).collect();
+    assert!(failed.is_empty(), "{}\nthe page is kept as {}", failed.join("\n"), file.display());
+    assert_eq!(report.lines().last(), Some("the end"), "{report}");
+    let passed = report.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(passed >= tests_min, "only {passed} tests ran in the page:\n{report}");
+    let _ = fs::remove_dir_all(&folder);
+}
+
+/// The page as it is written, with a script before everything, which prepares, and one after everything, which tests.
+fn with_script(page: &Page, script: &str) -> String {
+    let mut html = Vec::new();
+    page.write(&mut html).expect("a page");
+    let html = String::from_utf8(html).expect("UTF-8");
+    let html = html.replacen("<head>", &format!("<head>{PREPARE}"), 1);
+    let (before, after) = html.rsplit_once("</body>").expect("a body");
+    // Modules run in their order, but the viewer starts at DOMContentLoaded, after all of them.
+    format!(
+        "{before}<script type=\"module\">
+addEventListener(\"DOMContentLoaded\", async () => {{
+{HARNESS}
+{script}
+finish();
+}});
+</script></body>{after}"
+    )
+}
+
+/// The document that a page has become after its scripts have run.
+fn open(browser: &Path, file: &Path, folder: &Path) -> String {
+    let _one = ONE_BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let (output, errors) = (folder.join("document.html"), folder.join("errors.log"));
+    let mut child = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .args(["--disable-dev-shm-usage", "--window-size=1280,720", "--virtual-time-budget=120000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("file://{}", file.display()))
+        .stdin(Stdio::null())
+        .stdout(File::create(&output).expect("a file for the document"))
+        .stderr(File::create(&errors).expect("a file for errors"))
+        .spawn()
+        .unwrap_or_else(|error| panic!("{} does not start: {error}", browser.display()));
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the browser's status") {
+            break status;
+        }
+        if begin.elapsed() > LIMIT {
+            let _ = child.kill();
+            panic!("the browser took longer than {LIMIT:?}; see {}", errors.display());
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let said = || fs::read_to_string(&errors).unwrap_or_default();
+    assert!(status.success(), "the browser ended with {status}:\n{}", said());
+    fs::read_to_string(&output).expect("a document in UTF-8")
+}
+
+/// The browser: what `CHROMIUM` names, or the first of the usual names in the `PATH`.
+fn browser() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("CHROMIUM") {
+        return Some(named.into());
+    }
+    let path = env::var_os("PATH")?;
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+        .iter()
+        .flat_map(|name| env::split_paths(&path).map(move |folder| folder.join(name)))
+        .find(|candidate| candidate.is_file())
+}

@@ -1,0 +1,15 @@
+await test("positions are not times", () => {
+  move(middle(3));
+  check(text("tooltip").includes("position 5") && !/\d ns|\d s\b/.test(text("tooltip")), text("tooltip"));
+  check(text("tooltip").includes("3 positions"), text("tooltip"));
+});
+
+await test("an operation that was never answered reaches to the end and says so", () => {
+  same(app.data.items.end[2], app.data.end, "end");
+  move(middle(2));
+  check(text("tooltip").includes("never answered"), text("tooltip"));
+});
+
+await test("what was never answered may still come next", () => {
+  same([...shownSequence(0).stuck].sort(), [5, 7, 8], "stuck");
+});
