@@ -1,0 +1,98 @@
+//! The Gets by where their values come from, and the Puts that each group may need.
+//!
+//! From a Get's value, follow back the Appends as long as only one can have led there: the node where that ends is the
+//! *trunk* of the value. Gets with the same trunk are a group. Its *bases* are the Puts that can have begun the trunk.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    graph::Graph,
+    plan::{Does, Source},
+    times::Times,
+};
+
+/// How many nodes are looked at to find the bases of one group. A group for which they are not enough has none that are
+/// known.
+const NODES_MAX: usize = 64;
+
+/// No group.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The groups of one key.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    pub(super) groups: Vec<Group>,
+    /// For each operation that is a Get, its group, and its place in it.
+    pub(super) of_get: Vec<(u32, u32)>,
+    /// For each operation that is a Put, the groups of which it is a base.
+    pub(super) of_put: FxHashMap<u32, Vec<u32>>,
+}
+
+/// Gets whose values come from the same trunk.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// From the shortest value to the longest, with the node of each.
+    pub(super) gets: Vec<(u32, u32)>,
+    /// How many bases it has; `None` if they are not known.
+    pub(super) bases: Option<u32>,
+}
+
+/// Puts the Gets in groups.
+pub(super) fn find(graph: &Graph, times: &Times, does: &[Does]) -> Groups {
+    let mut trunks: Vec<u32> = (0..graph.len() as u32).collect();
+    let by_length = graph.by_length();
+    for &node in &by_length {
+        if let Source::Append { from, .. } = times.source(graph, node) {
+            trunks[node as usize] = trunks[from as usize];
+        }
+    }
+    let mut gets_at = FxHashMap::<u32, Vec<u32>>::default();
+    for (operation, does) in (0..).zip(does) {
+        if let Does::Get(node) = *does
+            && times.is_possible(node)
+        {
+            gets_at.entry(node).or_default().push(operation);
+        }
+    }
+
+    let mut found = Groups { of_get: vec![(NONE, 0); does.len()], ..Groups::default() };
+    let mut numbers = FxHashMap::default();
+    for node in by_length {
+        let Some(gets) = gets_at.get(&node) else { continue };
+        let trunk = trunks[node as usize];
+        let number = *numbers.entry(trunk).or_insert_with(|| {
+            let number = found.groups.len() as u32;
+            let bases = bases(graph, times, trunk);
+            found.groups.push(Group { gets: Vec::new(), bases: bases.as_ref().map(|bases| bases.len() as u32) });
+            for base in bases.into_iter().flatten() {
+                found.of_put.entry(base).or_default().push(number);
+            }
+            number
+        });
+        let group = &mut found.groups[number as usize];
+        for &get in gets {
+            found.of_get[get as usize] = (number, group.gets.len() as u32);
+            group.gets.push((get, node));
+        }
+    }
+    found
+}
+
+/// The Puts that can have begun what became `trunk`, if there are not too many ways to find them.
+fn bases(graph: &Graph, times: &Times, trunk: u32) -> Option<Vec<u32>> {
+    let mut nodes = vec![trunk];
+    let mut known = FxHashSet::from_iter([trunk]);
+    let mut bases = Vec::new();
+    while let Some(node) = nodes.pop() {
+        bases.extend_from_slice(times.puts(node));
+        for edge in graph.into(node) {
+            if times.suppliers(*edge).next().is_some() && known.insert(edge.from) {
+                nodes.push(edge.from);
+            }
+        }
+        if known.len() > NODES_MAX {
+            return None;
+        }
+    }
+    Some(bases)
+}
