@@ -12,6 +12,7 @@
 //!
 //! - [`scenarios`]: the stories, one file a part, and the table of them.
 //! - [`cluster`]: servers, links, crashes, the checks on all that is applied, and the questions a story asks.
+//! - [`kv`]: key/value servers, their clients, and what a story of part 4 is told with.
 //! - [`runner`]: one run of one scenario under one clock with one seed, and what came of it.
 //! - [`harness`]: what a `#[test]` does: seeds, the rule for disturbed runs, the printed lines.
 //! - [`gate`]: who may run beside whom.
@@ -19,12 +20,14 @@
 pub mod cluster;
 pub mod gate;
 pub mod harness;
+pub mod kv;
 pub mod lines;
 pub mod runner;
 pub mod scenarios;
 
 mod applied;
 mod command;
+mod hosts;
 mod scenario;
 mod snapshot;
 mod subject;
@@ -33,9 +36,11 @@ mod violation;
 pub use applied::Applied;
 pub use cluster::{Cluster, Figures, Maker, Retry, Setting};
 pub use command::Command;
+pub use kv::KvSubject;
 pub use labstd::Clock;
 pub use runner::{Broken, Report, Verdict};
 pub use scenario::{About, Layer, Part, Scenario, Stage, Told};
+pub use scenarios::kv::kv_scenarios;
 pub use scenarios::raft_scenarios;
 pub use snapshot::Snapshot;
 pub use subject::Subject;

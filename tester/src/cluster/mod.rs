@@ -1,7 +1,7 @@
 //! A cluster of Raft servers in one process, over the simulated network: what a scenario tells its story with.
 //!
-//! - [`lifecycle`](self) (start, crash, restart, the end) is in `lifecycle.rs`;
-//! - who can talk to whom is in `links.rs`;
+//! - where the servers live, whatever they are, is in `hosts/`;
+//! - [`lifecycle`](self) (start, crash, restart, links, the end) is in `lifecycle.rs`;
 //! - what the servers deliver is read and checked in `applier.rs`;
 //! - questions that a scenario asks (one leader? the same term? committed by how many?) are in `checks.rs`;
 //! - [`Cluster::one`], agreement on one command, is in `agree.rs`.
@@ -10,23 +10,23 @@ mod agree;
 mod applier;
 mod checks;
 mod lifecycle;
-mod links;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use labrpc::{ClientEnd, Name, Network};
+use labrpc::{ClientEnd, Network, Service};
 use labstd::channel::Sender;
 use labstd::rng::{self, RngExt};
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use labstd::sync::{Arc, Condvar, Mutex};
-use labstd::thread::{self, Group};
+use labstd::sync::{Arc, Mutex};
+use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use record::EventKind;
 
 use crate::applied::Applied;
 use crate::command::Command;
+use crate::hosts::{Hosted, Hosts, server_name};
 
 pub use agree::Retry;
 
@@ -53,9 +53,8 @@ pub struct Setting {
 pub struct Cluster<R: Raft>(Arc<Inner<R>>);
 
 struct Inner<R: Raft> {
-    network: Network,
+    hosts: Arc<Hosts<Node<R>>>,
     make: Maker<R>,
-    servers: Mutex<Vec<Server<R>>>,
     applied: Mutex<Applied>,
     /// Who was seen to lead in each term.
     leaders: Mutex<BTreeMap<Term, ServerId>>,
@@ -68,27 +67,25 @@ struct Inner<R: Raft> {
     rng: Mutex<rng::Stream>,
     /// How many random commands were drawn.
     drawn: AtomicU64,
-    /// Whether the scenario is over, and a signal for those who wait for that.
-    over: Mutex<bool>,
-    over_changed: Condvar,
     checks: AtomicU64,
     begun: Instant,
 }
 
-/// One server: its storage, which outlives it, and its present incarnation, if it runs.
-struct Server<R> {
-    persister: Arc<Persister>,
-    connected: bool,
-    incarnations: u32,
-    live: Option<Live<R>>,
+/// An incarnation of a Raft server, and the service that reads what it delivers.
+struct Node<R> {
+    raft: Arc<R>,
+    applier: applier::Stop,
 }
 
-/// An incarnation of a server that runs.
-struct Live<R> {
-    raft: Arc<R>,
-    group: Group,
-    ends: Vec<Name>,
-    applier: applier::Stop,
+impl<R: Raft> Hosted for Node<R> {
+    fn services(&self) -> Vec<Service> {
+        self.raft.services()
+    }
+
+    fn kill(&self) {
+        self.applier.stop();
+        self.raft.kill();
+    }
 }
 
 /// What a run cost, as the course counts it.
@@ -119,11 +116,9 @@ impl<R: Raft> Cluster<R> {
         let network = Network::new();
         network.set_reliable(setting.reliable);
         network.set_long_delays(true);
-        let server = || Server { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, live: None };
         let cluster = Cluster(Arc::new(Inner {
-            network,
+            hosts: Hosts::new(servers, network),
             make,
-            servers: Mutex::new((0..servers).map(|_| server()).collect()),
             leaders: Mutex::default(),
             applied: Mutex::new(Applied::new(servers)),
             snapshots: setting.snapshots,
@@ -131,8 +126,6 @@ impl<R: Raft> Cluster<R> {
             suspicion: Mutex::new(None),
             rng: Mutex::new(rng::stream("scenario")),
             drawn: AtomicU64::new(0),
-            over: Mutex::new(false),
-            over_changed: Condvar::new(),
             checks: AtomicU64::new(0),
             begun: Instant::now(),
         }));
@@ -147,7 +140,7 @@ impl<R: Raft> Cluster<R> {
 
     /// The number of servers.
     pub fn len(&self) -> usize {
-        self.0.servers.lock().len()
+        self.0.hosts.len()
     }
 
     /// Whether the cluster has no servers; it always has some.
@@ -167,7 +160,7 @@ impl<R: Raft> Cluster<R> {
 
     /// The network, for scenarios that do more to it than disconnect servers.
     pub fn network(&self) -> &Network {
-        &self.0.network
+        self.0.hosts.network()
     }
 
     /// Gives `command` to `server`. `None` if it is not the leader, or does not run.
@@ -216,8 +209,7 @@ impl<R: Raft> Cluster<R> {
     /// The size of the largest Raft state that a server has saved, without snapshots; those that are crashed or cut off
     /// count as well.
     pub fn log_size(&self) -> usize {
-        let servers = self.0.servers.lock();
-        servers.iter().map(|server| server.persister.raft_state_size()).max().unwrap_or(0)
+        self.0.hosts.max_saved(Persister::raft_state_size)
     }
 
     /// How many snapshots brought a server further than it had applied entries.
@@ -227,7 +219,7 @@ impl<R: Raft> Cluster<R> {
 
     /// RPCs that reached `server` since it was last started.
     pub fn rpc_count(&self, server: ServerId) -> u64 {
-        self.0.network.count(server_name(server))
+        self.network().count(server_name(server))
     }
 
     /// RPCs that reached any server, each counted since it was last started.
@@ -237,7 +229,7 @@ impl<R: Raft> Cluster<R> {
 
     /// Bytes that went over the network so far.
     pub fn bytes(&self) -> u64 {
-        self.0.network.total_bytes()
+        self.network().total_bytes()
     }
 
     /// Sleeps on the run's clock.
@@ -264,7 +256,7 @@ impl<R: Raft> Cluster<R> {
         Figures {
             elapsed: self.0.begun.elapsed(),
             servers: self.len(),
-            rpcs: self.0.network.total_count(),
+            rpcs: self.network().total_count(),
             bytes: self.bytes(),
             commands: self.0.applied.lock().max_index().0,
         }
@@ -272,12 +264,7 @@ impl<R: Raft> Cluster<R> {
 
     /// Calls the Raft of `server`, if it runs, as one of its own threads: what it records or starts meanwhile is its own.
     fn call<T>(&self, server: ServerId, call: impl FnOnce(&R) -> T) -> Option<T> {
-        let (raft, group) = {
-            let servers = self.0.servers.lock();
-            let live = servers[server.0].live.as_ref()?;
-            (Arc::clone(&live.raft), live.group.clone())
-        };
-        Some(group.enter(|| call(&raft)))
+        self.0.hosts.call(server, |node| call(&node.raft))
     }
 
     /// The number of the next check, for the record.
@@ -290,9 +277,4 @@ impl<R: Raft> fmt::Debug for Cluster<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("servers", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// The name under which the network knows a server.
-fn server_name(server: ServerId) -> String {
-    server.to_string()
 }

@@ -3,13 +3,19 @@
 //! Each is a story over a handful of verbs. [`raft_scenarios`] lists the course's, in the course's order, and after them
 //! ours, which catch what the course's do not.
 
+pub mod kv;
+pub mod kv_generic;
 pub mod ours;
 pub mod ours_entries;
+pub mod ours_kv;
+pub mod ours_reads;
 pub mod ours_votes;
 pub mod part_3a;
 pub mod part_3b;
 pub mod part_3c;
 pub mod part_3d;
+pub mod part_4a;
+pub mod part_4b;
 
 use labstd::sync::Arc;
 use raftapi::Raft;

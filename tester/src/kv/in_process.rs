@@ -1,0 +1,223 @@
+//! Key/value servers in this process, over the simulated network.
+
+use std::fmt;
+
+use labrpc::{ClientEnd, Message, Name, Network, Service};
+use labstd::rng::{self, SliceRandom};
+use labstd::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use labstd::sync::{Arc, Mutex};
+use raftapi::{KvClerk, KvService, Persister, ServerId, Term};
+use record::{EventKind, Fault};
+
+use super::cluster::{ClerkId, KvCluster, KvHandle};
+use crate::hosts::{Hosted, Hosts, server_name};
+
+/// How a server is built: [`KvService::make`], or something else with the same shape.
+pub type KvMaker<K> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync>;
+
+/// What is put to the test: an implementation of [`KvService`], and how its servers are made.
+pub struct KvSubject<K: KvService> {
+    make: KvMaker<K>,
+}
+
+impl<K: KvService> KvSubject<K> {
+    /// Servers made by [`KvService::make`].
+    pub fn new() -> KvSubject<K> {
+        KvSubject::made_by(K::make)
+    }
+
+    /// Servers made by something else with the same arguments.
+    pub fn made_by(
+        make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync + 'static,
+    ) -> KvSubject<K> {
+        KvSubject { make: Arc::new(make) }
+    }
+
+    /// How they are made.
+    pub(crate) fn maker(&self) -> KvMaker<K> {
+        Arc::clone(&self.make)
+    }
+}
+
+impl<K: KvService> Default for KvSubject<K> {
+    fn default() -> KvSubject<K> {
+        KvSubject::new()
+    }
+}
+
+impl<K: KvService> Clone for KvSubject<K> {
+    fn clone(&self) -> KvSubject<K> {
+        KvSubject { make: self.maker() }
+    }
+}
+
+impl<K: KvService> fmt::Debug for KvSubject<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KvSubject").finish_non_exhaustive()
+    }
+}
+
+/// What a cluster is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvSetting {
+    /// How many servers there are.
+    pub servers: usize,
+    /// Whether the network is reliable.
+    pub reliable: bool,
+    /// The size in bytes of the saved Raft state at which a service should make a snapshot; `None` means never.
+    pub max_raft_state: Option<usize>,
+}
+
+/// A cluster in this process.
+pub struct InProcess<K: KvService> {
+    hosts: Arc<Hosts<Server<K>>>,
+    make: KvMaker<K>,
+    max_raft_state: Option<usize>,
+    clerks: AtomicUsize,
+    rng: Mutex<rng::Stream>,
+}
+
+/// A key/value server, which owns its Raft.
+struct Server<K>(K);
+
+impl<K: KvService> Hosted for Server<K> {
+    fn services(&self) -> Vec<Service> {
+        self.0.services()
+    }
+
+    fn kill(&self) {
+        self.0.kill();
+    }
+}
+
+impl<K: KvService> InProcess<K> {
+    /// A running cluster whose servers can all talk to each other, over a network without long delays.
+    pub fn new(setting: KvSetting, make: KvMaker<K>) -> InProcess<K> {
+        let KvSetting { servers, reliable, max_raft_state } = setting;
+        let cluster = InProcess {
+            hosts: Hosts::new(servers, Network::new()),
+            make,
+            max_raft_state,
+            clerks: AtomicUsize::new(0),
+            rng: Mutex::new(rng::stream("scenario")),
+        };
+        let all: Vec<ServerId> = cluster.hosts.servers().collect();
+        all.iter().for_each(|&server| cluster.boot(server));
+        cluster.hosts.partition(&[&all]);
+        cluster.hosts.network().set_reliable(reliable);
+        cluster
+    }
+
+    /// Ends the scenario: kills every server and takes the network down. Returns when all their threads have ended.
+    ///
+    /// Panics if a thread survives `kill` by 2 s.
+    pub fn shut_down(&self) {
+        self.hosts.shut_down();
+    }
+
+    /// Stops everything without waiting for it, because the run has failed already.
+    pub fn abandon(&self) {
+        self.hosts.abandon();
+    }
+
+    fn boot(&self, server: ServerId) {
+        let (incarnation, peers) = self.hosts.begin(server);
+        let persister = Arc::clone(&incarnation.persister);
+        let built = incarnation.group.enter(|| (self.make)(peers, server, persister, self.max_raft_state));
+        self.hosts.host(incarnation, Server(built));
+    }
+}
+
+impl<K: KvService> KvCluster for InProcess<K> {
+    fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    fn leader(&self) -> Option<(Term, ServerId)> {
+        let leads = |server| match self.hosts.call(server, |running| running.0.get_state())? {
+            (term, true) => Some((term, server)),
+            (_, false) => None,
+        };
+        self.hosts.servers().filter_map(leads).max()
+    }
+
+    fn partition(&self, parts: &[&[ServerId]]) {
+        self.hosts.partition(parts);
+    }
+
+    fn crash(&self, server: ServerId) {
+        self.hosts.close_links(server);
+        self.hosts.crash(server);
+    }
+
+    fn start(&self, server: ServerId) {
+        record::emit(EventKind::Fault(Fault::Restart(vec![server])));
+        self.boot(server);
+    }
+
+    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn KvHandle>) {
+        let clerk = ClerkId(self.clerks.fetch_add(1, Relaxed));
+        let network = self.hosts.network();
+        let end = |server| {
+            let name = end_of(clerk, server);
+            let end = network.make_end(name.clone());
+            network.connect(name, server_name(server));
+            end
+        };
+        let mut ends: Vec<ClientEnd> = self.hosts.servers().map(end).collect();
+        self.connect_clerk(clerk, to);
+        // A clerk's list says nothing about which server is which.
+        ends.shuffle(&mut *self.rng.lock());
+        (clerk, Box::new(K::Clerk::make(ends)))
+    }
+
+    fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]) {
+        to.iter().for_each(|&server| self.hosts.network().enable(end_of(clerk, server), true));
+    }
+
+    fn log_size(&self) -> usize {
+        self.hosts.max_saved(Persister::raft_state_size)
+    }
+
+    fn snapshot_size(&self) -> usize {
+        self.hosts.max_saved(Persister::snapshot_size)
+    }
+
+    fn rpcs(&self) -> u64 {
+        self.hosts.network().total_count()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.hosts.network().total_bytes()
+    }
+
+    fn network(&self) -> Option<&Network> {
+        Some(self.hosts.network())
+    }
+}
+
+impl<K: KvService> fmt::Debug for InProcess<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The name of a clerk's end to a server.
+fn end_of(clerk: ClerkId, server: ServerId) -> Name {
+    Name::from(format!("{clerk}->{server}"))
+}
+
+/// Whether a message is one of `clerk`, or a reply to it.
+pub(crate) fn is_of_clerk(message: &Message<'_>, clerk: ClerkId) -> bool {
+    message.end.as_str().strip_prefix(&clerk.to_string()).is_some_and(|rest| rest.starts_with("->"))
+}
+
+/// Whether a message is one that `server` sends to another server, or a reply to it.
+pub(crate) fn is_of_server(message: &Message<'_>, server: ServerId) -> bool {
+    message.end.as_str().strip_prefix(&server.to_string()).is_some_and(|rest| rest.starts_with('#'))
+}
+
+/// Whether a message is for `server`, or a reply to such a one.
+pub(crate) fn is_for(message: &Message<'_>, server: ServerId) -> bool {
+    message.server.as_str() == server.to_string()
+}

@@ -1,0 +1,335 @@
+//! A story of part 4 under way: its cluster, its clients, its stages, and the history of its clients.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::mem;
+
+use labstd::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::thread;
+use labstd::time::{Duration, Instant, run_elapsed};
+use linearizability::kv::{History, Kind};
+use raftapi::ServerId;
+use record::{EventKind, Excerpt, OperationKind};
+
+use super::cluster::{ClerkId, KvCluster, KvHandle};
+use crate::cluster::Figures;
+use crate::runner::TIME_LIMIT;
+use crate::scenario::Stage;
+use crate::violation::Violation;
+
+/// A story under way. Clones are handles to the same one.
+///
+/// Checks that do not hold end the run by panicking with a [`Violation`], on whatever thread they are made.
+#[derive(Clone)]
+pub struct KvTest(Arc<Inner>);
+
+struct Inner {
+    cluster: Arc<dyn KvCluster>,
+    /// Clients that were given a number.
+    clients: AtomicU32,
+    /// Operations begun.
+    begun: AtomicU64,
+    /// Operations answered.
+    answered: AtomicU64,
+    stages: Mutex<Stages>,
+    book: Mutex<Book>,
+    /// Whether the story is over, and a signal for who waits for that.
+    over: Mutex<bool>,
+    over_changed: Condvar,
+}
+
+/// What clients ask and were answered.
+#[derive(Default)]
+struct Book {
+    /// The operations under way, by number.
+    under_way: BTreeMap<u64, UnderWay>,
+    history: History,
+}
+
+/// An operation that has no answer yet.
+#[derive(Clone)]
+struct UnderWay {
+    client: u32,
+    what: OperationKind,
+    key: String,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct Stages {
+    present: Option<Begun>,
+    ended: Vec<Stage>,
+}
+
+/// What was counted when a stage began.
+struct Begun {
+    title: String,
+    at: Instant,
+    rpcs: u64,
+    bytes: u64,
+    operations: u64,
+}
+
+impl KvTest {
+    /// A story of `cluster` that begins with the stage `title`. It ends the run if an operation has no answer after
+    /// `patience`, if that is given.
+    pub fn new(cluster: Arc<dyn KvCluster>, title: &str, patience: Option<Duration>) -> KvTest {
+        let test = KvTest(Arc::new(Inner {
+            cluster,
+            clients: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            stages: Mutex::default(),
+            book: Mutex::default(),
+            over: Mutex::new(false),
+            over_changed: Condvar::new(),
+        }));
+        test.begin(title);
+        let watched = test.clone();
+        thread::spawn("watch-operations", move || watched.watch(patience));
+        test
+    }
+
+    /// The servers.
+    pub fn cluster(&self) -> &dyn KvCluster {
+        &*self.0.cluster
+    }
+
+    /// All servers, in order.
+    pub fn servers(&self) -> Vec<ServerId> {
+        (0..self.0.cluster.len()).map(ServerId).collect()
+    }
+
+    /// All servers but `server`, in order around the circle.
+    pub fn others(&self, server: ServerId) -> Vec<ServerId> {
+        let servers = self.0.cluster.len();
+        (1..servers).map(|steps| ServerId((server.0 + steps) % servers)).collect()
+    }
+
+    /// Heals everything: all servers can talk to each other.
+    pub fn connect_all(&self) {
+        self.0.cluster.partition(&[&self.servers()]);
+    }
+
+    /// The server that leads; waits until there is one. Ends the run after 5 s without.
+    pub fn leader(&self) -> ServerId {
+        const LIMIT: Duration = Duration::from_secs(5);
+        const LOOK: Duration = Duration::from_millis(10);
+        let begun = Instant::now();
+        loop {
+            if let Some((_, leader)) = self.0.cluster.leader() {
+                return leader;
+            }
+            if begun.elapsed() > LIMIT {
+                Violation::limit(format!("no server has said for {} s that it leads", LIMIT.as_secs()));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Sleeps on the run's clock.
+    #[track_caller]
+    pub fn sleep(&self, duration: Duration) {
+        thread::sleep(duration);
+    }
+
+    /// A client of its own number, that can reach the servers in `to`.
+    pub fn clerk(&self, to: &[ServerId]) -> Clerk {
+        let client = self.0.clients.fetch_add(1, Relaxed);
+        self.client(client, to, false)
+    }
+
+    /// The client `client`, with a new clerk that can reach all servers. Its operations go into the history.
+    pub fn logged_clerk(&self, client: u32) -> Clerk {
+        self.client(client, &self.servers(), true)
+    }
+
+    fn client(&self, client: u32, to: &[ServerId], logged: bool) -> Clerk {
+        let (id, handle) = self.0.cluster.clerk(to);
+        Clerk { test: self.clone(), id, client, logged, handle }
+    }
+
+    /// A stage begins, with counters at zero. One that had begun and was not ended never was.
+    pub fn begin(&self, title: &str) {
+        let cluster = &self.0.cluster;
+        self.0.stages.lock().present = Some(Begun {
+            title: title.to_string(),
+            at: Instant::now(),
+            rpcs: cluster.rpcs(),
+            bytes: cluster.bytes(),
+            operations: self.0.answered.load(Relaxed),
+        });
+    }
+
+    /// The present stage ends, if there is one.
+    pub fn end(&self) {
+        let cluster = &self.0.cluster;
+        let mut stages = self.0.stages.lock();
+        let Some(Begun { title, at, rpcs, bytes, operations }) = stages.present.take() else { return };
+        let figures = Figures {
+            elapsed: at.elapsed(),
+            servers: cluster.len(),
+            rpcs: cluster.rpcs() - rpcs,
+            bytes: cluster.bytes() - bytes,
+            commands: self.0.answered.load(Relaxed) - operations,
+        };
+        stages.ended.push(Stage { title, figures });
+    }
+
+    /// The story is over: ends the present stage, and returns all of them.
+    pub fn finish(&self) -> Vec<Stage> {
+        self.end();
+        *self.0.over.lock() = true;
+        self.0.over_changed.notify_all();
+        mem::take(&mut self.0.stages.lock().ended)
+    }
+
+    /// Looks after operations that have no answer, until the story is over: for longer than `patience`, or, shortly before
+    /// the run's time is over, for some while. (The time limit of the run itself cannot say who waits for what.)
+    fn watch(&self, patience: Option<Duration>) {
+        const LOOK: Duration = Duration::from_millis(500);
+        const A_MOMENT: Duration = Duration::from_secs(1);
+        const SOME_WHILE: Duration = Duration::from_secs(5);
+        let mut over = self.0.over.lock();
+        while !*over {
+            self.0.over_changed.wait_for(&mut over, LOOK);
+            let last_moment = (run_elapsed() + A_MOMENT > TIME_LIMIT).then_some(SOME_WHILE);
+            let Some(patience) = last_moment.or(patience) else { continue };
+            // Numbers are given in the order in which operations begin.
+            let oldest = self.0.book.lock().under_way.first_key_value().map(|(_, oldest)| oldest.clone());
+            if let Some(UnderWay { client, what, key, since }) = oldest
+                && since.elapsed() > patience
+            {
+                let seconds = since.elapsed().as_secs();
+                Violation::limit(format!(
+                    "client {client} has waited for {seconds} s for the answer to its {what} of key '{key}'"
+                ));
+            }
+        }
+    }
+
+    /// What the clients made by [`logged_clerk`](KvTest::logged_clerk) asked and were answered.
+    pub fn history(&self) -> History {
+        mem::take(&mut self.0.book.lock().history)
+    }
+
+    /// Ends the run if a server has more Raft state saved than eight times what it was told to keep, as in the course.
+    pub fn check_log_size(&self, max_raft_state: usize) {
+        let (bytes, most) = (self.0.cluster.log_size(), 8 * max_raft_state);
+        if bytes > most {
+            Violation::limit(format!(
+                "a server has {bytes} bytes of Raft state saved, more than {most}: logs were not trimmed; a service must \
+                 make a snapshot when the state comes near {max_raft_state} bytes, and its Raft must then let go of the log \
+                 before it, also if a server that is away has not acknowledged it"
+            ));
+        }
+    }
+
+    /// Ends the run if a server has made a snapshot, though it was told never to.
+    pub fn check_no_snapshot(&self) {
+        let bytes = self.0.cluster.snapshot_size();
+        if bytes > 0 {
+            Violation::safety(format!(
+                "a server has a snapshot of {bytes} bytes saved, though it was made without a limit for its Raft state \
+                 (maxraftstate is -1 in the course), and must then never make one"
+            ));
+        }
+    }
+}
+
+impl fmt::Debug for KvTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KvTest").field("servers", &self.0.cluster.len()).finish_non_exhaustive()
+    }
+}
+
+/// A client of the service. Each of its operations is counted and recorded.
+pub struct Clerk {
+    test: KvTest,
+    id: ClerkId,
+    client: u32,
+    /// Whether its operations go into the history.
+    logged: bool,
+    handle: Box<dyn KvHandle>,
+}
+
+impl Clerk {
+    /// Which clerk of the cluster it is.
+    pub fn id(&self) -> ClerkId {
+        self.id
+    }
+
+    /// The number of the client.
+    pub fn client(&self) -> u32 {
+        self.client
+    }
+
+    /// The value of `key`; empty if there is none.
+    pub fn get(&mut self, key: &str) -> String {
+        self.perform(OperationKind::Get, key, "")
+    }
+
+    /// Replaces the value of `key`.
+    pub fn put(&mut self, key: &str, value: &str) {
+        self.perform(OperationKind::Put, key, value);
+    }
+
+    /// Adds `value` at the end of the value of `key`.
+    pub fn append(&mut self, key: &str, value: &str) {
+        self.perform(OperationKind::Append, key, value);
+    }
+
+    fn perform(&mut self, what: OperationKind, key: &str, value: &str) -> String {
+        let (client, Inner { begun, answered, book, .. }) = (self.client, &*self.test.0);
+        let operation = begun.fetch_add(1, Relaxed);
+        record::emit(EventKind::OperationBegun {
+            operation,
+            client,
+            what,
+            key: key.to_string(),
+            value: Excerpt::from(value),
+        });
+        let asked = UnderWay { client, what, key: key.to_string(), since: Instant::now() };
+        book.lock().under_way.insert(operation, asked);
+        let call = now();
+        let mut result = String::new();
+        let kind = match what {
+            OperationKind::Get => {
+                result = self.handle.get(key);
+                Kind::Get
+            }
+            OperationKind::Put => {
+                self.handle.put(key, value);
+                Kind::Put
+            }
+            OperationKind::Append => {
+                self.handle.append(key, value);
+                Kind::Append
+            }
+        };
+        let ret = now();
+        record::emit(EventKind::OperationEnded { operation, value: Excerpt::from(&*result) });
+        answered.fetch_add(1, Relaxed);
+        let mut book = book.lock();
+        book.under_way.remove(&operation);
+        if self.logged {
+            let value = if kind == Kind::Get { &result } else { value };
+            book.history.add(client, call, ret, kind, key, value);
+        }
+        drop(book);
+        result
+    }
+}
+
+/// The time on the run's clock, in nanoseconds.
+fn now() -> u64 {
+    // A run lasts for minutes; the cast is good for five hundred years.
+    run_elapsed().as_nanos() as u64
+}
+
+impl fmt::Debug for Clerk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clerk").field("id", &self.id).field("client", &self.client).finish_non_exhaustive()
+    }
+}

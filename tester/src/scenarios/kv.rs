@@ -1,0 +1,246 @@
+//! The table of the scenarios of part 4. [`kv_scenarios`] lists the course's, in the course's order, and after them ours.
+
+use labrpc::Network;
+use labstd::sync::Arc;
+use labstd::time::Duration;
+use raftapi::KvService;
+
+use super::kv_generic::Generic;
+use super::{ours_kv, ours_reads, part_4a, part_4b};
+use crate::kv::{InProcess, KvCluster, KvSetting, KvSubject, KvTest};
+use crate::scenario::{About, OnFailure, Part, Scenario, Told};
+
+/// How long an operation may take in a scenario of ours, several elections included. In one of the course it may take as
+/// long as the run.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A row of the table: a story, and the cluster that it is told of.
+struct Row {
+    about: About,
+    reliable: bool,
+    max_raft_state: Option<usize>,
+    story: Story,
+}
+
+/// What happens.
+#[derive(Clone, Copy)]
+enum Story {
+    /// The generic test; its history is judged when the run is over.
+    Generic(Generic),
+    /// Something else, for servers wherever they run.
+    Anywhere(fn(&KvTest)),
+    /// A story that takes single messages out of the hands of a network in this process.
+    ByHand(fn(&KvTest, &Network)),
+}
+
+impl Row {
+    /// A generic test of the course.
+    fn generic(name: &'static str, part: Part, seconds: u32, generic: Generic) -> Row {
+        let Generic { servers, unreliable, max_raft_state, .. } = generic;
+        let about = About { name, part, title: generic.title(), of_the_course: true, servers, seconds };
+        Row { about, reliable: !unreliable, max_raft_state, story: Story::Generic(generic) }
+    }
+
+    /// Another one of the course, over a reliable network.
+    fn course(
+        name: &'static str,
+        part: Part,
+        title: &'static str,
+        servers: usize,
+        seconds: u32,
+        story: fn(&KvTest),
+    ) -> Row {
+        let about = About { name, part, title: title.to_string(), of_the_course: true, servers, seconds };
+        Row { about, reliable: true, max_raft_state: snapshots_in(part), story: Story::Anywhere(story) }
+    }
+
+    /// One of ours: three servers over a reliable network.
+    fn ours(name: &'static str, part: Part, title: &'static str, seconds: u32, story: fn(&KvTest, &Network)) -> Row {
+        let about = About { name, part, title: title.to_string(), of_the_course: false, servers: 3, seconds };
+        Row { about, reliable: true, max_raft_state: snapshots_in(part), story: Story::ByHand(story) }
+    }
+
+    /// The same over an unreliable network.
+    fn unreliable(self) -> Row {
+        Row { reliable: false, ..self }
+    }
+
+    /// The scenario: this story, told of servers of `subject` in this process.
+    fn told_of<K: KvService>(self, subject: &KvSubject<K>) -> Scenario {
+        let Row { about, reliable, max_raft_state, story } = self;
+        let (make, title) = (subject.maker(), about.title.clone());
+        let setting = KvSetting { servers: about.servers, reliable, max_raft_state };
+        let patience = (!about.of_the_course).then_some(PATIENCE);
+        Scenario::new(about, move |clock| {
+            let cluster = Arc::new(InProcess::new(setting, Arc::clone(&make)));
+            let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
+            let test = KvTest::new(Arc::clone(&cluster) as Arc<dyn KvCluster>, &title, patience);
+            match story {
+                Story::Generic(generic) => generic.tell(&test),
+                Story::Anywhere(story) => story(&test),
+                Story::ByHand(story) => story(&test, cluster.network().expect("it is one in this process")),
+            }
+            let stages = test.finish();
+            cluster.shut_down();
+            Told { stages, history: matches!(story, Story::Generic(_)).then(|| test.history()) }
+        })
+    }
+}
+
+/// When the services of a part make snapshots.
+fn snapshots_in(part: Part) -> Option<usize> {
+    (part == Part::P4B).then_some(part_4b::MAX_RAFT_STATE)
+}
+
+/// All scenarios that a key/value service is put through, the course's first, told of `subject`.
+pub fn kv_scenarios<K: KvService>(subject: &KvSubject<K>) -> Vec<Scenario> {
+    table().into_iter().map(|row| row.told_of(subject)).collect()
+}
+
+#[rustfmt::skip]
+fn table() -> Vec<Row> {
+    use Part::{P4A, P4B};
+    let (generic, course, ours) = (Row::generic, Row::course, Row::ours);
+    let plain = Generic { clients: 5, servers: 5, ..Generic::default() };
+    let one = Generic { clients: 1, ..plain };
+    let unreliable = Generic { unreliable: true, ..plain };
+    let snapshots = Generic { max_raft_state: snapshots_in(P4B), ..plain };
+    let crash = |generic| Generic { crash: true, ..generic };
+    let partitions = |generic| Generic { partitions: true, ..generic };
+    let random_keys = |generic| Generic { clients: 15, servers: 7, random_keys: true, ..generic };
+    let snapshots_unreliable = Generic { unreliable: true, ..snapshots };
+    vec![
+        generic("basic_4A", P4A, 15, one),
+        course("speed_4A", P4A, "ops complete fast enough", 3, 3, part_4a::speed),
+        generic("concurrent_4A", P4A, 15, plain),
+        generic("unreliable_4A", P4A, 16, unreliable),
+        course("unreliable_one_key_4A", P4A, "concurrent append to same key, unreliable", 3, 2, part_4a::unreliable_one_key).unreliable(),
+        course("one_partition_4A", P4A, "progress in majority", 5, 4, part_4a::one_partition),
+        generic("many_partitions_one_client_4A", P4A, 23, partitions(one)),
+        generic("many_partitions_many_clients_4A", P4A, 23, partitions(plain)),
+        generic("persist_one_client_4A", P4A, 20, crash(one)),
+        generic("persist_concurrent_4A", P4A, 20, crash(plain)),
+        generic("persist_concurrent_unreliable_4A", P4A, 21, crash(unreliable)),
+        generic("persist_partition_4A", P4A, 28, crash(partitions(plain))),
+        generic("persist_partition_unreliable_4A", P4A, 28, crash(partitions(unreliable))),
+        generic("persist_partition_unreliable_linearizable_4A", P4A, 29, random_keys(crash(partitions(unreliable)))),
+        course("snapshot_rpc_4B", P4B, "InstallSnapshot RPC", 3, 4, part_4b::snapshot_rpc),
+        course("snapshot_size_4B", P4B, "snapshot size is reasonable", 3, 2, part_4b::snapshot_size),
+        course("speed_4B", P4B, "ops complete fast enough", 3, 3, part_4a::speed),
+        generic("snapshot_recover_4B", P4B, 20, Generic { clients: 1, ..crash(snapshots) }),
+        generic("snapshot_recover_many_clients_4B", P4B, 21, Generic { clients: 20, ..crash(snapshots) }),
+        generic("snapshot_unreliable_4B", P4B, 16, snapshots_unreliable),
+        generic("snapshot_unreliable_recover_4B", P4B, 21, crash(snapshots_unreliable)),
+        generic("snapshot_unreliable_recover_concurrent_partition_4B", P4B, 28, crash(partitions(snapshots_unreliable))),
+        generic("snapshot_unreliable_recover_concurrent_partition_linearizable_4B", P4B, 29, random_keys(crash(partitions(snapshots_unreliable)))),
+        ours("first_get_4A", P4A, "the first operation of a new leader is a Get", 5, ours_reads::first_get),
+        ours("cut_off_get_4A", P4A, "a leader that is cut off answers no Get", 7, ours_reads::cut_off_get),
+        ours("lost_reply_4A", P4A, "an operation whose reply is lost is executed once", 2, ours_kv::lost_reply),
+        ours("next_leader_4A", P4A, "the next leader executes nothing again", 5, ours_kv::next_leader),
+        ours("twice_in_the_log_4A", P4A, "an operation is twice in the log", 5, ours_kv::twice_in_the_log),
+        ours("anothers_result_4A", P4A, "nobody is given another's result", 3, ours_kv::anothers_result),
+        ours("lost_entry_4A", P4A, "an entry is lost, and its waiter is told", 8, ours_kv::lost_entry),
+        ours("duplicate_after_snapshot_4B", P4B, "a snapshot remembers what was executed", 3, ours_kv::duplicate_after_snapshot),
+        ours("duplicate_after_install_4B", P4B, "a snapshot from the leader remembers what was executed", 4, ours_kv::duplicate_after_install),
+    ]
+}
+
+/// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a key/value service. The
+/// names are those of [`kv_scenarios`], which a test compares.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __for_each_kv_scenario {
+    ($callback:ident $($args:tt)*) => {
+        $crate::$callback! { ($($args)*)
+            basic_4A
+            speed_4A
+            concurrent_4A
+            unreliable_4A
+            unreliable_one_key_4A
+            one_partition_4A
+            many_partitions_one_client_4A
+            many_partitions_many_clients_4A
+            persist_one_client_4A
+            persist_concurrent_4A
+            persist_concurrent_unreliable_4A
+            persist_partition_4A
+            persist_partition_unreliable_4A
+            persist_partition_unreliable_linearizable_4A
+            snapshot_rpc_4B
+            snapshot_size_4B
+            speed_4B
+            snapshot_recover_4B
+            snapshot_recover_many_clients_4B
+            snapshot_unreliable_4B
+            snapshot_unreliable_recover_4B
+            snapshot_unreliable_recover_concurrent_partition_4B
+            snapshot_unreliable_recover_concurrent_partition_linearizable_4B
+            first_get_4A
+            cut_off_get_4A
+            lost_reply_4A
+            next_leader_4A
+            twice_in_the_log_4A
+            anothers_result_4A
+            lost_entry_4A
+            duplicate_after_snapshot_4B
+            duplicate_after_install_4B
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_the_tests_are_the_names_in_the_table() {
+        let table = table();
+        let abouts: Vec<_> = table.iter().map(|row| &row.about).collect();
+        let names: Vec<_> = abouts.iter().map(|about| about.name).collect();
+        assert_eq!(names, crate::__for_each_kv_scenario!(__names));
+        assert!(abouts.iter().all(|about| about.name.ends_with(about.part.number())));
+        let of = |part| abouts.iter().filter(|about| about.of_the_course && about.part == part).count();
+        assert_eq!((of(Part::P4A), of(Part::P4B)), (14, 9));
+    }
+
+    /// As the table of the course has it: clients, servers, unreliable, restarts, partitions, random keys, and the title.
+    #[test]
+    #[rustfmt::skip]
+    fn parameters_and_titles_are_those_of_the_course() {
+        let expected = [
+            ("basic_4A", 1, 5, "----", "one client"),
+            ("concurrent_4A", 5, 5, "----", "many clients"),
+            ("unreliable_4A", 5, 5, "u---", "unreliable net, many clients"),
+            ("many_partitions_one_client_4A", 1, 5, "--p-", "partitions, one client"),
+            ("many_partitions_many_clients_4A", 5, 5, "--p-", "partitions, many clients"),
+            ("persist_one_client_4A", 1, 5, "-c--", "restarts, one client"),
+            ("persist_concurrent_4A", 5, 5, "-c--", "restarts, many clients"),
+            ("persist_concurrent_unreliable_4A", 5, 5, "uc--", "unreliable net, restarts, many clients"),
+            ("persist_partition_4A", 5, 5, "-cp-", "restarts, partitions, many clients"),
+            ("persist_partition_unreliable_4A", 5, 5, "ucp-", "unreliable net, restarts, partitions, many clients"),
+            ("persist_partition_unreliable_linearizable_4A", 15, 7, "ucpr", "unreliable net, restarts, partitions, random keys, many clients"),
+            ("snapshot_recover_4B", 1, 5, "-c--", "restarts, snapshots, one client"),
+            ("snapshot_recover_many_clients_4B", 20, 5, "-c--", "restarts, snapshots, many clients"),
+            ("snapshot_unreliable_4B", 5, 5, "u---", "unreliable net, snapshots, many clients"),
+            ("snapshot_unreliable_recover_4B", 5, 5, "uc--", "unreliable net, restarts, snapshots, many clients"),
+            ("snapshot_unreliable_recover_concurrent_partition_4B", 5, 5, "ucp-", "unreliable net, restarts, partitions, snapshots, many clients"),
+            ("snapshot_unreliable_recover_concurrent_partition_linearizable_4B", 15, 7, "ucpr", "unreliable net, restarts, partitions, snapshots, random keys, many clients"),
+        ];
+        let flags = |generic: &Generic| -> String {
+            let flags = [(generic.unreliable, 'u'), (generic.crash, 'c'), (generic.partitions, 'p'), (generic.random_keys, 'r')];
+            flags.into_iter().map(|(holds, letter)| if holds { letter } else { '-' }).collect()
+        };
+        let rows = table();
+        let seen: Vec<_> = rows
+            .iter()
+            .filter_map(|row| {
+                let Story::Generic(generic) = &row.story else { return None };
+                assert_eq!(row.reliable, !generic.unreliable, "{}", row.about.name);
+                assert_eq!(generic.max_raft_state, snapshots_in(row.about.part), "{}", row.about.name);
+                Some((row.about.name, generic.clients, row.about.servers, flags(generic), row.about.title.as_str()))
+            })
+            .collect();
+        let expected: Vec<_> = expected.into_iter().map(|(name, clients, servers, flags, title)| (name, clients, servers, flags.to_string(), title)).collect();
+        assert_eq!(seen, expected);
+    }
+}

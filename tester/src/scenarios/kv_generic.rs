@@ -1,0 +1,201 @@
+//! The one story behind most of part 4: clients that write and read, on a cluster that goes through faults meanwhile.
+//!
+//! Three times over: clients work for 5 s, with a partition that changes every second, if there are partitions; then
+//! everything is healed, or all servers are crashed and restarted while clients are inside their last operation; then what
+//! each client wrote is read and compared. What the clients saw is judged when the run is over.
+
+use labstd::rng::{self, RngExt};
+use labstd::sync::Arc;
+use labstd::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use labstd::thread;
+use labstd::time::Duration;
+use raftapi::ServerId;
+
+use crate::cluster::ELECTION_TIMEOUT;
+use crate::kv::appends::{self, element};
+use crate::kv::{Clerk, KvTest};
+use crate::violation::Violation;
+
+/// How often it all happens.
+const ITERATIONS: usize = 3;
+
+/// How long clients work each time.
+const WORK: Duration = Duration::from_secs(5);
+
+/// A client that has made so many operations in an iteration pauses before each further one. A fast service would otherwise
+/// grow its values without end. (The course's clients never pause; its services are slower than that.)
+const OPERATIONS_AT_FULL_SPEED: u64 = 2000;
+
+/// For how long it pauses.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What clients and servers have to cope with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generic {
+    /// How many clients there are.
+    pub clients: u32,
+    /// How many servers there are.
+    pub servers: usize,
+    /// Whether the network loses messages.
+    pub unreliable: bool,
+    /// Whether all servers crash and restart after each iteration.
+    pub crash: bool,
+    /// Whether servers are partitioned while clients work.
+    pub partitions: bool,
+    /// The size in bytes of the saved Raft state at which a service should make a snapshot; `None` means never.
+    pub max_raft_state: Option<usize>,
+    /// Whether clients use each other's keys, and put as well.
+    pub random_keys: bool,
+}
+
+impl Generic {
+    /// The title, as the course prints it.
+    pub fn title(&self) -> String {
+        let pieces = [
+            (self.unreliable, "unreliable net, "),
+            (self.crash, "restarts, "),
+            (self.partitions, "partitions, "),
+            (self.max_raft_state.is_some(), "snapshots, "),
+            (self.random_keys, "random keys, "),
+        ];
+        let pieces = pieces.into_iter().filter(|(holds, _)| *holds).map(|(_, piece)| piece);
+        pieces.collect::<String>() + if self.clients > 1 { "many clients" } else { "one client" }
+    }
+
+    /// Tells the story.
+    pub fn tell(&self, test: &KvTest) {
+        let mut reader = test.logged_clerk(self.clients);
+        for iteration in 0..ITERATIONS {
+            let counts = self.work(test, iteration);
+            for (client, count) in counts {
+                let key = client.to_string();
+                let value = reader.get(&key);
+                if !self.random_keys {
+                    expect(&value, client, count, "when all clients had ended");
+                }
+            }
+            match self.max_raft_state {
+                Some(max_raft_state) => test.check_log_size(max_raft_state),
+                None => test.check_no_snapshot(),
+            }
+        }
+    }
+
+    /// The clients work, with all faults, and end. Returns how many elements each has written, one client after the other:
+    /// what is done between two of them is done while the others may still be busy.
+    fn work<'a>(&self, test: &'a KvTest, iteration: usize) -> impl Iterator<Item = (u32, u64)> + use<'a> {
+        let over = Arc::new(AtomicBool::new(false));
+        let clients: Vec<_> = (0..self.clients)
+            .map(|number| {
+                let (generic, over, clerk) = (*self, Arc::clone(&over), test.logged_clerk(number));
+                let work = move || generic.client(clerk, number, iteration, &over);
+                (number, thread::spawn(format!("client-{number}"), work))
+            })
+            .collect();
+        let repartitioner = self.partitions.then(|| {
+            test.sleep(ELECTION_TIMEOUT);
+            let (test, over) = (test.clone(), Arc::clone(&over));
+            thread::spawn("repartitioner", move || repartition(&test, iteration, &over))
+        });
+        test.sleep(WORK);
+        over.store(true, Relaxed);
+        if let Some(repartitioner) = repartitioner {
+            repartitioner.join().expect("a repartitioner that does not panic");
+            test.connect_all();
+            test.sleep(ELECTION_TIMEOUT);
+        }
+        if self.crash {
+            test.servers().into_iter().for_each(|server| test.cluster().crash(server));
+            test.sleep(ELECTION_TIMEOUT);
+            test.servers().into_iter().for_each(|server| test.cluster().start(server));
+            test.connect_all();
+        }
+        clients.into_iter().map(|(number, client)| (number, client.join().expect("a client that does not panic")))
+    }
+
+    /// One client: works until it is over, and returns how many elements it has written.
+    fn client(&self, mut clerk: Clerk, number: u32, iteration: usize, over: &AtomicBool) -> u64 {
+        let mut rng = rng::stream(&format!("client-{number}#{iteration}"));
+        let own_key = number.to_string();
+        let mut written = 0;
+        // All that it has appended in this iteration.
+        let mut last = String::new();
+        let mut operations = 0;
+        if !self.random_keys {
+            clerk.put(&own_key, "");
+            operations += 1;
+        }
+        while !over.load(Relaxed) {
+            if operations >= OPERATIONS_AT_FULL_SPEED {
+                thread::sleep(PAUSE);
+            }
+            operations += 1;
+            let other_key = self.random_keys.then(|| rng.random_range(0..self.clients).to_string());
+            let key = other_key.as_ref().unwrap_or(&own_key);
+            let new = element(number, written);
+            if rng.random_range(0..1000) < 500 {
+                clerk.append(key, &new);
+                last.push_str(&new);
+                written += 1;
+            } else if self.random_keys && rng.random_range(0..1000) < 100 {
+                clerk.put(key, &new);
+                written += 1;
+            } else {
+                let value = clerk.get(key);
+                if !self.random_keys && value != last {
+                    expect(&value, number, written, "while it worked");
+                }
+            }
+        }
+        written
+    }
+}
+
+/// Ends the run if `value`, of the key that `client` alone writes, is not what it has written: its first `count` elements.
+fn expect(value: &str, client: u32, count: u64, when: &str) {
+    if let Err(wrong) = appends::check(value, &[(client, count)]) {
+        Violation::safety(format!(
+            "client {client}, the only one to write key {client}, had appended {count} elements to it, and a Get {when} \
+             returned {} bytes: {wrong}",
+            value.len()
+        ));
+    }
+}
+
+/// Puts each server on one of two sides by chance, about once a second, until it is over.
+fn repartition(test: &KvTest, iteration: usize, over: &AtomicBool) {
+    let mut rng = rng::stream(&format!("repartitioner#{iteration}"));
+    while !over.load(Relaxed) {
+        let (one, other): (Vec<ServerId>, Vec<ServerId>) = test.servers().into_iter().partition(|_| rng.random());
+        test.cluster().partition(&[&one, &other]);
+        test.sleep(ELECTION_TIMEOUT + Duration::from_millis(rng.random_range(0..200)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_those_of_the_course() {
+        let many = Generic { clients: 5, servers: 5, ..Generic::default() };
+        let title = |generic: Generic| generic.title();
+        assert_eq!(title(Generic { clients: 1, ..many }), "one client");
+        assert_eq!(title(many), "many clients");
+        assert_eq!(title(Generic { clients: 2, ..many }), "many clients");
+        let all = Generic {
+            clients: 15,
+            servers: 7,
+            unreliable: true,
+            crash: true,
+            partitions: true,
+            max_raft_state: Some(1000),
+            random_keys: true,
+        };
+        assert_eq!(title(all), "unreliable net, restarts, partitions, snapshots, random keys, many clients");
+        assert_eq!(
+            title(Generic { crash: true, max_raft_state: Some(1), ..many }),
+            "restarts, snapshots, many clients"
+        );
+    }
+}

@@ -1,0 +1,381 @@
+//! Our own scenarios about clients that ask again, and about answers that belong to another question: what a service does
+//! twice, never, or for the wrong client.
+//!
+//! They take single messages of a clerk out of the network's hands. Whether a message is a clerk's is known from its end;
+//! what is in it is the business of the service under test.
+
+use labrpc::{Direction, Message, Network, Verdict};
+use labstd::sync::Arc;
+use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+use raftapi::ServerId;
+
+use super::part_4a::expect_appended;
+use super::part_4b::MAX_RAFT_STATE;
+use crate::kv::appends::element;
+use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
+use crate::kv::{Clerk, ClerkId, KvTest, Pending};
+use crate::violation::Violation;
+
+/// How long a service may take for an operation while nothing is wrong with its servers and the network.
+pub(super) const SOON: Duration = Duration::from_secs(2);
+
+/// How long it may take while it has to elect a leader first.
+pub(super) const AFTER_AN_ELECTION: Duration = Duration::from_secs(6);
+
+/// Only a message that carries a value of this many characters is as long as this.
+pub(super) const CHARS: usize = 1000;
+
+/// Why an operation that was asked for again has to be answered.
+const ASKED_AGAIN: &str = "its reply was lost, and its clerk asked again; that it has been executed already does not \
+                           mean that nobody waits for the answer";
+
+/// An append whose reply is lost is asked for again: it is executed once, and answered twice.
+///
+/// Then the same with a `Put`, and before it is asked for again, another client puts something else, having seen the value:
+/// done again, the first would undo the second.
+pub fn lost_reply(test: &KvTest, network: &Network) {
+    const ROUNDS: u64 = 5;
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    let mut other = test.clerk(&all);
+    for round in 0..ROUNDS {
+        clerk.append("x", &element(0, 2 * round));
+        let leader = test.leader();
+        let asked_again = lose_reply(network, clerk.id(), leader);
+        let append = append_in_background(clerk, "x", element(0, 2 * round + 1));
+        asked_again.wait(&append);
+        asked_again.release(network);
+        clerk = append.within(SOON, ASKED_AGAIN);
+        expect_appended(&other.get("x"), &[(0, 2 * round + 2)]);
+
+        let [first, second] = ["first", "second"].map(|value| format!("{value} {round}"));
+        clerk.get("y");
+        let asked_again = lose_reply(network, clerk.id(), test.leader());
+        let (value, key) = (first.clone(), "y");
+        let put = Pending::begin("a Put whose reply was lost", move || {
+            clerk.put(key, &value);
+            clerk
+        });
+        asked_again.wait(&put);
+        let seen = other.get(key) == first;
+        other.put(key, &second);
+        asked_again.release(network);
+        clerk = put.within(SOON, ASKED_AGAIN);
+        let value = other.get(key);
+        // One that took effect only when it was asked for again, may come last.
+        if seen && value != second {
+            Violation::safety(format!(
+                "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns '{value}': the \
+                 first Put was executed again when its clerk had lost the reply and asked again"
+            ));
+        }
+    }
+}
+
+/// What was executed by a leader that crashes before anybody hears of it, the next leader does not execute again.
+pub fn next_leader(test: &KvTest, network: &Network) {
+    const ROUNDS: u64 = 3;
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    let mut reader = test.clerk(&all);
+    for round in 0..ROUNDS {
+        clerk.append("x", &element(0, 2 * round));
+        let leader = test.leader();
+        let asked_again = lose_reply(network, clerk.id(), leader);
+        let append = append_in_background(clerk, "x", element(0, 2 * round + 1));
+        asked_again.wait(&append);
+        test.cluster().crash(leader);
+        asked_again.release(network);
+        clerk = append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
+        expect_appended(&reader.get("x"), &[(0, 2 * round + 2)]);
+        test.cluster().start(leader);
+        test.connect_all();
+    }
+}
+
+/// What a leader that crashed had only just begun, the next leader finds in its log, and is asked for again: two entries
+/// for one operation, neither of them applied yet.
+pub fn twice_in_the_log(test: &KvTest, network: &Network) {
+    const ROUNDS: u64 = 3;
+    const KEY: &str = "x";
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    let mut reader = test.clerk(&all);
+    let mut expected = String::new();
+    for round in 0..ROUNDS {
+        let short = element(0, round);
+        clerk.append(KEY, &short);
+        let leader = test.leader();
+        // From the long entry on, the leader hears of no success.
+        let shared = Arc::new((AtomicBool::new(false), AtomicUsize::new(0)));
+        let progress = Arc::clone(&shared);
+        network.intercept(move |message| {
+            let (sent, acknowledged) = &*progress;
+            if !is_of_server(message, leader) {
+                return Verdict::Pass;
+            }
+            if message.direction == Direction::Request {
+                if message.bytes.len() >= CHARS {
+                    sent.store(true, SeqCst);
+                }
+                return Verdict::Pass;
+            }
+            if !sent.load(SeqCst) {
+                return Verdict::Pass;
+            }
+            acknowledged.fetch_add(1, SeqCst);
+            Verdict::Drop
+        });
+        let long = long(&format!("long {round}"));
+        let append = append_in_background(clerk, KEY, long.clone());
+        // Both followers have the entry, or it makes no difference which of them is elected.
+        wait_until(SOON, || shared.1.load(SeqCst) >= 2);
+        test.cluster().crash(leader);
+        network.stop_intercepting();
+        let why = "its leader crashed, and its clerk asked another server, which had the entry in its log already, not \
+                   applied yet: when it comes to the second entry of the same operation, somebody waits for the answer";
+        clerk = append.within(AFTER_AN_ELECTION, why);
+        expected = expected + &short + &long;
+        let value = reader.get(KEY);
+        if value != expected {
+            let times = value.matches(&long).count();
+            Violation::safety(format!(
+                "an append was asked of a leader, which crashed, and then of the next one, which had its entry in the log \
+                 already; now the value has {} bytes instead of {}, and what was appended is in it {times} times: an \
+                 operation must be executed once, however often it is in the log",
+                value.len(),
+                expected.len()
+            ));
+        }
+        test.cluster().start(leader);
+        test.connect_all();
+    }
+}
+
+/// Whoever waits for an entry that is overwritten by another leader's is not given that one's result.
+///
+/// Some clients ask a leader that is cut off. Meanwhile the majority executes other operations, at the same indexes. After
+/// the heal nobody may be told that all is done, who has not really been served.
+///
+/// The clients ask one after the other: a server that looks now and then whether it still leads looks for each of them at
+/// another moment, and at least one of them learns first what has come to its index.
+pub fn anothers_result(test: &KvTest, _network: &Network) {
+    const ROUNDS: u32 = 5;
+    const APPENDERS: u32 = 6;
+    const BETWEEN: Duration = Duration::from_millis(15);
+    const MEANWHILE: usize = 10;
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    clerk.put("known", "value");
+    for round in 0..ROUNDS {
+        let leader = test.leader();
+        let majority = test.others(leader);
+        test.cluster().partition(&[&majority, &[leader]]);
+        let mut reader = test.clerk(&[leader]);
+        let mut ids = vec![reader.id()];
+        let get = Pending::begin("a Get to a leader that is cut off", move || reader.get("known"));
+        let mut appends = Vec::new();
+        for number in 0..APPENDERS {
+            test.sleep(BETWEEN);
+            let clerk = test.clerk(&[leader]);
+            ids.push(clerk.id());
+            let key = format!("own {round} {number}");
+            appends.push((append_in_background(clerk, &key, element(number, 0)), key, element(number, 0)));
+        }
+        test.sleep(BETWEEN);
+
+        let mut in_majority = test.clerk(&majority);
+        for number in 0..MEANWHILE {
+            in_majority.put(&format!("other {number}"), "other");
+        }
+        test.connect_all();
+        ids.into_iter().for_each(|id| test.cluster().connect_clerk(id, &all));
+        let why = "it was asked of a leader that was cut off, which has to say so when it hears of the next leader";
+        for (append, key, appended) in appends {
+            append.within(AFTER_AN_ELECTION, why);
+            let value = clerk.get(&key);
+            if value != appended {
+                Violation::safety(format!(
+                    "an append of '{appended}' to an empty key, asked of a leader that was cut off, was acknowledged after \
+                     the heal, but the value is '{value}': whoever waited for it was given the answer to another operation, \
+                     which had taken its index"
+                ));
+            }
+        }
+        let value = get.within(AFTER_AN_ELECTION, why);
+        if value != "value" {
+            Violation::safety(format!(
+                "a Get of key 'known', which always was 'value', was asked of a leader that was cut off and returned \
+                 '{value}' after the heal: it was given the answer to another operation, which had taken its index"
+            ));
+        }
+    }
+}
+
+/// Whoever waits at a leader that was cut off is told when another leads, also if nothing else is asked of anybody, so that
+/// no other entry takes the index of the one that it waits for.
+pub fn lost_entry(test: &KvTest, _network: &Network) {
+    const ROUNDS: u64 = 3;
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    for round in 0..ROUNDS {
+        let key = format!("own {round}");
+        clerk.put(&key, "");
+        let leader = test.leader();
+        test.cluster().partition(&[&[leader], &test.others(leader)]);
+        let asking = test.clerk(&[leader]);
+        let id = asking.id();
+        let append = append_in_background(asking, &key, element(0, 0));
+        wait_until(AFTER_AN_ELECTION, || test.cluster().leader().is_some_and(|(_, leads)| leads != leader));
+        test.connect_all();
+        test.cluster().connect_clerk(id, &all);
+        let why = "it was asked of a leader that was cut off, and is lost, since another was elected meanwhile; nothing else \
+                   was asked, so nothing is applied at its index: its server has to look whether it still leads";
+        append.within(AFTER_AN_ELECTION, why);
+        expect_appended(&clerk.get(&key), &[(0, 1)]);
+    }
+}
+
+/// What was executed before a snapshot is not executed again after all servers have come back with it.
+pub fn duplicate_after_snapshot(test: &KvTest, network: &Network) {
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    let mut other = test.clerk(&all);
+    clerk.append("x", &element(0, 0));
+    let asked_again = lose_reply(network, clerk.id(), test.leader());
+    let append = append_in_background(clerk, "x", element(0, 1));
+    asked_again.wait(&append);
+    fill_log(test, &mut other);
+
+    all.iter().for_each(|&server| test.cluster().crash(server));
+    all.iter().for_each(|&server| test.cluster().start(server));
+    test.connect_all();
+    // Not before they have replayed what they had.
+    expect_appended(&other.get("x"), &[(0, 2)]);
+    asked_again.release(network);
+    append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
+    expect_appended(&other.get("x"), &[(0, 2)]);
+}
+
+/// What was executed before a snapshot is not executed again by a server that was given the snapshot by its leader.
+///
+/// A follower is cut off while a client appends, so that it learns of that from a snapshot alone. Then it is elected: the
+/// votes for everybody else are lost.
+pub fn duplicate_after_install(test: &KvTest, network: &Network) {
+    const LEADS: Duration = Duration::from_secs(6);
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    let mut other = test.clerk(&all);
+    clerk.append("x", &element(0, 0));
+    let leader = test.leader();
+    let [behind, third] = test.others(leader)[..] else { panic!("there are three servers") };
+    test.cluster().partition(&[&[leader, third], &[behind]]);
+    let asked_again = lose_reply(network, clerk.id(), leader);
+    let append = append_in_background(clerk, "x", element(0, 1));
+    asked_again.wait(&append);
+    fill_log(test, &mut other);
+
+    // Without the third, nothing is committed before the one behind has caught up.
+    test.cluster().crash(third);
+    test.connect_all();
+    other.put("filler", "");
+    asked_again.only_elected(network, behind);
+    test.cluster().start(third);
+    test.connect_all();
+    test.cluster().crash(leader);
+    wait_until(LEADS, || test.cluster().leader().is_some_and(|(_, leader)| leader == behind));
+    asked_again.release(network);
+    append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
+    expect_appended(&other.get("x"), &[(0, 2)]);
+}
+
+/// Writes so much that every server that takes part must have made a snapshot.
+fn fill_log(test: &KvTest, clerk: &mut Clerk) {
+    let value = "filler ".repeat(10);
+    for _ in 0..10 * MAX_RAFT_STATE / value.len() {
+        clerk.put("filler", &value);
+    }
+    test.check_log_size(MAX_RAFT_STATE);
+}
+
+/// A reply that is lost, and what its clerk asks next, which is held.
+pub(super) struct AskedAgain {
+    clerk: ClerkId,
+    leader: ServerId,
+    lost: Arc<AtomicBool>,
+}
+
+/// Loses the next reply of `leader` to `clerk`, and from then on holds all that the clerk asks of anybody.
+pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) -> AskedAgain {
+    let asked_again = AskedAgain { clerk, leader, lost: Arc::default() };
+    network.intercept(asked_again.judge());
+    asked_again
+}
+
+impl AskedAgain {
+    fn judge(&self) -> impl Fn(&Message<'_>) -> Verdict + Send + Sync + use<> {
+        let (clerk, leader, lost) = (self.clerk, self.leader, Arc::clone(&self.lost));
+        move |message| {
+            if !is_of_clerk(message, clerk) {
+                return Verdict::Pass;
+            }
+            match message.direction {
+                Direction::Request if lost.load(SeqCst) => Verdict::Hold,
+                Direction::Reply if is_for(message, leader) && !lost.swap(true, SeqCst) => Verdict::Drop,
+                _ => Verdict::Pass,
+            }
+        }
+    }
+
+    /// Goes on with it, and lets nobody but `server` be elected.
+    fn only_elected(&self, network: &Network, server: ServerId) {
+        let judge = self.judge();
+        network.intercept(move |message| {
+            let vote = message.direction == Direction::Reply && message.method == "Raft.RequestVote";
+            if vote && !is_of_server(message, server) { Verdict::Drop } else { judge(message) }
+        });
+    }
+
+    /// Waits until the reply is lost. That does not come about if the server does not lead any more; then the clerk was
+    /// answered by another, and there is nothing to see.
+    pub(super) fn wait<T: Send + 'static>(&self, operation: &Pending<T>) {
+        wait_until(SOON, || self.lost.load(SeqCst) || operation.is_done_within(Duration::ZERO));
+    }
+
+    /// Lets everything go on.
+    pub(super) fn release(&self, network: &Network) {
+        network.stop_intercepting();
+        for message in network.held() {
+            message.release();
+        }
+    }
+}
+
+/// Appends `value` in the background.
+fn append_in_background(mut clerk: Clerk, key: &str, value: String) -> Pending<Clerk> {
+    let key = key.to_string();
+    Pending::begin(format!("an Append of client {}", clerk.client()), move || {
+        clerk.append(&key, &value);
+        clerk
+    })
+}
+
+/// Waits until `holds`, but not for longer than `patience`. Whether it holds.
+pub(super) fn wait_until(patience: Duration, holds: impl Fn() -> bool) -> bool {
+    const LOOK: Duration = Duration::from_millis(1);
+    let begun = Instant::now();
+    while !holds() {
+        if begun.elapsed() > patience {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
+}
+
+/// A value that nobody overlooks in the network.
+pub(super) fn long(text: &str) -> String {
+    format!("{text} ").repeat(CHARS / (text.len() + 1) + 1)
+}

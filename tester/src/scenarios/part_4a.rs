@@ -1,0 +1,121 @@
+//! Part 4A: the key/value service without snapshots, beside what the [generic test](super::kv_generic) tells.
+
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+use raftapi::ServerId;
+
+use crate::cluster::ELECTION_TIMEOUT;
+use crate::kv::appends::{self, element};
+use crate::kv::{KvTest, Pending};
+use crate::violation::Violation;
+
+/// One client after the other operation: at least three of them in a heartbeat interval.
+pub fn speed(test: &KvTest) {
+    const OPERATIONS: u64 = 1000;
+    const HEARTBEAT: Duration = Duration::from_millis(100);
+    const A_HEARTBEAT: u32 = 3;
+    let mut clerk = test.clerk(&test.servers());
+    // Waits for a leader.
+    clerk.get("x");
+
+    let begun = Instant::now();
+    for number in 0..OPERATIONS {
+        clerk.append("x", &element(0, number));
+    }
+    let took = begun.elapsed();
+    expect_appended(&clerk.get("x"), &[(0, OPERATIONS)]);
+    let limit = HEARTBEAT / A_HEARTBEAT;
+    let each = took / OPERATIONS as u32;
+    if each > limit {
+        Violation::limit(format!(
+            "an operation took {:.1} ms on average, more than {:.1} ms: an operation must not wait for the next heartbeat",
+            each.as_secs_f64() * 1e3,
+            limit.as_secs_f64() * 1e3
+        ));
+    }
+}
+
+/// Many clients append to one key over an unreliable network: everything is there once, and in each client's order.
+pub fn unreliable_one_key(test: &KvTest) {
+    const CLIENTS: u32 = 5;
+    const EACH: u64 = 10;
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    clerk.put("k", "");
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let mut clerk = test.clerk(&all);
+            let work = move || (0..EACH).for_each(|number| clerk.append("k", &element(client, number)));
+            thread::spawn(format!("client-{client}"), work)
+        })
+        .collect();
+    for client in clients {
+        client.join().expect("a client that does not panic");
+    }
+    let counts: Vec<(u32, u64)> = (0..CLIENTS).map(|client| (client, EACH)).collect();
+    expect_appended(&clerk.get("k"), &counts);
+}
+
+/// A majority without the old leader goes on; the minority with it does not; what it was asked is done after the heal.
+pub fn one_partition(test: &KvTest) {
+    const HEAL: Duration = Duration::from_secs(3);
+    let all = test.servers();
+    let mut clerk = test.clerk(&all);
+    clerk.put("1", "13");
+
+    test.begin("progress in majority");
+    let leader = test.leader();
+    let mut majority = test.others(leader);
+    let mut minority: Vec<ServerId> = majority.split_off(all.len() / 2 + 1);
+    minority.push(leader);
+    test.cluster().partition(&[&majority, &minority]);
+    let mut in_majority = test.clerk(&majority);
+    let (mut writer, mut reader) = (test.clerk(&minority), test.clerk(&minority));
+    in_majority.put("1", "14");
+    expect_value("1", &in_majority.get("1"), &["14"]);
+    test.end();
+
+    test.begin("no progress in minority");
+    let (writer_id, reader_id) = (writer.id(), reader.id());
+    let put = Pending::begin("a Put to the minority", move || writer.put("1", "15"));
+    let get = Pending::begin("a Get to the minority", move || reader.get("1"));
+    test.sleep(ELECTION_TIMEOUT);
+    for (name, done) in [("Put", put.is_done_within(Duration::ZERO)), ("Get", get.is_done_within(Duration::ZERO))] {
+        if done {
+            Violation::safety(format!(
+                "a {name} was answered by a leader that is cut off from the majority: it cannot know that it still leads"
+            ));
+        }
+    }
+    expect_value("1", &in_majority.get("1"), &["14"]);
+    in_majority.put("1", "16");
+    expect_value("1", &in_majority.get("1"), &["16"]);
+    test.end();
+
+    test.begin("completion after heal");
+    test.connect_all();
+    test.cluster().connect_clerk(writer_id, &all);
+    test.cluster().connect_clerk(reader_id, &all);
+    test.sleep(ELECTION_TIMEOUT);
+    let why = "it was asked of a leader that was cut off, and everything was healed 1 s before";
+    put.within(HEAL, why);
+    // It began before anything was written in the majority, and ends after everything.
+    expect_value("1", &get.within(HEAL, why), &["14", "15", "16"]);
+    expect_value("1", &clerk.get("1"), &["15"]);
+    test.end();
+}
+
+/// Ends the run if `value` is not one of `expected`.
+pub(super) fn expect_value(key: &str, value: &str, expected: &[&str]) {
+    if !expected.contains(&value) {
+        let expected: Vec<String> = expected.iter().map(|value| format!("'{value}'")).collect();
+        Violation::safety(format!("a Get of key '{key}' returned '{value}' instead of {}", expected.join(" or ")));
+    }
+}
+
+/// Ends the run if `value` is not what clients have appended: each so many elements.
+pub(super) fn expect_appended(value: &str, counts: &[(u32, u64)]) {
+    if let Err(wrong) = appends::check(value, counts) {
+        Violation::safety(format!("the value to which clients appended has {} bytes: {wrong}", value.len()));
+    }
+}

@@ -1,0 +1,184 @@
+//! That the checks of part 4 can fail: servers that agree by sharing one map in memory, each with something wrong with it
+//! that the named check can see.
+
+mod fake;
+
+use labstd::sync::atomic::Ordering::SeqCst;
+use labstd::thread;
+use labstd::time::{Duration, Instant};
+use tester::{Clock, Report, kv_scenarios, runner};
+
+use fake::{ATTEMPTS, Fake, Wrong};
+
+fn run(name: &str, wrong: Wrong, clock: Clock) -> Report {
+    let scenarios = kv_scenarios(&Fake::with(wrong));
+    let scenario = scenarios.iter().find(|scenario| scenario.about.name == name).expect(name);
+    runner::run(scenario, clock, 1)
+}
+
+/// The scenario fails, and with these words.
+fn assert_says(name: &str, wrong: Wrong, parts: &[&str]) {
+    let report = run(name, wrong, Clock::Simulated);
+    let text = report.broken().unwrap_or_else(|| panic!("{wrong:?} passes {name}")).text.clone();
+    for part in parts {
+        assert!(text.contains(part), "{name}: '{part}' is missing in: {text}");
+    }
+}
+
+#[test]
+fn servers_that_agree_pass_everything() {
+    for scenario in kv_scenarios(&Fake::with(Wrong::Nothing)) {
+        let report = run(scenario.about.name, Wrong::Nothing, Clock::Simulated);
+        assert!(report.passed(), "{}", report.lines());
+    }
+}
+
+#[test]
+fn operations_are_counted_as_in_the_course() {
+    let expected: [(&str, &[u64]); 6] = [
+        ("unreliable_one_key_4A", &[52]),
+        ("one_partition_4A", &[2, 3, 3]),
+        ("snapshot_rpc_4B", &[63]),
+        ("snapshot_size_4B", &[800]),
+        // The course does not count these.
+        ("speed_4A", &[1002]),
+        ("speed_4B", &[1002]),
+    ];
+    for (name, operations) in expected {
+        let report = run(name, Wrong::Nothing, Clock::Simulated);
+        let runner::Verdict::Passed(stages) = &report.verdict else { panic!("{}", report.lines()) };
+        let counted: Vec<u64> = stages.iter().map(|stage| stage.figures.commands).collect();
+        assert_eq!(counted, operations, "{name}");
+    }
+}
+
+#[test]
+fn one_partition_has_three_titles() {
+    let report = run("one_partition_4A", Wrong::Nothing, Clock::Simulated);
+    let titles: Vec<String> = report.lines().lines().step_by(2).map(str::to_string).collect();
+    assert_eq!(
+        titles,
+        [
+            "Test: progress in majority (4A) ...",
+            "Test: no progress in minority (4A) ...",
+            "Test: completion after heal (4A) ..."
+        ]
+    );
+}
+
+#[test]
+fn an_append_that_is_executed_twice_is_found() {
+    for name in ["unreliable_4A", "unreliable_one_key_4A", "snapshot_unreliable_4B", "lost_reply_4A"] {
+        assert_says(name, Wrong::ForgetsDuplicates, &["is in it twice, though client ", " appended it once"]);
+    }
+}
+
+#[test]
+fn an_append_that_is_lost_is_found() {
+    assert_says("basic_4A", Wrong::LosesAppends, &["client 0, the only one to write key 0", "is not in it, though"]);
+    assert_says("unreliable_one_key_4A", Wrong::LosesAppends, &["is not in it, though the append of client "]);
+    assert_says("speed_4A", Wrong::LosesAppends, &["'x 0 18 y' is not in it"]);
+}
+
+#[test]
+fn text_that_nobody_has_appended_is_found() {
+    assert_says("speed_4A", Wrong::AddsText, &["goes on with ' x 0 19 y", "which nobody has appended"]);
+    assert_says("basic_4A", Wrong::AddsText, &["goes on with ' x 0 ", "which nobody has appended"]);
+}
+
+#[test]
+fn appends_of_one_client_have_their_order() {
+    assert_says("speed_4A", Wrong::SwapsAppends, &["'x 0 18 y' comes after 'x 0 19 y', which client 0 appended later"]);
+}
+
+#[test]
+fn a_get_that_returns_an_old_value_is_found() {
+    let parts = ["and a Get while it worked returned ", "is not in it, though the append of client "];
+    assert_says("basic_4A", Wrong::ReadsOldValues, &parts);
+    assert_says("concurrent_4A", Wrong::ReadsOldValues, &parts);
+}
+
+#[test]
+fn with_random_keys_the_history_shows_an_old_value() {
+    let name = "persist_partition_unreliable_linearizable_4A";
+    assert_says(name, Wrong::ReadsOldValues, &["linearizable"]);
+}
+
+#[test]
+fn who_is_cut_off_answers_nothing() {
+    let name = "one_partition_4A";
+    assert_says(name, Wrong::ReadsCutOff, &["a Get was answered by a leader that is cut off from the majority"]);
+    assert_says(name, Wrong::WritesCutOff, &["a Put was answered by a leader that is cut off from the majority"]);
+    assert_says("cut_off_get_4A", Wrong::ReadsCutOff, &["though 'new' had been put by a majority and acknowledged"]);
+}
+
+#[test]
+fn what_was_asked_of_a_minority_is_done_after_the_heal() {
+    assert_says("one_partition_4A", Wrong::DropsWhatWaited, &["a Get of key '1' returned '16' instead of '15'"]);
+    assert_says("one_partition_4A", Wrong::NeverRecovers, &["to the minority had no answer after 3.0 s"]);
+}
+
+#[test]
+fn an_operation_that_is_never_answered_is_named() {
+    assert_says(
+        "basic_4A",
+        Wrong::NeverAnswers,
+        &["client 0 has waited for 1", " s for the answer to its ", " of key '0'"],
+    );
+    assert_says("snapshot_size_4B", Wrong::NeverAnswers, &["client 0 has waited for 1"]);
+    assert_says("duplicate_after_snapshot_4B", Wrong::NeverAnswers, &[" has waited for 20 s for the answer to its "]);
+}
+
+#[test]
+fn slow_operations_fail() {
+    assert_says("speed_4A", Wrong::IsSlow, &["an operation took 3", " ms on average, more than 33.3 ms"]);
+}
+
+#[test]
+fn what_is_saved_has_its_limits() {
+    let log = ["a server has 8001 bytes of Raft state saved, more than 8000: logs were not trimmed"];
+    for name in ["snapshot_rpc_4B", "snapshot_size_4B", "snapshot_unreliable_4B", "duplicate_after_snapshot_4B"] {
+        assert_says(name, Wrong::SavesTooMuch, &log);
+    }
+    assert_says("basic_4A", Wrong::MakesSnapshotsUnasked, &["a server has a snapshot of 1 bytes saved, though"]);
+    assert_says("snapshot_size_4B", Wrong::MakesLargeSnapshots, &["a snapshot of 501 bytes saved, more than 500"]);
+}
+
+#[test]
+fn a_cluster_without_a_leader_fails() {
+    assert_says("one_partition_4A", Wrong::NeverLeads, &["no server has said for 5 s that it leads"]);
+}
+
+#[test]
+fn a_client_that_finds_a_fault_ends_the_run_at_once() {
+    for clock in [Clock::Simulated, Clock::Threads] {
+        let report = run("concurrent_4A", Wrong::LosesAppends, clock);
+        let broken = report.broken().expect("an append was lost");
+        assert!(broken.text.contains("while it worked"), "{}", broken.text);
+        assert!(broken.at < Duration::from_secs(4), "after {:?}", broken.at);
+    }
+}
+
+#[test]
+fn a_server_that_survives_its_death_is_found() {
+    assert_says("snapshot_rpc_4B", Wrong::SurvivesItsDeath, &["#1 was killed, but 2 s later", "survivor"]);
+}
+
+#[test]
+fn clients_of_a_failed_run_end_though_they_never_give_up() {
+    const STILL: Duration = Duration::from_millis(500);
+    const LONG: Duration = Duration::from_secs(60);
+    let report = run("lost_reply_4A", Wrong::NeverAnswersAgain, Clock::Threads);
+    let text = &report.broken().expect("an append has no answer").text;
+    assert!(text.contains("an Append of client 0 had no answer after 2.0 s: its reply was lost"), "{text}");
+    let begun = Instant::now();
+    let mut last = (ATTEMPTS.load(SeqCst), Instant::now());
+    while last.1.elapsed() < STILL {
+        assert!(begun.elapsed() < LONG, "its clients go on asking");
+        thread::sleep(Duration::from_millis(20));
+        let now = ATTEMPTS.load(SeqCst);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+    }
+}
