@@ -40,23 +40,27 @@ pub(crate) fn check(args: &CheckArgs, out: &mut impl Write) -> Result<Outcome, E
                 continue;
             }
         };
-        let checked = history.check(args.steps);
+        let mut checked = history.check(args.steps);
+        // A check ends at the first key that settles the matter; who asks about a file wants to know all of them.
+        let explained =
+            (checked.verdict == Verdict::Illegal || args.picture.is_some()).then(|| history.explain(args.steps));
+        if let Some(explained) = &explained {
+            let named = |wanted| {
+                let partitions = explained.partitions.iter().filter(|partition| partition.verdict == wanted);
+                partitions.map(|partition| partition.name.clone()).collect()
+            };
+            checked = Checked { illegal: named(Verdict::Illegal), undecided: named(Verdict::Unknown), ..checked };
+        }
         outcome = outcome.max(match checked.verdict {
             Verdict::Ok => Outcome::AllOk,
             Verdict::Illegal => Outcome::SomeIllegal,
             Verdict::Unknown => Outcome::SomeUnknown,
         });
-        writeln!(
-            out,
-            "{}: {} ({} operations, {} steps)",
-            file.display(),
-            verdict(&checked, history.keys()),
-            history.len(),
-            checked.steps
-        )?;
-        if let Some(folder) = &args.picture {
+        let verdict = verdict(&checked, history.has_keys());
+        writeln!(out, "{}: {verdict} ({} operations, {} steps)", file.display(), history.len(), checked.steps)?;
+        if let (Some(folder), Some(explained)) = (&args.picture, &explained) {
             let title = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            let page = page::of(&title, &history.explain(args.steps), history.time_unit());
+            let page = page::of(&title, &verdict, explained, history.time_unit());
             let written = page::write(&page, folder, &title)
                 .map_err(|error| Error::Usage(format!("cannot write a page into '{}': {error}", folder.display())))?;
             writeln!(out, "    {}", written.display())?;
@@ -112,7 +116,7 @@ impl History {
         }
     }
 
-    fn keys(&self) -> bool {
+    fn has_keys(&self) -> bool {
         matches!(self, History::Kv(_))
     }
 

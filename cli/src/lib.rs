@@ -87,9 +87,10 @@ fn refuse_or_help(error: &clap::Error) -> ExitCode {
         _ => {}
     }
     let text = error.render().to_string();
-    let complaint = text.lines().next().unwrap_or("the arguments are not understood");
-    let complaint = complaint.trim_start_matches("error: ");
-    refuse(&format!("{complaint}; --help lists what there is"))
+    // A list of what is missing has a line for each.
+    let complaint: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let complaint = complaint.join(" ");
+    refuse(&format!("{}; --help lists what there is", complaint.trim_start_matches("error: ")))
 }
 
 fn refuse(message: &str) -> ExitCode {

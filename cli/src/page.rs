@@ -7,13 +7,8 @@ use std::path::{Path, PathBuf};
 use linearizability::{Explained, Explanation, Verdict};
 use picture::{Operation, Page, Partition, Step, TimeUnit};
 
-/// The page of a history.
-pub(crate) fn of(title: &str, explained: &Explained, time_unit: TimeUnit) -> Page {
-    let summary = match explained.verdict {
-        Verdict::Ok => "linearizable",
-        Verdict::Illegal => "not linearizable",
-        Verdict::Unknown => "undecided",
-    };
+/// The page of a history; `summary` says what was found.
+pub(crate) fn of(title: &str, summary: &str, explained: &Explained, time_unit: TimeUnit) -> Page {
     Page {
         title: title.into(),
         summary: summary.into(),

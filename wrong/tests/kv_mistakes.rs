@@ -60,8 +60,8 @@ const TABLE: [Caught; 18] = [
     },
     Caught {
         mistake: KvMistake::NeverLooksWhetherItStillLeads,
-        by: "many_partitions_one_client_4A",
-        saying: &["client 0 has waited for", "for the answer to its"],
+        by: "lost_entry_4A",
+        saying: &["its server has to look whether it still leads"],
         seeds: 200,
     },
     Caught {
