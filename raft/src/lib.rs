@@ -40,6 +40,7 @@
 //! | elections and votes | Figure 2 "RequestVote RPC"; 5.2, 5.4.1 | `core/election.rs` |
 //! | AppendEntries on both sides, the commit rule | Figure 2 "AppendEntries RPC"; 5.3, 5.4.2 | `core/replication.rs` |
 //! | snapshots, on both sides | Figure 13; 7 | `core/snapshot.rs` |
+//! | reads that do not go through the log | 8; dissertation, 6.4 | `core/reads.rs`, `reads.rs` |
 //! | what a leader knows of one follower | `nextIndex`, `matchIndex` | `core/progress.rs` |
 //! | the log itself, and how an index becomes a place in memory | 5.3; 7 | `core/log.rs` |
 //! | the messages | the argument lists of Figures 2 and 13 | `core/message.rs` |
@@ -61,6 +62,7 @@
 
 mod applier;
 pub mod core;
+mod reads;
 mod replicator;
 mod server;
 pub mod storage;
@@ -121,6 +123,10 @@ impl raftapi::Raft for Raft {
     fn get_state(&self) -> (Term, bool) {
         let state = self.shared.state.lock();
         (state.core.current_term(), state.core.is_leader())
+    }
+
+    fn read_index(&self) -> Option<Index> {
+        reads::read_index(&self.shared)
     }
 
     fn snapshot(&self, index: Index, snapshot: Bytes) {

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     /// Signalled when more is committed.
     pub(crate) committed: Condvar,
+    /// Signalled when reads are confirmed, or lost.
+    pub(crate) reads_settled: Condvar,
     /// Signalled, one for each peer, when there is something for that peer.
     pub(crate) replicate: Vec<Condvar>,
     killed: AtomicBool,
@@ -89,6 +91,7 @@ impl Shared {
             persister,
             state: Mutex::new(state),
             committed: Condvar::new(),
+            reads_settled: Condvar::new(),
             killed: AtomicBool::new(false),
         }
     }
@@ -127,6 +130,13 @@ impl Shared {
                 *due = (*due).min(now + COMMIT_NOTICE);
             }
             self.replicate[peer.0].notify_one();
+        }
+        for peer in effects.ask_whether_it_leads {
+            state.links[peer.0].heartbeat_due = now;
+            self.replicate[peer.0].notify_one();
+        }
+        if effects.reads_settled {
+            self.reads_settled.notify_all();
         }
         if effects.commit_advanced.is_some() {
             self.committed.notify_one();
@@ -172,6 +182,7 @@ impl Shared {
         let _state = self.state.lock();
         self.killed.store(true, SeqCst);
         self.committed.notify_all();
+        self.reads_settled.notify_all();
         self.replicate.iter().for_each(Condvar::notify_all);
     }
 }

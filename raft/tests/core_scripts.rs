@@ -58,6 +58,12 @@ enum Command {
         #[arg(key)]
         fraction: usize,
     },
+    /// Clients begin to read, one after the other: `read n1 times=2`.
+    Read {
+        node: Node,
+        #[arg(key)]
+        times: Option<usize>,
+    },
     /// Delivers the messages that are under way now, but not those they cause. The filters `from`, `to` and `what` (the
     /// beginning of a message's name) pick some; `twice=true` delivers each two times.
     Deliver {
@@ -150,6 +156,11 @@ impl goldenscript::Runner for Runner {
                     cluster.propose(node.0, Bytes::from(vec![b'x'; MAX_BATCH_BYTES / fraction]));
                 }
             }
+            Command::Read { node, times } => {
+                for _ in 0..times.unwrap_or(1) {
+                    cluster.read(node.0);
+                }
+            }
             Command::Deliver { from, to, what, twice } => {
                 let times = if *twice { 2 } else { 1 };
                 cluster.deliver(&filter(from, to, what), times);
@@ -226,4 +237,7 @@ scripts! {
     snapshot_stale,
     snapshot_to_a_silent_peer,
     snapshot_restart,
+    reads,
+    reads_stale_answers,
+    reads_step_down,
 }

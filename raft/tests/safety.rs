@@ -1,6 +1,6 @@
 //! The five properties of Figure 3, over thousands of random schedules: messages are lost, repeated and overtaken,
 //! timers run out at any moment, services make snapshots and fall behind, servers crash and come back with what they
-//! saved. After every step the properties must hold. When the faults end, the cluster must elect a leader and commit.
+//! saved, clients read. After every step the properties must hold. When the faults end, the cluster must elect a leader and commit.
 //!
 //! A failure names its seed; `SAFETY_SEED=n cargo test -p raft --test safety` runs that schedule alone. The properties
 //! themselves are in `properties/`, the servers in `servers/`.
@@ -35,21 +35,24 @@ fn five_servers_keep_every_property_of_figure_3() {
 fn run_schedules(servers: usize) {
     let only = std::env::var("SAFETY_SEED").ok().map(|seed| seed.parse().expect("SAFETY_SEED is a number"));
     let seeds = only.map_or(0..SCHEDULES, |seed| seed..seed + 1);
-    let (mut committed, mut installed) = (0, 0);
+    let (mut committed, mut installed, mut confirmed, mut lost) = (0, 0, 0, 0);
     for seed in seeds {
         let result = std::panic::catch_unwind(|| {
             let mut cluster = Cluster::new(servers, seed);
             for _ in 0..STEPS {
                 cluster.random_step();
             }
-            let done = (cluster.servers.properties.committed(), cluster.servers.properties.installed());
+            let properties = &cluster.servers.properties;
+            let done = (properties.committed(), properties.installed(), cluster.servers.settled);
             cluster.recover();
             done
         });
         match result {
-            Ok((entries, snapshots)) => {
+            Ok((entries, snapshots, reads)) => {
                 committed += entries;
                 installed += snapshots;
+                confirmed += reads.0;
+                lost += reads.1;
             }
             Err(panic) => {
                 eprintln!("{servers} servers, seed {seed} failed; SAFETY_SEED={seed} runs it again");
@@ -57,10 +60,16 @@ fn run_schedules(servers: usize) {
             }
         }
     }
-    // Schedules in which nothing is ever committed, or no snapshot ever sent, would prove nothing.
+    // Schedules in which nothing is ever committed, no snapshot ever sent or no read confirmed, would prove nothing.
+    let schedules = SCHEDULES as usize;
     assert!(
-        only.is_some() || (committed > 5 * SCHEDULES as usize && installed > SCHEDULES as usize / 4),
-        "only {committed} entries were committed and {installed} snapshots installed under faults"
+        only.is_some()
+            || (committed > 5 * schedules
+                && installed > schedules / 4
+                && confirmed > schedules / 4
+                && lost > schedules / 4),
+        "only {committed} entries were committed, {installed} snapshots installed, {confirmed} reads confirmed and {lost} \
+         lost under faults"
     );
 }
 
@@ -85,7 +94,8 @@ impl Cluster {
             650..690 => self.lose_any(),
             690..710 => self.time_out_any(),
             710..725 => self.servers.election_timeout(server),
-            725..825 => self.servers.propose(server),
+            725..800 => self.servers.propose(server),
+            800..825 => self.servers.read(server),
             825..885 => self.servers.heartbeat(server),
             885..965 => {
                 let count = self.rng.random_range(1..10);

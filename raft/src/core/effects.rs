@@ -26,6 +26,10 @@ pub struct Effects {
     /// There is something new for these peers: entries or a snapshot that may be sent, or a commit index they have not
     /// been told.
     pub wake_replicators: Vec<ServerId>,
+    /// Send these peers a heartbeat at once, even if none is due: reads wait for the answers.
+    pub ask_whether_it_leads: Vec<ServerId>,
+    /// Reads that waited are confirmed, or never will be: wake those who wait for them.
+    pub reads_settled: bool,
     /// Everything up to here is committed now: wake the applier.
     pub commit_advanced: Option<Index>,
     /// The server stands elsewhere than before: another term, another role, or a leader it did not know.

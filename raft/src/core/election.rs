@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use raftapi::{ServerId, Term};
 
+use super::reads::Reads;
 use super::{Core, Effects, Progress, RequestVoteArgs, RequestVoteReply, Role};
 
 impl Core {
@@ -102,7 +103,8 @@ impl Core {
     fn become_leader(&mut self, effects: &mut Effects) {
         debug_assert_eq!(self.voted_for, Some(self.me), "a leader has voted for itself");
         let last_index = self.log.last_index();
-        self.role = Role::Leader { peers: self.peers().map(|peer| (peer, Progress::new(last_index))).collect() };
+        let peers = self.peers().map(|peer| (peer, Progress::new(last_index))).collect();
+        self.role = Role::Leader { peers, reads: Reads::default() };
         self.announce_standing(effects);
         effects.send_heartbeats = true;
     }

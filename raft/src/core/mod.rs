@@ -4,7 +4,7 @@
 //! The core is given what happened (an election timer ran out, a request or a reply came, a client proposed a command)
 //! and returns what must be done about it, as [`Effects`]. It does nothing itself: no thread, lock, clock, disk or
 //! network is known here, and the same events always give the same effects. The other rules are one file a concern:
-//! `election.rs` (5.2, 5.4.1), `replication.rs` (5.3, 5.4.2) and `snapshot.rs` (7).
+//! `election.rs` (5.2, 5.4.1), `replication.rs` (5.3, 5.4.2), `snapshot.rs` (7) and `reads.rs` (8).
 //!
 //! # How to drive it
 //!
@@ -25,6 +25,7 @@ mod election;
 mod log;
 mod message;
 mod progress;
+mod reads;
 mod replication;
 mod snapshot;
 
@@ -40,6 +41,7 @@ pub use self::message::{
     AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs, RequestVoteReply,
 };
 pub use self::progress::{Flow, Probe, Progress, Sent};
+pub use self::reads::{Read, ReadOutcome};
 pub use self::replication::MAX_BATCH_BYTES;
 
 /// One server's Raft, as Figure 2 describes it.
@@ -90,6 +92,8 @@ enum Role {
     Leader {
         /// What is known of each other server; Figure 2's "volatile state on leaders".
         peers: BTreeMap<ServerId, Progress>,
+        /// The reads that clients have begun.
+        reads: reads::Reads,
     },
 }
 
@@ -201,8 +205,9 @@ impl Core {
     fn become_follower(&mut self, leader: Option<ServerId>, effects: &mut Effects) {
         // A leader runs no election timer, so one that steps down has to start it: this is the timer's beginning and
         // not a restart. A candidate's or a follower's is already running and is left alone (5.2).
-        if self.is_leader() {
+        if let Role::Leader { reads, .. } = &self.role {
             effects.reset_election_timer = true;
+            effects.reads_settled |= reads.some_wait();
         }
         self.role = Role::Follower { leader };
         self.announce_standing(effects);
@@ -283,7 +288,7 @@ impl Core {
     /// What this leader knows of `peer`; `None` if this server does not lead, or if `peer` is no other server.
     pub fn progress(&self, peer: ServerId) -> Option<&Progress> {
         match &self.role {
-            Role::Leader { peers } => peers.get(&peer),
+            Role::Leader { peers, .. } => peers.get(&peer),
             Role::Follower { .. } | Role::Candidate { .. } => None,
         }
     }

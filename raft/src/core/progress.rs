@@ -48,6 +48,10 @@ pub struct Progress {
     last_number: u64,
     /// Calls that have failed since the last answer.
     failed_in_a_row: u32,
+    /// How many reads the latest question was about to which there may yet be an answer (`reads.rs`).
+    reads_asked: u64,
+    /// For how many reads, the oldest first, the peer has confirmed that this server leads.
+    reads_acknowledged: u64,
 }
 
 /// The state of a follower in its leader's eyes.
@@ -95,6 +99,8 @@ pub struct Sent {
     pub last_index: Index,
     /// Which request with entries or a snapshot it was; `None` for a heartbeat.
     pub number: Option<u64>,
+    /// How many reads had begun when it was sent: the answer confirms them.
+    pub reads: u64,
 }
 
 impl Progress {
@@ -108,6 +114,8 @@ impl Progress {
             flow: Flow::Probing(Probe::Ready),
             last_number: 0,
             failed_in_a_row: 0,
+            reads_asked: 0,
+            reads_acknowledged: 0,
         }
     }
 
@@ -128,8 +136,14 @@ impl Progress {
         self.commit_sent < commit_index.min(self.match_index)
     }
 
-    /// Notes that `args` is on its way.
-    pub(super) fn sending(&mut self, args: &AppendEntriesArgs) -> Sent {
+    /// Whether a heartbeat should go out of turn that asks for the confirmation of the reads that have `begun`: the peer
+    /// has not confirmed all of them, and no question to it is open. One that does not answer is not asked again and again.
+    pub(super) fn is_to_be_asked(&self, begun: u64) -> bool {
+        self.reads_acknowledged < begun && self.reads_asked <= self.reads_acknowledged
+    }
+
+    /// Notes that `args` is on its way, after so many reads have begun.
+    pub(super) fn sending(&mut self, args: &AppendEntriesArgs, reads: u64) -> Sent {
         let last_index = args.last_index();
         self.commit_sent = self.commit_sent.max(args.leader_commit.min(last_index));
         let number = if args.entries.is_empty() { None } else { Some(self.next_number()) };
@@ -139,21 +153,25 @@ impl Progress {
             Flow::Replicating { under_way } => *under_way = number,
             Flow::ReceivingSnapshot { .. } => debug_assert!(false, "no entries while a snapshot is under way"),
         }
-        Sent { term: args.term, prev_log_index: args.prev_log_index, last_index, number }
+        self.reads_asked = reads;
+        Sent { term: args.term, prev_log_index: args.prev_log_index, last_index, number, reads }
     }
 
-    /// Notes that a snapshot is on its way.
-    pub(super) fn sending_snapshot(&mut self, term: Term, last_included_index: Index) -> Sent {
+    /// Notes that a snapshot is on its way, after so many reads have begun.
+    pub(super) fn sending_snapshot(&mut self, term: Term, last_included_index: Index, reads: u64) -> Sent {
         self.commit_sent = self.commit_sent.max(last_included_index);
         let number = self.next_number();
         self.flow = Flow::ReceivingSnapshot { number, last_included_index };
-        Sent { term, prev_log_index: last_included_index, last_index: last_included_index, number: Some(number) }
+        self.reads_asked = reads;
+        let index = last_included_index;
+        Sent { term, prev_log_index: index, last_index: index, number: Some(number), reads }
     }
 
     /// The peer answered, whatever it said: it can be reached. What is still under way stays under way, unless this is
     /// its answer.
     pub(super) fn answered(&mut self, sent: &Sent) {
         self.failed_in_a_row = 0;
+        self.reads_acknowledged = self.reads_acknowledged.max(sent.reads);
         if self.flow == Flow::Probing(Probe::Silent) || self.is_under_way(sent) {
             self.become_free();
         }
@@ -204,6 +222,9 @@ impl Progress {
 
     /// The call failed before its time was over: try again at once, but not for ever.
     pub(super) fn failed(&mut self, sent: &Sent) {
+        if sent.reads == self.reads_asked {
+            self.reads_asked = self.reads_acknowledged;
+        }
         if self.is_under_way(sent) {
             self.failed_in_a_row += 1;
             if self.failed_in_a_row <= RETRIES_AT_ONCE {
@@ -227,6 +248,11 @@ impl Progress {
     /// Which state the peer is in.
     pub fn flow(&self) -> Flow {
         self.flow
+    }
+
+    /// For how many reads, the oldest first, the peer has confirmed that this server leads.
+    pub(super) fn reads_acknowledged(&self) -> u64 {
+        self.reads_acknowledged
     }
 
     /// Whether something other than a heartbeat is under way whose answer may yet come in time.

@@ -80,7 +80,7 @@ impl Core {
 
     /// An AppendEntries that carries `entries`, which begin at the peer's `next_index` if there are any.
     fn send(&mut self, peer: ServerId, entries: Vec<Entry>) -> Option<(AppendEntriesArgs, Sent)> {
-        let Role::Leader { peers } = &mut self.role else {
+        let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
         let progress = peers.get_mut(&peer)?;
@@ -95,7 +95,7 @@ impl Core {
             entries,
             leader_commit: self.commit_index,
         };
-        let sent = progress.sending(&args);
+        let sent = progress.sending(&args, reads.begun());
         Some((args, sent))
     }
 
@@ -206,6 +206,7 @@ impl Core {
             progress.conflicted(sent, back_to);
         }
         self.commit_what_a_majority_has(&mut effects);
+        self.confirm_reads(&mut effects);
 
         match effects.commit_advanced {
             // What is committed concerns every peer.
@@ -236,27 +237,31 @@ impl Core {
     /// The term matters (5.4.2): an entry of an earlier term can lie on a majority and still be overwritten by a server
     /// that has a later one (Figure 8). It is committed with the first entry of this term above it.
     fn commit_what_a_majority_has(&mut self, effects: &mut Effects) {
-        let majority_has = self.index_that_a_majority_has();
+        let majority_has = self.highest_that_a_majority_has(self.log.last_index(), |progress| progress.match_index());
         if majority_has > self.commit_index && self.log.term(majority_has) == Some(self.current_term) {
             self.commit_up_to(majority_has, effects);
         }
     }
 
-    /// The highest index up to which a majority, this leader included, is known to have the log.
-    fn index_that_a_majority_has(&self) -> Index {
-        let Role::Leader { peers } = &self.role else {
-            return Index::ZERO;
+    /// The highest value that a majority is known to have reached, this leader with its `own` included; the lowest there
+    /// is if this server does not lead.
+    pub(super) fn highest_that_a_majority_has<T>(&self, own: T, of_peer: impl Fn(&Progress) -> T) -> T
+    where
+        T: Copy + Default + Ord,
+    {
+        let Role::Leader { peers, .. } = &self.role else {
+            return T::default();
         };
-        let mut match_indexes: Vec<Index> = peers.values().map(|progress| progress.match_index()).collect();
-        match_indexes.push(self.log.last_index());
-        match_indexes.sort_unstable();
-        match_indexes[self.servers - self.majority()]
+        let mut reached: Vec<T> = peers.values().map(of_peer).collect();
+        reached.push(own);
+        reached.sort_unstable();
+        reached[self.servers - self.majority()]
     }
 
     /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
     pub(super) fn progress_for(&mut self, peer: ServerId, sent: &Sent) -> Option<&mut Progress> {
         match &mut self.role {
-            Role::Leader { peers } if sent.term == self.current_term => peers.get_mut(&peer),
+            Role::Leader { peers, .. } if sent.term == self.current_term => peers.get_mut(&peer),
             _ => None,
         }
     }

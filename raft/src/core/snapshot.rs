@@ -41,7 +41,7 @@ impl Core {
     /// The snapshot, if `peer` needs it and may be sent to now: "when the leader has already discarded the next log
     /// entry that it needs to send to a follower" (section 7). `None` also if this server does not lead.
     pub fn install_snapshot(&mut self, peer: ServerId) -> Option<(InstallSnapshotArgs, Sent)> {
-        let Role::Leader { peers } = &mut self.role else {
+        let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
         let progress = peers.get_mut(&peer)?;
@@ -56,7 +56,7 @@ impl Core {
             last_included_term: self.log.base_term(),
             data: self.snapshot.clone(),
         };
-        let sent = progress.sending_snapshot(self.current_term, last_included_index);
+        let sent = progress.sending_snapshot(self.current_term, last_included_index, reads.begun());
         Some((args, sent))
     }
 
@@ -73,6 +73,7 @@ impl Core {
         if let Some(progress) = self.progress_for(from, sent) {
             progress.answered(sent);
             progress.matched(sent);
+            self.confirm_reads(&mut effects);
             self.wake_replicator(from, &mut effects);
         }
         effects

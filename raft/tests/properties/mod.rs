@@ -1,4 +1,4 @@
-//! The five properties of Figure 3, each a function with the paper's name. They look at the servers from outside, with
+//! The five properties of Figure 3, each a function with the paper's name, and what a read without the log must see. They look at the servers from outside, with
 //! a memory of what was true before, and know nothing of how a server works.
 
 use std::collections::BTreeMap;
@@ -45,6 +45,21 @@ impl Properties {
     /// How many entries have been committed.
     pub(crate) fn committed(&self) -> usize {
         self.committed.len()
+    }
+
+    /// The last index that is known to be committed, wherever: a client may have heard of it.
+    pub(crate) fn last_committed(&self) -> Index {
+        self.committed.last_key_value().map_or(Index::ZERO, |(&index, _)| index)
+    }
+
+    /// "Linearizable semantics: ... each read should reflect the most recent committed state" (8): a confirmed read waits
+    /// for everything that was committed when it began.
+    pub(crate) fn read_sees(index: Index, committed_at_beginning: Index) -> Result<(), String> {
+        if index >= committed_at_beginning {
+            Ok(())
+        } else {
+            Err(format!("Stale Read: a read of index {index} began when {committed_at_beginning} was committed"))
+        }
     }
 
     /// How many snapshots were installed.
@@ -276,6 +291,12 @@ mod bites {
         assert_broken(properties.applied(ServerId(0), apply(5)), "Order");
         assert_broken(properties.applied(ServerId(0), install(5)), "Order");
         assert_eq!(properties.applied(ServerId(0), apply(6)), Ok(()), "6 comes after 5");
+    }
+
+    #[test]
+    fn stale_read() {
+        assert_eq!(Properties::read_sees(Index(2), Index(2)), Ok(()), "it sees all there was");
+        assert_broken(Properties::read_sees(Index(2), Index(3)), "Stale Read");
     }
 
     fn assert_broken(result: Result<(), String>, property: &str) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use labstd::sync::Arc;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, InstallSnapshotArgs, InstallSnapshotReply,
-    Log, NewSnapshot, Persist, RequestVoteArgs, RequestVoteReply, Saved, Sent,
+    Log, NewSnapshot, Persist, Read, ReadOutcome, RequestVoteArgs, RequestVoteReply, Saved, Sent,
 };
 use raft::storage::Storage;
 use raftapi::{Index, Persister, ServerId, Term};
@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     held: VecDeque<Message>,
     /// The last entries or snapshot from a leader to a peer.
     last_sent: BTreeMap<(ServerId, ServerId), Sent>,
+    /// The reads that wait.
+    reads: Vec<(ServerId, Read)>,
     /// These servers are cut off from the others, and the others from them.
     pub(crate) cut_off: BTreeSet<ServerId>,
     /// What happened since it was last taken.
@@ -84,6 +86,7 @@ impl Cluster {
             pool: VecDeque::new(),
             held: VecDeque::new(),
             last_sent: BTreeMap::new(),
+            reads: Vec::new(),
             cut_off: BTreeSet::new(),
             trace: String::new(),
         }
@@ -131,6 +134,17 @@ impl Cluster {
         match self.cores[server.0].propose(command) {
             Some((_, effects)) => self.carry_out(server, effects),
             None => self.say(format!("{} is not the leader", trace::name(server))),
+        }
+    }
+
+    pub(crate) fn read(&mut self, server: ServerId) {
+        match self.cores[server.0].begin_read() {
+            Some((read, effects)) => {
+                self.say(format!("    {} {}", trace::name(server), trace::read(&read, "begins:")));
+                self.reads.push((server, read));
+                self.carry_out(server, effects);
+            }
+            None => self.say(format!("{} cannot read without its log", trace::name(server))),
         }
     }
 
@@ -267,11 +281,15 @@ impl Cluster {
         let applied = core.take_committed();
         self.trace.push_str(&trace::effects(core, &effects, &applied));
 
+        self.settle_reads(server, effects.reads_settled);
         for (peer, args) in effects.request_votes {
             self.send(server, peer, Content::RequestVote(args));
         }
         if effects.send_heartbeats {
             self.heartbeat(server, None);
+        }
+        for peer in effects.ask_whether_it_leads {
+            self.heartbeat(server, Some(peer));
         }
         for peer in effects.wake_replicators {
             // A peer that only has to be told the commit index waits for a heartbeat.
@@ -284,6 +302,29 @@ impl Cluster {
                 self.send(server, peer, Content::InstallSnapshot(args, sent));
             }
         }
+    }
+
+    /// Looks what has become of the reads of `server`. Those who wait look only when they are woken.
+    fn settle_reads(&mut self, server: ServerId, woken: bool) {
+        let core = &self.cores[server.0];
+        let outcome = |&(reader, read): &(ServerId, Read)| match core.read_outcome(&read) {
+            _ if reader != server => None,
+            ReadOutcome::Waiting => None,
+            ReadOutcome::Confirmed => Some("is confirmed:"),
+            ReadOutcome::Lost => Some("is lost:"),
+        };
+        let lines: Vec<String> = (self.reads.iter())
+            .filter_map(|read| {
+                outcome(read).map(|what| format!("    {} {}", trace::name(server), trace::read(&read.1, what)))
+            })
+            .collect();
+        assert_eq!(
+            !lines.is_empty(),
+            woken,
+            "those who wait for reads are woken when some of them are settled, and only then"
+        );
+        self.reads.retain(|read| outcome(read).is_none());
+        lines.into_iter().for_each(|line| self.say(line));
     }
 
     fn send(&mut self, from: ServerId, to: ServerId, content: Content) {

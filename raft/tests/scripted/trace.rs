@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
-use raft::core::{Core, Effects, Flow, NewSnapshot, Probe, Standing};
+use raft::core::{Core, Effects, Flow, NewSnapshot, Probe, Read, Standing};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
 use super::{Content, Message};
@@ -49,6 +49,11 @@ pub(super) fn status(core: &Core) -> String {
         }
     }
     text
+}
+
+/// A read, and what becomes of it.
+pub(super) fn read(read: &Read, what: &str) -> String {
+    format!("read {} of term {} {what} it waits for {}", read.number, read.term, read.index)
 }
 
 /// What a server asks for, messages excepted, in the order of doing it.

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use labstd::sync::Arc;
 use raft::core::{
-    AppendEntriesArgs, AppendEntriesReply, Core, Effects, HardState, InstallSnapshotArgs, InstallSnapshotReply,
-    RequestVoteArgs, RequestVoteReply, Saved, Sent,
+    AppendEntriesArgs, AppendEntriesReply, Core, Effects, HardState, InstallSnapshotArgs, InstallSnapshotReply, Read,
+    ReadOutcome, RequestVoteArgs, RequestVoteReply, Saved, Sent,
 };
 use raft::storage::Storage;
-use raftapi::{ApplyMsg, Persister, ServerId, Term};
+use raftapi::{ApplyMsg, Index, Persister, ServerId, Term};
 
 use crate::properties::Properties;
 
@@ -27,6 +27,10 @@ pub(crate) struct Servers {
     pub(crate) last_sent: BTreeMap<(ServerId, ServerId), Sent>,
     pub(crate) properties: Properties,
     commands: u32,
+    /// The reads that wait, each with what was known to be committed when it began.
+    reads: Vec<(ServerId, Read, Index)>,
+    /// How many reads were confirmed, and how many lost.
+    pub(crate) settled: (usize, usize),
 }
 
 /// A message under way.
@@ -60,6 +64,8 @@ impl Servers {
             last_sent: BTreeMap::new(),
             properties: Properties::new(servers),
             commands: 0,
+            reads: Vec::new(),
+            settled: (0, 0),
         }
     }
 
@@ -70,6 +76,7 @@ impl Servers {
         self.cores[server.0] = Core::restore(server, self.cores.len(), saved);
         self.storages[server.0] = storage;
         self.undelivered[server.0].clear();
+        self.reads.retain(|&(reader, ..)| reader != server);
         self.last_sent.retain(|&(leader, _), _| leader != server);
         // A process that is gone takes its calls with it: answers to them have nobody to go to.
         self.under_way.retain(|message| message.to != server || message.content.is_request());
@@ -85,6 +92,13 @@ impl Servers {
         self.commands += 1;
         let command = Bytes::from(self.commands.to_string());
         if let Some((_, effects)) = self.cores[server.0].propose(command) {
+            self.carry_out(server, effects);
+        }
+    }
+
+    pub(crate) fn read(&mut self, server: ServerId) {
+        if let Some((read, effects)) = self.cores[server.0].begin_read() {
+            self.reads.push((server, read, self.properties.last_committed()));
             self.carry_out(server, effects);
         }
     }
@@ -156,11 +170,17 @@ impl Servers {
         assert_eq!(open(&self.persisters[server.0]).1, acts_on(core), "{server} acts on what it has not saved");
         self.properties.check(server, &self.cores).unwrap_or_else(|broken| panic!("{broken}"));
 
+        self.settle_reads(server);
         for (peer, args) in effects.request_votes {
             self.send(server, peer, Content::RequestVote(args));
         }
         if effects.send_heartbeats {
             self.heartbeat(server);
+        }
+        for peer in effects.ask_whether_it_leads {
+            if let Some((args, sent)) = self.cores[server.0].heartbeat(peer) {
+                self.send(server, peer, Content::AppendEntries(args, sent));
+            }
         }
         for peer in effects.wake_replicators {
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
@@ -172,6 +192,25 @@ impl Servers {
                 self.send(server, peer, Content::InstallSnapshot(args, sent));
             }
         }
+    }
+
+    /// Looks what has become of the reads of `server`.
+    fn settle_reads(&mut self, server: ServerId) {
+        let core = &self.cores[server.0];
+        let (confirmed, lost) = &mut self.settled;
+        self.reads.retain(|&(reader, read, floor)| match core.read_outcome(&read) {
+            _ if reader != server => true,
+            ReadOutcome::Waiting => true,
+            ReadOutcome::Lost => {
+                *lost += 1;
+                false
+            }
+            ReadOutcome::Confirmed => {
+                *confirmed += 1;
+                Properties::read_sees(read.index, floor).unwrap_or_else(|broken| panic!("{broken}"));
+                false
+            }
+        });
     }
 
     fn send(&mut self, from: ServerId, to: ServerId, content: Content) {

@@ -1,0 +1,159 @@
+//! The server: what its threads share, and the one lock over it. What its handlers do is in `writes.rs` and `reads.rs`.
+//!
+//! The lock is held for a moment only: never while Raft is called, nor while anybody waits for a channel or for the
+//! network.
+
+use std::fmt;
+
+use labrpc::{ClientEnd, Service};
+use labstd::channel::{self, Sender};
+use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::thread;
+use raftapi::{ApplyMsg, Index, KvService, Persister, Raft, ServerId, Term};
+
+use crate::applier::{self, SnapshotPolicy};
+use crate::clerk::Clerk;
+use crate::messages::{GetArgs, WriteArgs};
+use crate::store::Store;
+use crate::waiters::Waiters;
+use crate::{reads, watcher, writes};
+
+/// The reference implementation of [`raftapi::KvService`], over any Raft.
+///
+/// ```
+/// use kvraft::KvServer;
+///
+/// fn is_a_service<S: raftapi::KvService<Clerk = kvraft::Clerk>>() {}
+/// fn stands_on_any<R: raftapi::Raft>() {
+///     is_a_service::<KvServer<R>>();
+/// }
+/// ```
+pub struct KvServer<R: Raft> {
+    shared: Arc<Shared<R>>,
+}
+
+/// What all threads of a server share.
+pub(crate) struct Shared<R> {
+    pub(crate) raft: R,
+    pub(crate) state: Mutex<State>,
+    /// Signalled when entries were applied while a read waits for that.
+    pub(crate) applied: Condvar,
+    /// Signalled when somebody begins to wait and the watcher sleeps.
+    pub(crate) watcher: Condvar,
+    killed: AtomicBool,
+    /// Into the apply channel, to wake the applier when the server is killed.
+    waker: Sender<ApplyMsg>,
+}
+
+/// What the lock protects.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) waiters: Waiters,
+    /// The highest term of an entry that was applied here.
+    pub(crate) applied_term: Term,
+    /// How many reads wait for an entry to be applied.
+    pub(crate) reads_waiting: usize,
+    /// Whether the watcher has nothing to watch.
+    pub(crate) watcher_sleeps: bool,
+}
+
+impl<R: Raft> KvService for KvServer<R> {
+    type Clerk = Clerk;
+
+    /// As [`KvService::make`].
+    ///
+    /// # Panics
+    ///
+    /// If the saved snapshot is damaged.
+    fn make(
+        peers: Vec<ClientEnd>,
+        me: ServerId,
+        persister: Arc<Persister>,
+        max_raft_state: Option<usize>,
+    ) -> KvServer<R> {
+        let snapshot = persister.read_snapshot();
+        let store = if snapshot.is_empty() {
+            Store::default()
+        } else {
+            Store::restore(&snapshot)
+                .unwrap_or_else(|error| panic!("the snapshot that {me} had saved is none of this service's: {error}"))
+        };
+        let (waker, deliveries) = channel::bounded(1);
+        let raft = R::make(peers, me, persister, waker.clone());
+        let shared = Arc::new(Shared {
+            raft,
+            state: Mutex::new(State { store, ..State::default() }),
+            applied: Condvar::new(),
+            watcher: Condvar::new(),
+            killed: AtomicBool::new(false),
+            waker,
+        });
+        let policy = max_raft_state.map(SnapshotPolicy::new);
+        let (applying, watching) = (Arc::clone(&shared), Arc::clone(&shared));
+        thread::spawn(format!("{me}/kv-applier"), move || applier::run(&applying, deliveries, policy));
+        thread::spawn(format!("{me}/kv-watcher"), move || watcher::run(&watching));
+        KvServer { shared }
+    }
+
+    fn services(&self) -> Vec<Service> {
+        let (gets, writes) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let service = Service::new("KvServer")
+            .method("Get", move |args: GetArgs| reads::get(&*gets, args))
+            .method("Write", move |WriteArgs(command): WriteArgs| writes::write(&*writes, command));
+        let mut services = self.shared.raft.services();
+        services.push(service);
+        services
+    }
+
+    fn get_state(&self) -> (Term, bool) {
+        self.shared.raft.get_state()
+    }
+
+    fn kill(&self) {
+        self.shared.kill();
+    }
+}
+
+impl<R: Raft> KvServer<R> {
+    /// How many requests wait for the result of an entry: none is forgotten if this comes back to 0.
+    pub fn waiting(&self) -> usize {
+        self.shared.state.lock().waiters.len()
+    }
+
+    /// The index of the last entry that this server has applied.
+    pub fn applied(&self) -> Index {
+        self.shared.state.lock().store.applied()
+    }
+}
+
+impl<R: Raft> Shared<R> {
+    /// Whether the server was asked to stop.
+    pub(crate) fn killed(&self) -> bool {
+        self.killed.load(SeqCst)
+    }
+
+    fn kill(&self) {
+        {
+            // Under the lock, so that no thread misses the signal between its look and its wait.
+            let mut state = self.state.lock();
+            self.killed.store(true, SeqCst);
+            state.waiters.refuse_all();
+            self.applied.notify_all();
+            self.watcher.notify_all();
+        }
+        // The applier drops its end of the channel, so that a Raft that waits to deliver something can end too. A full
+        // channel wakes it as well.
+        let nothing = ApplyMsg::Snapshot { index: Index::ZERO, term: Term::ZERO, snapshot: bytes::Bytes::new() };
+        let _ = self.waker.try_send(nothing);
+        // Ends the waiting of those who read, too.
+        self.raft.kill();
+    }
+}
+
+impl<R: Raft> fmt::Debug for KvServer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KvServer").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! The watcher: a thread that ends the waiting of those whose entries will never be applied here. Nothing tells a deposed
+//! leader's service so: in a quiet cluster no later entry comes to take the place of the one that was lost. So the thread
+//! looks at Raft's term every now and then, as the course does it, but only while somebody waits.
+
+use labstd::time::Duration;
+use raftapi::Raft;
+
+use crate::server::Shared;
+
+/// How often it looks: often enough for a client that must find another leader, seldom enough to cost nothing.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The life of the watcher.
+pub(crate) fn run<R: Raft>(shared: &Shared<R>) {
+    loop {
+        {
+            let mut state = shared.state.lock();
+            while state.waiters.is_empty() && !shared.killed() {
+                state.watcher_sleeps = true;
+                shared.watcher.wait(&mut state);
+            }
+            state.watcher_sleeps = false;
+            if !shared.killed() {
+                shared.watcher.wait_for(&mut state, LOOK);
+            }
+        }
+        if shared.killed() {
+            return;
+        }
+        look(shared);
+    }
+}
+
+/// An entry can only be committed under the leader that made it, as far as its waiter is concerned: a later leader may
+/// commit it as well, but then this server no longer leads, and the client has to ask there.
+fn look<R: Raft>(shared: &Shared<R>) {
+    let (term, leads) = shared.raft.get_state();
+    let mut state = shared.state.lock();
+    state.waiters.refuse_before(term);
+    if !leads {
+        state.waiters.refuse_of(term);
+    }
+    let applied = state.store.applied();
+    state.waiters.refuse_up_to(applied);
+}

@@ -1,0 +1,144 @@
+//! The service as its clients see it, while nothing worse happens than messages that are lost.
+
+mod cluster;
+
+use cluster::{Cluster, Plain, PlainRaft, Reference, eventually, simulated, under_both_clocks};
+use kvraft::KvServer;
+use labstd::thread;
+use raftapi::{KvClerk, KvService, Raft};
+
+fn basic_operations<S: KvService>() {
+    let cluster = Cluster::<S>::new(3, None);
+    let mut clerk = cluster.clerk_of_all();
+    assert_eq!(clerk.get("a"), "", "what was never written is empty");
+    clerk.append("a", "x");
+    assert_eq!(clerk.get("a"), "x", "an Append to nothing is a Put");
+    clerk.append("a", "y");
+    clerk.append("a", "");
+    assert_eq!(clerk.get("a"), "xy");
+    clerk.put("a", "z");
+    clerk.put("", "the empty key is a key");
+    assert_eq!(clerk.get("a"), "z");
+    let mut other = cluster.clerk_of_all();
+    assert_eq!((other.get("a"), other.get("")), ("z".to_string(), "the empty key is a key".to_string()));
+    other.put("a", "");
+    assert_eq!(clerk.get("a"), "");
+    cluster.shut_down();
+}
+
+#[test]
+fn get_put_and_append_do_what_their_names_say() {
+    under_both_clocks(basic_operations::<Reference>);
+}
+
+#[test]
+fn over_a_raft_without_read_index_too() {
+    under_both_clocks(basic_operations::<Plain>);
+}
+
+#[test]
+fn a_service_of_one_server_works() {
+    fn story<S: KvService>() {
+        let cluster = Cluster::<S>::new(1, None);
+        let mut clerk = cluster.clerk_of_all();
+        for n in 0..20 {
+            clerk.append("a", &format!("{n} "));
+        }
+        assert_eq!(clerk.get("a"), (0..20).map(|n| format!("{n} ")).collect::<String>());
+        cluster.shut_down();
+    }
+    under_both_clocks(story::<Reference>);
+    under_both_clocks(story::<Plain>);
+}
+
+/// Clerks append to one key at the same time; the value has every append once, and those of each clerk in order.
+fn appends_to_one_key<R: Raft>(reliable: bool) {
+    const CLERKS: usize = 5;
+    const APPENDS: usize = 10;
+    let cluster = Cluster::<KvServer<R>>::new(5, None);
+    cluster.network.set_reliable(reliable);
+    let clerks: Vec<_> = (0..CLERKS)
+        .map(|number| {
+            let mut clerk = cluster.clerk_of_all();
+            thread::spawn(format!("clerk-{number}"), move || {
+                for n in 0..APPENDS {
+                    clerk.append("k", &format!("<{number}:{n}>"));
+                    assert!(clerk.get("k").contains(&format!("<{number}:{n}>")), "a clerk reads what it has written");
+                }
+            })
+        })
+        .collect();
+    clerks.into_iter().for_each(|clerk| clerk.join().expect("no clerk panics"));
+
+    let value = cluster.clerk_of_all().get("k");
+    for clerk in 0..CLERKS {
+        let places = (0..APPENDS).map(|n| {
+            let found: Vec<_> = value.match_indices(&format!("<{clerk}:{n}>")).map(|(place, _)| place).collect();
+            assert_eq!(found.len(), 1, "append {n} of clerk {clerk} was executed once: {value}");
+            found[0]
+        });
+        assert!(places.is_sorted(), "the appends of clerk {clerk} are in order: {value}");
+    }
+    // The network may still bring requests whose clerks have long had their answer.
+    for server in cluster.running() {
+        eventually("nobody waits any more", || cluster.server(server).waiting() == 0);
+    }
+    cluster.shut_down();
+}
+
+#[test]
+fn appends_of_many_clerks_to_one_key_are_all_there_once() {
+    under_both_clocks(|| appends_to_one_key::<raft::Raft>(true));
+    under_both_clocks(|| appends_to_one_key::<PlainRaft>(true));
+}
+
+#[test]
+fn an_unreliable_network_changes_nothing_of_that() {
+    under_both_clocks(|| appends_to_one_key::<raft::Raft>(false));
+    under_both_clocks(|| appends_to_one_key::<PlainRaft>(false));
+}
+
+/// Nothing of its own term is committed then, so a leader knows no read index; the Get's own entry changes that.
+#[test]
+fn a_get_may_be_the_first_operation_after_an_election() {
+    under_both_clocks(|| {
+        let cluster = Cluster::<Reference>::new(3, None);
+        let mut clerk = cluster.clerk_of_all();
+        clerk.put("a", "old");
+        cluster.crash(cluster.leader());
+        assert_eq!(clerk.get("a"), "old", "the new leader has what the old one had committed");
+        let leader = cluster.leader();
+        let entries = cluster.server(leader).applied().0;
+        assert!(entries >= 2, "the Put, and the Get");
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn gets_of_a_settled_leader_leave_no_trace_in_the_log() {
+    simulated(|| {
+        let cluster = Cluster::<Reference>::new(3, None);
+        let mut clerk = cluster.clerk_of_all();
+        clerk.put("a", "1");
+        let leader = cluster.server(cluster.leader());
+        let entries = leader.applied();
+        for _ in 0..100 {
+            assert_eq!(clerk.get("a"), "1");
+        }
+        assert_eq!(leader.applied(), entries);
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn clerks_have_ids_of_their_own_that_a_seed_decides() {
+    let ids = |seed| {
+        labstd::simulate(seed, || {
+            let cluster = Cluster::<Reference>::new(1, None);
+            (0..50).map(|_| format!("{:?}", cluster.clerk_of_all())).collect::<std::collections::BTreeSet<_>>()
+        })
+    };
+    assert_eq!(ids(1).len(), 50, "no two clerks of a run have the same");
+    assert_eq!(ids(1), ids(1), "a run repeats itself");
+    assert!(ids(1).is_disjoint(&ids(2)), "another seed gives others");
+}

@@ -1,0 +1,348 @@
+//! Reads without the log on whole servers, threads and network included: who knows a read index, how long it takes, what it
+//! costs, and that a read never misses what was applied anywhere before it began.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use labrpc::{Direction, Network, Server, Verdict};
+use labstd::channel;
+use labstd::rng::{self, RngExt};
+use labstd::sync::Arc;
+use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use labstd::thread::{self, Group, JoinHandle};
+use labstd::time::{Duration, Instant};
+use labstd::{Clock, Run};
+use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId};
+
+/// How long something may take that must happen at all.
+const SOON: Duration = Duration::from_secs(10);
+
+/// How long a simulated story may take on its own clock: one that waits for ever fails.
+const SIMULATED_AT_MOST: Duration = Duration::from_secs(300);
+
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Servers that can all talk to each other at first. What they deliver is only counted.
+struct Cluster {
+    network: Network,
+    rafts: Vec<Arc<raft::Raft>>,
+    /// How far some server has applied.
+    applied: Arc<AtomicU64>,
+    /// Threads that must have ended when the cluster is shut down.
+    groups: RefCell<Vec<Group>>,
+}
+
+impl Cluster {
+    fn new(servers: usize) -> Cluster {
+        let network = Network::new();
+        let applied = Arc::new(AtomicU64::new(0));
+        let mut cluster = Cluster { network, rafts: Vec::new(), applied, groups: RefCell::default() };
+        for me in 0..servers {
+            let end = |to| {
+                let end = cluster.network.make_end(link(me, to));
+                cluster.network.connect(link(me, to), format!("S{to}"));
+                end
+            };
+            let ends = (0..servers).map(end).collect();
+            let group = Group::new(format!("S{me}"), None);
+            let (sender, deliveries) = channel::bounded(1);
+            let raft = group.enter(|| {
+                let raft = raft::Raft::make(ends, ServerId(me), Arc::new(Persister::new()), sender);
+                let server = raft.services().into_iter().fold(Server::new(), Server::with);
+                cluster.network.add_server(format!("S{me}"), server);
+                raft
+            });
+            let applied = Arc::clone(&cluster.applied);
+            thread::spawn(format!("service-{me}"), move || {
+                for message in &deliveries {
+                    if let ApplyMsg::Command { index, .. } = message {
+                        applied.fetch_max(index.0, SeqCst);
+                    }
+                }
+            });
+            cluster.rafts.push(Arc::new(raft));
+            cluster.groups.borrow_mut().push(group);
+        }
+        cluster.heal();
+        cluster
+    }
+
+    /// Servers in the same part can talk to each other.
+    fn partition(&self, parts: &[&[usize]]) {
+        for (from, to) in (0..self.rafts.len()).flat_map(|from| (0..self.rafts.len()).map(move |to| (from, to))) {
+            let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
+            self.network.enable(link(from, to), open);
+        }
+    }
+
+    fn heal(&self) {
+        self.partition(&[&(0..self.rafts.len()).collect::<Vec<usize>>()]);
+    }
+
+    /// The leader of the latest term among these servers, waited for.
+    fn leader_among(&self, servers: &[usize]) -> usize {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let states = servers.iter().map(|&server| (self.rafts[server].get_state(), server));
+            if let Some(((_, true), server)) = states.max() {
+                return server;
+            }
+            assert!(Instant::now() < deadline, "no leader was elected in {SOON:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn leader(&self) -> usize {
+        self.leader_among(&(0..self.rafts.len()).collect::<Vec<usize>>())
+    }
+
+    /// A leader that has committed something in its term.
+    fn settled_leader(&self) -> usize {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let leader = self.leader();
+            let started = self.rafts[leader].start(Bytes::from("first"));
+            // On a machine that is too busy it may be deposed at any moment.
+            thread::sleep(Duration::from_millis(20));
+            if let Some(started) = started
+                && self.applied.load(SeqCst) >= started.index.0
+                && self.rafts[leader].get_state() == (started.term, true)
+            {
+                return leader;
+            }
+            assert!(Instant::now() < deadline, "no leader committed anything in {SOON:?}");
+        }
+    }
+
+    fn wait_until_applied(&self, index: Index) {
+        let deadline = Instant::now() + SOON;
+        while self.applied.load(SeqCst) < index.0 {
+            assert!(Instant::now() < deadline, "{index} was not applied in {SOON:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Begins a read on another thread.
+    fn read_on(&self, server: usize) -> JoinHandle<Option<Index>> {
+        let raft = Arc::clone(&self.rafts[server]);
+        thread::spawn("reader", move || raft.read_index())
+    }
+
+    fn shut_down(self) {
+        self.rafts.iter().for_each(|raft| raft.kill());
+        self.network.cleanup();
+        let deadline = Instant::now() + Duration::from_secs(2);
+        for group in self.groups.take() {
+            while !group.threads().is_empty() {
+                assert!(Instant::now() < deadline, "threads of {} outlive it: {:?}", group.name(), group.threads());
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+fn link(from: usize, to: usize) -> String {
+    format!("S{from}->S{to}")
+}
+
+/// Waits for a read, which must end soon.
+fn outcome(read: JoinHandle<Option<Index>>) -> Option<Index> {
+    let deadline = Instant::now() + SOON;
+    while !read.is_finished() {
+        assert!(Instant::now() < deadline, "the read did not end in {SOON:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+    read.join().expect("a read does not panic")
+}
+
+fn under_both_clocks(story: impl Fn() + Send + Sync + Copy + 'static) {
+    simulated(story);
+    labstd::run(story);
+}
+
+fn simulated(story: impl Fn() + Send + Sync + Copy + 'static) {
+    for seed in 1..=30 {
+        let outcome = Run::simulated(seed).time_limit(SIMULATED_AT_MOST).execute(story);
+        outcome.result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"));
+    }
+}
+
+#[test]
+fn a_leader_knows_a_read_index_once_it_has_committed_in_its_term() {
+    simulated(|| {
+        let cluster = Cluster::new(3);
+        let leader = cluster.leader();
+        assert_eq!(cluster.rafts[leader].read_index(), None, "nothing of its term is committed");
+        let started = cluster.rafts[leader].start(Bytes::from("a")).expect("it leads");
+        cluster.wait_until_applied(started.index);
+        assert_eq!(cluster.rafts[leader].read_index(), Some(started.index));
+        let follower = (leader + 1) % 3;
+        assert_eq!(cluster.rafts[follower].read_index(), None, "a follower does not know what is committed");
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn a_server_that_is_alone_knows_at_once() {
+    under_both_clocks(|| {
+        let cluster = Cluster::new(1);
+        let leader = cluster.settled_leader();
+        assert!(cluster.rafts[leader].read_index().is_some(), "it is a majority");
+        assert_eq!(cluster.network.total_count(), 0, "it has nobody to ask");
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn reads_at_the_same_time_share_their_questions() {
+    const READERS: usize = 20;
+    const READS: usize = 50;
+    simulated(|| {
+        let cluster = Cluster::new(3);
+        let leader = cluster.settled_leader();
+        let (before, begun) = (cluster.network.total_count(), Instant::now());
+        let readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let raft = Arc::clone(&cluster.rafts[leader]);
+                thread::spawn("reader", move || (0..READS).filter(|_| raft.read_index().is_some()).count())
+            })
+            .collect();
+        let confirmed: usize = readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")).sum();
+        let rpcs = cluster.network.total_count() - before;
+        let heartbeats = 2 * (begun.elapsed().as_nanos() / HEARTBEAT_INTERVAL.as_nanos() + 1) as u64;
+        assert_eq!(confirmed, READERS * READS, "nobody else leads");
+        assert!(rpcs <= (READERS * READS / 4) as u64 + heartbeats, "{rpcs} RPCs for {confirmed} reads");
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn a_leader_that_is_cut_off_waits_until_it_hears_of_another() {
+    under_both_clocks(|| {
+        let cluster = Cluster::new(3);
+        let old = cluster.settled_leader();
+        let others: Vec<usize> = (0..3).filter(|&server| server != old).collect();
+        cluster.partition(&[&others, &[old]]);
+        let read = cluster.read_on(old);
+        let new = cluster.leader_among(&others);
+        if labstd::clock() == Clock::Simulated {
+            let started = cluster.rafts[new].start(Bytes::from("b")).expect("it leads");
+            cluster.wait_until_applied(started.index);
+            assert!(!read.is_finished(), "it does not know that it is deposed");
+        }
+        cluster.heal();
+        assert_eq!(outcome(read), None, "it learns that it is deposed");
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn a_leader_that_was_cut_off_and_is_not_deposed_answers() {
+    simulated(|| {
+        let cluster = Cluster::new(3);
+        let leader = cluster.settled_leader();
+        cluster.partition(&[]);
+        let read = cluster.read_on(leader);
+        thread::sleep(Duration::from_millis(100));
+        cluster.heal();
+        // Nobody's election timer has run out, so the next heartbeat asks in place of the question that was lost.
+        let healed = Instant::now();
+        assert_eq!(outcome(read), Some(Index(1)));
+        assert!(healed.elapsed() < 2 * HEARTBEAT_INTERVAL, "one heartbeat later, not {:?}", healed.elapsed());
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn a_question_that_is_lost_costs_one_heartbeat() {
+    simulated(|| {
+        let cluster = Cluster::new(3);
+        let leader = cluster.settled_leader();
+        // Until the followers know what is committed there are other messages.
+        thread::sleep(3 * HEARTBEAT_INTERVAL);
+        let losing = Arc::new(AtomicBool::new(true));
+        let lose = Arc::clone(&losing);
+        let lost = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&lost);
+        cluster.network.intercept(move |message| {
+            if lose.load(SeqCst) && message.direction == Direction::Reply {
+                count.fetch_add(1, SeqCst);
+                return Verdict::Drop;
+            }
+            Verdict::Pass
+        });
+        let read = cluster.read_on(leader);
+        let begun = Instant::now();
+        while lost.load(SeqCst) < 2 {
+            thread::sleep(Duration::from_micros(100));
+        }
+        losing.store(false, SeqCst);
+        assert_eq!(outcome(read), Some(Index(1)));
+        assert!(begun.elapsed() < HEARTBEAT_INTERVAL + Duration::from_millis(10), "{:?}", begun.elapsed());
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn a_server_that_is_killed_ends_its_reads() {
+    under_both_clocks(|| {
+        let cluster = Cluster::new(3);
+        let leader = cluster.settled_leader();
+        cluster.partition(&[]);
+        let reads: Vec<_> = (0..5).map(|_| cluster.read_on(leader)).collect();
+        thread::sleep(Duration::from_millis(20));
+        cluster.rafts[leader].kill();
+        for read in reads {
+            assert_eq!(outcome(read), None);
+        }
+        assert_eq!(cluster.rafts[leader].read_index(), None, "nor does it know anything later");
+        cluster.shut_down();
+    });
+}
+
+/// Clients write and read at all servers while the network is cut in two again and again, and loses messages: no read gets
+/// an index below what somebody had applied when it began.
+#[test]
+fn a_read_never_misses_what_was_applied_before_it_began() {
+    const SERVERS: usize = 5;
+    const READERS: usize = 10;
+    let mut confirmed = 0;
+    for seed in 1..=60 {
+        confirmed += labstd::simulate(seed, || {
+            let cluster = Cluster::new(SERVERS);
+            cluster.network.set_reliable(false);
+            let over = Arc::new(AtomicBool::new(false));
+            let readers: Vec<_> = (0..READERS)
+                .map(|reader| {
+                    let raft = Arc::clone(&cluster.rafts[reader % SERVERS]);
+                    let (over, applied) = (Arc::clone(&over), Arc::clone(&cluster.applied));
+                    thread::spawn(format!("reader-{reader}"), move || {
+                        let mut confirmed = 0;
+                        while !over.load(SeqCst) {
+                            let _ = raft.start(Bytes::from("write"));
+                            let floor = Index(applied.load(SeqCst));
+                            if let Some(index) = raft.read_index() {
+                                assert!(index >= floor, "a read of {index} began when {floor} was applied");
+                                confirmed += 1;
+                            }
+                            thread::sleep(Duration::from_millis(3));
+                        }
+                        confirmed
+                    })
+                })
+                .collect();
+            let mut rng = rng::stream("partitions");
+            for _ in 0..15 {
+                let (one, other): (Vec<usize>, Vec<usize>) = (0..SERVERS).partition(|_| rng.random_bool(0.5));
+                cluster.partition(&[&one, &other]);
+                thread::sleep(Duration::from_millis(rng.random_range(100..1000)));
+            }
+            over.store(true, SeqCst);
+            cluster.heal();
+            let confirmed: u64 = readers.into_iter().map(|reader| reader.join().expect("no reader panics")).sum();
+            cluster.shut_down();
+            confirmed
+        });
+    }
+    assert!(confirmed > 10_000, "only {confirmed} reads were confirmed");
+}
