@@ -224,6 +224,27 @@ pub enum EventKind {
         /// The length of their encoded arguments and replies.
         bytes: u64,
     },
+    /// What the checker found about the operations on a key, when the run was over.
+    Linearized {
+        /// The key.
+        key: String,
+        /// Whether there is an order of its operations that explains all answers.
+        legal: Legal,
+        /// Orders that were found, as numbers of operations: one of all of them if it is legal, else dead ends, the longest
+        /// first, after which nothing that could come next explains its answer.
+        orders: Vec<Vec<u64>>,
+    },
+}
+
+/// Whether there is an order of operations that explains all answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Legal {
+    /// There is.
+    Yes,
+    /// There is none.
+    No,
+    /// The checker gave up before it knew.
+    Unknown,
 }
 
 /// How a run went.

@@ -34,7 +34,9 @@ mod text;
 mod topic;
 mod window;
 
-pub use event::{CheckStep, Event, EventKind, Excerpt, Fault, Level, Loss, OperationKind, Peer, Role, Shape, Verdict};
+pub use event::{
+    CheckStep, Event, EventKind, Excerpt, Fault, Legal, Level, Loss, OperationKind, Peer, Role, Shape, Verdict,
+};
 pub use ids::{Index, ServerId, Term};
 pub use logger::install_logger;
 pub use recorder::{Events, Options, Recorder};

@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    CheckStep, Event, EventKind, Excerpt, Fault, Index, Level, Loss, OperationKind, Peer, Role, ServerId, Shape,
+    CheckStep, Event, EventKind, Excerpt, Fault, Index, Legal, Level, Loss, OperationKind, Peer, Role, ServerId, Shape,
     Verdict,
 };
 
@@ -80,6 +80,10 @@ impl Display for EventKind {
                 }
             }
             EventKind::OperationEnded { operation, value } => write!(f, "operation {operation} is answered: {value}"),
+            EventKind::Linearized { key, legal, orders } => {
+                let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
+                write!(f, "key '{}' {legal}: {longest} operations were put in order", OneLine(key))
+            }
             EventKind::CallsOmitted { since, calls, bytes } => {
                 let since = since / NANOS_PER_TENTH_OF_MS;
                 write!(f, "{calls} calls since {since:06} were answered and are left out, {bytes} bytes")
@@ -135,6 +139,7 @@ macro_rules! words {
 
 words! {
     Verdict: Passed "passed", Failed "failed", Disturbed "disturbed", Aborted "aborted", Undecided "undecided";
+    Legal: Yes "is linearizable", No "is NOT linearizable", Unknown "is undecided";
     OperationKind: Get "get", Put "put", Append "append";
     Role: Follower "follower", Candidate "candidate", Leader "leader";
     CheckStep: Begun "begins", Passed "passed", Failed "failed", Neutral "is undecided";

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::{CheckStep, EventKind, Level, Verdict};
+use crate::{CheckStep, EventKind, Legal, Level, Verdict};
 
 /// The topic of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,7 +136,7 @@ impl EventKind {
             EventKind::SnapshotTaken { .. } | EventKind::SnapshotInstalled { .. } => Topic::Snapshot,
             EventKind::Persisted { .. } => Topic::Persist,
             EventKind::Fault(_) => Topic::Fault,
-            EventKind::Check { .. } => Topic::Check,
+            EventKind::Check { .. } | EventKind::Linearized { .. } => Topic::Check,
             EventKind::CommandSubmitted { .. } | EventKind::CommandAgreed { .. } => Topic::Client,
             EventKind::Annotated { .. } => Topic::Note,
             EventKind::LogLine { .. } => Topic::Line,
@@ -154,6 +154,7 @@ impl EventKind {
                 Level::Warn
             }
             EventKind::Check { step: CheckStep::Failed, .. } => Level::Error,
+            EventKind::Linearized { legal: Legal::No, .. } => Level::Error,
             kind => match kind.topic() {
                 Topic::Failure => Level::Error,
                 Topic::Rpc | Topic::Drop => Level::Trace,
