@@ -1,9 +1,12 @@
 //! The arguments, as `clap` reads them. The comments here are the text of `--help`.
 
-use std::num::{NonZeroU16, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use record::Topic;
+
+use crate::log::{Moment, Place};
 
 /// Learn, test and compare Raft: the scenarios of the MIT 6.5840 lab, simulated or on threads.
 #[derive(Debug, Parser)]
@@ -22,6 +25,14 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 if all are, 1 if some are not, 2 if a file cannot be read or a history is too hard to decide.
     Check(CheckArgs),
+
+    /// Print the record of a run as text
+    ///
+    /// A line has the time in tenths of a millisecond, the topic, the server (-- for the tester, the network and the
+    /// clients) and what happened. Topics, with the letters that stand for them in a line: rpc RPCS, drop DROP, vote VOTE,
+    /// term TERM, lead LEAD, log LOG1 (also: append), commit CMIT, apply APLY, snapshot SNAP, persist PERS, fault FALT, test
+    /// TEST, check CHEK, client CLNT, note NOTE, line INFO, failure ERRO.
+    Log(LogArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,4 +103,49 @@ pub(crate) enum Format {
     Jepsen,
     /// Histories of a key/value service: one EDN map a line, with get, put and append
     Kv,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// The record; - is the standard input
+    pub(crate) file: PathBuf,
+
+    /// Only events of these topics, such as vote,append
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) topics: Vec<Topic>,
+
+    /// No events of these topics
+    #[arg(long, value_name = "TOPICS", value_delimiter = ',')]
+    pub(crate) ignore: Vec<Topic>,
+
+    /// Only events of these servers, such as 0,2 or 0,tester, and what concerns all: the run, faults, failures
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) servers: Vec<Place>,
+
+    /// Only what happens from then on: seconds, such as 1.25 or 1.25s, or 250ms
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Moment>,
+
+    /// Only what happens until then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Moment>,
+
+    /// A column for each server, or for the first N, and one for all others
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    pub(crate) columns: Option<Option<NonZeroU8>>,
+
+    /// How wide all columns are together, in characters [default: the terminal's width, or 120]
+    #[arg(long, value_name = "CHARACTERS", requires = "columns")]
+    pub(crate) width: Option<NonZeroU16>,
+
+    /// Whether each topic has its colour; auto: in a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorName::Auto)]
+    pub(crate) color: ColorName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorName {
+    Auto,
+    Always,
+    Never,
 }

@@ -6,12 +6,13 @@
 //! }
 //! ```
 //!
-//! Exit status: 0 if all went well, 1 if a run failed or a history is not linearizable, 2 if what was asked for cannot be done; then one line on standard
-//! error says what was wrong and what to do.
+//! Exit status: 0 if all went well, 1 if a run failed or a history is not linearizable, 2 if what was asked for cannot be
+//! done; then one line on standard error says what was wrong and what to do. 130 after Ctrl-C.
 
 mod args;
 mod batch;
 mod check;
+mod log;
 mod page;
 mod run;
 mod select;
@@ -68,6 +69,7 @@ fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Resul
             Outcome::SomeIllegal => 1,
             Outcome::SomeUnknown => 2,
         }),
+        Command::Log(log) => log::log(&log).map(|()| 0),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::time::Instant;
 
-use tester::{Clock, Report, Scenario, harness};
+use tester::harness::Ended;
+use tester::keep::interrupt;
+use tester::{Clock, Scenario, harness};
 
 use crate::args::RunArgs;
 use crate::select::select;
@@ -31,20 +33,25 @@ pub(crate) fn run(args: &RunArgs, all: Vec<Scenario>, package: &str, out: &mut i
     let begun = Instant::now();
     let mut tallies: Vec<Tally> = scenarios.iter().map(|scenario| Tally::new(&scenario.about)).collect();
     let mut all_passed = true;
-    batch::in_order(count, jobs, work, |number, report: Report| {
-        all_passed &= report.passed();
-        if args.hashes {
-            return Ok(writeln!(out, "{} {} {:016x}", report.about.name, report.seed, report.hash())?);
-        }
-        if runs == 1 {
-            write!(out, "{}", report.lines())?;
-        }
-        let place = number / runs;
-        tallies[place].add(report);
-        if runs > 1 && number % runs == runs - 1 {
-            write!(out, "{}", tallies[place].lines())?;
-        }
-        Ok::<(), Error>(out.flush()?)
+    interrupt::install();
+    batch::in_order(count, jobs, work, |number, ended: Ended| {
+        all_passed &= ended.report().passed();
+        let tally = &mut tallies[number / runs];
+        let may_keep = !args.hashes && tally.may_keep(ended.report());
+        ended.tell(may_keep, |report, kept| {
+            if args.hashes {
+                writeln!(out, "{} {} {:016x}", report.about.name, report.seed, report.hash())?;
+                return Ok(out.flush()?);
+            }
+            if runs == 1 {
+                write!(out, "{}{}", report.lines(), harness::below(&kept))?;
+            }
+            tally.add(report, kept);
+            if runs > 1 && number % runs == runs - 1 {
+                write!(out, "{}", tally.lines())?;
+            }
+            Ok::<(), Error>(out.flush()?)
+        })
     })?;
     if !args.hashes {
         summary::write(&tallies, clock, begun.elapsed(), package, out)?;

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tester::harness;
-use tester::lines;
+use tester::keep::Kept;
 use tester::{About, Clock, Figures, Layer, Report, Stage, Verdict};
+use tester::{harness, lines};
 
 use crate::Error;
 
@@ -18,8 +18,8 @@ pub(crate) struct Tally {
     about: About,
     /// What each passed run cost, stage by stage.
     passed: Vec<Vec<Stage>>,
-    /// What went wrong: the first few whole.
-    failures: Vec<Report>,
+    /// What went wrong: the first few whole, and where their files are.
+    failures: Vec<(Report, Kept)>,
     failed: usize,
     aborted: usize,
     undecided: usize,
@@ -42,8 +42,15 @@ impl Tally {
         }
     }
 
-    /// Counts one more run.
-    pub(crate) fn add(&mut self, report: Report) {
+    /// Whether the files of the next run may be written: a batch leaves those of the first few that did not pass, which are
+    /// listed, and, where runs that passed are to be written as well, those of as many of them.
+    pub(crate) fn may_keep(&self, report: &Report) -> bool {
+        let before = if report.passed() { self.passed.len() } else { self.failures.len() };
+        before < LISTED_MAX
+    }
+
+    /// Counts one more run, of which this was written.
+    pub(crate) fn add(&mut self, report: Report, kept: Kept) {
         self.simulated += report.stats.elapsed;
         match report.verdict {
             Verdict::Passed(stages) => return self.passed.push(stages),
@@ -53,7 +60,7 @@ impl Tally {
             Verdict::Disturbed(_) => self.disturbed += 1,
         }
         if self.failures.len() < LISTED_MAX {
-            self.failures.push(report);
+            self.failures.push((report, kept));
         }
     }
 
@@ -73,7 +80,7 @@ impl Tally {
     /// The lines of a scenario that ran several times: medians if all passed, else what went wrong first.
     pub(crate) fn lines(&self) -> String {
         let (runs, part) = (self.runs(), self.about.part);
-        let Some(first) = self.failures.first() else {
+        let Some((first, kept)) = self.failures.first() else {
             let stages = self.passed.first().map_or(&[][..], Vec::as_slice).iter().enumerate();
             let line = |(place, stage): (usize, &Stage)| {
                 let figures: Vec<&Figures> = self.passed.iter().map(|stages| &stages[place].figures).collect();
@@ -82,10 +89,9 @@ impl Tally {
             };
             return stages.map(line).collect();
         };
-        let title = lines::title(part, &self.about.title);
-        let text = first.lines();
-        let what = text.split_once('\n').map_or("", |(_, rest)| rest);
-        format!("{title}\n  ... {} of {runs} runs did not pass; the first:\n{what}", self.not_passed())
+        let title = lines::title(part, first.title());
+        let (count, failure, files) = (self.not_passed(), first.failure(), harness::below(kept));
+        format!("{title}\n  ... {count} of {runs} runs did not pass; the first:\n{failure}{files}")
     }
 }
 
@@ -147,14 +153,14 @@ pub(crate) fn write(
         Clock::Threads => writeln!(out, "\n{simulated:.1} s of scenarios in {real:.2} s")?,
     }
     for tally in tallies {
-        for report in &tally.failures {
+        for (report, kept) in &tally.failures {
             let text = report.broken().map_or("", |broken| broken.text.lines().next().unwrap_or(""));
             writeln!(
                 out,
                 "\n{} with seed {}: {text}\n{}",
                 report.about.name,
                 report.seed,
-                harness::replay(report, package)
+                harness::closing(report, kept, package)
             )?;
         }
         if tally.not_passed() > tally.failures.len() {
@@ -163,4 +169,63 @@ pub(crate) fn write(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tester::{Asked, Part, Scenario, Told, runner};
+
+    use super::*;
+
+    fn about() -> About {
+        let title = "a story".to_string();
+        About { name: "story_3A", part: Part::P3A, title, of_the_course: false, servers: 3, seconds: 1 }
+    }
+
+    fn report(passes: bool, seed: u64) -> Report {
+        let story = move |_, _: &_| {
+            assert!(passes, "it goes wrong");
+            Told { stages: Vec::new(), asked: Some(Asked::default()) }
+        };
+        runner::run(&Scenario::new(about(), story), Clock::Simulated, seed)
+    }
+
+    #[test]
+    fn a_batch_keeps_the_first_few_runs_that_pass_and_the_first_few_that_do_not() {
+        let mut tally = Tally::new(&about());
+        let mut kept = [0, 0];
+        for seed in 0..3 * LISTED_MAX as u64 {
+            for passes in [true, false] {
+                let report = report(passes, seed);
+                assert_eq!(report.passed(), passes);
+                let may = tally.may_keep(&report);
+                assert_eq!(may, seed < LISTED_MAX as u64, "seed {seed}");
+                kept[usize::from(passes)] += usize::from(may);
+                tally.add(report, Kept::default());
+            }
+        }
+        assert_eq!(kept, [LISTED_MAX; 2]);
+    }
+
+    #[test]
+    fn the_summary_ends_each_failure_with_its_files_its_seed_and_the_command_that_replays_it() {
+        let mut tally = Tally::new(&about());
+        let kept = Kept {
+            record: Some(PathBuf::from("/lab/story.record")),
+            picture: Some(PathBuf::from("/lab/story.html")),
+            troubles: Vec::new(),
+        };
+        tally.add(report(false, 42), kept);
+        assert!(tally.lines().ends_with("      picture: /lab/story.html\n      record:  /lab/story.record\n"));
+        let mut out = Vec::new();
+        write(&[tally], Clock::Simulated, Duration::from_secs(1), "starter", &mut out)
+            .expect("a vector takes everything");
+        let text = String::from_utf8(out).expect("text");
+        let end = "\npicture: /lab/story.html\nlog:     cargo run --release -p starter -- log /lab/story.record\n\
+                   seed:    42\nreplay:  LAB_SEED=42 cargo test -p starter -- simulated::story_3A\n    or:  cargo run \
+                   --release -p starter -- run story_3A --seed 42\n";
+        assert!(text.ends_with(end), "{text}");
+    }
 }

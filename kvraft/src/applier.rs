@@ -3,8 +3,7 @@
 
 use bytes::Bytes;
 use labstd::channel::Receiver;
-use raftapi::{ApplyMsg, Index, Raft, Term};
-use record::EventKind;
+use raftapi::{ApplyMsg, Index, Raft, Term, report};
 
 use crate::messages::Command;
 use crate::server::Shared;
@@ -48,7 +47,7 @@ pub(crate) fn run<R: Raft>(shared: &Shared<R>, deliveries: Receiver<ApplyMsg>, m
             return;
         }
         match message {
-            ApplyMsg::Snapshot { index, snapshot, .. } => install(shared, index, &snapshot),
+            ApplyMsg::Snapshot { index, term, snapshot } => install(shared, index, term, &snapshot),
             ApplyMsg::Command { index, term, command } => {
                 apply(shared, index, term, &command);
                 if let Some(policy) = &mut policy {
@@ -70,11 +69,11 @@ fn apply<R: Raft>(shared: &Shared<R>, index: Index, term: Term, entry: &Bytes) {
     });
     let id = command.id;
     let mut state = shared.state.lock();
-    // A snapshot has overtaken it.
-    if index <= state.store.applied() {
+    // A snapshot has overtaken it; or the server was killed meanwhile, and nobody cares.
+    if index <= state.store.applied() || shared.killed() {
         return;
     }
-    record::emit(EventKind::Applied { index, term });
+    report::applied(index, term);
     let reply = state.store.apply(index, command);
     state.waiters.tell(id, &reply);
     // Terms never go down along the log: an entry of an earlier term that has not come by now never will.
@@ -88,14 +87,15 @@ fn apply<R: Raft>(shared: &Shared<R>, index: Index, term: Term, entry: &Bytes) {
 }
 
 /// Takes a snapshot of another server in place of everything that is here, if it has more.
-fn install<R: Raft>(shared: &Shared<R>, index: Index, snapshot: &[u8]) {
+fn install<R: Raft>(shared: &Shared<R>, index: Index, term: Term, snapshot: &[u8]) {
     let store = Store::restore(snapshot)
         .unwrap_or_else(|error| panic!("the snapshot up to index {index} is none of this service's: {error}"));
     assert_eq!(store.applied(), index, "Raft delivered the snapshot of another index");
     let mut state = shared.state.lock();
-    if index <= state.store.applied() {
+    if index <= state.store.applied() || shared.killed() {
         return;
     }
+    report::snapshot_installed(index, term);
     state.store = store;
     // The results of what the snapshot covers are not in it, and this server does not lead.
     state.waiters.refuse_up_to(index);
@@ -109,7 +109,12 @@ fn install<R: Raft>(shared: &Shared<R>, index: Index, snapshot: &[u8]) {
 fn make_snapshot<R: Raft>(shared: &Shared<R>) {
     let (index, snapshot) = {
         let state = shared.state.lock();
-        (state.store.applied(), state.store.snapshot())
+        if shared.killed() {
+            return;
+        }
+        let (index, snapshot) = (state.store.applied(), state.store.snapshot());
+        report::snapshot_taken(index, snapshot.len());
+        (index, snapshot)
     };
     shared.raft.snapshot(index, snapshot);
 }

@@ -29,7 +29,7 @@
 //! | the reply is lost | the clerk asks again with the same number; the table has it, so it is answered and not executed |
 //! | the request arrives twice | both are answered, by the one execution |
 //! | both get into the log | the second does nothing when it is applied; its waiter is answered all the same |
-//! | the leader is deposed before it has committed | its entry is gone or was committed by another; the watcher (`watcher.rs`) or the next entry of a later term ends the wait with `WrongLeader`, and the clerk asks elsewhere |
+//! | the leader is deposed before it has committed | its entry is gone or was committed by another; the watcher (`watcher.rs`) or an entry of a later term ends the wait at once with `WrongLeader`, and the clerk asks elsewhere |
 //! | the leader is cut off | it cannot commit, so nobody is answered until it is back |
 //! | the server dies | the wait ends with `WrongLeader`, should anybody still be there to hear it |
 //!

@@ -39,7 +39,7 @@ pub(crate) struct Shared<R> {
     pub(crate) state: Mutex<State>,
     /// Signalled when entries were applied while a read waits for that.
     pub(crate) applied: Condvar,
-    /// Signalled when somebody begins to wait and the watcher sleeps.
+    /// Signalled when somebody begins to wait and the watcher, which has to look by itself, sleeps.
     pub(crate) watcher: Condvar,
     killed: AtomicBool,
     /// Into the apply channel, to wake the applier when the server is killed.
@@ -55,7 +55,7 @@ pub(crate) struct State {
     pub(crate) applied_term: Term,
     /// How many reads wait for an entry to be applied.
     pub(crate) reads_waiting: usize,
-    /// Whether the watcher has nothing to watch.
+    /// Whether the watcher would have to look by itself, and has nothing to look for.
     pub(crate) watcher_sleeps: bool,
 }
 
@@ -82,6 +82,8 @@ impl<R: Raft> KvService for KvServer<R> {
         };
         let (waker, deliveries) = channel::bounded(1);
         let raft = R::make(peers, me, persister, waker.clone());
+        // Before the first request can come: no leadership under which one was accepted ends unheard.
+        let changes = raft.subscribe();
         let shared = Arc::new(Shared {
             raft,
             state: Mutex::new(State { store, ..State::default() }),
@@ -93,7 +95,7 @@ impl<R: Raft> KvService for KvServer<R> {
         let policy = max_raft_state.map(SnapshotPolicy::new);
         let (applying, watching) = (Arc::clone(&shared), Arc::clone(&shared));
         thread::spawn(format!("{me}/kv-applier"), move || applier::run(&applying, deliveries, policy));
-        thread::spawn(format!("{me}/kv-watcher"), move || watcher::run(&watching));
+        thread::spawn(format!("{me}/kv-watcher"), move || watcher::run(&watching, changes));
         KvServer { shared }
     }
 

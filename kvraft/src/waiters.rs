@@ -20,6 +20,8 @@ pub(crate) struct Waiters {
     places: BTreeMap<Place, Waiter>,
     /// How many places were ever taken.
     taken: u64,
+    /// What was accepted in terms before this one is refused: the leadership in which it was is over.
+    over_before: Term,
 }
 
 /// One handler's place among those who wait.
@@ -48,10 +50,14 @@ impl Waiters {
         (place, told)
     }
 
-    /// Raft has put the operation into its log.
+    /// Raft has put the operation into its log. The leadership in which it did so may be over by now.
     pub(crate) fn started(&mut self, place: Place, started: Started) {
+        let over = started.term < self.over_before;
         if let Some(waiter) = self.places.get_mut(&place) {
             waiter.started = Some(started);
+            if over {
+                waiter.tell(Reply::WrongLeader);
+            }
         }
     }
 
@@ -82,8 +88,10 @@ impl Waiters {
         self.refuse(|started| started.index <= applied);
     }
 
-    /// Tells those that nothing will come any more whose entries were made before `term`, which has begun.
+    /// Tells those that nothing will come any more whose entries were made before `term`, which has begun; also those that
+    /// are only now about to wait.
     pub(crate) fn refuse_before(&mut self, term: Term) {
+        self.over_before = self.over_before.max(term);
         self.refuse(|started| started.term < term);
     }
 
@@ -194,6 +202,18 @@ mod tests {
         assert_eq!(refused(|waiters| waiters.refuse_up_to(Index(6))), [true, true, false]);
         assert_eq!(refused(|waiters| waiters.refuse_before(Term(2))), [true, true, false]);
         assert_eq!(refused(|waiters| waiters.refuse_of(Term(2))), [false, false, true]);
+    }
+
+    #[test]
+    fn who_begins_to_wait_when_the_leadership_is_over_already_is_refused_too() {
+        let mut waiters = Waiters::default();
+        let (late, _) = waiters.join(A);
+        waiters.refuse_before(Term(2));
+        assert_eq!(waiters.reply(late), None, "Raft has not accepted it yet, and might in a later term");
+        waiters.started(late, started(5, 1));
+        assert_eq!(waiters.reply(late), Some(Reply::WrongLeader));
+        let in_time = waiting(&mut waiters, B, started(6, 2));
+        assert_eq!(waiters.reply(in_time), None);
     }
 
     #[test]

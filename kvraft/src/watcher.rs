@@ -1,9 +1,13 @@
-//! The watcher: a thread that ends the waiting of those whose entries will never be applied here. Nothing tells a deposed
-//! leader's service so: in a quiet cluster no later entry comes to take the place of the one that was lost. So the thread
-//! looks at Raft's term every now and then, as the course does it, but only while somebody waits.
+//! The watcher: a thread that ends the waiting of those whose entries will never be applied here. In a quiet cluster no
+//! later entry comes to take the place of the one that a deposed leader has lost; so the applier would never know.
+//!
+//! A Raft that tells of its changes ([`Raft::subscribe`]) is listened to: when it steps down, those who wait are told at
+//! once, and between elections the thread does nothing. Of a Raft that does not, the thread asks the term every now and
+//! then, as the course does it, but only while somebody waits.
 
+use labstd::channel::Receiver;
 use labstd::time::Duration;
-use raftapi::Raft;
+use raftapi::{Raft, StateChange};
 
 use crate::server::Shared;
 
@@ -11,7 +15,26 @@ use crate::server::Shared;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The life of the watcher.
-pub(crate) fn run<R: Raft>(shared: &Shared<R>) {
+pub(crate) fn run<R: Raft>(shared: &Shared<R>, changes: Option<Receiver<StateChange>>) {
+    if let Some(changes) = changes {
+        listen(shared, &changes);
+    }
+    // There are no changes to listen to, or no more; the latter because the server was killed, unless this thread has not
+    // run for so long that the Raft has given it up.
+    look_now_and_then(shared);
+}
+
+/// Until the Raft tells nothing more.
+fn listen<R: Raft>(shared: &Shared<R>, changes: &Receiver<StateChange>) {
+    for change in changes {
+        if let StateChange::SteppedDown { term } = change {
+            shared.state.lock().waiters.refuse_before(term);
+        }
+    }
+}
+
+/// Until the server is killed.
+fn look_now_and_then<R: Raft>(shared: &Shared<R>) {
     loop {
         {
             let mut state = shared.state.lock();

@@ -82,6 +82,57 @@ fn a_deposed_leader_sends_its_clerks_elsewhere_soon() {
     });
 }
 
+/// How long those who wait at a leader wait on after it has stepped down, in a quiet cluster.
+fn told_after<R: Raft>() -> Duration {
+    const CLERKS: usize = 5;
+    let cluster = Cluster::<KvServer<R>>::new(3, None);
+    cluster.clerk_of_all().put("k", "");
+    let (leader, others) = cluster.cut_off_leader();
+    let clerks: Vec<_> = (0..CLERKS)
+        .map(|number| {
+            let (mut clerk, ends) = cluster.clerk_with_ends(&[leader]);
+            (thread::spawn(format!("clerk-{number}"), move || clerk.append("k", "x")), ends)
+        })
+        .collect();
+    let old = cluster.server(leader);
+    eventually("all clerks wait", || old.waiting() == CLERKS);
+    eventually("the others elect a leader", || others.iter().any(|&server| cluster.server(server).get_state().1));
+    assert_eq!(old.waiting(), CLERKS, "it does not know yet");
+    // No clerk asks again at once: then another would wait.
+    clerks.iter().for_each(|(_, ends)| cluster.reconnect(*ends, &[]));
+    cluster.heal();
+    let wait_until = |holds: &dyn Fn() -> bool| {
+        while !holds() {
+            thread::sleep(Duration::from_micros(100));
+        }
+        Instant::now()
+    };
+    let stepped_down = wait_until(&|| !old.get_state().1);
+    let told = wait_until(&|| old.waiting() == 0);
+
+    clerks.iter().for_each(|(_, ends)| cluster.reconnect(*ends, &[0, 1, 2]));
+    clerks.into_iter().for_each(|(append, _)| append.join().expect("no clerk panics"));
+    assert_eq!(cluster.clerk_of_all().get("k"), "x".repeat(CLERKS));
+    cluster.shut_down();
+    told - stepped_down
+}
+
+#[test]
+fn those_who_wait_at_a_leader_are_told_at_once_when_it_steps_down() {
+    simulated(|| {
+        let after = told_after::<raft::Raft>();
+        assert!(after < Duration::from_millis(10), "after {after:?}");
+    });
+}
+
+#[test]
+fn over_a_raft_that_does_not_tell_they_are_told_when_the_server_looks() {
+    simulated(|| {
+        let after = told_after::<cluster::PlainRaft>();
+        assert!(after < Duration::from_millis(60), "after {after:?}");
+    });
+}
+
 /// What is done to a cluster while clients use it.
 #[derive(Clone, Copy)]
 struct Faults {

@@ -178,6 +178,12 @@ pub fn name() -> String {
     })
 }
 
+/// What each thread of the calling thread's run is doing, in the order in which they were started: who waits where, and for
+/// whom.
+pub fn statuses() -> Vec<ThreadStatus> {
+    state::my_run().statuses(|_| true)
+}
+
 /// The context of the calling thread's group, if it has one.
 pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
     with_me(|me| me.and_then(|me| me.context()))

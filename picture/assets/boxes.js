@@ -12,6 +12,9 @@ const ALONE = 8;
 /** The least room in which the beginning of a description is worth writing. */
 const LABEL_MIN = 36;
 
+/** The same for a role, which may be written as its term alone. */
+const ROLE_LABEL_MIN = 26;
+
 function drawBoxes(context) {
   const { selection } = app;
   app.labels = []; // boxes that have room for a text; drawLabels writes them above the linearization points
@@ -70,6 +73,7 @@ function drawRow(context, row, from, to, wanted) {
 function colours(item) {
   const { data, theme } = app;
   if (item < data.operationCount) return { ...theme.kinds[data.items.kind[item]], ink: theme.ink };
+  if (data.items.role[item] >= 0) return { ...theme.roles[data.items.role[item]], ink: data.items.role[item] === CRASHED ? "#ffffff" : theme.ink };
   const given = data.items.colour[item];
   if (given < 0) return { fill: theme.note, line: theme.strong, ink: theme.ink };
   const colour = givenColour(given);
@@ -105,7 +109,7 @@ function drawBox(context, item, left, right, y, height) {
     context.fill();
     context.stroke();
   }
-  if (width >= LABEL_MIN && context.globalAlpha === 1) {
+  if (width >= (data.items.role[item] >= 0 ? ROLE_LABEL_MIN : LABEL_MIN) && context.globalAlpha === 1) {
     // The text of a box that begins left of the plot stays in sight.
     const from = Math.max(x, GUTTER) + 6;
     app.labels.push({ item, x: from, y: y + height / 2, room: Math.min(x + width, view.width) - from - 5, ink: colour.ink, halo: colour.fill });
@@ -142,7 +146,10 @@ function drawLabels(context) {
   context.lineJoin = "round";
   const char = (app.charWidth ??= context.measureText("0").width);
   for (const { item, x, y, room, ink, halo } of app.labels) {
-    const text = clipped(data.texts[data.items.text[item]], Math.floor(room / char));
+    const whole = data.texts[data.items.text[item]];
+    // Of a role that does not fit the colour says enough; its term is what one looks for.
+    const short = data.items.role[item] >= 0 && whole.length * char > room;
+    const text = clipped(short ? whole.replace(/^.* term /, "t") : whole, Math.floor(room / char));
     if (!text) continue;
     if (halo) {
       context.strokeStyle = halo;

@@ -7,11 +7,12 @@
 const VERDICTS = {
   illegal: { word: "not linearizable", sign: "✕" },
   unknown: { word: "undecided", sign: "?" },
+  unchecked: { word: "not checked", sign: "·" },
   ok: { word: "linearizable", sign: "✓" },
 };
 
 function worstVerdict(partitions) {
-  return ["illegal", "unknown"].find((verdict) => partitions.some((p) => p.verdict === verdict)) ?? "ok";
+  return ["illegal", "unknown", "unchecked"].find((verdict) => partitions.some((p) => p.verdict === verdict)) ?? "ok";
 }
 
 /** The values of a column that was written as differences. */
@@ -21,10 +22,13 @@ function summed(differences, into = new Float64Array(differences.length), at = 0
   return into;
 }
 
-function readData(raw) {
+function readData({ raw, binary }) {
   const { texts, annotations } = raw;
+  const step = raw.run?.step ?? 1; // how many nanoseconds the unit of all times has
+  const run = raw.run ? readRun(raw.run, binary) : null;
+  const spans = run ? roleSpans(run) : [];
   const operationCount = raw.partitions.reduce((sum, partition) => sum + partition.took.length, 0);
-  const items = newItems(operationCount + annotations.took.length);
+  const items = newItems(operationCount + annotations.took.length + spans.length);
   const data = {
     title: texts[raw.title],
     summary: texts[raw.summary],
@@ -34,10 +38,11 @@ function readData(raw) {
     texts,
     items,
     operationCount,
+    run,
     partitions: [],
     lanes: [
       ...raw.clients.map((client) => ({ group: "client", name: `client ${client}`, short: `${client}` })),
-      ...raw.tags.map((tag) => ({ group: "tag", name: texts[tag], short: texts[tag] })),
+      ...raw.tags.map((tag) => ({ group: run && TESTER_TAGS.has(texts[tag]) ? "tester" : "tag", name: texts[tag], short: texts[tag] })),
     ],
   };
   let first = 0;
@@ -46,12 +51,17 @@ function readData(raw) {
     first += partition.took.length;
   }
   readAnnotations(annotations, items, first);
+  for (const times of [items.start, items.end]) for (let item = 0; item < items.count; item++) times[item] *= step;
+  if (run) readRoles(data, run, spans, first + annotations.took.length);
   [data.start, data.end] = extent(items, data.unit);
   for (let item = 0; item < operationCount; item++) if (items.open[item]) items.end[item] = data.end;
   items.byStart = sortedBy(items.count, items.start, items.end);
   readKinds(data);
   return data;
 }
+
+/** The lanes that a tester writes (see `run/history.rs`), and their topics. */
+const TESTER_TAGS = new Map([["$ Checks", "check"], ["$ Faults", "fault"], ["$ Agreed", "client"]]);
 
 function newItems(count) {
   return {
@@ -65,6 +75,7 @@ function newItems(count) {
     open: new Uint8Array(count), // never returned
     kind: new Uint8Array(count), // which colour; see readKinds
     colour: new Int32Array(count).fill(-1), // of annotations: 0xRRGGBB
+    role: new Int8Array(count).fill(-1), // of a server's span: see ROLES
   };
 }
 

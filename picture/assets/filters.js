@@ -10,17 +10,33 @@ const NARROW_MIN = 8;
 class Filter {
   hiddenPartitions = new Set();
   hiddenLanes = new Set();
+  hiddenTopics = new Set();
+  version = 0; // how often it has changed
 
   constructor(data) {
     this.items = data.items;
+    this.topics = data.lanes.map(topicOfLane);
   }
 
   passes(item) {
-    return !this.hiddenPartitions.has(this.items.partition[item]) && !this.hiddenLanes.has(this.items.lane[item]);
+    return !this.hiddenPartitions.has(this.items.partition[item]) && !this.hiddenLanes.has(this.items.lane[item]) && !this.hiddenTopics.has(this.topics[this.items.lane[item]]);
   }
 }
 
+/** The topic of what lies in a lane. */
+function topicOfLane(lane) {
+  if (lane.group === "tester") return topicNumber[TESTER_TAGS.get(lane.name)];
+  return topicNumber[{ server: "lead", client: "client", outside: "rpc", tag: "note" }[lane.group]];
+}
+
+function isTopicShown(name) {
+  return !app.filter.hiddenTopics.has(topicNumber[name]);
+}
+
 function filterChanged() {
+  app.filter.version++;
+  app.panelKey = null;
+  showLines();
   relayout();
   app.search.collect();
   app.search.at = -1;
@@ -40,8 +56,16 @@ function showFilters(data) {
   for (const lane of data.items.lane) counts[lane]++;
   const lanes = data.lanes.map((lane, number) => ({ number, name: lane.name, note: grouped(counts[number]) }));
   const lists = [];
+  if (data.run) {
+    const servers = lanes.filter(({ number }) => data.lanes[number].group === "server");
+    servers.forEach((entry, server) => (entry.note = grouped(data.run.servers[server].count)));
+    if (servers.length > 0) lists.push(filterList("Servers", "server", servers, app.filter.hiddenLanes, null));
+    const topics = TOPICS.map((name, number) => ({ number, name, note: "" }));
+    lists.push(filterList("Topics", "topic", topics, app.filter.hiddenTopics, null));
+  }
+  const others = lanes.filter(({ number }) => data.lanes[number].group !== "server");
   if (partitions.length > 0) lists.push(filterList("Keys", "partition", partitions, app.filter.hiddenPartitions, focusEntry));
-  if (lanes.length > 0) lists.push(filterList("Lanes", "lane", lanes, app.filter.hiddenLanes, null));
+  if (others.length > 0) lists.push(filterList("Lanes", "lane", others, app.filter.hiddenLanes, null));
   $("filters").replaceChildren(...lists);
 }
 
@@ -63,7 +87,7 @@ function filterList(title, what, entries, hidden, pick) {
   narrow.type = "search";
   narrow.placeholder = `Filter ${title.toLowerCase()}`;
   narrow.setAttribute("aria-label", narrow.placeholder);
-  narrow.hidden = entries.length < NARROW_MIN;
+  narrow.hidden = entries.length < NARROW_MIN || what === "topic";
   const listed = () => entries.filter((entry) => entry.name.toLowerCase().includes(narrow.value.toLowerCase()));
   const fill = () => {
     const found = listed();
@@ -134,7 +158,37 @@ function showLegend(data) {
   if (data.partitions.length) parts.push(element("span", "", element("i", "bar"), "linearization point"));
   if (data.partitions.some((p) => p.verdict === "illegal")) parts.push(element("span", "", element("i", "cross", "✕"), "cannot come next"));
   if (data.partitions.some((p) => p.verdict === "unknown")) parts.push(element("span", "", element("i", "cross unknown", "✕"), "where the search was stuck"));
+  if (data.run) parts.unshift(...runLegend(data.run));
   const keys = data.partitions.length;
-  const count = [formatCount(data.operationCount, "operation"), keys > 1 ? formatCount(keys, "key") : ""].filter(Boolean).join(", ");
+  const count = [data.operationCount || !data.run ? formatCount(data.operationCount, "operation") : "", keys > 1 ? formatCount(keys, "key") : "", data.run ? formatCount(data.run.calls.count, "RPC") : ""].filter(Boolean).join(", ");
   $("legend").replaceChildren(...parts, element("span", "count", count));
+}
+
+/** What the colours and marks of a run mean. */
+function runLegend(run) {
+  const parts = ROLES.map((role, number) => {
+    const swatch = element("i", "swatch");
+    swatch.style.background = `var(--role-${number}-fill)`;
+    swatch.style.borderColor = `var(--role-${number}-line)`;
+    return element("span", "", swatch, role);
+  });
+  if (!run.servers.some((rows) => rows.count > 0)) parts.length = 0;
+  const line = (colour, words) => {
+    const bar = element("i", "stroke");
+    bar.style.background = `var(--${colour})`;
+    parts.push(element("span", "", bar, words));
+  };
+  line("faint", "log end");
+  line("commit", "commit");
+  line("applied", "applied");
+  const mark = (sign, colour, words) => {
+    const node = element("i", "glyph", sign);
+    node.style.color = `var(--${colour})`;
+    parts.push(element("span", "", node, words));
+  };
+  mark("▲", "vote", "vote");
+  mark("■", "snapshot", "snapshot");
+  mark("●", "accent", "command");
+  mark("✕", "illegal", "lost RPC");
+  return parts;
 }

@@ -22,8 +22,8 @@ function listenToPointer() {
     app.cursor = at;
     const before = pointers.get(event.pointerId);
     if (!before) {
-      app.selection.hover(itemAt(at.x, at.y));
-      canvas.style.cursor = app.selection.hovered >= 0 ? "pointer" : "";
+      hover(at);
+      canvas.style.cursor = app.selection.hovered >= 0 || app.thing ? "pointer" : "";
       return redraw();
     }
     if (pointers.size === 2) pinch(pointers, event.pointerId, at);
@@ -41,6 +41,10 @@ function listenToPointer() {
     if (event.type === "pointerup" && !press.dragged) {
       if (press.item >= 0) app.selection.toggle(press.item);
       else app.selection.pin(-1);
+      if (app.moment && press.at.x >= GUTTER) {
+        app.moment.click(press.at.x);
+        showLines();
+      }
     }
     canvas.style.cursor = "";
   };
@@ -49,12 +53,23 @@ function listenToPointer() {
   canvas.addEventListener("pointerleave", (event) => {
     pointers.delete(event.pointerId); // a press that left is none; a drag does not leave, because it is captured
     app.cursor = null;
+    app.thing = null;
     app.selection.hover(-1);
+    showTooltip();
     redraw();
   });
   canvas.addEventListener("wheel", (event) => turnWheel(event, place(event)), { passive: false });
   app.scroll.addEventListener("scroll", redraw);
   listenToOverview();
+}
+
+/** What is below the pointer: an item, or else a mark, an RPC, the band of a fault. */
+function hover(at) {
+  const item = itemAt(at.x, at.y);
+  const before = app.thing;
+  app.thing = item < 0 && app.data.run && at.x >= GUTTER ? markAt(at.x, at.y) ?? callAt(at.x, at.y) ?? failureAt(at.x) ?? bandAt(at.x, at.y) : null;
+  app.selection.hover(item);
+  if (app.thing || before) showTooltip();
 }
 
 /** From here on all that this pointer does is told to `canvas`. Events made by a script have no pointer to capture. */
@@ -110,6 +125,12 @@ function listenToButtons() {
   on("search-next", () => search.step(1));
   on("search-previous", () => search.step(-1));
   on("toggle-filters", toggleFilters);
+  on("toggle-panel", togglePanel);
+  on("toggle-lines", toggleLines);
+  $("lines-filter").addEventListener("input", (event) => {
+    app.lines.query = event.target.value.toLowerCase();
+    showLines();
+  });
   on("toggle-help", toggleHelp);
   $("search").addEventListener("input", (event) => search.run(event.target.value));
   showKeys();

@@ -3,8 +3,8 @@
 const KEYS = [
   { keys: ["+", "="], name: "+  −", help: "zoom in, out", act: () => app.view.zoom(1.6, undefined, true) },
   { keys: ["-", "_", "−"], act: () => app.view.zoom(1 / 1.6, undefined, true) },
-  { keys: ["ArrowLeft"], name: "←  →", help: "move in time (with Shift: by a page)", act: (event) => app.view.pan(panStep(event), true) },
-  { keys: ["ArrowRight"], act: (event) => app.view.pan(-panStep(event), true) },
+  { keys: ["ArrowLeft"], name: "←  →", help: "in a run: to the previous, next event; else move in time (Shift: by a page)", act: (event) => goInTime(event, -1) },
+  { keys: ["ArrowRight"], act: (event) => goInTime(event, 1) },
   { keys: ["ArrowUp"], name: "↑  ↓", help: "scroll the lanes", act: () => app.scroll.scrollBy({ top: -60 }) },
   { keys: ["ArrowDown"], act: () => app.scroll.scrollBy({ top: 60 }) },
   { keys: ["0", "f"], name: "0  f", help: "show everything", act: () => app.view.fit(true) },
@@ -17,9 +17,18 @@ const KEYS = [
   { keys: ["n"], name: "n  N", help: "next, previous match", act: () => app.search.step(1) },
   { keys: ["N"], act: () => app.search.step(-1) },
   { keys: ["s"], name: "s", help: "show or hide the filters", act: () => toggleFilters() },
+  { keys: ["p"], name: "p", help: "show or hide the state of the servers", act: () => togglePanel() },
+  { keys: ["l"], name: "l", help: "show or hide the list of what happened", act: () => toggleLines() },
   { keys: ["?"], name: "?", help: "this help", act: () => toggleHelp() },
-  { keys: ["Escape"], name: "Esc", help: "release the selection, then the emphasised key, then the search", act: () => release() },
+  { keys: ["Escape"], name: "Esc", help: "release the selection, then the moment, then the emphasised key, then the search", act: () => release() },
 ];
+
+/** An arrow to the left (-1) or to the right (1). */
+function goInTime(event, direction) {
+  if (!app.moment || event.shiftKey) return app.view.pan(-direction * panStep(event), true);
+  app.moment.step(direction);
+  showLines();
+}
 
 function panStep(event) {
   return app.view.plot * (event.shiftKey ? 0.9 : 0.15);
@@ -37,6 +46,7 @@ function goToNeighbour(direction) {
 function release() {
   const { selection, search } = app;
   if (selection.pinned >= 0) selection.pin(-1);
+  else if (app.moment && app.moment.pinned !== null) app.moment.pin(null);
   else if (selection.focus >= 0) selection.focusOn(-1);
   else if (search.query) {
     $("search").value = "";

@@ -5,10 +5,13 @@
 
 const LANE_PADDING = 5;
 
+/** The groups of lanes, from the top. */
+const GROUPS = ["server", "outside", "tester", "client", "tag"];
+
 /** Lays out the items that pass the filter. */
 function layOut(data, filter, height) {
   const { items } = data;
-  const lanes = data.lanes.map((lane, number) => ({ ...lane, number, rows: [], ends: [] }));
+  const lanes = data.lanes.map((lane, number) => ({ ...lane, number, rows: [], ends: [], track: trackHeight(lane) }));
   const rowOf = new Int32Array(items.count).fill(-1);
   for (const item of items.byStart) {
     if (!filter.passes(item)) continue;
@@ -19,9 +22,10 @@ function layOut(data, filter, height) {
     lane.ends[row] = item;
     rowOf[item] = row;
   }
-  const list = lanes.filter((lane) => lane.rows.length > 0);
+  const list = lanes.filter((lane) => lane.rows.length > 0 || (lane.track > 0 && !filter.hiddenLanes.has(lane.number)));
+  list.sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group) || a.number - b.number);
   const rowCount = list.reduce((sum, lane) => sum + lane.rows.length, 0);
-  const room = (height - 8 - list.length * 2 * LANE_PADDING) / Math.max(1, rowCount);
+  const room = (height - 8 - list.reduce((sum, lane) => sum + lane.track + 2 * LANE_PADDING, 0)) / Math.max(1, rowCount);
   const rowHeight = Math.min(30, Math.max(20, Math.floor(room)));
   let top = 4;
   for (const [position, lane] of list.entries()) {
@@ -29,7 +33,7 @@ function layOut(data, filter, height) {
     lane.top = top;
     // Between clients and tags there is a gap.
     if (position > 0 && lane.group !== list[position - 1].group) lane.top += 8;
-    lane.height = lane.rows.length * rowHeight + 2 * LANE_PADDING;
+    lane.height = lane.rows.length * rowHeight + lane.track + 2 * LANE_PADDING;
     top = lane.top + lane.height;
   }
   return { byNumber: lanes, list, rowOf, rowCount, rowHeight, height: top + 4, boxHeight: rowHeight - 4 };

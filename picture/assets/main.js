@@ -1,17 +1,25 @@
 // The viewer. Its files, in the order in which they are read:
 //
 //   main.js           makes the parts and joins them; decides when to draw
-//   data.js           reads the data of the page
+//   unpack.js         the data of the page, inflated
+//   data.js           reads it: operations and annotations
+//   run.js            reads what a run has besides: RPCs and what each server went through
 //   format.js         times and counts as text; small helpers for the DOM
 //   theme.js          colours, light and dark
 //   view.js           which part of time is shown: time <-> pixels, zoom, pan
 //   lanes.js          which item lies in which row; what is under the pointer
 //   axis.js           the time axis, and the grid below it
 //   boxes.js          operations and annotations as boxes
+//   servers.js        the servers' lanes: faults, progress, marks
+//   calls.js          RPCs as arrows, or as shade
 //   linearization.js  which sequence belongs to an operation; where its points lie; what cannot come next
 //   points.js         linearization points, the lines between them, and red marks
 //   overview.js       the whole history as a strip, with the shown part as a window
 //   selection.js      what is hovered, pinned, focused; the jump to the first error
+//   moment.js         the moment that is looked at; steps from event to event
+//   state.js          what a server knew at any time
+//   panel.js          the state of all servers at the moment: Figure 7
+//   lines.js          what happened, as a list
 //   tooltip.js        what is known about one item
 //   search.js         search, and stepping through what it found
 //   filters.js        the lists of partitions and clients
@@ -29,7 +37,7 @@ const $ = (id) => document.getElementById(id);
 const app = {};
 
 /** Draws the canvas of lanes, from back to front. Each layer is a function of the drawing context. */
-const layers = [drawGrid, drawBoxes, drawPoints, drawLabels, drawCursor, drawGutter];
+const layers = [drawGrid, drawServers, drawBoxes, drawPoints, drawCalls, drawMarks, drawLabels, drawFailures, drawCursor, drawPinnedMoment, drawGutter];
 
 /** Asks for a new drawing; any number of requests before the next frame give one. */
 function redraw() {
@@ -48,6 +56,7 @@ function draw() {
   for (const layer of layers) layer(context);
   drawAxis(prepared($("axis"), view.width, AXIS_HEIGHT));
   drawOverview(prepared($("overview"), view.width, OVERVIEW_HEIGHT));
+  drawPanel();
   placeTooltip();
   rememberInLink();
 }
@@ -81,25 +90,28 @@ function relayout() {
   // The canvas sticks to the top of the scrolling element; what it does not show of the lanes is the spacer's height.
   $("spacer").style.height = `${Math.max(0, app.lanes.height - app.view.height)}px`;
   app.overview = null;
-  const nothing = app.data.items.count === 0 ? "This history has no operations." : "Nothing passes the filters.";
+  const nothing = app.data.items.count === 0 ? app.data.run ? "Nothing was recorded." : "This history has no operations." : "Nothing passes the filters.";
   $("empty").textContent = nothing;
   $("empty").hidden = app.lanes.list.length > 0;
-  $("first-error").hidden = firstError() === null;
+  $("first-error").hidden = firstTrouble() === null;
   redraw();
 }
 
-function start() {
-  app.data = readData(JSON.parse($("data").textContent));
+async function start() {
+  app.data = readData(await unpack($("data").textContent));
+  $("data").remove(); // it is megabytes, and read
   app.scroll = $("scroll");
   app.theme = readTheme();
   app.filter = new Filter(app.data);
   app.linearizations = app.data.partitions.map((partition) => new Linearizations(app.data, partition));
   app.view = new View(app.data);
+  if (app.data.run) startRun(app.data);
   app.selection = new Selection();
   app.search = new Search(app.data);
   showHeader(app.data);
   showLegend(app.data);
   showFilters(app.data);
+  showPanel();
   if (innerWidth <= 760) toggleFilters(); // they would cover the picture
   resize();
   app.view.fit();
@@ -116,19 +128,40 @@ function start() {
   draw();
 }
 
+/** What only the page of a run has. */
+function startRun(data) {
+  app.states = data.run.servers.map((rows) => new ServerStates(rows));
+  app.callIndex = new CallIndex(data.run.calls);
+  app.moment = new Moment(data);
+  app.lines = new Lines(data);
+  for (const id of ["toggle-panel", "toggle-lines"]) $(id).hidden = false;
+}
+
 /** Title, verdict, summary, and what was left out of the page. */
 function showHeader(data) {
   document.title = data.title || "History";
   $("title").textContent = data.title || "History";
-  $("summary").textContent = [data.summary, ...data.notes].filter(Boolean).join("  ·  ");
+  $("summary").textContent = data.summary;
+  $("notes").textContent = data.notes.join("  ");
+  $("notes").hidden = data.notes.length === 0;
+  if (data.run) return showRunHeader(data.run);
   const verdict = data.partitions.length ? worstVerdict(data.partitions) : null;
   $("verdict").textContent = verdict ? VERDICTS[verdict].word : "";
   $("verdict").className = `badge ${verdict ?? ""}`;
 }
 
+/** How the run went, and why it failed. */
+function showRunHeader(run) {
+  const ok = { passed: "ok", failed: "illegal" }[run.verdict] ?? "unknown";
+  $("verdict").textContent = run.verdict;
+  $("verdict").className = `badge ${run.verdict ? ok : ""}`;
+  $("failure").hidden = run.failures.length === 0;
+  $("failure").title = "Why the run failed";
+  $("failure").textContent = run.failures.map(({ text }) => text).join("\n");
+}
+
 // After all files have been read.
 addEventListener("DOMContentLoaded", () => {
-  start();
-  // For a person at the console, and for tests.
-  window.picture = { app, draw, shownSequence, firstError, itemAt, boxTop, isVisible };
+  // For a person at the console, and for tests, which wait until it is ready.
+  window.picture = { app, draw, shownSequence, firstError, firstTrouble, itemAt, boxTop, isVisible, trackTop, Steps, ready: start() };
 });

@@ -69,6 +69,10 @@ function drawOverview(context) {
     context.fill();
   }
 
+  for (const at of data.run ? [...data.run.failedChecks, ...data.run.failures.map((failure) => failure.at)] : []) {
+    context.fillRect(overviewX(at) - 1, 2, 2, bottom);
+  }
+
   // The window. What lies outside of it is veiled.
   const left = Math.max(GUTTER, overviewX(view.left));
   const right = Math.min(view.width, overviewX(view.right));

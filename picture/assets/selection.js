@@ -73,11 +73,40 @@ function scrollToLane(item) {
 /** So many steps before an error should be in sight when it is jumped to. */
 const STEPS_BEFORE_ERROR = 5;
 
-/** Shows the first red mark with the steps before it, and selects what was linearized just before, if nothing is pinned. */
-function jumpToFirstError() {
-  const { data, view, selection } = app;
+/**
+ * The first that went wrong, in time: the run failed, a check failed, or an operation has no place in the order.
+ * `{ at, error }`, where `error` is what `firstError` says of an operation, or null.
+ */
+function firstTrouble() {
   const error = firstError();
-  if (!error) return;
+  const { run } = app.data;
+  let first = error ? { at: error.time, error } : null;
+  for (const at of run ? [...run.failures.map((failure) => failure.at), ...run.failedChecks] : []) {
+    if (!first || at < first.at) first = { at, error: null };
+  }
+  return first;
+}
+
+/** So much of a run is shown when its first error is jumped to: this part of it, and at least these nanoseconds. */
+const TROUBLE_SHARE = 1 / 40;
+const TROUBLE_MIN = 250e6;
+
+/** Shows the first error, with what came before it. */
+function jumpToFirstError() {
+  const { data, view, moment } = app;
+  const trouble = firstTrouble();
+  if (!trouble) return;
+  moment?.pin(trouble.at);
+  if (trouble.error) return jumpToOperation(trouble.error);
+  const width = Math.max(TROUBLE_MIN, (data.end - data.start) * TROUBLE_SHARE);
+  const scale = Math.max(view.scale, view.plot / width);
+  view.moveTo(trouble.at - (view.plot * 0.25) / scale, scale, true);
+  showLines();
+}
+
+/** Shows the first red mark with the steps before it, and selects what was linearized just before, if nothing is pinned. */
+function jumpToOperation(error) {
+  const { data, view, selection } = app;
   const { times } = shownSequence(data.items.partition[error.item]);
   const length = Math.min(data.items.end[error.item], data.end) - data.items.start[error.item];
   if (selection.pinned < 0) selection.pin(error.previous >= 0 && isVisible(error.previous) ? error.previous : error.item);

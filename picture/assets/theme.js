@@ -6,11 +6,13 @@ const SANS = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation San
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
   const value = (name) => style.getPropertyValue(`--${name}`).trim();
-  const theme = { dark: value("scheme") === "dark", kinds: [] };
-  for (const name of ["ground", "panel", "stripe", "line", "strong", "ink", "soft", "faint", "accent", "illegal", "unknown", "ok", "match", "note"]) {
+  const theme = { dark: value("scheme") === "dark", kinds: [], roles: [], calls: [] };
+  for (const name of ["ground", "panel", "stripe", "line", "strong", "ink", "soft", "faint", "accent", "illegal", "unknown", "ok", "match", "note", "commit", "applied", "vote", "snapshot", "cut"]) {
     theme[name] = value(name);
   }
   for (let kind = 0; kind <= KINDS; kind++) theme.kinds.push({ fill: value(`kind-${kind}-fill`), line: value(`kind-${kind}-line`) });
+  for (let role = 0; role < ROLES.length; role++) theme.roles.push({ fill: value(`role-${role}-fill`), line: value(`role-${role}-line`) });
+  for (let call = 0; call < CALL_COLOURS; call++) theme.calls.push(value(`call-${call}`));
   return theme;
 }
 

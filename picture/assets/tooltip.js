@@ -4,8 +4,12 @@ function showTooltip() {
   const { selection, data } = app;
   const item = selection.active;
   const tooltip = $("tooltip");
-  tooltip.hidden = item < 0;
-  if (item < 0) return;
+  tooltip.hidden = item < 0 && !app.thing;
+  if (item < 0) {
+    tooltip.classList.remove("pinned");
+    if (app.thing) tooltip.replaceChildren(...aboutThing(app.thing));
+    return;
+  }
   tooltip.classList.toggle("pinned", selection.pinned >= 0);
   tooltip.replaceChildren(...(item < data.operationCount ? aboutOperation(item) : aboutAnnotation(item)));
 }
@@ -64,6 +68,31 @@ function aboutAnnotation(item) {
   ];
 }
 
+/** What is known of something on a server that is no item. */
+function aboutThing(thing) {
+  const { data } = app;
+  if (thing.kind === "call") return aboutCall(thing.call);
+  if (thing.kind === "failure") return [element("h3", "stuck", thing.failure.text), element("p", "where", "the run fails"), element("dl", "", ...row("at", formatMoment(thing.failure.at, data)))];
+  if (thing.kind === "band") {
+    const { server, kind, from, to, part } = thing.band;
+    const times = [row("from", formatMoment(from, data)), row("to", formatMoment(to, data))];
+    return [element("h3", "", `S${server} ${kind === 0 ? `is in part ${part + 1} of a partition` : `is ${BAND_WORDS[kind]}`}`), element("dl", "", ...times.flat())];
+  }
+  const { at, what, b } = data.run.servers[thing.server];
+  const facts = [row("at", formatMoment(at[thing.row], data))];
+  if (what[thing.row] === WHAT.line) facts.push(row("target", data.run.texts[b[thing.row]]));
+  return [element("h3", "", rowWords(thing.server, thing.row)), element("p", "where", `S${thing.server}`), element("dl", "", ...facts.flat())];
+}
+
+/** Beside the pointer, within the window. */
+function placeBesideCursor(tooltip) {
+  const area = $("lanes").getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = tooltip;
+  const [x, y] = [area.left + app.cursor.x, area.top + app.cursor.y];
+  tooltip.style.left = `${Math.max(8, x + 16 + width > innerWidth ? x - 16 - width : x + 16)}px`;
+  tooltip.style.top = `${Math.max(8, y + 18 + height > innerHeight ? y - 12 - height : y + 18)}px`;
+}
+
 function row(name, value) {
   return [element("dt", "", name), element("dd", "", value)];
 }
@@ -73,6 +102,7 @@ function placeTooltip() {
   const { selection, view, data, cursor } = app;
   const tooltip = $("tooltip");
   const item = selection.active;
+  if (!tooltip.hidden && item < 0 && app.thing && app.cursor) placeBesideCursor(tooltip);
   if (tooltip.hidden || item < 0) return;
   if (!isVisible(item)) {
     tooltip.hidden = true;

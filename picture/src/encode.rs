@@ -11,6 +11,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::model::{Annotation, Lane, Operation, Page, Partition, TimeUnit, Verdict};
+use crate::run::RunData;
 use crate::sequences::{Sequences, Tree, differences};
 use crate::text::{TEXT_CHARS_MAX, Texts};
 
@@ -38,7 +39,10 @@ pub(crate) struct Encoded {
     /// What was subtracted from all times, as text: it may be too large for a number.
     origin: String,
     /// What was left out, in words.
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
+    /// What a run has besides its history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<RunData>,
     /// The distinct texts. Wherever a text belongs, its number stands.
     texts: Vec<String>,
     /// The clients, by number. Where a client belongs, its position in this list stands.
@@ -237,6 +241,7 @@ impl<'a> Encoder<'a> {
             unit: self.page.time_unit,
             origin: self.origin.to_string(),
             notes,
+            run: None,
             texts: self.texts.into_list(),
             clients: self.clients,
             tags,
@@ -256,7 +261,7 @@ impl<'a> Encoder<'a> {
         } else {
             differences(operations.iter().map(|op| i64::from(self.texts.number(&op.details))))
         };
-        let states = self.all_states || partition.verdict != Verdict::Ok;
+        let states = (self.all_states || partition.verdict != Verdict::Ok) && has_states(partition, tree);
         let initial = if states { self.texts.number(&partition.initial_state) } else { 0 };
         let sequences = tree.columns(|step| if states { self.texts.number(&step.state) } else { 0 });
         EncodedPartition {
@@ -308,6 +313,11 @@ impl<'a> Encoder<'a> {
     fn time(&self, time: u64) -> i64 {
         i64::try_from(time - self.origin).unwrap_or(i64::MAX)
     }
+}
+
+/// Whether anything is known of the states between the operations.
+fn has_states(partition: &Partition, tree: &Tree<'_>) -> bool {
+    !partition.initial_state.as_str().is_empty() || tree.has_states() || partition.linearizations.is_empty()
 }
 
 /// When an annotation ends: not before it starts.

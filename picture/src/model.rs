@@ -39,6 +39,8 @@ pub enum Verdict {
     Illegal,
     /// The checker gave up before it knew.
     Unknown,
+    /// Nobody looked.
+    Unchecked,
     /// There is a linearization.
     Ok,
 }

@@ -59,6 +59,11 @@ impl<'a> Tree<'a> {
         self.steps.len()
     }
 
+    /// Whether a step has a text for its state.
+    pub(crate) fn has_states(&self) -> bool {
+        self.steps.iter().any(|step| !step.state.as_str().is_empty())
+    }
+
     /// The tree as columns; `state` numbers the texts of its states.
     pub(crate) fn columns(&self, state: impl FnMut(&'a Step) -> u32) -> Sequences {
         Sequences {

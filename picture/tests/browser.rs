@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use picture::Page;
+use picture::{Page, Run};
 
 /// How long one browser may take, on a machine that is busy with other things.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -95,8 +95,39 @@ fn a_page_without_anything_opens() {
     );
 }
 
-/// Opens `page` in a browser, runs `script` in it, and fails if a test of it fails or fewer than `tests_min` ran.
+#[test]
+fn a_run_that_passed_does_what_its_controls_say() {
+    run_in_browser("run-passed", samples::runs::passed(), include_str!("browser/run-passed.js"), 17);
+}
+
+#[test]
+fn a_run_that_failed_leads_to_what_went_wrong() {
+    run_in_browser("run-failed", samples::runs::failed(), include_str!("browser/run-failed.js"), 6);
+}
+
+#[test]
+fn the_largest_run_can_be_looked_through() {
+    let events = samples::runs::large(450_000, 55_000, 130_000);
+    run_in_browser("run-large", events, include_str!("browser/run-large.js"), 4);
+}
+
+#[test]
+fn a_record_without_anything_opens() {
+    let script = r#"await test("an empty run says so", () => check(shown("empty") && text("empty").includes("Nothing"), text("empty")));"#;
+    run_in_browser("run-empty", [], script, 1);
+}
+
 fn in_browser(name: &str, page: &Page, script: &str, tests_min: usize) {
+    open_and_test(name, |html| page.write(html), script, tests_min);
+}
+
+fn run_in_browser(name: &str, events: impl IntoIterator<Item = record::Event>, script: &str, tests_min: usize) {
+    let run = Run::of(events);
+    open_and_test(name, |html| run.write(html), script, tests_min);
+}
+
+/// Opens a page in a browser, runs `script` in it, and fails if a test of it fails or fewer than `tests_min` ran.
+fn open_and_test(name: &str, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>, script: &str, tests_min: usize) {
     let Some(browser) = browser() else {
         // Written past the test runner, which would keep it to itself.
         let _ = writeln!(std::io::stderr(), "skipped: no Chromium is installed to open the page '{name}' with");
@@ -105,7 +136,9 @@ fn in_browser(name: &str, page: &Page, script: &str, tests_min: usize) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browser-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder for the page");
     let file = folder.join("page.html");
-    fs::write(&file, with_script(page, script)).expect("the page can be written");
+    let mut html = Vec::new();
+    write(&mut html).expect("a page");
+    fs::write(&file, with_script(html, script)).expect("the page can be written");
 
     let document = open(&browser, &file, &folder);
     let report = document.split_once("<pre id=\"report\">").and_then(|(_, rest)| rest.split_once("</pre>"));
@@ -119,9 +152,7 @@ fn in_browser(name: &str, page: &Page, script: &str, tests_min: usize) {
 }
 
 /// The page as it is written, with a script before everything, which prepares, and one after everything, which tests.
-fn with_script(page: &Page, script: &str) -> String {
-    let mut html = Vec::new();
-    page.write(&mut html).expect("a page");
+fn with_script(html: Vec<u8>, script: &str) -> String {
     let html = String::from_utf8(html).expect("UTF-8");
     let html = html.replacen("<head>", &format!("<head>{PREPARE}"), 1);
     let (before, after) = html.rsplit_once("</body>").expect("a body");
@@ -129,6 +160,7 @@ fn with_script(page: &Page, script: &str) -> String {
     format!(
         "{before}<script type=\"module\">
 addEventListener(\"DOMContentLoaded\", async () => {{
+await window.picture.ready;
 {HARNESS}
 {script}
 finish();

@@ -3,6 +3,7 @@
 mod samples;
 
 use picture::{Lane, OPERATIONS_MAX, Operation, Page, Partition, STEPS_MAX, Step, TEXT_BYTES_MAX, Verdict};
+use samples::{json, packed};
 use serde_json::Value;
 
 fn html(page: &Page) -> String {
@@ -11,14 +12,8 @@ fn html(page: &Page) -> String {
     String::from_utf8(html).expect("UTF-8")
 }
 
-/// What stands in the page's element for data.
-fn json(html: &str) -> &str {
-    let (_, rest) = html.split_once("<script type=\"application/json\" id=\"data\">").expect("an element for data");
-    rest.split_once("</script>").expect("its end").0
-}
-
 fn data(page: &Page) -> Value {
-    serde_json::from_str(json(&html(page))).expect("JSON")
+    serde_json::from_str(&json(&html(page))).expect("JSON")
 }
 
 fn integers(column: &Value) -> Vec<i64> {
@@ -79,6 +74,7 @@ fn in_words(partition: &Partition) -> String {
     let verdict = match partition.verdict {
         Verdict::Illegal => "illegal",
         Verdict::Unknown => "unknown",
+        Verdict::Unchecked => "unchecked",
         Verdict::Ok => "ok",
     };
     let mut words = format!("{} \"{verdict}\" {}\n", partition.name, partition.initial_state);
@@ -166,9 +162,9 @@ fn times_that_a_browser_would_round_are_counted_from_the_first_one() {
 fn nothing_of_the_data_is_html() {
     let page = samples::hostile();
     let (with, without) = (html(&page), html(&Page::default()));
-    let json_with = json(&with);
-    assert!(!json_with.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "the data could end its element");
-    assert_eq!(with.replace(json_with, ""), without.replace(json(&without), ""), "data outside of its element");
+    let data_with = packed(&with);
+    assert!(!data_with.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "the data could end its element");
+    assert_eq!(with.replace(data_with, ""), without.replace(packed(&without), ""), "data outside of its element");
 }
 
 #[test]

@@ -47,6 +47,7 @@
 //! | what the threads around the core have to do, and in which order | | `core/effects.rs` |
 //! | what is saved, byte by byte, and how it is read back and checked | "stable storage" | [`storage`] (`storage.rs`) |
 //! | the one lock, and what becomes of the core's orders | | `server.rs` |
+//! | what the record and the service are told, and how a server stands | | `news.rs`, `status.rs` |
 //! | the threads: election timer, one replicator a peer, applier | | `ticker.rs`, `replicator.rs`, `applier.rs` |
 //!
 //! To see the protocol at work, read the scripts in `tests/scripts`: each is a short story (an election, a split vote,
@@ -62,18 +63,20 @@
 
 mod applier;
 pub mod core;
+mod news;
 mod reads;
 mod replicator;
 mod server;
+mod status;
 pub mod storage;
 mod ticker;
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
-use labstd::channel::Sender;
+use labstd::channel::{Receiver, Sender};
 use labstd::sync::Arc;
 use labstd::{rng, thread};
-use raftapi::{ApplyMsg, Index, Persister, ServerId, Started, Term};
+use raftapi::{ApplyMsg, Index, Persister, ServerId, Started, StateChange, Status, Term};
 
 use crate::core::{AppendEntriesArgs, InstallSnapshotArgs, RequestVoteArgs};
 use crate::server::Shared;
@@ -127,6 +130,14 @@ impl raftapi::Raft for Raft {
 
     fn read_index(&self) -> Option<Index> {
         reads::read_index(&self.shared)
+    }
+
+    fn status(&self) -> Option<Status> {
+        Some(status::of(&self.shared.state.lock().core))
+    }
+
+    fn subscribe(&self) -> Option<Receiver<StateChange>> {
+        Some(self.shared.subscribe())
     }
 
     fn snapshot(&self, index: Index, snapshot: Bytes) {

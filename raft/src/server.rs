@@ -2,17 +2,15 @@
 //! [`Shared::step`], whatever thread it happens on.
 
 use labrpc::ClientEnd;
+use labstd::channel::Receiver;
 use labstd::rng::{RngExt, Stream};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::time::{Duration, Instant};
-use raftapi::{Persister, ServerId, Term};
-use record::EventKind;
+use raftapi::{Persister, ServerId, StateChange};
 
-use crate::core::{
-    Core, Effects, HardState, LogChange, NewSnapshot, Persist, RequestVoteArgs, RequestVoteReply, RoleName, Sent,
-    Standing,
-};
+use crate::core::{Core, Effects, RequestVoteArgs, RequestVoteReply, Sent};
+use crate::news::News;
 use crate::storage::Storage;
 
 /// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
@@ -58,8 +56,8 @@ pub(crate) struct State {
     timeouts: Stream,
     /// What a leader has to remember of each peer beside its progress.
     pub(crate) links: Vec<Link>,
-    /// The role and the term that are in the record.
-    recorded: (RoleName, Term),
+    /// What others have been told of all this.
+    news: News,
 }
 
 /// The timers of a leader for one peer.
@@ -82,8 +80,8 @@ impl Shared {
         let core = Core::restore(me, peers.len(), saved);
         let now = Instant::now();
         let links = vec![Link { heartbeat_due: now, under_way: None }; peers.len()];
-        let recorded = (RoleName::Follower, core.current_term());
-        let mut state = State { core, storage, election_due: now, timeouts, links, recorded };
+        let news = News::of_start(&core);
+        let mut state = State { core, storage, election_due: now, timeouts, links, news };
         state.restart_election_timer();
         Shared {
             replicate: peers.iter().map(|_| Condvar::new()).collect(),
@@ -112,9 +110,12 @@ impl Shared {
     #[must_use]
     pub(crate) fn carry_out(&self, state: &mut State, effects: Effects) -> Vec<(ServerId, RequestVoteArgs)> {
         // First of all, and before the lock is released: nothing that depends on it may be seen by anyone earlier.
-        state.save(&effects);
+        let saved_bytes = state.storage.save(&effects.persist, &state.core);
+        // What a dead instance still does is nobody's business any more; its server may live again already.
+        if !self.killed() {
+            state.news.tell(&effects, &state.core, saved_bytes);
+        }
         let now = Instant::now();
-        state.put_into_record(&effects);
         if effects.reset_election_timer {
             state.restart_election_timer();
         }
@@ -171,6 +172,16 @@ impl Shared {
         });
     }
 
+    /// A channel of what happens from now on; one that has ended already if the server was killed.
+    pub(crate) fn subscribe(&self) -> Receiver<StateChange> {
+        let mut state = self.state.lock();
+        let changes = state.news.subscribe();
+        if self.killed() {
+            state.news.end_subscriptions();
+        }
+        changes
+    }
+
     /// Whether the server was asked to stop.
     pub(crate) fn killed(&self) -> bool {
         self.killed.load(SeqCst)
@@ -179,8 +190,9 @@ impl Shared {
     /// Asks all threads to end.
     pub(crate) fn kill(&self) {
         // Under the lock, so that no thread misses the signal between its look and its wait.
-        let _state = self.state.lock();
+        let mut state = self.state.lock();
         self.killed.store(true, SeqCst);
+        state.news.end_subscriptions();
         self.committed.notify_all();
         self.reads_settled.notify_all();
         self.replicate.iter().for_each(Condvar::notify_all);
@@ -188,56 +200,8 @@ impl Shared {
 }
 
 impl State {
-    fn save(&mut self, effects: &Effects) {
-        let written = self.storage.save(&effects.persist, &self.core);
-        if written > 0 {
-            record::emit(EventKind::Persisted { bytes: written as u64 });
-        }
-    }
-
     fn restart_election_timer(&mut self) {
         let timeout = Duration::from_millis(self.timeouts.random_range(ELECTION_TIMEOUT_MS));
         self.election_due = Instant::now() + timeout;
-    }
-
-    /// Puts into the record what an event has changed.
-    fn put_into_record(&mut self, effects: &Effects) {
-        let Effects { persist: Persist { hard_state, log, snapshot }, commit_advanced, role_change, .. } = effects;
-        if let Some(Standing { term, role, .. }) = *role_change
-            && self.recorded != (role, term)
-        {
-            self.recorded = (role, term);
-            record::emit(EventKind::RoleChanged { role: role.into(), term });
-        }
-        if let Some(HardState { term, voted_for: Some(to) }) = *hard_state {
-            record::emit(EventKind::VoteGranted { term, to });
-        }
-        if let Some(LogChange { truncates, first, last }) = *log {
-            if truncates {
-                record::emit(EventKind::LogTruncated { last: first.prev() });
-            }
-            record::emit(EventKind::LogAppended { term: self.core.log().last_term(), first, last });
-        }
-        if let Some(new) = *snapshot {
-            let (log, bytes) = (self.core.log(), self.core.snapshot().len() as u64);
-            let index = log.base_index();
-            record::emit(match new {
-                NewSnapshot::Taken => EventKind::SnapshotTaken { index, bytes },
-                NewSnapshot::Installed => EventKind::SnapshotInstalled { index, term: log.base_term() },
-            });
-        }
-        if let Some(index) = *commit_advanced {
-            record::emit(EventKind::Committed { index });
-        }
-    }
-}
-
-impl From<RoleName> for record::Role {
-    fn from(role: RoleName) -> record::Role {
-        match role {
-            RoleName::Follower => record::Role::Follower,
-            RoleName::Candidate => record::Role::Candidate,
-            RoleName::Leader => record::Role::Leader,
-        }
     }
 }

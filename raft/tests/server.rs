@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Network, Server};
-use labstd::channel::{self, Receiver};
+use labstd::channel::{self, Receiver, TryRecvError};
 use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::Duration;
@@ -11,7 +11,7 @@ use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Entry, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs,
     RequestVoteReply,
 };
-use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId, Term};
+use raftapi::{ApplyMsg, Index, Persister, Raft as _, Role, ServerId, StateChange, Term};
 
 const LEADER: ServerId = ServerId(1);
 
@@ -194,4 +194,90 @@ fn a_snapshot_that_was_overtaken_before_its_delivery_is_not_delivered() {
             subject.raft.kill();
         });
     }
+}
+
+/// A candidate of `term` asks the subject for its vote, which makes a leader of an earlier term step down.
+fn ask_for_vote(subject: &Subject, term: u64) {
+    let args =
+        RequestVoteArgs { term: Term(term), candidate_id: LEADER, last_log_index: Index(0), last_log_term: Term(0) };
+    let reply: RequestVoteReply = subject.end.call("Raft.RequestVote", &args).expect("the network is reliable");
+    assert_eq!(reply.term, Term(term));
+}
+
+#[test]
+fn subscribers_are_told_of_leadership_and_of_snapshots_before_anything_else_shows_them() {
+    labstd::simulate(1, || {
+        let subject = Subject::start(1, &Arc::new(Persister::new()));
+        let subscribe = || subject.raft.subscribe().expect("the reference tells");
+        let (first, second) = (subscribe(), subscribe());
+        assert_eq!(first.recv(), Ok(StateChange::BecameLeader { term: Term(1) }));
+        assert_eq!(subject.raft.get_state(), (Term(1), true));
+        ask_for_vote(&subject, 7);
+        assert!(!subject.raft.get_state().1);
+        assert_eq!(first.try_recv(), Ok(StateChange::SteppedDown { term: Term(7) }));
+        let late = subscribe();
+        assert_eq!(late.try_recv(), Err(TryRecvError::Empty), "it hears what happens from now on");
+
+        drop(first);
+        assert_eq!(late.recv(), Ok(StateChange::BecameLeader { term: Term(8) }), "a dropped receiver disturbs nobody");
+        subject.raft.kill();
+        let told: Vec<StateChange> = second.iter().collect();
+        let expected = [
+            StateChange::BecameLeader { term: Term(1) },
+            StateChange::SteppedDown { term: Term(7) },
+            StateChange::BecameLeader { term: Term(8) },
+        ];
+        assert_eq!(told, expected, "and then the channel ends, because the server was killed");
+        assert_eq!(subscribe().try_recv(), Err(TryRecvError::Disconnected), "as does one of a dead server, at once");
+    });
+}
+
+#[test]
+fn subscribers_are_told_of_a_leaders_snapshot() {
+    labstd::simulate(1, || {
+        let subject = Subject::start(3, &Arc::new(Persister::new()));
+        let changes = subject.raft.subscribe().expect("the reference tells");
+        subject.append(0, &["a"], 1);
+        subject.install(8);
+        subject.install(6);
+        assert_eq!(changes.try_recv(), Ok(StateChange::SnapshotInstalled { index: Index(8), term: Term(1) }));
+        assert_eq!(changes.try_recv(), Err(TryRecvError::Empty), "an older one changes nothing");
+        subject.raft.kill();
+    });
+}
+
+#[test]
+fn a_subscriber_that_never_reads_is_given_up() {
+    labstd::simulate(1, || {
+        let subject = Subject::start(1, &Arc::new(Persister::new()));
+        let (reader, sleeper) = (subject.raft.subscribe().unwrap(), subject.raft.subscribe().unwrap());
+        for _ in 0..100 {
+            let Ok(StateChange::BecameLeader { term }) = reader.recv() else { panic!("the only server is elected") };
+            ask_for_vote(&subject, term.0 + 1);
+            assert_eq!(reader.recv(), Ok(StateChange::SteppedDown { term: term.next() }));
+        }
+        let left = sleeper.len();
+        assert!(left < 100, "{left} changes are kept for one that does not read");
+        assert_eq!(sleeper.iter().count(), left, "then the channel ends");
+        subject.raft.kill();
+    });
+}
+
+#[test]
+fn a_server_says_where_it_stands() {
+    labstd::simulate(1, || {
+        let subject = Subject::start(3, &Arc::new(Persister::new()));
+        let status = || subject.raft.status().expect("the reference says where it stands");
+        assert_eq!((status().first_index, status().last_index, status().last_term), (Index(1), Index(0), Term(0)));
+        subject.append(0, &["a", "b", "c", "d"], 3);
+        assert_eq!(subject.delivered(), ["1", "2", "3"]);
+        subject.raft.snapshot(Index(2), Bytes::from("a and b"));
+        let now = status();
+        assert_eq!((now.role, now.term, now.voted_for), (Role::Follower, Term(1), None));
+        assert_eq!((now.first_index, now.last_index, now.last_term), (Index(3), Index(4), Term(1)));
+        assert_eq!((now.commit_index, now.last_applied), (Index(3), Index(3)));
+        assert_eq!((now.snapshot_index, now.snapshot_term), (Index(2), Term(1)));
+        assert!(now.followers.is_empty());
+        subject.raft.kill();
+    });
 }

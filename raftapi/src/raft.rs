@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
-use labstd::channel::Sender;
+use labstd::channel::{Receiver, Sender};
 
-use crate::{Index, Persister, ServerId, Term};
+use crate::{Index, Persister, ServerId, StateChange, Status, Term};
 
 /// One server of a Raft cluster, as the tester and the key/value service see it.
 ///
@@ -45,6 +45,22 @@ pub trait Raft: Send + Sync + Sized + 'static {
     /// waited, has not committed anything in its term yet (it cannot know the commit index then), was killed, or does not
     /// offer this at all, which is the default.
     fn read_index(&self) -> Option<Index> {
+        None
+    }
+
+    /// Where the server stands, all of it at one moment; `None` if it does not say, which is the default. For whoever looks
+    /// from outside: nothing in the lab depends on it.
+    fn status(&self) -> Option<Status> {
+        None
+    }
+
+    /// A channel of changes from now on, so that a service need not ask again and again; `None` if there is none, which is
+    /// the default. How things stood before is for [`get_state`](Raft::get_state) to say, after this call.
+    ///
+    /// Each call gives a channel of its own, which gets every change, in order, and before any other call shows it. The
+    /// channel ends (after what is in it) when the server is killed, and also if too much is left unread in it: a Raft never
+    /// waits for a receiver. One may be dropped at any time.
+    fn subscribe(&self) -> Option<Receiver<StateChange>> {
         None
     }
 

@@ -94,16 +94,16 @@ pub enum EventKind {
         /// The candidate.
         to: ServerId,
     },
-    /// Entries were added to the server's log.
+    /// Entries of one term were added to the server's log.
     LogAppended {
-        /// The term of the last of them.
+        /// The term of all of them: several terms are several events.
         term: Term,
         /// The first new index.
         first: Index,
         /// The last new index.
         last: Index,
     },
-    /// Entries that conflict with the leader's were removed from the end of the server's log.
+    /// Entries were removed from the end of the server's log, because they conflict with the leader's.
     LogTruncated {
         /// The last index that is left.
         last: Index,
@@ -113,21 +113,21 @@ pub enum EventKind {
         /// The commit index from now on.
         index: Index,
     },
-    /// The server delivered an entry to its service.
+    /// The server's service applied an entry.
     Applied {
         /// The entry's index.
         index: Index,
         /// The entry's term.
         term: Term,
     },
-    /// The server replaced a prefix of its log by a snapshot of its service.
+    /// The server's service made a snapshot, for Raft to cut its log with.
     SnapshotTaken {
         /// The last index that the snapshot covers.
         index: Index,
         /// The length of the snapshot.
         bytes: u64,
     },
-    /// The server took over a leader's snapshot.
+    /// The server's service went on from a leader's snapshot.
     SnapshotInstalled {
         /// The last index that the snapshot covers.
         index: Index,
@@ -233,6 +233,27 @@ pub enum EventKind {
         /// Orders that were found, as numbers of operations: one of all of them if it is legal, else dead ends, the longest
         /// first, after which nothing that could come next explains its answer.
         orders: Vec<Vec<u64>>,
+    },
+
+    /// The server's Raft starts, as a follower, with what it had saved. The entries of its log follow as
+    /// [`LogAppended`](EventKind::LogAppended).
+    Restored {
+        /// The term it is in; 0 if it has never run.
+        term: Term,
+        /// Who has its vote in that term.
+        vote: Option<ServerId>,
+        /// The last index that its snapshot covers, which is committed and applied; 0 if it has none.
+        snapshot_index: Index,
+        /// The term of that entry.
+        snapshot_term: Term,
+    },
+    /// The server's log begins after an entry that a snapshot covers: that one and those before it are gone from the log.
+    /// Entries after it stay, unless a [`LogTruncated`](EventKind::LogTruncated) says that they went as well.
+    LogCompacted {
+        /// The last index that the snapshot covers.
+        index: Index,
+        /// The term of that entry.
+        term: Term,
     },
 }
 

@@ -22,9 +22,11 @@
 //!
 //! Recording never changes a run: it takes no lock of `labstd`, draws from no generator, and does the same work
 //! whatever is printed. What is printed while a run goes on is chosen by the environment variable `LAB_LOG` ([`live`]).
-//! Lines of the `log` crate join the stream once [`install_logger`] has been called.
+//! Lines of the `log` crate join the stream once [`install_logger`] has been called. [`Recorder::write`] and [`file::read`]
+//! take a record to a file and back. A recorder with [`Options::off`] takes nothing, and [`enabled`] says so.
 
 mod event;
+pub mod file;
 mod ids;
 pub mod live;
 mod logger;
@@ -41,4 +43,4 @@ pub use ids::{Index, ServerId, Term};
 pub use logger::install_logger;
 pub use recorder::{Events, Options, Recorder};
 pub use scope::{Scope, emit, emit_for, enabled, scope};
-pub use topic::Topic;
+pub use topic::{Topic, UnknownTopic};

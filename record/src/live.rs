@@ -36,7 +36,8 @@ impl Filter {
             Err(error) => {
                 // The regex behind a slash is refused in several lines.
                 let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-                Err(format!("{VARIABLE}={text}: {error}"))
+                let error = error.strip_prefix("error parsing logger filter: ").unwrap_or(&error);
+                Err(format!("{VARIABLE}={text}: {error}; give topics and levels, such as vote,term or debug,rpc=off"))
             }
         }
     }

@@ -1,11 +1,16 @@
-//! The ordered stream of one run: kept in memory as it will be in a file, hashed as it comes.
+//! The ordered stream of one run: kept in memory as it will be in a [file](crate::file), and hashed.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::Arc,
+};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::file::{self, Summary};
 use crate::window::{self, Chunk};
 use crate::{Event, Topic, live};
 
@@ -15,11 +20,20 @@ pub struct Options {
     /// The encoded bytes above which windows in the middle of the run lose their calls that were answered: they are
     /// counted and hashed, but not kept. Everything else, and what is younger than 10 s, is always kept.
     pub kept_bytes_max: usize,
+    /// Whether anything is recorded at all.
+    pub on: bool,
+}
+
+impl Options {
+    /// A recorder that takes nothing: for measuring what recording costs.
+    pub const fn off() -> Options {
+        Options { kept_bytes_max: 0, on: false }
+    }
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { kept_bytes_max: 64 << 20 }
+        Options { kept_bytes_max: 64 << 20, on: true }
     }
 }
 
@@ -28,10 +42,16 @@ impl Default for Options {
 /// Any thread may record at any time. The lock inside is the OS's, is held only while an event is encoded, and nobody
 /// waits for anything while holding it: in a simulation it is always free, and it is no point at which threads switch.
 #[derive(Clone)]
-pub struct Recorder(Arc<Mutex<Stream>>);
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    stream: Mutex<Stream>,
+}
 
 struct Stream {
-    options: Options,
+    /// [`Options::kept_bytes_max`].
+    kept_bytes_max: usize,
     /// Full chunks, in order.
     full: Vec<Chunk>,
     /// How many of them, at the beginning, are left as they are: the beginning of the run, and windows without calls.
@@ -40,7 +60,8 @@ struct Stream {
     last: Vec<u8>,
     /// The length of all `full` chunks together.
     full_bytes: usize,
-    /// Over the encoding of every event, kept or not.
+    /// Over the encoding of every event that is in a chunk, kept or not; those in `last` are still to come. A hash of a
+    /// stream of bytes does not depend on how they are divided, and long pieces are hashed faster than short ones.
     hash: Xxh3Default,
     /// How many events came, by [`Topic`].
     counts: [u64; Topic::ALL.len()],
@@ -62,8 +83,8 @@ const END_NANOS: u64 = 10_000_000_000;
 impl Recorder {
     /// An empty stream.
     pub fn new(options: Options) -> Recorder {
-        Recorder(Arc::new(Mutex::new(Stream {
-            options,
+        let stream = Stream {
+            kept_bytes_max: options.kept_bytes_max,
             full: Vec::new(),
             settled: 0,
             last: Vec::new(),
@@ -72,26 +93,36 @@ impl Recorder {
             counts: [0; Topic::ALL.len()],
             omitted: 0,
             latest: 0,
-        })))
+        };
+        Recorder(Arc::new(Inner { options, stream: Mutex::new(stream) }))
+    }
+
+    /// Whether it records anything; see [`Options::off`].
+    pub fn is_on(&self) -> bool {
+        self.0.options.on
     }
 
     /// Adds an event to the end of the stream, and prints it if `LAB_LOG` asks for it.
     ///
     /// Times never go back in a stream: of two OS threads, the one that read the clock first may get here last; its event
     /// then has the time of the event before it.
+    ///
+    /// Does nothing if the recorder is off.
     pub fn record(&self, mut event: Event) {
-        self.0.lock().add(&mut event);
-        live::print(&event);
+        if self.is_on() {
+            self.0.stream.lock().add(&mut event);
+            live::print(&event);
+        }
     }
 
     /// The xxh3-64 hash of the encoding of all events so far, those that were not kept included.
     pub fn hash(&self) -> u64 {
-        self.0.lock().hash.digest()
+        self.0.stream.lock().digest()
     }
 
     /// How many events were recorded, those that were not kept included.
     pub fn len(&self) -> u64 {
-        self.0.lock().counts.iter().sum()
+        self.0.stream.lock().len()
     }
 
     /// Whether nothing was recorded.
@@ -101,22 +132,31 @@ impl Recorder {
 
     /// How many events of a topic were recorded, those that were not kept included.
     pub fn count(&self, topic: Topic) -> u64 {
-        self.0.lock().counts[topic as usize]
+        self.0.stream.lock().counts[topic as usize]
     }
 
     /// How many events were counted and hashed but not kept, all of [`Topic::Rpc`] and about calls that were answered.
     pub fn omitted(&self) -> u64 {
-        self.0.lock().omitted
+        self.0.stream.lock().omitted
     }
 
     /// The kept events as they are encoded, in pieces of whole events, in order: what a file of the record holds.
     pub fn encoded(&self) -> Vec<Bytes> {
-        let stream = self.0.lock();
-        let mut pieces: Vec<Bytes> = stream.full.iter().map(|chunk| chunk.events.clone()).collect();
-        if !stream.last.is_empty() {
-            pieces.push(Bytes::copy_from_slice(&stream.last));
-        }
-        pieces
+        self.0.stream.lock().encoded()
+    }
+
+    /// Writes what was recorded so far as a file of the format that [`mod@file`] describes. What is recorded meanwhile is not
+    /// in it, and recording does not wait for `out`.
+    ///
+    /// # Errors
+    ///
+    /// If `out` cannot be written.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let (pieces, summary) = {
+            let stream = self.0.stream.lock();
+            (stream.encoded(), Summary { len: stream.len(), omitted: stream.omitted, hash: stream.digest() })
+        };
+        file::write(&pieces, summary, out)
     }
 
     /// The events that were kept so far, in order. What is recorded later is not among them.
@@ -144,11 +184,9 @@ impl Stream {
         let topic = event.kind.topic();
         self.counts[topic as usize] += 1;
 
-        let before = self.last.len();
         labgob::encode_into(&*event, &mut self.last);
-        self.hash.update(&self.last[before..]);
-
         if self.last.len() >= CHUNK_BYTES {
+            self.hash.update(&self.last);
             self.full_bytes += self.last.len();
             let next = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
             let events = std::mem::replace(&mut self.last, next).into();
@@ -157,10 +195,28 @@ impl Stream {
         }
     }
 
+    fn len(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    fn digest(&self) -> u64 {
+        let mut hash = self.hash.clone();
+        hash.update(&self.last);
+        hash.digest()
+    }
+
+    fn encoded(&self) -> Vec<Bytes> {
+        let mut pieces: Vec<Bytes> = self.full.iter().map(|chunk| chunk.events.clone()).collect();
+        if !self.last.is_empty() {
+            pieces.push(Bytes::copy_from_slice(&self.last));
+        }
+        pieces
+    }
+
     /// Leaves calls out, the oldest window after the beginning first, until the limit is kept or all that is left is young.
     fn make_room(&mut self) {
-        let beginning = (self.options.kept_bytes_max as f64 * BEGINNING) as usize / CHUNK_BYTES;
-        while self.full_bytes > self.options.kept_bytes_max {
+        let beginning = (self.kept_bytes_max as f64 * BEGINNING) as usize / CHUNK_BYTES;
+        while self.full_bytes > self.kept_bytes_max {
             let from = self.settled.max(beginning);
             let Some(window) = self.full.get(from..from + window::CHUNKS) else { return };
             if window[window::CHUNKS - 1].until + END_NANOS > self.latest {
@@ -176,7 +232,7 @@ impl Stream {
     }
 }
 
-/// The events of a stream, decoded one after the other. Made by [`Recorder::events`].
+/// The events of a stream, decoded one after the other. Made by [`Recorder::events`] and [`file::Stored::events`].
 #[derive(Debug)]
 pub struct Events {
     pieces: std::vec::IntoIter<Bytes>,
@@ -198,10 +254,17 @@ impl Iterator for Events {
         if self.piece.is_empty() {
             self.piece = self.pieces.next()?;
         }
-        let mut decoder = labgob::Decoder::new(&self.piece);
-        let event = decoder.take().expect("a recorder decodes what it encoded");
-        let left = decoder.remaining();
-        self.piece = self.piece.split_off(self.piece.len() - left);
-        Some(event)
+        Some(take_event(&mut self.piece).expect("a record holds what was encoded"))
     }
+}
+
+/// Decodes the first event of a piece and takes it off.
+pub(crate) fn take_event(piece: &mut Bytes) -> Result<Event, labgob::DecodeError> {
+    // A piece of several long events may be longer than what may be decoded at once; no event is.
+    let head = &piece[..piece.len().min(labgob::MAX_LEN)];
+    let mut decoder = labgob::Decoder::new(head);
+    let event = decoder.take()?;
+    let length = head.len() - decoder.remaining();
+    piece.advance(length);
+    Ok(event)
 }

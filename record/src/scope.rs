@@ -34,14 +34,14 @@ impl Scope {
     }
 }
 
-/// The scope of the calling thread; `None` outside of any run, and in a run that nobody records.
+/// The scope of the calling thread; `None` outside of any run, and in a run that nobody records or whose recorder is off.
 pub fn scope() -> Option<Arc<Scope>> {
-    thread::context()?.downcast().ok()
+    thread::context()?.downcast().ok().filter(|scope: &Arc<Scope>| scope.recorder.is_on())
 }
 
 /// Whether what the calling thread reports is recorded. Ask before doing work for a report.
 pub fn enabled() -> bool {
-    thread::context().is_some_and(|context| context.is::<Scope>())
+    scope().is_some()
 }
 
 /// Reports that something happened, now, on the calling thread's server. Does nothing outside of a run.

@@ -12,14 +12,23 @@ const NANOS_PER_TENTH_OF_MS: u64 = 100_000;
 
 impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:06} {} {} {}",
-            self.at / NANOS_PER_TENTH_OF_MS,
-            self.kind.topic(),
-            OrDashes(self.server),
-            self.kind
-        )
+        write!(f, "{} {} {} {}", Time(self.at), self.kind.topic(), OrDashes(self.server), self.kind)
+    }
+}
+
+impl Event {
+    /// When, as its line of text begins: in tenths of a millisecond, with at least six digits.
+    pub fn time(&self) -> String {
+        Time(self.at).to_string()
+    }
+}
+
+/// Nanoseconds, for people.
+struct Time(u64);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06}", self.0 / NANOS_PER_TENTH_OF_MS)
     }
 }
 
@@ -62,7 +71,7 @@ impl Display for EventKind {
                 match shape {
                     Shape::Point => write!(f, "[{tag}] {label}: {details}"),
                     Shape::Since(at) => {
-                        write!(f, "[{tag}] {label}, since {:06}: {details}", at / NANOS_PER_TENTH_OF_MS)
+                        write!(f, "[{tag}] {label}, since {}: {details}", Time(*at))
                     }
                     Shape::Open => write!(f, "[{tag}] {label}, from now on: {details}"),
                     Shape::Close => write!(f, "[{tag}] ends"),
@@ -84,9 +93,22 @@ impl Display for EventKind {
                 let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
                 write!(f, "key '{}' {legal}: {longest} operations were put in order", OneLine(key))
             }
+            EventKind::Restored { term, vote, snapshot_index, snapshot_term } => {
+                write!(f, "starts in term {term}")?;
+                if let Some(to) = vote {
+                    write!(f, ", has voted for {to}")?;
+                }
+                if *snapshot_index > Index::ZERO {
+                    write!(f, ", with a snapshot up to index {snapshot_index}, term {snapshot_term}")?;
+                }
+                Ok(())
+            }
+            EventKind::LogCompacted { index, term } => {
+                write!(f, "drops what comes before and at index {index}, term {term}")
+            }
             EventKind::CallsOmitted { since, calls, bytes } => {
-                let since = since / NANOS_PER_TENTH_OF_MS;
-                write!(f, "{calls} calls since {since:06} were answered and are left out, {bytes} bytes")
+                let since = Time(*since);
+                write!(f, "{calls} calls since {since} were answered and are left out, {bytes} bytes")
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What an event is about, in one word: four capitals in a line of text, as in the course's log viewers, and a lower-case
 //! name in `LAB_LOG`.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::{CheckStep, EventKind, Legal, Level, Verdict};
 
@@ -18,15 +18,15 @@ pub enum Topic {
     Term,
     /// Roles (`LEAD`, `lead`).
     Lead,
-    /// Entries added to and removed from logs (`LOG1`, `log`).
+    /// Entries added to and removed from logs, at either end (`LOG1`, `log`).
     Log,
     /// Commit indexes (`CMIT`, `commit`).
     Commit,
-    /// Entries delivered to the service (`APLY`, `apply`).
+    /// Entries applied by the service (`APLY`, `apply`).
     Apply,
     /// Snapshots (`SNAP`, `snapshot`).
     Snapshot,
-    /// Saved state (`PERS`, `persist`).
+    /// State that is saved, and what a server starts with (`PERS`, `persist`).
     Persist,
     /// Crashes, restarts, partitions (`FALT`, `fault`).
     Fault,
@@ -113,6 +113,35 @@ impl Topic {
     }
 }
 
+/// Other words for a topic, where people are used to one.
+const ALIASES: [(&str, Topic); 1] = [("append", Topic::Log)];
+
+/// A topic by its name or by its four letters, in capitals or not, or by what else it is called: entries that are added
+/// to logs are also `append`.
+impl FromStr for Topic {
+    type Err = UnknownTopic;
+
+    fn from_str(word: &str) -> Result<Topic, UnknownTopic> {
+        let is = |name: &str| name.eq_ignore_ascii_case(word);
+        let topic = Topic::ALL.into_iter().find(|topic| is(topic.name()) || is(topic.code()));
+        let alias = || ALIASES.into_iter().find(|(alias, _)| is(alias)).map(|(_, topic)| topic);
+        topic.or_else(alias).ok_or_else(|| UnknownTopic(word.to_string()))
+    }
+}
+
+/// No topic has this name. The text is one line for people and lists the names that there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTopic(String);
+
+impl fmt::Display for UnknownTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Topic::ALL.map(Topic::name).join(", ");
+        write!(f, "there is no topic '{}'; the topics are {names}", self.0.escape_debug())
+    }
+}
+
+impl std::error::Error for UnknownTopic {}
+
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -131,10 +160,11 @@ impl EventKind {
             EventKind::TermChanged { .. } => Topic::Term,
             EventKind::VoteGranted { .. } => Topic::Vote,
             EventKind::LogAppended { .. } | EventKind::LogTruncated { .. } => Topic::Log,
+            EventKind::LogCompacted { .. } => Topic::Log,
             EventKind::Committed { .. } => Topic::Commit,
             EventKind::Applied { .. } => Topic::Apply,
             EventKind::SnapshotTaken { .. } | EventKind::SnapshotInstalled { .. } => Topic::Snapshot,
-            EventKind::Persisted { .. } => Topic::Persist,
+            EventKind::Persisted { .. } | EventKind::Restored { .. } => Topic::Persist,
             EventKind::Fault(_) => Topic::Fault,
             EventKind::Check { .. } | EventKind::Linearized { .. } => Topic::Check,
             EventKind::CommandSubmitted { .. } | EventKind::CommandAgreed { .. } => Topic::Client,
@@ -181,6 +211,23 @@ mod tests {
     #[test]
     fn topics_are_listed_in_the_order_of_their_declaration() {
         assert!(Topic::ALL.iter().enumerate().all(|(place, topic)| *topic as usize == place));
+    }
+
+    #[test]
+    fn a_topic_is_found_by_its_name_its_code_and_its_alias() {
+        for topic in Topic::ALL {
+            assert_eq!(topic.name().parse(), Ok(topic));
+            assert_eq!(topic.code().parse(), Ok(topic));
+            assert_eq!(topic.code().to_lowercase().parse(), Ok(topic));
+        }
+        assert_eq!("Append".parse(), Ok(Topic::Log));
+    }
+
+    #[test]
+    fn an_unknown_topic_is_answered_with_those_that_there_are() {
+        let error = "votes".parse::<Topic>().unwrap_err().to_string();
+        assert_eq!(error.lines().count(), 1);
+        assert!(error.contains("'votes'") && Topic::ALL.iter().all(|topic| error.contains(topic.name())), "{error}");
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn long_run() -> impl Iterator<Item = Event> {
 #[test]
 fn beyond_the_limit_answered_calls_in_the_middle_become_counts_and_the_rest_is_kept() {
     const KEPT: usize = 3 << 20;
-    let (small, large) = (Recorder::new(Options { kept_bytes_max: KEPT }), stream_of(long_run()));
+    let (small, large) = (Recorder::new(Options { kept_bytes_max: KEPT, ..Options::default() }), stream_of(long_run()));
     long_run().for_each(|event| small.record(event));
 
     assert_eq!((large.omitted(), large.events().count() as u64), (0, large.len()));
@@ -137,7 +137,7 @@ fn beyond_the_limit_answered_calls_in_the_middle_become_counts_and_the_rest_is_k
 
 #[test]
 fn what_is_young_is_kept_whatever_the_limit() {
-    let recorder = Recorder::new(Options { kept_bytes_max: 1000 });
+    let recorder = Recorder::new(Options { kept_bytes_max: 1000, ..Options::default() });
     (0..20_000).for_each(|n| recorder.record(event(n, sent(n))));
     assert_eq!((recorder.omitted(), recorder.events().count()), (0, 20_000));
 }
@@ -148,6 +148,24 @@ fn outside_of_a_run_nothing_is_recorded() {
     assert!(record::scope().is_none());
     record::emit(sent(1));
     record::emit_for(Some(ServerId(1)), sent(2));
+}
+
+#[test]
+fn a_recorder_that_is_off_takes_nothing_and_says_so() {
+    let recorder = Recorder::new(Options::off());
+    let stream = recorder.clone();
+    simulate(3, move || {
+        Scope::new(&stream, Some(ServerId(2))).enter("S2", || {
+            assert!(!record::enabled());
+            assert!(record::scope().is_none());
+            record::emit(sent(1));
+            record::emit_for(None, sent(2));
+            thread::spawn("worker", || record::emit(sent(3))).join().unwrap();
+            stream.record(event(1, sent(4)));
+        });
+    });
+    assert!(recorder.is_empty());
+    assert_eq!((recorder.events().count(), recorder.hash()), (0, Recorder::default().hash()));
 }
 
 #[test]

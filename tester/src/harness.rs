@@ -1,14 +1,18 @@
-//! What the generated tests do: pick the seeds, pass the gate, run, print the lines, repeat a disturbed run, and fail with
-//! the command that replays the failure.
+//! What the generated tests do: pick the seeds, pass the gate, run, print the lines, repeat a disturbed run, write what is
+//! to be [kept](crate::keep) of it, and fail with the command that replays the failure.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use labstd::{Clock, rng};
+use record::Recorder;
 
-use crate::gate;
+use crate::judge::Orders;
+use crate::keep::interrupt::{self, UnderWay};
+use crate::keep::{self, Keeping, Kept};
 use crate::runner::{self, Report, Verdict};
 use crate::scenario::Scenario;
+use crate::{gate, lines};
 
 /// Under `cargo test` each simulated scenario runs seeds 1 to this.
 const SEEDS: u64 = 3;
@@ -19,11 +23,41 @@ const REPEATS_MAX: usize = 3;
 /// Runs that were disturbed in this process.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
+/// A run that is over, and that nobody has been told of: until then it counts as under way if somebody presses Ctrl-C.
+#[derive(Debug)]
+#[must_use = "somebody has to be told how it went"]
+pub struct Ended {
+    report: Report,
+    under_way: UnderWay,
+}
+
+impl Ended {
+    /// How it went.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Writes the record and the picture of the run, if `may_keep` and [`Keeping::wants`] it, and calls `tell` with how it
+    /// went and where they are.
+    pub fn tell<T>(self, may_keep: bool, tell: impl FnOnce(Report, Kept) -> T) -> T {
+        let Ended { report, under_way } = self;
+        let keeping = Keeping::of_this_process();
+        under_way.tell(|| {
+            let mut kept = Kept::default();
+            if may_keep && keeping.wants(&report) {
+                kept = keeping.write(&keep::name(&report.about, report.clock, report.seed), &report.record);
+            }
+            tell(report, kept)
+        })
+    }
+}
+
 /// The body of a generated test of the scenario `name` of `scenarios`, in the package that has the test.
 ///
 /// # Panics
 ///
-/// If the scenario fails; the message ends with the command that replays the failure.
+/// If the scenario fails; the message ends with where its record and its picture are, and with the command that replays the
+/// failure.
 pub fn test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
     // A mistake in LAB_LOG must not go unnoticed, but it is no fault of the code under test.
     if let Err(error) = record::live::init_from_env() {
@@ -34,33 +68,43 @@ pub fn test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
     let scenario = scenario.expect("the names of the tests are those of the table");
     let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
     for seed in seeds {
-        let report = run_and_print(scenario, clock, seed);
+        let (report, kept) = run_and_tell(scenario, clock, seed);
         if let Some(broken) = report.broken() {
-            panic!("{name} failed: {}\n{}", broken.text, replay(&report, package));
+            panic!("{name} failed: {}\n{}", broken.text, closing(&report, &kept, package));
         }
     }
 }
 
-/// Runs a scenario and prints its lines to standard error, those of disturbed runs included.
+/// Runs a scenario and prints its lines to standard error, those of disturbed runs included, and where its record and its
+/// picture are, if they were written.
 pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
-    let report = run_undisturbed(scenario, clock, seed, print);
-    print(&report.lines());
-    report
+    run_and_tell(scenario, clock, seed).0
+}
+
+fn run_and_tell(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Kept) {
+    interrupt::install();
+    run_undisturbed(scenario, clock, seed, print).tell(true, |report, kept| {
+        print(&(report.lines() + &below(&kept)));
+        (report, kept)
+    })
 }
 
 /// Waits at the gate and runs a scenario. On threads a run that was disturbed is repeated, up to three times;
 /// `tell` is called with its lines.
-pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl Fn(&str)) -> Report {
+pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl Fn(&str)) -> Ended {
     let _pass = gate::admit(clock, &scenario.about);
+    let orders = if Keeping::of_this_process().always() { Orders::OfAllKeys } else { Orders::OfWhatIsWrong };
     let mut repeats = 0;
     loop {
-        let report = runner::run(scenario, clock, seed);
+        let record = Recorder::default();
+        let under_way = UnderWay::begin(&scenario.about, clock, seed, &record);
+        let report = runner::run_into(record, orders, scenario, clock, seed);
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
-            return report;
+            return Ended { report, under_way };
         }
         let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
         if repeats == REPEATS_MAX {
-            return report;
+            return Ended { report, under_way };
         }
         repeats += 1;
         let again = format!(
@@ -69,6 +113,19 @@ pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl 
         );
         tell(&(report.lines() + &again));
     }
+}
+
+/// Where files of a run are, as it is printed below the run's lines; nothing if there are none.
+pub fn below(kept: &Kept) -> String {
+    let lines = kept.lines(None);
+    if lines.is_empty() { lines } else { lines::indented(&lines) + "\n" }
+}
+
+/// What stands at the end of a failure: where the run's files are, its seed, and the command that runs it again.
+pub fn closing(report: &Report, kept: &Kept, package: &str) -> String {
+    let files = kept.lines(Some(package));
+    let end_of_line = if files.is_empty() { "" } else { "\n" };
+    format!("{files}{end_of_line}seed:    {}\n{}", report.seed, replay(report, package))
 }
 
 /// How many runs were disturbed in this process.
@@ -81,11 +138,11 @@ pub fn replay(report: &Report, package: &str) -> String {
     let (scenario, seed) = (report.about.name, report.seed);
     match report.clock {
         Clock::Simulated => format!(
-            "replay: LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}\n    or: cargo run --release -p \
+            "replay:  LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}\n    or:  cargo run --release -p \
              {package} -- run {scenario} --seed {seed}"
         ),
         Clock::Threads => format!(
-            "again:  cargo test -p {package} -- threads::{scenario}   (threads cannot be replayed; look for a seed: cargo \
+            "again:   cargo test -p {package} -- threads::{scenario}   (threads cannot be replayed; look for a seed: cargo \
              run --release -p {package} -- run {scenario} -n 1000)"
         ),
     }

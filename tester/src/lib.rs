@@ -15,11 +15,13 @@
 //! - [`kv`]: key/value servers, their clients, and what a story of part 4 is told with.
 //! - [`runner`]: one run of one scenario under one clock with one seed, and what came of it.
 //! - [`harness`]: what a `#[test]` does: seeds, the rule for disturbed runs, the printed lines.
+//! - [`keep`]: what is left of a run on disk, also when somebody presses Ctrl-C.
 //! - [`gate`]: who may run beside whom.
 
 pub mod cluster;
 pub mod gate;
 pub mod harness;
+pub mod keep;
 pub mod kv;
 pub mod lines;
 pub mod runner;
@@ -28,6 +30,7 @@ pub mod scenarios;
 mod applied;
 mod command;
 mod hosts;
+mod judge;
 mod scenario;
 mod snapshot;
 mod subject;
@@ -39,7 +42,7 @@ pub use command::Command;
 pub use kv::KvSubject;
 pub use labstd::Clock;
 pub use runner::{Broken, Report, Verdict};
-pub use scenario::{About, Layer, Part, Scenario, Stage, Told};
+pub use scenario::{About, Asked, Layer, Part, Progress, Scenario, Stage, Told};
 pub use scenarios::kv::kv_scenarios;
 pub use scenarios::raft_scenarios;
 pub use snapshot::Snapshot;

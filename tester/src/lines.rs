@@ -27,6 +27,11 @@ pub fn stage(part: Part, stage: &Stage) -> String {
     format!("{}\n{}\n", title(part, &stage.title), passed(part, &stage.figures))
 }
 
+/// A text of several lines, each set in below the line of a test, without the last line's end.
+pub fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use labstd::time::Duration;

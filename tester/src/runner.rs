@@ -2,11 +2,11 @@
 
 use labstd::time::Duration;
 use labstd::{Clock, Failure, Outcome, Run, Stats};
-use linearizability::kv;
-use record::{Event, EventKind, Recorder, Scope};
+use record::{Event, EventKind, Options, Recorder, Scope};
 
+use crate::judge::{self, Orders};
 use crate::lines;
-use crate::scenario::{About, Scenario, Stage, Told};
+use crate::scenario::{About, Progress, Scenario, Stage, Told};
 use crate::violation::{Sort, Violation};
 
 /// How long a scenario may take on its own clock, as in the course.
@@ -29,6 +29,10 @@ pub struct Report {
     pub seed: u64,
     /// How it went.
     pub verdict: Verdict,
+    /// The stages that had ended well when a run was broken off that did not pass.
+    pub ended: Vec<Stage>,
+    /// The title of the stage that was under way then, if it was known.
+    pub stage: Option<String>,
     /// What the scheduler and the clock say of it.
     pub stats: Stats,
     /// Everything that happened.
@@ -81,12 +85,25 @@ impl Report {
         }
     }
 
-    /// The two lines of the course for each stage, or the title and what went wrong.
+    /// The title of the stage that was under way at the end, or of the whole.
+    pub fn title(&self) -> &str {
+        self.stage.as_ref().unwrap_or(&self.about.title)
+    }
+
+    /// The two lines of the course for each stage that ended well; for one that did not its title and what went wrong.
     pub fn lines(&self) -> String {
         let part = self.about.part;
-        let title = lines::title(part, &self.about.title);
+        let of = |stages: &[Stage]| stages.iter().map(|stage| lines::stage(part, stage)).collect::<String>();
+        match &self.verdict {
+            Verdict::Passed(stages) => of(stages),
+            _ => format!("{}{}\n{}", of(&self.ended), lines::title(part, self.title()), self.failure()),
+        }
+    }
+
+    /// What went wrong, as it is printed below the title; nothing if the run passed.
+    pub fn failure(&self) -> String {
         let (word, broken) = match &self.verdict {
-            Verdict::Passed(stages) => return stages.iter().map(|stage| lines::stage(part, stage)).collect(),
+            Verdict::Passed(_) => return String::new(),
             Verdict::Failed(broken) => ("FAILED", broken),
             Verdict::Disturbed(broken) => ("disturbed", broken),
             Verdict::Aborted(broken) => ("aborted", broken),
@@ -97,14 +114,23 @@ impl Report {
             Clock::Threads => format!(", sleeps woke up to {} ms late", self.stats.lateness.as_millis()),
         };
         let at = broken.at.as_secs_f64();
-        format!("{title}\n  ... {word} after {at:.3} s (seed {}{late})\n{}\n", self.seed, indented(&broken.text))
+        format!("  ... {word} after {at:.3} s (seed {}{late})\n{}\n", self.seed, lines::indented(&broken.text))
     }
 }
 
 /// Runs `scenario` once.
 pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+    run_with(scenario, clock, seed, Options::default())
+}
+
+/// Runs `scenario` once, and records as much of it as `options` say.
+pub fn run_with(scenario: &Scenario, clock: Clock, seed: u64, options: Options) -> Report {
+    run_into(Recorder::new(options), Orders::OfWhatIsWrong, scenario, clock, seed)
+}
+
+/// Runs `scenario` once. What happens goes into `record`, and in the end the orders that the checker found of these keys.
+pub(crate) fn run_into(record: Recorder, orders: Orders, scenario: &Scenario, clock: Clock, seed: u64) -> Report {
     let about = scenario.about.clone();
-    let record = Recorder::default();
     let begin = EventKind::RunBegun {
         scenario: about.name.to_string(),
         seed,
@@ -112,45 +138,41 @@ pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
         simulated: clock == Clock::Simulated,
     };
     record.record(Event { at: 0, server: None, kind: begin });
-    let story = scenario.story();
+    let (story, progress) = (scenario.story(), Progress::default());
+    let told = progress.clone();
     let outcome = Run::new(clock, seed)
         .named(about.name)
         .context(Scope::new(&record, None).into_context())
         .time_limit(TIME_LIMIT)
         .step_limit(STEPS_MAX)
-        .execute(move || story(clock));
+        .execute(move || story(clock, &told));
     let Outcome { result, stats } = outcome;
+    let (ended, stage) = match result {
+        // What clients saw is of no stage in particular.
+        Ok(_) => (Vec::new(), None),
+        Err(_) => progress.look(),
+    };
     let verdict = match result {
-        Ok(told) => judge_told(told, &stats),
+        Ok(told) => judge_told(told, orders, &record, &stats),
         Err(failure) => judge_failure(failure, &stats, clock),
     };
     conclude(&record, &verdict, &stats);
-    Report { about, clock, seed, verdict, stats, record }
+    Report { about, clock, seed, verdict, ended, stage, stats, record }
 }
 
 /// The run ended well: that leaves what its clients saw.
-fn judge_told(told: Told, stats: &Stats) -> Verdict {
-    let Some(history) = told.history else { return Verdict::Passed(told.stages) };
-    let checked = history.check(kv::BUDGET);
-    let broken = |text| Broken { text, at: stats.elapsed };
-    match checked.verdict {
-        linearizability::Verdict::Ok => Verdict::Passed(told.stages),
-        linearizability::Verdict::Illegal => Verdict::Failed(broken(format!(
-            "the history of the clients is not linearizable: no order of the operations on {} explains all answers",
-            keys(&checked.illegal)
-        ))),
-        linearizability::Verdict::Unknown => Verdict::Undecided(broken(format!(
-            "the checker gave up after {} steps: it cannot say whether the history of {} is linearizable",
-            checked.steps,
-            keys(&checked.undecided)
-        ))),
+fn judge_told(told: Told, orders: Orders, record: &Recorder, stats: &Stats) -> Verdict {
+    let Some(asked) = told.asked else { return Verdict::Passed(told.stages) };
+    let judged = judge::judge(&asked, orders);
+    for kind in judged.events {
+        record.record(Event { at: stats.elapsed.as_nanos() as u64, server: None, kind });
     }
-}
-
-/// `key '3'`, or `keys '3', '5'`
-fn keys(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
-    format!("{} {}", if names.len() == 1 { "key" } else { "keys" }, quoted.join(", "))
+    let broken = Broken { text: judged.text, at: stats.elapsed };
+    match judged.verdict {
+        linearizability::Verdict::Ok => Verdict::Passed(told.stages),
+        linearizability::Verdict::Illegal => Verdict::Failed(broken),
+        linearizability::Verdict::Unknown => Verdict::Undecided(broken),
+    }
 }
 
 fn judge_failure(failure: Failure, stats: &Stats, clock: Clock) -> Verdict {
@@ -188,10 +210,6 @@ fn conclude(record: &Recorder, verdict: &Verdict, stats: &Stats) {
     }
     let end = EventKind::RunEnded { verdict, trace_hash: stats.schedule_hash, steps: stats.steps };
     record.record(Event { at, server: None, kind: end });
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

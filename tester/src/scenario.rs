@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use labstd::sync::Arc;
+use labstd::sync::{Arc, Mutex};
+use labstd::time::Instant;
 use labstd::{Clock, thread};
 use linearizability::kv::History;
 
@@ -88,8 +89,11 @@ pub struct About {
 pub struct Scenario {
     /// What it is called, and what it takes.
     pub about: About,
-    story: Arc<dyn Fn(Clock) -> Told + Send + Sync>,
+    story: Arc<Story>,
 }
+
+/// What there is to tell, under a clock.
+type Story = dyn Fn(Clock, &Progress) -> Told + Send + Sync;
 
 /// What a story has to tell when it ends well.
 #[derive(Clone, Debug)]
@@ -97,7 +101,53 @@ pub struct Told {
     /// Its stages, in order; most stories have one.
     pub stages: Vec<Stage>,
     /// What clients asked and were answered, if that is to be judged when the run is over.
-    pub history: Option<History>,
+    pub asked: Option<Asked>,
+}
+
+/// What clients asked and were answered.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Their operations.
+    pub history: History,
+    /// The number that each operation of the history has in the record, in the same order.
+    pub numbers: Vec<u64>,
+}
+
+/// How far a story has come: shared with whoever ran it, who wants to know when it was broken off.
+#[derive(Clone, Default)]
+pub struct Progress(pub(crate) Arc<Mutex<Stages>>);
+
+/// The stages of a story under way.
+#[derive(Default)]
+pub(crate) struct Stages {
+    /// The one that has begun, if one has.
+    pub(crate) present: Option<Begun>,
+    /// Those that ended, in order.
+    pub(crate) ended: Vec<Stage>,
+}
+
+/// A stage that has begun, and what was counted then.
+pub(crate) struct Begun {
+    pub(crate) title: String,
+    pub(crate) at: Instant,
+    pub(crate) rpcs: u64,
+    pub(crate) bytes: u64,
+    pub(crate) operations: u64,
+}
+
+impl Progress {
+    /// The stages that have ended, and the title of the one that has begun, if there is one. Of a run that was abandoned
+    /// at an unlucky moment nothing is known.
+    pub(crate) fn look(&self) -> (Vec<Stage>, Option<String>) {
+        let Some(stages) = self.0.try_lock() else { return (Vec::new(), None) };
+        (stages.ended.clone(), stages.present.as_ref().map(|begun| begun.title.clone()))
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Progress").field(&self.look()).finish()
+    }
 }
 
 /// A part of a story that has a title and figures of its own.
@@ -111,14 +161,15 @@ pub struct Stage {
 
 impl Scenario {
     /// A scenario whose story is `story`: it builds its servers, does what there is to do, and takes them down.
-    pub fn new(about: About, story: impl Fn(Clock) -> Told + Send + Sync + 'static) -> Scenario {
+    /// A story of several stages says to its [`Progress`] where it is.
+    pub fn new(about: About, story: impl Fn(Clock, &Progress) -> Told + Send + Sync + 'static) -> Scenario {
         Scenario { about, story: Arc::new(story) }
     }
 
     /// The story, to be told within a run.
-    pub(crate) fn story(&self) -> impl FnOnce(Clock) -> Told + Send + 'static {
+    pub(crate) fn story(&self) -> impl FnOnce(Clock, &Progress) -> Told + Send + 'static {
         let story = Arc::clone(&self.story);
-        move |clock| story(clock)
+        move |clock, progress| story(clock, progress)
     }
 }
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use labstd::sync::Arc;
-use raftapi::{ServerId, Term};
-use record::Role;
+use raftapi::{Role, ServerId, Term};
 
 use crate::Mistake;
 use crate::messages::{RequestVoteArgs, RequestVoteReply};

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use raftapi::{Index, Term};
-use record::EventKind;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,10 +67,7 @@ impl Log {
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
-        let term = entry.term;
         self.entries.push(entry);
-        let index = self.last_index();
-        record::emit(EventKind::LogAppended { term, first: index, last: index });
     }
 
     /// Removes everything behind `last`.
@@ -79,7 +75,6 @@ impl Log {
         if last < self.last_index() {
             let position = self.position(last).expect("what a snapshot covers is not removed");
             self.entries.truncate(position + 1);
-            record::emit(EventKind::LogTruncated { last });
         }
     }
 

@@ -6,8 +6,7 @@ use labrpc::{ClientEnd, Service};
 use labstd::channel::Sender;
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
-use raftapi::{ApplyMsg, Index, Persister, ServerId, Started, Term};
-use record::Role;
+use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, Started, Term};
 
 use crate::Mistake;
 use crate::log::Entry;
@@ -61,7 +60,7 @@ impl raftapi::Raft for Raft {
                 return None;
             }
             let term = state.current_term;
-            state.append(Entry { term, command });
+            state.append([Entry { term, command }]);
             state.news = true;
             Some(Started { index: state.log.last_index(), term })
         })

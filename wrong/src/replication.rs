@@ -2,10 +2,10 @@
 
 use labstd::sync::Arc;
 use labstd::time::{Duration, Instant};
-use raftapi::{Index, ServerId, Term};
-use record::{EventKind, Role};
+use raftapi::{Index, Role, ServerId, Term, report};
 
 use crate::Mistake;
+use crate::log::Entry;
 use crate::messages::{AppendEntriesArgs, AppendEntriesReply};
 use crate::server::Server;
 use crate::state::State;
@@ -155,13 +155,11 @@ impl Server {
         }
         let base = state.log.base();
         let entries = (prev.0 + 1..).map(Index).zip(args.entries).filter(|(index, _)| *index > base);
-        for (index, entry) in entries {
-            if state.log.term_at(index).is_some_and(|term| term != entry.term) {
-                state.truncate(index.prev());
-            }
-            if index > state.log.last_index() {
-                state.append(entry);
-            }
+        let mut new = entries.skip_while(|(index, entry)| state.log.term_at(*index) == Some(entry.term)).peekable();
+        if let Some(&(first, _)) = new.peek() {
+            let new: Vec<Entry> = new.map(|(_, entry)| entry).collect();
+            state.truncate(first.prev());
+            state.append(new);
         }
         let shared = if self.makes(Mistake::CommitsPastTheLastNewEntry) { state.log.last_index() } else { last_new };
         self.commit(state, args.leader_commit.min(shared));
@@ -173,7 +171,7 @@ impl Server {
     fn commit(&self, state: &mut State, index: Index) {
         if index > state.commit_index {
             state.commit_index = index;
-            record::emit(EventKind::Committed { index });
+            report::committed(index);
             self.to_apply.notify_all();
         }
     }

@@ -6,8 +6,7 @@ use labstd::channel::Sender;
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
-use raftapi::{ApplyMsg, Index, Persister, ServerId, Term};
-use record::{EventKind, Role};
+use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, Term, report};
 
 use crate::Mistake;
 use crate::log::Log;
@@ -109,8 +108,7 @@ impl Server {
     /// A snapshot takes the place of everything up to and including an entry. Log and snapshot are replaced in one step:
     /// one without the other would be a gap.
     pub(crate) fn replace_log(&self, state: &mut State, (index, term): (Index, Term), snapshot: Bytes) {
-        state.log.compact(index, term);
-        state.snapshot = snapshot.clone();
+        state.compact(index, term, snapshot.clone());
         state.unsaved = false;
         self.write_with(state, snapshot);
     }
@@ -123,8 +121,9 @@ impl Server {
         } else {
             labgob::encode(&(state.current_term, voted_for, &state.log))
         };
-        record::emit(EventKind::Persisted { bytes: (bytes.len() + snapshot.len()) as u64 });
+        let written = bytes.len() + snapshot.len();
         self.persister.save(bytes.to_vec(), snapshot);
+        report::persisted(written);
     }
 }
 

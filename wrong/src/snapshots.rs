@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use labstd::sync::Arc;
-use raftapi::{Index, ServerId};
-use record::Role;
+use raftapi::{Index, Role, ServerId, report};
 
 use crate::Mistake;
 use crate::messages::{InstallSnapshotArgs, InstallSnapshotReply};
@@ -58,6 +57,7 @@ impl Server {
             state.commit_index = index;
             state.last_applied = index;
             state.snapshot_to_deliver = true;
+            report::committed(index);
             self.to_apply.notify_all();
         }
         reply

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use labstd::rng::{self, RngExt};
 use labstd::time::{Duration, Instant};
-use raftapi::{ApplyMsg, Index, Persister, ServerId, Term};
-use record::{EventKind, Role};
+use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, Term, report};
 
 use crate::log::{Entry, Log};
 
@@ -63,6 +62,8 @@ impl State {
                 .unwrap_or_else(|error| panic!("the saved Raft state is damaged: {error}"))
         };
         let base = log.base();
+        report::restored(current_term, voted_for, (base, log.base_term()));
+        report::appended(base.next(), log.entries_behind(base).iter().map(|entry| entry.term));
         let mut state = State {
             current_term,
             voted_for,
@@ -101,7 +102,7 @@ impl State {
         self.current_term = term;
         self.voted_for = None;
         self.unsaved = true;
-        record::emit(EventKind::TermChanged { term });
+        report::term(term);
     }
 
     pub(crate) fn become_role(&mut self, role: Role) {
@@ -111,24 +112,41 @@ impl State {
                 self.reset_election_timer();
             }
             self.role = role;
-            record::emit(EventKind::RoleChanged { role, term: self.current_term });
+            report::role(role, self.current_term);
         }
     }
 
     pub(crate) fn vote_for(&mut self, candidate: ServerId) {
         self.voted_for = Some(candidate);
         self.unsaved = true;
-        record::emit(EventKind::VoteGranted { term: self.current_term, to: candidate });
+        report::vote(self.current_term, candidate);
     }
 
-    pub(crate) fn append(&mut self, entry: Entry) {
-        self.log.push(entry);
-        self.unsaved = true;
+    /// Adds entries at the end of the log, perhaps none.
+    pub(crate) fn append(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let last = self.log.last_index();
+        entries.into_iter().for_each(|entry| self.log.push(entry));
+        report::appended(last.next(), self.log.entries_behind(last).iter().map(|entry| entry.term));
+        self.unsaved |= self.log.last_index() > last;
     }
 
     pub(crate) fn truncate(&mut self, last: Index) {
+        if last < self.log.last_index() {
+            report::truncated(last);
+        }
         self.log.truncate(last);
         self.unsaved = true;
+    }
+
+    /// A snapshot takes the place of everything up to an entry.
+    pub(crate) fn compact(&mut self, index: Index, term: Term, snapshot: Bytes) {
+        let last = self.log.last_index();
+        self.log.compact(index, term);
+        self.snapshot = snapshot;
+        if self.log.last_index() < last {
+            report::truncated(self.log.last_index());
+        }
+        report::compacted(index, term);
     }
 
     pub(crate) fn reset_election_timer(&mut self) {

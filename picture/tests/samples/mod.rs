@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // whoever includes this module uses a part of it
 
+pub(crate) mod runs;
+
 use picture::{Annotation, Colour, Lane, Operation, Page, Partition, Step, TimeUnit, Verdict};
 
 /// All samples with the names of their files.
@@ -276,4 +278,31 @@ pub(crate) fn large(clients: u64, count: usize) -> Page {
         partitions: partitions.collect(),
         ..Page::default()
     }
+}
+
+/// What stands in the page's element for data.
+pub(crate) fn packed(html: &str) -> &str {
+    let (_, rest) = html.split_once("<script type=\"text/plain\" id=\"data\">").expect("an element for data");
+    rest.split_once("</script>").expect("its end").0
+}
+
+/// The JSON in it, unpacked.
+pub(crate) fn json(html: &str) -> String {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        other => panic!("base64 has no {}", char::from(other)),
+    };
+    let mut bytes = Vec::new();
+    for four in packed(html).as_bytes().chunks(4) {
+        let digits: Vec<u8> = four.iter().copied().filter(|&c| c != b'=').map(digit).collect();
+        let bits = digits.iter().fold(0u32, |bits, &digit| bits << 6 | u32::from(digit)) << (6 * (4 - digits.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..digits.len()]);
+    }
+    let whole = miniz_oxide::inflate::decompress_to_vec(&bytes).expect("deflated data");
+    let length = u32::from_le_bytes(whole[..4].try_into().expect("four bytes")) as usize;
+    String::from_utf8(whole[4..4 + length].to_vec()).expect("UTF-8")
 }

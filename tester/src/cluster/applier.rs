@@ -95,10 +95,15 @@ impl<R: Raft> Cluster<R> {
             record::emit_for(Some(server), EventKind::Applied { index, term });
             applied.deliver(server, index, command)?;
             let due = self.0.snapshots && (index.0 + 1).is_multiple_of(SNAPSHOT_INTERVAL);
-            due.then(|| applied.snapshot(server))
+            due.then(|| {
+                let snapshot = applied.snapshot(server).encode();
+                let bytes = snapshot.len() as u64;
+                record::emit_for(Some(server), EventKind::SnapshotTaken { index, bytes });
+                snapshot
+            })
         };
         if let Some(snapshot) = snapshot {
-            service.give(&snapshot);
+            service.call(|raft| raft.snapshot(index, snapshot));
         }
         if self.0.services_ask.load(Relaxed) {
             service.call(R::get_state);
@@ -127,13 +132,6 @@ impl<R: Raft> Cluster<R> {
 }
 
 impl<R: Raft> Service<R> {
-    /// Gives the Raft a snapshot of everything that its service has applied.
-    fn give(&self, snapshot: &Snapshot) {
-        let (index, bytes) = (snapshot.index(), snapshot.encode());
-        record::emit_for(Some(self.server), EventKind::SnapshotTaken { index, bytes: bytes.len() as u64 });
-        self.call(|raft| raft.snapshot(index, bytes));
-    }
-
     /// Calls the service's own Raft, unless it is gone already.
     fn call<T>(&self, call: impl FnOnce(&R) -> T) {
         if let Some(raft) = self.raft.upgrade() {

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 
+use labstd::ThreadStatus;
 use labstd::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
 use labstd::time::{Duration, Instant, run_elapsed};
-use linearizability::kv::{History, Kind};
+use linearizability::kv::Kind;
 use raftapi::ServerId;
 use record::{EventKind, Excerpt, OperationKind};
 
 use super::cluster::{ClerkId, KvCluster, KvHandle};
 use crate::cluster::Figures;
 use crate::runner::TIME_LIMIT;
-use crate::scenario::Stage;
+use crate::scenario::{Asked, Begun, Progress, Stage};
 use crate::violation::Violation;
 
 /// A story under way. Clones are handles to the same one.
@@ -32,7 +33,7 @@ struct Inner {
     begun: AtomicU64,
     /// Operations answered.
     answered: AtomicU64,
-    stages: Mutex<Stages>,
+    progress: Progress,
     book: Mutex<Book>,
     /// Whether the story is over, and a signal for who waits for that.
     over: Mutex<bool>,
@@ -44,7 +45,8 @@ struct Inner {
 struct Book {
     /// The operations under way, by number.
     under_way: BTreeMap<u64, UnderWay>,
-    history: History,
+    /// Those of the clients whose operations go into the history.
+    asked: Asked,
 }
 
 /// An operation that has no answer yet.
@@ -56,31 +58,16 @@ struct UnderWay {
     since: Instant,
 }
 
-#[derive(Default)]
-struct Stages {
-    present: Option<Begun>,
-    ended: Vec<Stage>,
-}
-
-/// What was counted when a stage began.
-struct Begun {
-    title: String,
-    at: Instant,
-    rpcs: u64,
-    bytes: u64,
-    operations: u64,
-}
-
 impl KvTest {
-    /// A story of `cluster` that begins with the stage `title`. It ends the run if an operation has no answer after
-    /// `patience`, if that is given.
-    pub fn new(cluster: Arc<dyn KvCluster>, title: &str, patience: Option<Duration>) -> KvTest {
+    /// A story of `cluster` that begins with the stage `title`, and notes in `progress` where it is. It ends the run if an
+    /// operation has no answer after `patience`, if that is given.
+    pub fn new(cluster: Arc<dyn KvCluster>, progress: Progress, title: &str, patience: Option<Duration>) -> KvTest {
         let test = KvTest(Arc::new(Inner {
             cluster,
             clients: AtomicU32::new(0),
             begun: AtomicU64::new(0),
             answered: AtomicU64::new(0),
-            stages: Mutex::default(),
+            progress,
             book: Mutex::default(),
             over: Mutex::new(false),
             over_changed: Condvar::new(),
@@ -153,7 +140,7 @@ impl KvTest {
     /// A stage begins, with counters at zero. One that had begun and was not ended never was.
     pub fn begin(&self, title: &str) {
         let cluster = &self.0.cluster;
-        self.0.stages.lock().present = Some(Begun {
+        self.0.progress.0.lock().present = Some(Begun {
             title: title.to_string(),
             at: Instant::now(),
             rpcs: cluster.rpcs(),
@@ -165,7 +152,7 @@ impl KvTest {
     /// The present stage ends, if there is one.
     pub fn end(&self) {
         let cluster = &self.0.cluster;
-        let mut stages = self.0.stages.lock();
+        let mut stages = self.0.progress.0.lock();
         let Some(Begun { title, at, rpcs, bytes, operations }) = stages.present.take() else { return };
         let figures = Figures {
             elapsed: at.elapsed(),
@@ -182,11 +169,11 @@ impl KvTest {
         self.end();
         *self.0.over.lock() = true;
         self.0.over_changed.notify_all();
-        mem::take(&mut self.0.stages.lock().ended)
+        self.0.progress.0.lock().ended.clone()
     }
 
     /// Looks after operations that have no answer, until the story is over: for longer than `patience`, or, shortly before
-    /// the run's time is over, for some while. (The time limit of the run itself cannot say who waits for what.)
+    /// the run's time is over, for some while. (The time limit of the run itself knows threads, but no operations.)
     fn watch(&self, patience: Option<Duration>) {
         const LOOK: Duration = Duration::from_millis(500);
         const A_MOMENT: Duration = Duration::from_secs(1);
@@ -203,15 +190,16 @@ impl KvTest {
             {
                 let seconds = since.elapsed().as_secs();
                 Violation::limit(format!(
-                    "client {client} has waited for {seconds} s for the answer to its {what} of key '{key}'"
+                    "client {client} has waited for {seconds} s for the answer to its {what} of key '{key}'{}",
+                    table(&thread::statuses())
                 ));
             }
         }
     }
 
     /// What the clients made by [`logged_clerk`](KvTest::logged_clerk) asked and were answered.
-    pub fn history(&self) -> History {
-        mem::take(&mut self.0.book.lock().history)
+    pub fn asked(&self) -> Asked {
+        mem::take(&mut self.0.book.lock().asked)
     }
 
     /// Ends the run if a server has more Raft state saved than eight times what it was told to keep, as in the course.
@@ -315,11 +303,18 @@ impl Clerk {
         book.under_way.remove(&operation);
         if self.logged {
             let value = if kind == Kind::Get { &result } else { value };
-            book.history.add(client, call, ret, kind, key, value);
+            book.asked.history.add(client, call, ret, kind, key, value);
+            book.asked.numbers.push(operation);
         }
         drop(book);
         result
     }
+}
+
+/// Who is doing what, a line a thread.
+fn table(threads: &[ThreadStatus]) -> String {
+    let lines: String = threads.iter().map(|thread| format!("\n    {thread}")).collect();
+    format!("\n  threads:{lines}")
 }
 
 /// The time on the run's clock, in nanoseconds.

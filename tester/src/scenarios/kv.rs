@@ -71,10 +71,10 @@ impl Row {
         let (make, title) = (subject.maker(), about.title.clone());
         let setting = KvSetting { servers: about.servers, reliable, max_raft_state };
         let patience = (!about.of_the_course).then_some(PATIENCE);
-        Scenario::new(about, move |clock| {
+        Scenario::new(about, move |clock, progress| {
             let cluster = Arc::new(InProcess::new(setting, Arc::clone(&make)));
             let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
-            let test = KvTest::new(Arc::clone(&cluster) as Arc<dyn KvCluster>, &title, patience);
+            let test = KvTest::new(Arc::clone(&cluster) as Arc<dyn KvCluster>, progress.clone(), &title, patience);
             match story {
                 Story::Generic(generic) => generic.tell(&test),
                 Story::Anywhere(story) => story(&test),
@@ -82,7 +82,7 @@ impl Row {
             }
             let stages = test.finish();
             cluster.shut_down();
-            Told { stages, history: matches!(story, Story::Generic(_)).then(|| test.history()) }
+            Told { stages, asked: matches!(story, Story::Generic(_)).then(|| test.asked()) }
         })
     }
 }

@@ -69,13 +69,13 @@ impl<R: Raft> Row<R> {
         let Row { about, reliable, snapshots, story } = self;
         let (make, title) = (subject.maker(), about.title.clone());
         let setting = Setting { servers: about.servers, reliable, snapshots };
-        Scenario::new(about, move |clock| {
+        Scenario::new(about, move |clock, _| {
             let cluster = Cluster::new(setting, Arc::clone(&make));
             let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
             story(&cluster);
             let figures = cluster.figures();
             cluster.shut_down();
-            Told { stages: vec![Stage { title: title.clone(), figures }], history: None }
+            Told { stages: vec![Stage { title: title.clone(), figures }], asked: None }
         })
     }
 }

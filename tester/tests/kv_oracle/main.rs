@@ -3,9 +3,12 @@
 
 mod fake;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use labstd::sync::atomic::Ordering::SeqCst;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
+use record::{EventKind, Legal};
 use tester::{Clock, Report, kv_scenarios, runner};
 
 use fake::{ATTEMPTS, Fake, Wrong};
@@ -105,6 +108,30 @@ fn with_random_keys_the_history_shows_an_old_value() {
 }
 
 #[test]
+fn a_history_that_is_not_linearizable_is_told_with_its_keys_and_recorded_with_its_orders() {
+    let report = run("persist_partition_unreliable_linearizable_4A", Wrong::ReadsOldValues, Clock::Simulated);
+    let text = &report.broken().expect("its history is not linearizable").text;
+    println!("{text}");
+    let mut begun = BTreeMap::new();
+    let mut keys = BTreeSet::new();
+    for event in report.record.events() {
+        match event.kind {
+            EventKind::OperationBegun { operation, key, .. } => drop(begun.insert(operation, key)),
+            EventKind::Linearized { key, legal, orders } => {
+                assert_eq!(legal, Legal::No, "{key}");
+                let ordered = orders.iter().flatten();
+                assert!(!orders.is_empty() && ordered.into_iter().all(|operation| begun[operation] == key), "{key}");
+                assert!(text.contains(&format!("key '{key}': {} of its ", orders[0].len())), "{key}: {text}");
+                keys.insert(key);
+            }
+            _ => {}
+        }
+    }
+    assert!(!keys.is_empty());
+    assert_eq!(text.matches("\nkey '").count(), keys.len(), "{text}");
+}
+
+#[test]
 fn who_is_cut_off_answers_nothing() {
     let name = "one_partition_4A";
     assert_says(name, Wrong::ReadsCutOff, &["a Get was answered by a leader that is cut off from the majority"]);
@@ -127,6 +154,22 @@ fn an_operation_that_is_never_answered_is_named() {
     );
     assert_says("snapshot_size_4B", Wrong::NeverAnswers, &["client 0 has waited for 1"]);
     assert_says("duplicate_after_snapshot_4B", Wrong::NeverAnswers, &[" has waited for 20 s for the answer to its "]);
+}
+
+#[test]
+fn beside_the_operation_that_is_never_answered_is_who_waits_where() {
+    let parts = ["\n  threads:\n    ", "client-0: in ", "watch-operations: running"];
+    assert_says("basic_4A", Wrong::NeverAnswers, &parts);
+}
+
+#[test]
+fn a_later_stage_that_fails_has_its_own_title_and_those_before_it_their_figures() {
+    let lines = run("one_partition_4A", Wrong::WritesCutOff, Clock::Simulated).lines();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines[0], "Test: progress in majority (4A) ...");
+    assert!(lines[1].starts_with("  ... Passed -- "), "{lines:?}");
+    assert_eq!(lines[2], "Test: no progress in minority (4A) ...");
+    assert!(lines[3].starts_with("  ... FAILED after "), "{lines:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use labstd::channel::{self, Receiver, RecvTimeoutError};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
 use labstd::time::Duration;
-use raftapi::{ApplyMsg, Index, KvService, Persister, Raft, ServerId, Started, Term};
+use raftapi::{ApplyMsg, Index, KvService, Persister, Raft, ServerId, Started, Term, report};
 
 use super::clerk::{Clerk, NO_MISTAKE};
 use super::messages::{Operation, Reply, Request};
@@ -157,7 +157,7 @@ impl<R: Raft> Server<R> {
                     self.take_command(index, term, &command);
                     self.make_snapshot_if_due(index);
                 }
-                Ok(ApplyMsg::Snapshot { index, snapshot, .. }) => self.take_snapshot(index, &snapshot),
+                Ok(ApplyMsg::Snapshot { index, term, snapshot }) => self.take_snapshot(index, term, &snapshot),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -172,6 +172,7 @@ impl<R: Raft> Server<R> {
         if index <= state.store.last_applied {
             return;
         }
+        report::applied(index, term);
         state.store.last_applied = index;
         // It may have been put into the log again before it was done.
         let done = self.is_done(&state.store, &request) && !self.makes(KvMistake::LooksForDuplicatesOnlyWhenAsked);
@@ -184,9 +185,10 @@ impl<R: Raft> Server<R> {
     }
 
     /// The leader has sent a snapshot, because this server lacks what is no longer in anybody's log.
-    fn take_snapshot(&self, index: Index, snapshot: &[u8]) {
+    fn take_snapshot(&self, index: Index, term: Term, snapshot: &[u8]) {
         let mut state = self.state.lock();
         if index > state.store.last_applied && !self.makes(KvMistake::IgnoresASnapshotThatComes) {
+            report::snapshot_installed(index, term);
             state.store = read_snapshot(snapshot);
         }
     }
@@ -206,7 +208,9 @@ impl<R: Raft> Server<R> {
             if self.makes(KvMistake::LeavesTheDuplicatesOutOfTheSnapshot) {
                 store.done.clear();
             }
-            self.raft.snapshot(index, labgob::encode(&store));
+            let snapshot = labgob::encode(&store);
+            report::snapshot_taken(index, snapshot.len());
+            self.raft.snapshot(index, snapshot);
         }
     }
 }

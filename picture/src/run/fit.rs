@@ -1,0 +1,153 @@
+//! How exact and how complete a page is. Most runs fit as they are. A longer one loses what can best be missed: first times
+//! below a microsecond, then the text of what was saved and the single steps of what was applied, then times below ten
+//! microseconds, and then answered RPCs in the middle of the run, which become counts. Faults, roles, checks, operations,
+//! failures and lost RPCs are never left out.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+
+use super::calls::{self, Window};
+use super::columns::Columns;
+use super::gather::Gathered;
+use super::servers;
+use crate::encode::encode;
+use crate::html::frame_bytes;
+use crate::model::{Annotation, Page, TimeUnit};
+use crate::pack::{base64_len, deflated};
+
+/// The most bytes that the page of a run has, as long as that is possible by leaving out answered RPCs.
+pub const RUN_BYTES_MAX: usize = 5_000_000;
+
+/// What a page carries besides its history. Times are multiples of `step`.
+#[derive(Serialize)]
+pub(crate) struct RunData {
+    /// How many nanoseconds the unit of all times has.
+    step: u64,
+    end: u64,
+    servers: usize,
+    verdict: String,
+    /// The names behind the servers in `shapes`.
+    named: Vec<String>,
+    texts: Vec<String>,
+    /// `[at, server or -1, text]`
+    failures: Vec<(u64, i64, u32)>,
+    failed_checks: Vec<u64>,
+    /// `[server, kind, from, to, part]`
+    bands: Vec<[u64; 5]>,
+    /// `[since, until, calls]`
+    windows: Vec<Window>,
+    shapes: Vec<[u64; 4]>,
+    /// How many rows each server has in the columns; then those that belong to none.
+    rows: Vec<usize>,
+    /// Where each column is: `[first byte, numbers]`.
+    columns: BTreeMap<&'static str, (usize, usize)>,
+}
+
+/// How exact and how complete.
+#[derive(Clone, Copy)]
+struct Choice {
+    step: u64,
+    brief: bool,
+    /// How many of the calls may be kept, from 0 to 1.
+    share: f64,
+}
+
+/// The data of the page, deflated.
+pub(super) fn fitted(run: &Gathered) -> io::Result<Vec<u8>> {
+    // What cannot fit is not tried: a row or a call takes at least two bytes in the end.
+    let rows = run.servers.iter().map(Vec::len).sum::<usize>() + run.calls.len();
+    let long = rows > RUN_BYTES_MAX / 10;
+    let room = RUN_BYTES_MAX - frame_bytes();
+    let whole = Choice { step: 1, brief: false, share: 1.0 };
+    let brief = Choice { step: 1_000, brief: true, share: 1.0 };
+    let coarse = Choice { step: 10_000, ..brief };
+    let mut bytes = 0;
+    for choice in [whole, brief, coarse].into_iter().skip(usize::from(long)) {
+        let data = packed(run, choice)?;
+        bytes = base64_len(data.len());
+        if bytes <= room {
+            return Ok(data);
+        }
+    }
+    // What all calls take is what the page is shorter without them; the share of them that fits is a little less than that.
+    let without = packed(run, Choice { share: 0.0, ..coarse })?;
+    let least = base64_len(without.len());
+    let share = room.saturating_sub(least) as f64 / bytes.saturating_sub(least).max(1) as f64;
+    for share in [share * 0.95, share * 0.7] {
+        let data = packed(run, Choice { share, ..coarse })?;
+        if base64_len(data.len()) <= room {
+            return Ok(data);
+        }
+    }
+    Ok(without)
+}
+
+fn packed(run: &Gathered, choice: Choice) -> io::Result<Vec<u8>> {
+    let Choice { step, brief, share } = choice;
+    let time = |at: u64| at / step;
+    let page = Page {
+        title: if run.scenario.is_empty() { "a run".into() } else { run.scenario.as_str().into() },
+        summary: run.about.join(" · ").into(),
+        time_unit: TimeUnit::Nanoseconds,
+        partitions: run.history.partitions(step),
+        annotations: run.history.annotations.iter().map(|annotation| at_step(annotation, step)).collect(),
+    };
+    let mut encoded = encode(&page)?;
+    let mut columns = Columns::default();
+    let (kept, mut windows) =
+        if share < 1.0 { calls::thinned(&run.calls, share) } else { (run.calls.iter().collect(), Vec::new()) };
+    let left_out: u64 = windows.iter().chain(&run.windows).map(|window| window[2]).sum();
+    windows.extend(&run.windows);
+    windows.sort_unstable();
+    let shapes = calls::add_columns(&kept, &run.named, run.server_count(), step, &mut columns);
+    let rows = servers::add_columns(&run.servers, brief, step, &mut columns);
+    let (binary, places) = columns.into_parts();
+
+    if step > 1 {
+        encoded.notes.push(format!("Times are exact to {} µs.", step / 1_000));
+    }
+    if brief {
+        encoded
+            .notes
+            .push("Saves of state are left out, and entries applied at the same time are one step.".to_owned());
+    }
+    if left_out > 0 {
+        encoded.notes.push(format!("Answered RPCs left out: {left_out}."));
+    }
+    if run.lines_left_out > 0 {
+        encoded.notes.push(format!("Logged lines left out: {}.", run.lines_left_out));
+    }
+    encoded.run = Some(RunData {
+        step,
+        end: time(run.end),
+        servers: run.server_count(),
+        verdict: run.verdict.clone(),
+        named: run.named.keys().cloned().collect(),
+        texts: run.texts.clone(),
+        failures: run
+            .failures
+            .iter()
+            .map(|&(at, server, text)| (time(at), server.map_or(-1, |server| server as i64), text))
+            .collect(),
+        failed_checks: run.history.failed_checks.iter().map(|&at| time(at)).collect(),
+        bands: run
+            .faults
+            .bands
+            .iter()
+            .map(|band| [band.server as u64, band.kind, time(band.from), time(band.to), band.part as u64])
+            .collect(),
+        windows: windows.iter().map(|&[since, until, calls]| [time(since), time(until), calls]).collect(),
+        shapes,
+        rows,
+        columns: places,
+    });
+    Ok(deflated(&serde_json::to_vec(&encoded)?, &binary))
+}
+
+/// An annotation with times as multiples of `step`.
+fn at_step(annotation: &Annotation, step: u64) -> Annotation {
+    let end = annotation.end.map(|end| end / step);
+    Annotation { start: annotation.start / step, end, ..annotation.clone() }
+}

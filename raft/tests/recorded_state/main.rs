@@ -1,0 +1,94 @@
+//! The record alone says what every server's state is at every moment: role, term, vote, the log with the term of each
+//! entry, commit, applied and snapshot index. Clusters run through faults; a small reader puts each server's state together
+//! from the events; and at many moments it is what the server itself says and what it has saved.
+
+mod cluster;
+mod model;
+
+use cluster::Cluster;
+use labstd::Run;
+use labstd::rng::{self, RngExt};
+use labstd::thread;
+use labstd::time::Duration;
+use model::Coverage;
+use record::{Options, Recorder, Scope};
+
+/// A run through faults. Everything is compared after each step.
+fn storm(servers: usize, steps: usize) -> Coverage {
+    let mut cluster = Cluster::new(servers);
+    let mut rng = rng::stream("faults");
+    for _ in 0..steps {
+        match rng.random_range(0..10) {
+            0..3 => {
+                let (one, other): (Vec<usize>, Vec<usize>) = (0..servers).partition(|_| rng.random_bool(0.5));
+                cluster.partition(&[&one, &other]);
+            }
+            3..5 => cluster.partition(&[&(0..servers).collect::<Vec<_>>()]),
+            5..7 => {
+                let server = rng.random_range(0..servers);
+                if cluster.runs(server) {
+                    cluster.crash(server);
+                } else {
+                    cluster.start(server);
+                }
+            }
+            7 => cluster.network.set_reliable(rng.random_bool(0.5)),
+            _ => {}
+        }
+        for _ in 0..rng.random_range(1..6) {
+            cluster.propose(rng.random_range(0..4));
+            cluster.compare();
+            thread::sleep(Duration::from_micros(rng.random_range(0..150_000)));
+            cluster.compare();
+        }
+    }
+    cluster.network.set_reliable(true);
+    (0..servers).filter(|&server| !cluster.runs(server)).collect::<Vec<_>>().into_iter().for_each(|s| cluster.start(s));
+    cluster.partition(&[&(0..servers).collect::<Vec<_>>()]);
+    cluster.rest();
+    let coverage = cluster.model.coverage;
+    (0..servers).for_each(|server| cluster.crash(server));
+    cluster.network.cleanup();
+    coverage
+}
+
+fn recorded(run: Run, servers: usize, steps: usize) -> Coverage {
+    let recorder = Recorder::new(Options::default());
+    let context = Scope::new(&recorder, None).into_context();
+    let outcome = run.context(context).time_limit(Duration::from_secs(300)).execute(move || storm(servers, steps));
+    outcome.result.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+#[test]
+fn each_servers_state_can_be_told_from_the_record_alone() {
+    let mut total = Coverage::default();
+    for seed in 0..30 {
+        let run = recorded(Run::simulated(seed).named(format!("seed {seed}")), if seed % 3 == 0 { 5 } else { 3 }, 60);
+        total.restarts_with_a_log += run.restarts_with_a_log;
+        total.restarts_with_a_snapshot += run.restarts_with_a_snapshot;
+        total.batches_of_several_terms += run.batches_of_several_terms;
+        total.truncations += run.truncations;
+        total.snapshots_taken += run.snapshots_taken;
+        total.snapshots_installed += run.snapshots_installed;
+        total.logs_replaced_by_a_snapshot += run.logs_replaced_by_a_snapshot;
+        total.comparisons += run.comparisons;
+    }
+    println!("{total:?}");
+    assert!(total.comparisons > 10_000, "{total:?}");
+    let hard = [
+        total.restarts_with_a_log,
+        total.restarts_with_a_snapshot,
+        total.batches_of_several_terms,
+        total.truncations,
+        total.snapshots_taken,
+        total.snapshots_installed,
+        total.logs_replaced_by_a_snapshot,
+    ];
+    assert!(hard.iter().all(|&count| count >= 5), "the runs show all that is not easy to follow: {total:?}");
+}
+
+#[test]
+fn and_on_threads_as_well() {
+    let coverage = recorded(Run::threads(1), 3, 12);
+    assert!(coverage.comparisons > 0, "{coverage:?}");
+}

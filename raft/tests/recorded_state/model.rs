@@ -1,0 +1,184 @@
+//! A reader of the record that knows nothing of Raft's rules: it puts together what each server's state is, from the
+//! server's own reports and from the tester's crashes. A view of a run does the same.
+
+use std::collections::BTreeMap;
+
+use raft::core::{HardState, Saved};
+use raftapi::{Index, Role, ServerId, Status, Term};
+use record::{Event, EventKind, Fault};
+
+/// What is known of all servers after the events so far.
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) servers: BTreeMap<ServerId, Seen>,
+    pub(crate) events: u64,
+    pub(crate) coverage: Coverage,
+}
+
+/// How often those things happened that are not easy to follow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Coverage {
+    pub(crate) restarts_with_a_log: u64,
+    pub(crate) restarts_with_a_snapshot: u64,
+    pub(crate) batches_of_several_terms: u64,
+    pub(crate) truncations: u64,
+    pub(crate) snapshots_taken: u64,
+    pub(crate) snapshots_installed: u64,
+    pub(crate) logs_replaced_by_a_snapshot: u64,
+    pub(crate) comparisons: u64,
+}
+
+/// What is known of one server.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Whether it runs. What one says that was crashed means nothing.
+    runs: bool,
+    role: Role,
+    term: Term,
+    vote: Option<ServerId>,
+    base: (Index, Term),
+    /// The terms of the entries after the base.
+    terms: Vec<Term>,
+    commit: Index,
+    pub(crate) applied: Index,
+    /// The last snapshot that the service made or took.
+    snapshot: Index,
+    /// Whether it has only just started, and nothing but its saved log was reported.
+    starts: bool,
+    /// The time of the last addition to the log, and its term.
+    last_append: Option<(u64, Term)>,
+    /// The time of the last removal.
+    truncated_at: Option<u64>,
+}
+
+impl Model {
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.events += 1;
+        if let EventKind::Fault(Fault::Crash(servers)) = &event.kind {
+            for server in servers {
+                self.servers.get_mut(server).expect("it ran").runs = false;
+            }
+        }
+        let Some(server) = event.server else { return };
+        if let EventKind::Restored { term, vote, snapshot_index, snapshot_term } = event.kind {
+            self.coverage.restarts_with_a_snapshot += u64::from(snapshot_index > Index::ZERO);
+            self.servers.insert(server, Seen::new(term, vote, (snapshot_index, snapshot_term)));
+        } else if let Some(seen) = self.servers.get_mut(&server).filter(|seen| seen.runs) {
+            seen.see(server, event, &mut self.coverage);
+        }
+    }
+}
+
+impl Seen {
+    fn new(term: Term, vote: Option<ServerId>, base: (Index, Term)) -> Seen {
+        Seen {
+            runs: true,
+            role: Role::Follower,
+            term,
+            vote,
+            base,
+            terms: Vec::new(),
+            commit: base.0,
+            applied: base.0,
+            snapshot: base.0,
+            starts: true,
+            last_append: None,
+            truncated_at: None,
+        }
+    }
+
+    fn see(&mut self, server: ServerId, event: &Event, coverage: &mut Coverage) {
+        match event.kind {
+            EventKind::RoleChanged { role, term } => {
+                self.role = role;
+                self.enter(term);
+            }
+            EventKind::TermChanged { term } => self.enter(term),
+            EventKind::VoteGranted { term, to } => {
+                assert_eq!(term, self.term, "{server} votes in the term that it is in");
+                assert_eq!(self.vote, None, "{server} tells once that it votes in term {term}");
+                self.vote = Some(to);
+            }
+            EventKind::LogAppended { term, first, last } => {
+                assert_eq!(first, self.last_index().next(), "the log of {server} has no gap: {event}");
+                assert!(first <= last, "{event}");
+                coverage.restarts_with_a_log += u64::from(self.starts && self.last_append.is_none());
+                coverage.batches_of_several_terms +=
+                    u64::from(self.last_append.is_some_and(|(at, of)| at == event.at && of != term));
+                self.last_append = Some((event.at, term));
+                self.terms.resize((last.0 - self.base.0.0) as usize, term);
+            }
+            EventKind::LogTruncated { last } => {
+                assert!(last < self.last_index(), "{server} removes what is there: {event}");
+                coverage.truncations += 1;
+                self.truncated_at = Some(event.at);
+                self.terms.truncate(last.0.saturating_sub(self.base.0.0) as usize);
+            }
+            EventKind::LogCompacted { index, term } => {
+                assert!(index > self.base.0, "the log of {server} never begins earlier: {event}");
+                coverage.logs_replaced_by_a_snapshot += u64::from(self.truncated_at == Some(event.at));
+                let gone = (index.0 - self.base.0.0) as usize;
+                self.terms.drain(..gone.min(self.terms.len()));
+                self.base = (index, term);
+            }
+            EventKind::Committed { index } => {
+                assert!(index > self.commit, "{server} commits more: {event}");
+                self.commit = index;
+            }
+            EventKind::Applied { index, .. } => {
+                assert_eq!(index, self.applied.next(), "{server} applies one after the other: {event}");
+                self.applied = index;
+            }
+            EventKind::SnapshotTaken { index, .. } => {
+                assert_eq!(index, self.applied, "{server} makes a snapshot of what it has applied");
+                assert!(index > self.snapshot, "a snapshot is told of once: {event}");
+                coverage.snapshots_taken += 1;
+                self.snapshot = index;
+            }
+            EventKind::SnapshotInstalled { index, .. } => {
+                assert!(index > self.applied && index > self.snapshot, "a snapshot is told of once: {event}");
+                coverage.snapshots_installed += 1;
+                (self.snapshot, self.applied) = (index, index);
+            }
+            _ => {}
+        }
+        self.starts &= matches!(event.kind, EventKind::LogAppended { .. });
+    }
+
+    fn enter(&mut self, term: Term) {
+        if term > self.term {
+            (self.term, self.vote) = (term, None);
+        }
+    }
+
+    fn last_index(&self) -> Index {
+        Index(self.base.0.0 + self.terms.len() as u64)
+    }
+
+    fn last_term(&self) -> Term {
+        self.terms.last().copied().unwrap_or(self.base.1)
+    }
+
+    /// Compares what is known with what the server says and with what it has saved.
+    pub(crate) fn assert_is(&self, server: ServerId, status: &Status, saved: &Saved) {
+        let (first, last) = (saved.log.base_index().next(), saved.log.last_index());
+        let saved_terms: Vec<Term> = saved.log.entries(first, last).iter().map(|entry| entry.term).collect();
+        assert_eq!(self.terms, saved_terms, "the terms of {server}'s log");
+        assert_eq!(saved.hard_state, HardState { term: self.term, voted_for: self.vote }, "{server}'s promises");
+        assert!(self.applied <= status.last_applied, "{server} applies what it was given: {self:?}, {status:?}");
+        let seen = Status {
+            role: self.role,
+            term: self.term,
+            voted_for: self.vote,
+            first_index: self.base.0.next(),
+            last_index: self.last_index(),
+            last_term: self.last_term(),
+            commit_index: self.commit,
+            last_applied: status.last_applied,
+            snapshot_index: self.base.0,
+            snapshot_term: self.base.1,
+            followers: status.followers.clone(),
+        };
+        assert_eq!(&seen, status, "{server}, from the record and from itself");
+    }
+}

@@ -1,0 +1,352 @@
+//! What is left on disk of runs that fail, hang or are interrupted: by processes of their own, since it is whole processes
+//! that fail and are interrupted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::PathBuf;
+use std::process::{self, Command, Output, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use labrpc::{ClientEnd, Service};
+use labstd::channel::Sender;
+use labstd::sync::Arc;
+use labstd::thread;
+use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
+use record::{Event, EventKind};
+use tester::{Clock, Subject, harness, raft_scenarios};
+
+/// Says to [`a_child`] what is wrong with its servers.
+const TROUBLE: &str = "RAFTLAB_TROUBLE";
+
+/// A Raft that does nothing at all, but for what [`TROUBLE`] says.
+struct Troubled;
+
+impl Raft for Troubled {
+    fn make(_: Vec<ClientEnd>, me: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> Troubled {
+        let trouble = std::env::var(TROUBLE).unwrap_or_default();
+        thread::spawn(format!("{me}/trouble"), move || {
+            thread::sleep(Duration::from_millis(10));
+            match trouble.as_str() {
+                "panics" => panic!("this server has lost its head"),
+                "hangs" if me == ServerId(2) => {
+                    eprintln!("it hangs");
+                    // Outside of what a simulation knows.
+                    std::thread::sleep(Duration::from_secs(3600));
+                }
+                _ => {}
+            }
+        });
+        Troubled
+    }
+    fn services(&self) -> Vec<Service> {
+        Vec::new()
+    }
+    fn start(&self, _: Bytes) -> Option<Started> {
+        None
+    }
+    fn get_state(&self) -> (Term, bool) {
+        if std::env::var(TROUBLE).is_ok_and(|trouble| trouble == "sleeps") {
+            thread::sleep(Duration::from_secs(1000));
+        }
+        (Term::ZERO, false)
+    }
+    fn snapshot(&self, _: Index, _: Bytes) {}
+    fn persist_bytes(&self) -> usize {
+        0
+    }
+    fn kill(&self) {}
+}
+
+#[test]
+#[ignore = "the others run it, in processes of their own"]
+fn a_child() {
+    if std::env::var(TROUBLE).is_err() {
+        return;
+    }
+    let clock = if std::env::var("RAFTLAB_CLOCK").is_ok() { Clock::Threads } else { Clock::Simulated };
+    harness::test(&raft_scenarios(&Subject::<Troubled>::new()), clock, "initial_election_3A", "raftlab");
+}
+
+/// A target folder of a test's own, which goes away with it.
+struct Target(PathBuf);
+
+impl Target {
+    fn new(test: &str) -> Target {
+        let folder = std::env::temp_dir().join(format!("raftlab-target-{}-{test}", process::id()));
+        fs::create_dir_all(&folder).expect("a folder for temporary files");
+        Target(folder)
+    }
+
+    /// A process that writes below this target folder.
+    fn process(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("CARGO_TARGET_DIR", &self.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_SEED", "LAB_RUNS", "LAB_LOG", "RUST_BACKTRACE"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// A test process whose servers are in trouble.
+    fn child(&self, trouble: &str, clock: Clock) -> Command {
+        let this = std::env::current_exe().expect("this test is a program");
+        let mut command = self.process(this.to_str().expect("its path is text"));
+        command.args(["--exact", "a_child", "--ignored", "--nocapture"]).env(TROUBLE, trouble).env("LAB_SEED", "7");
+        if clock == Clock::Threads {
+            command.env("RAFTLAB_CLOCK", "threads");
+        }
+        command
+    }
+
+    /// The command line, told to run.
+    fn run(&self, arguments: &[&str]) -> Command {
+        let mut command = self.process(env!("CARGO_BIN_EXE_raftlab"));
+        command.arg("run").args(arguments);
+        command
+    }
+
+    /// The names of the files written.
+    fn names(&self) -> BTreeSet<String> {
+        let Ok(entries) = fs::read_dir(self.0.join("lab")) else { return BTreeSet::new() };
+        entries.map(|entry| entry.expect("a name").file_name().into_string().expect("text")).collect()
+    }
+
+    /// What is in a record.
+    fn events(&self, name: &str) -> Vec<Event> {
+        let file = File::open(self.0.join("lab").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        record::file::read(BufReader::new(file)).unwrap_or_else(|error| panic!("{name}: {error}")).events().collect()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join("lab").join(name).display().to_string()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(String::from).into()
+}
+
+fn output(command: &mut Command) -> (Output, String) {
+    let output = command.output().expect("it starts");
+    let text = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
+    (output, text)
+}
+
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "'{part}' is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_failed_test_says_where_its_record_and_picture_are_its_seed_and_the_command_that_replays_it() {
+    for (clock, name) in [(Clock::Simulated, "simulated"), (Clock::Threads, "threads")] {
+        let target = Target::new(&format!("failed-{name}"));
+        let (output, text) = output(&mut target.child("does nothing", clock));
+        assert!(!output.status.success(), "{text}");
+        let stem = format!("initial_election_3A-{name}-7");
+        let (record, picture) = (format!("{stem}.record"), format!("{stem}.html"));
+        assert_eq!(target.names(), set([&picture, &record]));
+        let last = target.events(&record).pop().expect("an event").kind;
+        assert!(matches!(last, EventKind::RunEnded { verdict: record::Verdict::Failed, .. }), "{last:?}");
+        assert!(fs::metadata(target.path(&picture)).expect("a picture").len() > 0);
+        let (record, picture) = (target.path(&record), target.path(&picture));
+        let message = format!(
+            "\npicture: {picture}\nlog:     cargo run --release -p raftlab -- log {record}\nseed:    7\n{}",
+            if clock == Clock::Simulated {
+                "replay:  LAB_SEED=7 cargo test -p raftlab -- simulated::initial_election_3A\n    or:  cargo run"
+            } else {
+                "again:   cargo test -p raftlab -- threads::initial_election_3A"
+            }
+        );
+        // At once, because a process that is interrupted or killed shows no message of a panic; and in the message.
+        assert_says(&text, &[&format!("      picture: {picture}\n      record:  {record}\n"), &message]);
+    }
+}
+
+#[test]
+fn a_panic_in_any_thread_leaves_record_and_picture_under_both_clocks() {
+    for clock in [Clock::Simulated, Clock::Threads] {
+        let target = Target::new(&format!("panic-{clock:?}"));
+        let (_, text) = output(&mut target.child("panics", clock));
+        assert_says(&text, &["this server has lost its head", "picture: ", "seed:    7"]);
+        assert_eq!(target.names().len(), 2, "{text}");
+    }
+}
+
+#[test]
+fn a_run_whose_time_is_over_leaves_record_and_picture() {
+    let target = Target::new("time");
+    let (_, text) = output(&mut target.child("sleeps", Clock::Simulated));
+    assert_says(&text, &["not finished after 120 s", "picture: ", "seed:    7"]);
+    let record = target.events("initial_election_3A-simulated-7.record");
+    let said = |event: &Event| matches!(&event.kind, EventKind::Failed { text } if text.contains("120 s"));
+    assert!(record.iter().any(said), "{record:?}");
+}
+
+#[test]
+fn processes_that_fail_at_the_same_time_do_not_replace_each_others_files() {
+    const PROCESSES: usize = 5;
+    let target = Target::new("processes");
+    let start = |_| target.child("does nothing", Clock::Simulated).spawn().expect("it starts");
+    let children: Vec<_> = (0..PROCESSES).map(start).collect();
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(!output.status.success());
+    }
+    let names = target.names();
+    assert_eq!(names.len(), 2 * PROCESSES, "{names:?}");
+    let records: Vec<_> = names.iter().filter(|name| name.ends_with(".record")).collect();
+    assert!(records.windows(2).all(|pair| target.events(pair[0]) == target.events(pair[1])), "the seed is the same");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_one_line_and_hides_no_failure() {
+    let target = Target::new("unwritable");
+    fs::write(target.0.join("lab"), "a file where a folder should be").expect("it is there");
+    let (output, text) = output(&mut target.child("does nothing", Clock::Simulated));
+    assert!(!output.status.success());
+    let trouble = format!("\ncannot write the record and the picture to {}: ", target.0.join("lab").display());
+    assert_says(
+        &text,
+        &["initial_election_3A failed: no leader after 10 looks", &trouble, "seed:    7", "replay:  LAB_"],
+    );
+}
+
+#[test]
+fn with_vis_enable_never_nothing_is_written() {
+    let target = Target::new("never");
+    let (output, text) = output(target.child("does nothing", Clock::Simulated).env("VIS_ENABLE", "never"));
+    assert!(!output.status.success() && !text.contains("picture"), "{text}");
+    assert_says(&text, &["seed:    7", "replay:  LAB_SEED=7"]);
+    assert_eq!(target.names(), set([]));
+}
+
+#[test]
+fn with_vis_enable_always_runs_that_passed_are_written_and_what_the_checker_found() {
+    let target = Target::new("always");
+    let (output, text) = output(target.run(&["basic_4A", "re_election_3A"]).env("VIS_ENABLE", "always"));
+    assert!(output.status.success(), "{text}");
+    assert_says(&text, &[&format!("      picture: {}\n", target.path("basic_4A-simulated-1.html"))]);
+    let expected = ["basic_4A-simulated-1", "re_election_3A-simulated-1"];
+    assert_eq!(
+        target.names(),
+        expected.iter().flat_map(|name| [format!("{name}.html"), format!("{name}.record")]).collect()
+    );
+    let record = target.events("basic_4A-simulated-1.record");
+    let (mut begun, mut ended) = (BTreeMap::new(), BTreeMap::new());
+    for event in &record {
+        match event.kind {
+            EventKind::OperationBegun { operation, .. } => drop(begun.insert(operation, event.at)),
+            EventKind::OperationEnded { operation, .. } => drop(ended.insert(operation, event.at)),
+            _ => {}
+        }
+    }
+    let order = record.iter().find_map(|event| match &event.kind {
+        EventKind::Linearized { key, legal: record::Legal::Yes, orders } if key == "0" => Some(&orders[0]),
+        _ => None,
+    });
+    let order = order.expect("an order of the operations on key 0");
+    // There is one client at a time, and one key: all operations are on it, none before one that had ended when it began.
+    assert!(order.iter().copied().collect::<BTreeSet<_>>().iter().eq(ended.keys()));
+    assert_eq!(order.len(), ended.len());
+    let mut latest = 0;
+    for operation in order {
+        latest = latest.max(begun[operation]);
+        assert!(ended[operation] >= latest, "operation {operation} comes too late");
+    }
+}
+
+#[test]
+fn runs_that_pass_leave_nothing() {
+    let target = Target::new("passed");
+    let (output, text) = output(&mut target.run(&["3A", "-n", "5"]));
+    assert!(output.status.success(), "{text}");
+    assert_eq!(target.names(), set([]));
+}
+
+/// Ctrl-C.
+#[cfg(unix)]
+mod interrupted {
+    use std::io::BufRead;
+    use std::process::Child;
+
+    use super::*;
+
+    /// Starts a process, presses Ctrl-C as soon as each of `signs` was in a line of its standard error, and waits for its end.
+    /// Returns its exit status and what it wrote to standard error after that.
+    fn interrupt(command: &mut Command, signs: &[&str]) -> (Option<i32>, String) {
+        let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
+        let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut missing: BTreeSet<&str> = signs.iter().copied().collect();
+        while !missing.is_empty() {
+            let mut line = String::new();
+            let length = errors.read_line(&mut line).expect("text");
+            assert!(length > 0, "it ended before it said {missing:?}");
+            missing.retain(|sign| !line.contains(sign));
+        }
+        press_ctrl_c(&child);
+        let mut rest = String::new();
+        errors.read_to_string(&mut rest).expect("text");
+        (child.wait().expect("it ends").code(), rest)
+    }
+
+    fn press_ctrl_c(child: &Child) {
+        // The command of the shell, which is everywhere; a program of that name is not.
+        let killed = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+        assert!(killed.expect("there is a shell").success());
+    }
+
+    #[test]
+    fn a_test_that_hangs_leaves_record_and_picture_of_the_run_under_way_under_both_clocks() {
+        for (clock, name) in [(Clock::Simulated, "simulated"), (Clock::Threads, "threads")] {
+            let target = Target::new(&format!("hangs-{name}"));
+            let (status, text) = interrupt(&mut target.child("hangs", clock), &["it hangs"]);
+            assert_eq!(status, Some(130), "{text}");
+            let stem = format!("initial_election_3A-{name}-7");
+            let (record, picture) = (format!("{stem}.record"), format!("{stem}.html"));
+            assert_eq!(target.names(), set([&picture, &record]));
+            let paths = [target.path(&picture), target.path(&record)];
+            let expected = format!("{stem}\n      picture: {}\n      record:  {}\n", paths[0], paths[1]);
+            assert_says(&text, &["interrupted: 1 run was under way\n", &expected]);
+            let events = target.events(&record);
+            let noted =
+                |event: &Event| matches!(&event.kind, EventKind::Annotated { label, .. } if label == "interrupted");
+            assert!(events.iter().any(noted), "{events:?}");
+            assert!(!events.iter().any(|event| matches!(event.kind, EventKind::RunEnded { .. })), "{events:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_writes_all_runs_under_way() {
+        let target = Target::new("command-line");
+        let mut command = target.run(&["figure_8_3C", "persist_2_3C", "--clock", "threads", "--seed", "5"]);
+        let signs = ["figure_8_3C begins", "persist_2_3C begins"];
+        let (status, text) = interrupt(command.env("LAB_LOG", "info"), &signs);
+        assert_eq!(status, Some(130), "{text}");
+        assert_says(&text, &["interrupted: 2 runs were under way\n", "figure_8_3C-threads-5\n      picture: "]);
+        let expected = ["figure_8_3C-threads-5", "persist_2_3C-threads-5"];
+        let expected = expected.iter().flat_map(|name| [format!("{name}.html"), format!("{name}.record")]).collect();
+        assert_eq!(target.names(), expected);
+        let events = target.events("figure_8_3C-threads-5.record");
+        assert!(matches!(events[0].kind, EventKind::RunBegun { seed: 5, .. }), "{:?}", events[0]);
+    }
+
+    #[test]
+    fn with_vis_enable_never_an_interrupted_process_just_ends() {
+        let target = Target::new("interrupted-never");
+        let (status, text) =
+            interrupt(target.child("hangs", Clock::Simulated).env("VIS_ENABLE", "never"), &["it hangs"]);
+        assert_eq!(status, Some(130), "{text}");
+        assert_says(&text, &["interrupted: 1 run was under way; VIS_ENABLE=never, so nothing is written"]);
+        assert_eq!(target.names(), set([]));
+    }
+}
