@@ -2,8 +2,8 @@
 
 use labrpc::{Network, Server, Service};
 use labstd::channel;
-use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::Duration;
 
@@ -96,21 +96,30 @@ fn workers_are_used_again() {
     assert_eq!(names, [Some("rpc-worker-1".to_string())]);
 }
 
+/// The handlers end in the opposite order of the calls: each waits until the reply to the one called after it has come.
 fn a_slow_handler_delays_no_other() {
-    let network = network_with(Service::new("S").method("Sleep", |time: u64| thread::sleep(ms(time))));
+    const CALLS: u64 = 10;
+    let turn = Arc::new((Mutex::new(1), Condvar::new()));
+    let waiting = Arc::clone(&turn);
+    let network = network_with(Service::new("S").method("WaitForTurn", move |number: u64| {
+        let (turn, changed) = &*waiting;
+        changed.wait_while(&mut turn.lock(), |turn| *turn != number);
+    }));
     let end = end(&network, "c");
     let (sender, replies) = channel::unbounded();
-    for time in (1..=10u64).rev() {
-        let sender = sender.clone();
+    for number in (1..=CALLS).rev() {
+        let (sender, turn) = (sender.clone(), Arc::clone(&turn));
         let on_reply = move |reply: Option<()>| {
             reply.expect("the network is reliable");
-            sender.send(time).expect("the test waits");
+            sender.send(number).expect("the test waits");
+            *turn.0.lock() = number + 1;
+            turn.1.notify_all();
         };
-        end.call_async("S.Sleep", &(time * 100), on_reply);
+        end.call_async("S.WaitForTurn", &number, on_reply);
     }
     drop(sender);
     let order: Vec<u64> = replies.iter().collect();
-    assert_eq!(order, (1..=10).collect::<Vec<_>>());
+    assert_eq!(order, (1..=CALLS).collect::<Vec<_>>());
     // Ten callers and ten handlers.
     until_workers(network.group(), 20);
 }
