@@ -99,7 +99,7 @@ fn workers_are_used_again() {
 /// The handlers end in the opposite order of the calls: each waits until the reply to the one called after it has come.
 fn a_slow_handler_delays_no_other() {
     const CALLS: u64 = 10;
-    let turn = Arc::new((Mutex::new(1), Condvar::new()));
+    let turn = Arc::new((Mutex::new(0), Condvar::new()));
     let waiting = Arc::clone(&turn);
     let network = network_with(Service::new("S").method("WaitForTurn", move |number: u64| {
         let (turn, changed) = &*waiting;
@@ -118,10 +118,12 @@ fn a_slow_handler_delays_no_other() {
         end.call_async("S.WaitForTurn", &number, on_reply);
     }
     drop(sender);
+    // Ten callers and ten handlers, all of them waiting.
+    until_workers(network.group(), 20);
+    *turn.0.lock() = 1;
+    turn.1.notify_all();
     let order: Vec<u64> = replies.iter().collect();
     assert_eq!(order, (1..=CALLS).collect::<Vec<_>>());
-    // Ten callers and ten handlers.
-    until_workers(network.group(), 20);
 }
 
 fn idle_workers_end_at_cleanup_and_busy_ones_after_their_call() {
