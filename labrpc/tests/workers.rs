@@ -118,12 +118,13 @@ fn a_slow_handler_delays_no_other() {
         end.call_async("S.WaitForTurn", &number, on_reply);
     }
     drop(sender);
-    // Ten callers and ten handlers, all of them waiting.
-    until_workers(network.group(), 20);
+    until_handled(&network, CALLS);
     *turn.0.lock() = 1;
     turn.1.notify_all();
     let order: Vec<u64> = replies.iter().collect();
     assert_eq!(order, (1..=CALLS).collect::<Vec<_>>());
+    // Ten callers and ten handlers.
+    until_workers(network.group(), 20);
 }
 
 fn idle_workers_end_at_cleanup_and_busy_ones_after_their_call() {
