@@ -1,8 +1,10 @@
 //! Each mistake of a key/value service is caught by a scenario of the lab, surely, and in words that tell a learner
 //! what is wrong. `LAB_RUNS=200` counts how surely.
 
-use tester::{Clock, KvSubject, Scenario, Verdict, gate, kv_scenarios, runner};
-use wrong::{KvMistake, KvServer, NO_MISTAKE, Raft};
+use tester::{Clock, Scenario, Verdict, gate, runner};
+use wrong::KvMistake;
+
+mod told;
 
 /// A mistake has to be found by one of the seeds from 1 to this.
 const SEEDS: u64 = 200;
@@ -149,20 +151,8 @@ const BY_ITS_HISTORY: [(KvMistake, &str); 7] = [
 
 /// The scenario `name`, told of servers or of clerks that make `mistake`.
 fn scenario(name: &str, mistake: KvMistake) -> Scenario {
-    use KvMistake::{AsksTheSameServerForEver, NumbersEachAttempt, SharesItsIdWithAllClerks, TakesALostReplyForDone};
-    let scenarios = match mistake {
-        NumbersEachAttempt => told_of::<{ NumbersEachAttempt as u8 }>(None),
-        TakesALostReplyForDone => told_of::<{ TakesALostReplyForDone as u8 }>(None),
-        SharesItsIdWithAllClerks => told_of::<{ SharesItsIdWithAllClerks as u8 }>(None),
-        AsksTheSameServerForEver => told_of::<{ AsksTheSameServerForEver as u8 }>(None),
-        of_a_server => told_of::<NO_MISTAKE>(Some(of_a_server)),
-    };
-    let scenario = scenarios.into_iter().find(|scenario| scenario.about.name == name);
+    let scenario = told::of(mistake).into_iter().find(|scenario| scenario.about.name == name);
     scenario.unwrap_or_else(|| panic!("there is no scenario {name}"))
-}
-
-fn told_of<const CLERK: u8>(mistake: Option<KvMistake>) -> Vec<Scenario> {
-    kv_scenarios(&KvSubject::made_by(KvServer::<Raft, CLERK>::making(mistake)))
 }
 
 /// The seeds that found something, with what was said of it.
