@@ -6,14 +6,20 @@ use record::{Event, EventKind, Options, Recorder, Scope};
 
 use crate::judge::{self, Orders};
 use crate::lines;
-use crate::scenario::{About, Progress, Scenario, Stage, Told};
+use crate::scenario::{About, Layer, Progress, Scenario, Stage, Told};
 use crate::violation::{Sort, Violation};
 
 /// How long a scenario may take on its own clock, as in the course.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// How many scheduler steps a simulated scenario may take. The longest needs a hundredth of it.
-pub const STEPS_MAX: u64 = 20_000_000;
+/// How many scheduler steps a simulated scenario of this layer may take. The reference's longest need a hundredth of it, or,
+/// with the clients of a key/value service, a sixtieth.
+pub const fn steps_max(layer: Layer) -> u64 {
+    match layer {
+        Layer::Raft => 20_000_000,
+        Layer::Kv => 100_000_000,
+    }
+}
 
 /// How late sleeps may wake before a limit that is broken on threads says nothing.
 pub const LATENESS_MAX: Duration = Duration::from_millis(100);
@@ -144,7 +150,7 @@ pub(crate) fn run_into(record: Recorder, orders: Orders, scenario: &Scenario, cl
         .named(about.name)
         .context(Scope::new(&record, None).into_context())
         .time_limit(TIME_LIMIT)
-        .step_limit(STEPS_MAX)
+        .step_limit(steps_max(scenario.about.part.layer()))
         .execute(move || story(clock, &told));
     let Outcome { result, stats } = outcome;
     let (ended, stage) = match result {
