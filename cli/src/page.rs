@@ -1,11 +1,12 @@
 //! What a checker found, as a page.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use linearizability::{Explained, Explanation, Verdict};
 use picture::{Operation, Page, Partition, Step, TimeUnit};
+use tester::keep;
 
 /// The page of a history; `summary` says what was found.
 pub(crate) fn of(title: &str, summary: &str, explained: &Explained, time_unit: TimeUnit) -> Page {
@@ -43,23 +44,9 @@ fn partition(explanation: &Explanation) -> Partition {
 /// Writes `page` into `folder` under a name that begins with `name`, and overwrites nothing. Returns where it is.
 pub(crate) fn write(page: &Page, folder: &Path, name: &str) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    let (path, file) = create_new(folder, name)?;
+    let (path, file) = keep::create_new(folder, name, "html")?;
     let mut out = BufWriter::new(file);
     page.write(&mut out)?;
     out.flush()?;
     Ok(path)
-}
-
-/// The first of `name.html`, `name-2.html`, ... that does not exist.
-fn create_new(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
-    for number in 1.. {
-        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
-        let path = folder.join(format!("{name}{suffix}.html"));
-        match File::create_new(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    unreachable!("some number is free")
 }

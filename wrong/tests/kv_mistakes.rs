@@ -1,29 +1,16 @@
 //! Each mistake of a key/value service is caught by a scenario of the lab, surely, and in words that tell a learner
 //! what is wrong. `LAB_RUNS=200` counts how surely.
 
-use tester::{Clock, Scenario, Verdict, gate, runner};
 use wrong::KvMistake;
 
+mod search;
 mod told;
-
-/// A mistake has to be found by one of the seeds from 1 to this.
-const SEEDS: u64 = 200;
+use search::{Caught, SEEDS, named, search};
 
 /// So many seeds are run and counted even if the first of them finds it; `LAB_RUNS` says otherwise.
 const COUNTED: u64 = 10;
 
-/// A mistake, and what finds it.
-struct Caught {
-    mistake: KvMistake,
-    /// The scenario that is to catch it.
-    by: &'static str,
-    /// What its failure has to say.
-    saying: &'static [&'static str],
-    /// How many of [`SEEDS`] seeds found it, saying so, when this was written.
-    seeds: u64,
-}
-
-const TABLE: [Caught; 18] = [
+const TABLE: [Caught<KvMistake>; 18] = [
     Caught {
         mistake: KvMistake::ExecutesARetryAgain,
         by: "lost_reply_4A",
@@ -149,39 +136,6 @@ const BY_ITS_HISTORY: [(KvMistake, &str); 7] = [
     (KvMistake::TakesALostReplyForDone, "persist_partition_unreliable_linearizable_4A"),
 ];
 
-/// The scenario `name`, told of servers or of clerks that make `mistake`.
-fn scenario(name: &str, mistake: KvMistake) -> Scenario {
-    let scenario = told::of(mistake).into_iter().find(|scenario| scenario.about.name == name);
-    scenario.unwrap_or_else(|| panic!("there is no scenario {name}"))
-}
-
-/// The seeds that found something, with what was said of it.
-struct Found {
-    run: u64,
-    so: Vec<(u64, String)>,
-    in_other_words: Vec<(u64, String)>,
-}
-
-/// Runs one seed after the other until `counted` were run and one has failed with all these words, or all are used up.
-fn search(scenario: &Scenario, saying: &[&str], counted: u64) -> Found {
-    let _pass = gate::admit(Clock::Simulated, &scenario.about);
-    let mut found = Found { run: 0, so: Vec::new(), in_other_words: Vec::new() };
-    for seed in 1..=SEEDS {
-        if seed > counted && !found.so.is_empty() {
-            break;
-        }
-        found.run = seed;
-        let Verdict::Failed(broken) = runner::run(scenario, Clock::Simulated, seed).verdict else { continue };
-        let words = if saying.iter().all(|words| broken.text.contains(words)) {
-            &mut found.so
-        } else {
-            &mut found.in_other_words
-        };
-        words.push((seed, broken.text));
-    }
-    found
-}
-
 #[test]
 fn every_mistake_is_in_the_table_once() {
     assert_eq!(TABLE.map(|row| row.mistake), KvMistake::ALL);
@@ -189,44 +143,20 @@ fn every_mistake_is_in_the_table_once() {
 
 #[test]
 fn every_mistake_is_caught_by_its_scenario() {
-    const OTHERS_SHOWN: usize = 5;
     let counted = std::env::var("LAB_RUNS").map_or(COUNTED, |text| text.parse().expect("LAB_RUNS is a number"));
-    let mut missed = Vec::new();
-    for Caught { mistake, by, saying, seeds } in TABLE {
-        let Found { run, so, in_other_words } = search(&scenario(by, mistake), saying, counted);
-        let Some((first, text)) = so.first() else {
-            let shown = in_other_words.iter().take(OTHERS_SHOWN);
-            let others: Vec<String> = shown.map(|(seed, text)| format!("seed {seed}: {}", first_line(text))).collect();
-            missed.push(format!(
-                "{mistake:?}: none of {run} seeds of {by} fails with {saying:?} (it was {seeds} of {SEEDS}); in other \
-                 words:\n    {}",
-                others.join("\n    ")
-            ));
-            continue;
-        };
-        println!(
-            "{mistake:?}: {by}, first by seed {first}, by {} of {run} seeds (it was {seeds} of {SEEDS}), by {} more in \
-             other words\n    {}",
-            so.len(),
-            in_other_words.len(),
-            first_line(text)
-        );
-    }
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    search::expect_all_caught(TABLE, counted, told::of);
 }
 
 #[test]
 fn a_history_gives_away_what_no_other_check_sees() {
     let missed: Vec<String> = BY_ITS_HISTORY
         .into_iter()
-        .filter(|&(mistake, by)| search(&scenario(by, mistake), &["history", "not linearizable"], 1).so.is_empty())
+        .filter(|&(mistake, by)| {
+            search(&named(told::of(mistake), by), &["history", "not linearizable"], 1).so.is_empty()
+        })
         .map(|(mistake, by)| {
             format!("{mistake:?}: none of {SEEDS} seeds of {by} has a history that is not linearizable")
         })
         .collect();
     assert!(missed.is_empty(), "{}", missed.join("\n"));
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }

@@ -1,23 +1,12 @@
 //! Each mistake is caught by a scenario of the lab, surely, and in words that tell a learner what is wrong.
 
-use tester::{Clock, Subject, Verdict, gate, raft_scenarios, runner};
+use tester::{Subject, raft_scenarios};
 use wrong::{Mistake, Raft};
 
-/// A mistake has to be found by one of the seeds from 1 to this.
-const SEEDS: u64 = 200;
+mod search;
+use search::{Caught, SEEDS};
 
-/// A mistake, and what finds it.
-struct Caught {
-    mistake: Mistake,
-    /// The scenario that is to catch it.
-    by: &'static str,
-    /// What its failure has to say.
-    saying: &'static [&'static str],
-    /// How many of the seeds found it, saying so, when this was written.
-    seeds: u64,
-}
-
-const TABLE: [Caught; 18] = [
+const TABLE: [Caught<Mistake>; 18] = [
     Caught {
         mistake: Mistake::NeverElects,
         by: "initial_election_3A",
@@ -130,43 +119,5 @@ fn every_mistake_is_in_the_table_once() {
 
 #[test]
 fn every_mistake_is_caught_by_its_scenario() {
-    const OTHERS_SHOWN: usize = 5;
-    let mut missed = Vec::new();
-    for Caught { mistake, by, saying, seeds } in TABLE {
-        let scenarios = raft_scenarios(&Subject::made_by(Raft::making(Some(mistake))));
-        let scenario = scenarios.iter().find(|scenario| scenario.about.name == by);
-        let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario {by}"));
-        let _pass = gate::admit(Clock::Simulated, &scenario.about);
-        let mut other_words = Vec::new();
-        let found: Vec<(u64, String)> = (1..=SEEDS)
-            .filter_map(|seed| {
-                let Verdict::Failed(broken) = runner::run(scenario, Clock::Simulated, seed).verdict else {
-                    return None;
-                };
-                if saying.iter().all(|words| broken.text.contains(words)) {
-                    return Some((seed, broken.text));
-                }
-                other_words.push(format!("seed {seed}: {}", first_line(&broken.text)));
-                None
-            })
-            .collect();
-        let Some((seed, text)) = found.first() else {
-            let others = other_words.iter().take(OTHERS_SHOWN).cloned().collect::<Vec<_>>().join("\n    ");
-            missed.push(format!(
-                "{mistake:?}: none of {SEEDS} seeds of {by} fails with {saying:?} (it was {seeds}); in other words:\n    {others}"
-            ));
-            continue;
-        };
-        println!(
-            "{mistake:?}: {by}, first by seed {seed}, by {} of {SEEDS} seeds (it was {seeds}), by {} more in other words\n    {}",
-            found.len(),
-            other_words.len(),
-            first_line(text)
-        );
-    }
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+    search::expect_all_caught(TABLE, SEEDS, |mistake| raft_scenarios(&Subject::made_by(Raft::making(Some(mistake)))));
 }

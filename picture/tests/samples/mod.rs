@@ -1,6 +1,6 @@
 //! Pages to look at and to test with: each shows something that a history may have.
 
-#![allow(dead_code)] // whoever includes this module uses a part of it
+#![allow(dead_code, reason = "whoever includes this module uses a part of it")]
 
 pub(crate) mod runs;
 

@@ -28,8 +28,12 @@ pub(super) fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Creates the first of `name.ending`, `name-2.ending`, ... that does not exist.
-pub(super) fn create_new(folder: &Path, name: &str, ending: &str) -> io::Result<(PathBuf, File)> {
+/// Creates the first of `name.ending`, `name-2.ending`, ... that does not exist; returns its path and the file.
+///
+/// # Errors
+///
+/// If the folder does not exist or cannot be written to.
+pub fn create_new(folder: &Path, name: &str, ending: &str) -> io::Result<(PathBuf, File)> {
     for number in 1.. {
         if let Some(created) = create(folder, name, number, ending)? {
             return Ok(created);

@@ -36,6 +36,8 @@ use record::Recorder;
 use crate::runner::Report;
 use crate::scenario::About;
 
+pub use folder::create_new;
+
 /// Which runs are written, and where to.
 #[derive(Debug)]
 pub struct Keeping {
@@ -114,7 +116,7 @@ impl Keeping {
         let mut kept = Kept::default();
         let files = fs::create_dir_all(&self.folder).and_then(|()| match &self.vis_file {
             None => folder::create_pair(&self.folder, name).map(|(record, picture)| (record, Ok(picture))),
-            Some(path) => Ok((folder::create_new(&self.folder, name, "record")?, self.create_vis_file(path))),
+            Some(path) => Ok((create_new(&self.folder, name, "record")?, self.create_vis_file(path))),
         });
         let (record_file, picture_file) = match files {
             Ok(files) => files,

@@ -41,11 +41,7 @@ pub fn lost_reply(test: &KvTest, network: &Network) {
     let mut clerk = test.clerk(&all);
     let mut other = test.clerk(&all);
     for round in 0..ROUNDS {
-        clerk.append("x", &element(0, 2 * round));
-        let leader = test.leader();
-        let asked_again = lose_reply(network, clerk.id(), leader);
-        let append = append_in_background(clerk, "x", element(0, 2 * round + 1));
-        asked_again.wait(&append);
+        let (_, asked_again, append) = lose_reply_to_an_append(test, network, clerk, round);
         asked_again.release(network);
         clerk = append.within(SOON, ASKED_AGAIN);
         expect_appended(&other.get("x"), &[(0, 2 * round + 2)]);
@@ -81,11 +77,7 @@ pub fn next_leader(test: &KvTest, network: &Network) {
     let mut clerk = test.clerk(&all);
     let mut reader = test.clerk(&all);
     for round in 0..ROUNDS {
-        clerk.append("x", &element(0, 2 * round));
-        let leader = test.leader();
-        let asked_again = lose_reply(network, clerk.id(), leader);
-        let append = append_in_background(clerk, "x", element(0, 2 * round + 1));
-        asked_again.wait(&append);
+        let (leader, asked_again, append) = lose_reply_to_an_append(test, network, clerk, round);
         test.cluster().crash(leader);
         asked_again.release(network);
         clerk = append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
@@ -351,6 +343,22 @@ impl AskedAgain {
             message.release();
         }
     }
+}
+
+/// Two appends to `x`, the elements of `round`; waits until the reply to the second is lost. Returns the leader that had
+/// executed it, and the append, which goes on.
+fn lose_reply_to_an_append(
+    test: &KvTest,
+    network: &Network,
+    mut clerk: Clerk,
+    round: u64,
+) -> (ServerId, AskedAgain, Pending<Clerk>) {
+    clerk.append("x", &element(0, 2 * round));
+    let leader = test.leader();
+    let asked_again = lose_reply(network, clerk.id(), leader);
+    let append = append_in_background(clerk, "x", element(0, 2 * round + 1));
+    asked_again.wait(&append);
+    (leader, asked_again, append)
 }
 
 /// Appends `value` in the background.
