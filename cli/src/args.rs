@@ -33,6 +33,21 @@ pub(crate) enum Command {
     /// term TERM, lead LEAD, log LOG1 (also: append), commit CMIT, apply APLY, snapshot SNAP, persist PERS, fault FALT, test
     /// TEST, check CHEK, client CLNT, note NOTE, line INFO, failure ERRO.
     Log(LogArgs),
+
+    /// Run again what did not pass
+    ///
+    /// Exit status: 0 if all passes now, 1 if something fails again.
+    Replay(ReplayArgs),
+
+    /// Look for the shortest run that fails in the same way: fewer faults, an earlier end
+    ///
+    /// Exit status: 1 if a run that fails was found, and its files were written; 0 if none of those that were tried fails.
+    Shrink(ShrinkArgs),
+
+    /// Run the scenarios of a Go lab's output, and print both side by side
+    ///
+    /// Medians of several runs, with ratios: above 1 where ours takes more.
+    Compare(CompareArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,9 +71,71 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) jobs: Option<NonZeroU16>,
 
+    /// Start no further run when one has not passed
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Run seed after seed, all scenarios with each, until a run does not pass
+    #[arg(long, conflicts_with = "runs")]
+    pub(crate) until_fail: bool,
+
+    /// Run each seed twice, and report where the second run differs from the first (simulated only)
+    #[arg(long)]
+    pub(crate) twice: bool,
+
+    /// How to show how far it is; auto: a bar in a terminal, else lines, if there are many runs
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressName::Auto)]
+    pub(crate) progress: ProgressName,
+
     /// Print scenario, seed and hash of each run, and nothing else
     #[arg(long)]
     pub(crate) hashes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressName {
+    Auto,
+    Bar,
+    Lines,
+    None,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// The record of a run, or the saved results of many, of which those are run again that did not pass
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShrinkArgs {
+    /// The record of the run that failed, or the name of its scenario
+    pub(crate) run: PathBuf,
+
+    /// The seed of the run that failed, if its scenario is given
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
+
+    /// How many runs to try
+    #[arg(long, value_name = "RUNS", default_value_t = NonZeroU64::new(1000).expect("not zero"))]
+    pub(crate) tries: NonZeroU64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// The output of `go test -v` of the 2024 or 2025 edition; - is the standard input
+    pub(crate) file: PathBuf,
+
+    /// How many runs of each scenario to take medians of
+    #[arg(short = 'n', long, value_name = "RUNS", default_value_t = NonZeroU64::MIN)]
+    pub(crate) runs: NonZeroU64,
+
+    /// The clock to run under
+    #[arg(long, value_enum, default_value_t = ClockName::Threads)]
+    pub(crate) clock: ClockName,
+
+    /// How many runs at once [default: one a processor; on threads as many as there are]
+    #[arg(short, long)]
+    pub(crate) jobs: Option<NonZeroU16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -12,10 +12,13 @@
 mod args;
 mod batch;
 mod check;
+mod compare;
 mod log;
 mod page;
+mod replay;
 mod run;
 mod select;
+mod shrink;
 mod summary;
 
 use std::io;
@@ -70,6 +73,18 @@ fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Resul
             Outcome::SomeUnknown => 2,
         }),
         Command::Log(log) => log::log(&log).map(|()| 0),
+        Command::Replay(replay) => {
+            let all_passed = replay::replay(&replay, scenarios, package, &mut io::stdout().lock())?;
+            Ok(if all_passed { 0 } else { 1 })
+        }
+        Command::Shrink(shrink) => {
+            let found = shrink::shrink(&shrink, scenarios, package, &mut io::stdout().lock())?;
+            Ok(if found { 1 } else { 0 })
+        }
+        Command::Compare(compare) => {
+            let all_passed = compare::compare(&compare, scenarios, package, &mut io::stdout().lock())?;
+            Ok(if all_passed { 0 } else { 1 })
+        }
     }
 }
 

@@ -40,6 +40,7 @@ mod persister;
 mod raft;
 pub mod report;
 mod status;
+mod unwritten;
 
 pub use annotate::{annotate, annotate_continuous, annotate_continuous_end, annotate_interval};
 pub use kv::{KvClerk, KvService};
@@ -47,3 +48,4 @@ pub use persister::Persister;
 pub use raft::{ApplyMsg, Raft, Started};
 pub use record::{Index, Role, ServerId, Term};
 pub use status::{Follower, FollowerState, StateChange, Status};
+pub use unwritten::{Unwritten, unwritten};

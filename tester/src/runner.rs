@@ -2,6 +2,7 @@
 
 use labstd::time::Duration;
 use labstd::{Clock, Failure, Outcome, Run, Stats};
+use raftapi::Unwritten;
 use record::{Event, EventKind, Options, Recorder, Scope};
 
 use crate::judge::{self, Orders};
@@ -192,6 +193,9 @@ fn judge_failure(failure: Failure, stats: &Stats, clock: Clock) -> Verdict {
             if let Some(violation) = panicked.payload.downcast_ref::<Violation>() {
                 text = violation.to_string();
                 limit = violation.sort == Sort::Limit;
+            }
+            if let Some(unwritten) = panicked.payload.downcast_ref::<Unwritten>() {
+                text = unwritten.to_string();
             }
         }
         _ => {}

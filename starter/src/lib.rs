@@ -1,0 +1,1 @@
+//! Your Raft and your key/value service.
