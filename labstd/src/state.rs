@@ -17,7 +17,7 @@ use crate::thread::Group;
 use crate::wait::{Kind, Wait};
 
 /// The name that a thread outside of any run goes by in reports.
-const OUTSIDER: &str = "a thread outside of any run";
+pub(crate) const OUTSIDER: &str = "a thread outside of any run (one of std::thread?)";
 
 /// One run, shared by all its threads and by whoever waits for its end.
 pub(crate) struct RunState {

@@ -370,7 +370,7 @@ impl Sim {
         let woken = self.park_quietly(key, Kind::Lock, at, deadline);
         if !woken && !self.ending() {
             let holder = self.run.thread(lock.owner());
-            let holder = holder.map_or("an unknown thread".to_string(), |holder| holder.status().to_string());
+            let holder = holder.map_or(crate::state::OUTSIDER.to_string(), |holder| holder.status().to_string());
             let what = held_too_long(&me.name, lock, at, &holder);
             self.run.fail(Failure::LockHeldTooLong { what, threads: self.run.statuses(|_| true) });
             self.scheduler.borrow_mut().end();

@@ -115,7 +115,7 @@ impl<T: ?Sized> Mutex<T> {
 
     fn fail_on_threads(&self, me: &ThreadInfo, at: &'static Location<'static>) {
         let holder = me.run.thread(self.state.owner());
-        let holder = holder.map_or("an unknown thread".to_string(), |holder| holder.status().to_string());
+        let holder = holder.map_or(crate::state::OUTSIDER.to_string(), |holder| holder.status().to_string());
         let what = held_too_long(&me.name, &self.state, at, &holder);
         me.run.fail(Failure::LockHeldTooLong { what, threads: me.run.statuses(|_| true) });
     }
