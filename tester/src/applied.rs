@@ -5,7 +5,35 @@
 use raftapi::{Index, ServerId};
 
 use crate::command::Command;
+use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
+
+/// What is wrong with something that a server has delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// A sentence.
+    pub text: String,
+    /// The rules that may have been broken, the likeliest first.
+    pub likely: Vec<Rule>,
+}
+
+impl Objection {
+    /// A sentence, and what may be the cause.
+    pub(crate) fn new(likely: &[Rule], text: String) -> Objection {
+        Objection { text, likely: likely.to_vec() }
+    }
+}
+
+/// What may be the cause if two servers disagree on what is committed at an index.
+const TWO_COMMITTED: [Rule; 7] = [
+    Rule::SaveLog,
+    Rule::SaveVote,
+    Rule::CommitOwnTerm,
+    Rule::UpToDateCandidate,
+    Rule::CommitLastNewEntry,
+    Rule::TruncateOnConflict,
+    Rule::PrevEntryMatches,
+];
 
 /// Every entry that each server has delivered.
 #[derive(Debug)]
@@ -50,12 +78,11 @@ impl Applied {
     /// # Errors
     ///
     /// A sentence, if the index is not the next one, or if any server has delivered another command there.
-    pub fn deliver(&mut self, server: ServerId, index: Index, command: Command) -> Result<(), String> {
+    pub fn deliver(&mut self, server: ServerId, index: Index, command: Command) -> Result<(), Objection> {
         let last = self.servers[server.0].last;
         if index <= last {
-            return Err(format!(
-                "{server} applied index {index} again: it had already applied everything up to {last}"
-            ));
+            let text = format!("{server} applied index {index} again: it had already applied everything up to {last}");
+            return Err(Objection::new(&[Rule::ApplyInOrder, Rule::OldSnapshot], text));
         }
         if index != last.next() {
             let restarted = last == Index::ZERO && !self.servers[server.0].log.is_empty();
@@ -64,12 +91,15 @@ impl Applied {
             } else {
                 format!("the last one before it was {last}")
             };
-            return Err(format!("{server} applied index {index} out of order: {before}"));
+            let likely: &[Rule] =
+                if restarted { &[Rule::SaveSnapshot, Rule::ApplyInOrder] } else { &[Rule::ApplyInOrder] };
+            return Err(Objection::new(likely, format!("{server} applied index {index} out of order: {before}")));
         }
         if let Some((who, theirs)) = self.dissent(server, index, &command) {
-            return Err(format!(
+            let text = format!(
                 "two commands are committed at index {index}: {server} applied {command}, {who} applied {theirs}"
-            ));
+            );
+            return Err(Objection::new(&TWO_COMMITTED, text));
         }
         self.advance(server, index, command);
         Ok(())
@@ -80,7 +110,7 @@ impl Applied {
     /// # Errors
     ///
     /// A sentence, if the snapshot says something else than what servers have delivered.
-    pub fn restore(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), String> {
+    pub fn restore(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), Objection> {
         self.take_over(server, snapshot, "was restarted with a saved snapshot")
     }
 
@@ -90,13 +120,14 @@ impl Applied {
     ///
     /// A sentence, if the snapshot is older than what the server has delivered, or if it says something else than what
     /// servers have delivered.
-    pub fn install(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), String> {
+    pub fn install(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), Objection> {
         let (index, last) = (snapshot.index(), self.servers[server.0].last);
         if index < last {
-            return Err(format!(
+            let text = format!(
                 "{server} delivered an old snapshot, up to index {index}: it had already applied everything up to {last}, \
                  and its service would go back"
-            ));
+            );
+            return Err(Objection::new(&[Rule::OldSnapshot], text));
         }
         self.take_over(server, snapshot, "delivered a snapshot")?;
         self.installed += u64::from(index > last);
@@ -122,18 +153,24 @@ impl Applied {
         (usize::from(command.is_some()) + at_index.count(), command)
     }
 
+    /// Whether `server` has delivered an entry at `index`, in this incarnation or in one before.
+    pub fn has(&self, server: ServerId, index: Index) -> bool {
+        self.servers[server.0].at(index).is_some()
+    }
+
     /// The highest index that any server has delivered.
     pub fn max_index(&self) -> Index {
         self.max_index
     }
 
-    fn take_over(&mut self, server: ServerId, snapshot: &Snapshot, how: &str) -> Result<(), String> {
+    fn take_over(&mut self, server: ServerId, snapshot: &Snapshot, how: &str) -> Result<(), Objection> {
         let last = snapshot.index();
         for (index, command) in snapshot.entries() {
             if let Some((who, theirs)) = self.dissent(server, index, command) {
-                return Err(format!(
+                let text = format!(
                     "{server} {how} up to index {last} that has {command} at index {index}, where {who} applied {theirs}"
-                ));
+                );
+                return Err(Objection::new(&TWO_COMMITTED, text));
             }
         }
         let known = Index(self.servers[server.0].log.len() as u64);
@@ -182,7 +219,7 @@ mod tests {
     const S0: ServerId = ServerId(0);
     const S1: ServerId = ServerId(1);
 
-    fn applied(delivered: &[(ServerId, u64, i64)]) -> Result<Applied, String> {
+    fn applied(delivered: &[(ServerId, u64, i64)]) -> Result<Applied, Objection> {
         let mut applied = Applied::new(3);
         for &(server, index, number) in delivered {
             applied.deliver(server, Index(index), Command::Int(number))?;
@@ -207,13 +244,13 @@ mod tests {
 
     #[test]
     fn two_commands_at_one_index_are_an_error() {
-        let error = applied(&[(S0, 1, 10), (S1, 1, 11)]).unwrap_err();
+        let error = applied(&[(S0, 1, 10), (S1, 1, 11)]).unwrap_err().text;
         assert_eq!(error, "two commands are committed at index 1: S1 applied 11, S0 applied 10");
     }
 
     #[test]
     fn a_gap_is_an_error() {
-        let error = applied(&[(S0, 1, 10), (S0, 3, 30)]).unwrap_err();
+        let error = applied(&[(S0, 1, 10), (S0, 3, 30)]).unwrap_err().text;
         assert_eq!(error, "S0 applied index 3 out of order: the last one before it was 1");
         assert!(applied(&[(S0, 2, 20)]).is_err(), "the first index is 1");
         assert!(applied(&[(S0, 0, 20)]).is_err(), "there is no index 0");
@@ -221,7 +258,7 @@ mod tests {
 
     #[test]
     fn applying_again_is_an_error() {
-        let error = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 1, 10)]).unwrap_err();
+        let error = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 1, 10)]).unwrap_err().text;
         assert_eq!(error, "S0 applied index 1 again: it had already applied everything up to 2");
     }
 
@@ -230,10 +267,10 @@ mod tests {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         applied.restarted(S0, 1);
         assert_eq!(applied.committed(Index(2)), (1, Some(Command::Int(20))));
-        let error = applied.deliver(S0, Index(2), Command::Int(20)).unwrap_err();
+        let error = applied.deliver(S0, Index(2), Command::Int(20)).unwrap_err().text;
         assert!(error.ends_with("it had applied nothing since its restart, and had no snapshot saved"), "{error}");
         applied.deliver(S0, Index(1), Command::Int(10)).unwrap();
-        let error = applied.deliver(S0, Index(2), Command::Int(21)).unwrap_err();
+        let error = applied.deliver(S0, Index(2), Command::Int(21)).unwrap_err().text;
         assert!(error.ends_with("S0 applied 21, before its restart it applied 20"), "{error}");
     }
 
@@ -253,7 +290,7 @@ mod tests {
         assert_eq!(snapshot.index(), Index(3));
         applied.install(S1, &snapshot).unwrap();
         assert_eq!(applied.committed(Index(3)), (2, Some(Command::Int(30))));
-        let error = applied.deliver(S1, Index(5), Command::Int(50)).unwrap_err();
+        let error = applied.deliver(S1, Index(5), Command::Int(50)).unwrap_err().text;
         assert_eq!(error, "S1 applied index 5 out of order: the last one before it was 3");
         applied.deliver(S1, Index(4), Command::Int(40)).unwrap();
         assert_eq!(applied.installed(), 1);
@@ -262,7 +299,7 @@ mod tests {
     #[test]
     fn a_snapshot_that_differs_from_what_another_server_applied_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
-        let error = applied.install(S1, &snapshot(&[10, 21, 30])).unwrap_err();
+        let error = applied.install(S1, &snapshot(&[10, 21, 30])).unwrap_err().text;
         assert_eq!(error, "S1 delivered a snapshot up to index 3 that has 21 at index 2, where S0 applied 20");
         assert_eq!(applied.max_index(), Index(2), "nothing of it counts");
     }
@@ -271,7 +308,7 @@ mod tests {
     fn a_snapshot_that_differs_from_what_the_server_applied_itself_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         applied.restarted(S0, 1);
-        let error = applied.install(S0, &snapshot(&[10, 21, 30])).unwrap_err();
+        let error = applied.install(S0, &snapshot(&[10, 21, 30])).unwrap_err().text;
         assert!(error.ends_with("has 21 at index 2, where before its restart it applied 20"), "{error}");
     }
 
@@ -280,7 +317,7 @@ mod tests {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         applied.install(S0, &snapshot(&[10, 20])).unwrap();
         assert_eq!(applied.installed(), 0);
-        let error = applied.install(S0, &snapshot(&[10])).unwrap_err();
+        let error = applied.install(S0, &snapshot(&[10])).unwrap_err().text;
         assert_eq!(
             error,
             "S0 delivered an old snapshot, up to index 1: it had already applied everything up to 2, and its service \
@@ -295,7 +332,7 @@ mod tests {
         applied.restore(S0, &snapshot(&[10, 20])).unwrap();
         assert_eq!(applied.installed(), 0);
         assert!(applied.deliver(S0, Index(1), Command::Int(10)).is_err(), "the snapshot covers it");
-        let error = applied.deliver(S0, Index(3), Command::Int(31)).unwrap_err();
+        let error = applied.deliver(S0, Index(3), Command::Int(31)).unwrap_err().text;
         assert!(error.ends_with("S0 applied 31, before its restart it applied 30"), "{error}");
         applied.deliver(S0, Index(3), Command::Int(30)).unwrap();
         assert_eq!(applied.snapshot(S0).index(), Index(3));
@@ -313,7 +350,7 @@ mod tests {
     fn a_saved_snapshot_that_says_something_else_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S1, 1, 10)]).unwrap();
         applied.restarted(S0, 1);
-        let error = applied.restore(S0, &snapshot(&[11])).unwrap_err();
+        let error = applied.restore(S0, &snapshot(&[11])).unwrap_err().text;
         assert!(error.starts_with("S0 was restarted with a saved snapshot up to index 1 that has 11"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use linearizability::kv::BUDGET;
 use linearizability::{Described, Explanation, Verdict};
 use record::{EventKind, Legal};
 
+use crate::diagnosis::Rule;
 use crate::scenario::Asked;
 
 /// Of which keys the record gets the orders that the checker found.
@@ -26,12 +27,25 @@ const ORDERED_MAX: usize = 200_000;
 /// How many operations that cannot come next are named.
 const NAMED_MAX: usize = 3;
 
+/// What may be the cause if a history is not linearizable.
+const CAUSES: [Rule; 7] = [
+    Rule::ReadSnapshotBack,
+    Rule::InstallResetsService,
+    Rule::ReadsAskTheMajority,
+    Rule::ExecuteOnce,
+    Rule::OwnEntryOnly,
+    Rule::AskUntilAnswered,
+    Rule::OwnClientId,
+];
+
 /// What was found.
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     /// What is wrong; nothing if the history is linearizable.
     pub(crate) text: String,
+    /// What may be the cause of that, the likeliest first.
+    pub(crate) likely: Vec<Rule>,
     /// For the record.
     pub(crate) events: Vec<EventKind>,
 }
@@ -40,7 +54,7 @@ pub(crate) struct Judged {
 pub(crate) fn judge(asked: &Asked, orders: Orders) -> Judged {
     let checked = asked.history.check(BUDGET);
     if checked.verdict == Verdict::Ok && orders == Orders::OfWhatIsWrong {
-        return Judged { verdict: Verdict::Ok, text: String::new(), events: Vec::new() };
+        return Judged { verdict: Verdict::Ok, text: String::new(), likely: Vec::new(), events: Vec::new() };
     }
     let explained = asked.history.explain(BUDGET);
     let with = |verdict| explained.partitions.iter().filter(move |key| key.verdict == verdict);
@@ -73,7 +87,8 @@ pub(crate) fn judge(asked: &Asked, orders: Orders) -> Judged {
             events.push(recorded(key, &numbers));
         }
     }
-    Judged { verdict: checked.verdict, text, events }
+    let likely = if checked.verdict == Verdict::Illegal { CAUSES.to_vec() } else { Vec::new() };
+    Judged { verdict: checked.verdict, text, likely, events }
 }
 
 /// The numbers of the operations on each key, in the order of the history: that of an explanation's operations.

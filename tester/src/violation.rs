@@ -1,6 +1,11 @@
-//! What a check throws when it does not hold: one sentence, and whether a slow machine could be to blame.
+//! What a check throws when it does not hold: one sentence, whether a slow machine could be to blame, and which rules may
+//! have been broken.
 
 use std::fmt;
+
+use labstd::{ThreadStatus, thread};
+
+use crate::diagnosis::Rule;
 
 /// A check that did not hold. The tester ends a run by panicking with one of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +14,10 @@ pub struct Violation {
     pub sort: Sort,
     /// What was expected, what was seen, and on which servers.
     pub text: String,
+    /// What may be the cause, as far as the check knows, the likeliest first.
+    pub likely: Vec<Rule>,
+    /// What each thread of the run was doing then.
+    pub threads: Vec<ThreadStatus>,
 }
 
 /// Sorts of checks.
@@ -21,14 +30,21 @@ pub enum Sort {
 }
 
 impl Violation {
-    /// Ends the run: something happened that must never happen.
-    pub fn safety(text: impl Into<String>) -> ! {
-        std::panic::panic_any(Violation { sort: Sort::Safety, text: text.into() })
+    /// Ends the run: something happened that must never happen. The cause is likely to be one of these rules, the likeliest
+    /// first; the record decides between them.
+    pub fn safety(likely: &[Rule], text: impl Into<String>) -> ! {
+        Violation::throw(Sort::Safety, likely, text.into())
     }
 
-    /// Ends the run: a limit of time or of messages was passed.
-    pub fn limit(text: impl Into<String>) -> ! {
-        std::panic::panic_any(Violation { sort: Sort::Limit, text: text.into() })
+    /// Ends the run: a limit of time or of messages was passed. The cause is likely to be one of these rules, the likeliest
+    /// first; the record decides between them.
+    pub fn limit(likely: &[Rule], text: impl Into<String>) -> ! {
+        Violation::throw(Sort::Limit, likely, text.into())
+    }
+
+    fn throw(sort: Sort, likely: &[Rule], text: String) -> ! {
+        let threads = thread::statuses();
+        std::panic::panic_any(Violation { sort, text, likely: likely.to_vec(), threads })
     }
 }
 

@@ -6,7 +6,9 @@ use raftapi::{Index, Raft, ServerId};
 use record::EventKind;
 
 use super::Cluster;
+use super::checks::list;
 use crate::command::Command;
+use crate::diagnosis::Rule;
 
 /// Whether [`Cluster::one`] may submit its command again when the first submission comes to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ impl<R: Raft> Cluster<R> {
         let check = self.check(format!("agreement on {command} among {expected} servers"));
         let begun = Instant::now();
         let mut last_asked = ServerId(0);
+        let likely = [Rule::SendUntilStored, Rule::NextIndexBacksUp, Rule::GrantResetsTimer];
+        let mut accepted = None;
         while begun.elapsed() < ALL_IN_ALL {
             let Some((index, leader)) = self.submit(&command, &mut last_asked) else {
                 thread::sleep(PAUSE);
@@ -40,15 +44,24 @@ impl<R: Raft> Cluster<R> {
                 check.passed(format!("{command} is committed at index {index}"));
                 return index;
             }
+            accepted = Some((index, leader));
             if retry == Retry::No {
                 let seen = self.describe(index);
-                check.too_late_because(format!(
+                let text = format!(
                     "{command}, accepted by leader {leader} at index {index}, was not applied by {expected} servers \
                      within 2 s: {seen}"
-                ));
+                );
+                check.too_late_because(&likely, text);
             }
         }
-        check.too_late_because(format!("no agreement on {command} among {expected} servers within 10 s"))
+        let seen = match accepted {
+            Some((index, leader)) => {
+                format!("leader {leader} was the last to accept it, at index {index}, where {}", self.describe(index))
+            }
+            None => "none of the connected servers accepted it as leader".to_string(),
+        };
+        let text = format!("no agreement on {command} among {expected} servers within 10 s: {seen}");
+        check.too_late_because(&likely, text)
     }
 
     /// Offers `command` to each connected server, beginning after the one asked last, until a leader takes it.
@@ -82,7 +95,8 @@ impl<R: Raft> Cluster<R> {
             (0, _) => "no server applied anything there".to_string(),
             (count, command) => {
                 let command = command.map_or(String::new(), |command| command.to_string());
-                format!("{count} servers applied {command} there")
+                let who: Vec<ServerId> = self.servers().filter(|&server| self.has_applied(server, index)).collect();
+                format!("{count} servers applied {command} there: {}", list(&who))
             }
         }
     }

@@ -14,7 +14,9 @@ use raftapi::{ApplyMsg, Index, Raft, ServerId, Term};
 use record::EventKind;
 
 use super::Cluster;
+use crate::applied::Objection;
 use crate::command::Command;
+use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
 use crate::violation::Violation;
 
@@ -67,25 +69,27 @@ impl<R: Raft> Cluster<R> {
             for message in &rx {
                 let Some(shared) = inner.upgrade().filter(|_| !stopped.load(SeqCst)) else { break };
                 let cluster = Cluster(shared);
-                if let Err(sentence) = cluster.take_message(&service, message) {
-                    Violation::safety(cluster.with_suspicion(&sentence));
+                if let Err(objection) = cluster.take_message(&service, message) {
+                    let Objection { text, likely } = cluster.with_suspicion(objection);
+                    Violation::safety(&likely, text);
                 }
             }
         });
     }
 
     /// The service takes one message; while it does, it does not read the next.
-    fn take_message(&self, service: &Service<R>, message: ApplyMsg) -> Result<(), String> {
+    fn take_message(&self, service: &Service<R>, message: ApplyMsg) -> Result<(), Objection> {
         match message {
             ApplyMsg::Command { index, term, command } => self.take_command(service, index, term, &command),
             ApplyMsg::Snapshot { index, term, snapshot } => self.take_snapshot(service, index, term, &snapshot),
         }
     }
 
-    fn take_command(&self, service: &Service<R>, index: Index, term: Term, command: &[u8]) -> Result<(), String> {
+    fn take_command(&self, service: &Service<R>, index: Index, term: Term, command: &[u8]) -> Result<(), Objection> {
         let server = service.server;
         let command = Command::decode(command).map_err(|error| {
-            format!("{server} applied at index {index} something that was never submitted: {error}")
+            let text = format!("{server} applied at index {index} something that was never submitted: {error}");
+            Objection::new(&[], text)
         })?;
         let snapshot = {
             let mut applied = self.0.applied.lock();
@@ -111,16 +115,22 @@ impl<R: Raft> Cluster<R> {
         Ok(())
     }
 
-    fn take_snapshot(&self, service: &Service<R>, index: Index, term: Term, bytes: &[u8]) -> Result<(), String> {
+    fn take_snapshot(&self, service: &Service<R>, index: Index, term: Term, bytes: &[u8]) -> Result<(), Objection> {
         let server = service.server;
         if !self.0.snapshots {
-            return Err(format!("{server} delivered a snapshot at index {index}, but nobody ever made one"));
+            let text = format!("{server} delivered a snapshot at index {index}, but nobody ever made one");
+            return Err(Objection::new(&[], text));
         }
-        let snapshot = Snapshot::decode(bytes)
-            .map_err(|wrong| format!("{server} delivered at index {index} what is no snapshot: {wrong}"))?;
+        let snapshot = Snapshot::decode(bytes).map_err(|wrong| {
+            Objection::new(
+                &[Rule::SaveSnapshot],
+                format!("{server} delivered at index {index} what is no snapshot: {wrong}"),
+            )
+        })?;
         if snapshot.index() != index {
             let covered = snapshot.index();
-            return Err(format!("{server} delivered as a snapshot up to index {index} the one up to index {covered}"));
+            let text = format!("{server} delivered as a snapshot up to index {index} the one up to index {covered}");
+            return Err(Objection::new(&[], text));
         }
         let mut applied = self.0.applied.lock();
         if !applied.is_present(server, service.incarnation) {

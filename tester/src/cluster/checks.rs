@@ -7,7 +7,9 @@ use raftapi::{Index, Raft, ServerId, Term};
 use record::{CheckStep, EventKind};
 
 use super::Cluster;
+use crate::applied::Objection;
 use crate::command::Command;
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// A check under way; it ends up in the record with its outcome.
@@ -29,15 +31,15 @@ impl Check {
     }
 
     /// Ends the run: what was seen must never be.
-    pub(super) fn unsafe_because(self, text: String) -> ! {
+    pub(super) fn unsafe_because(self, likely: &[Rule], text: String) -> ! {
         self.emit(CheckStep::Failed, text.clone());
-        Violation::safety(text)
+        Violation::safety(likely, text)
     }
 
     /// Ends the run: something did not come about in time.
-    pub(super) fn too_late_because(self, text: String) -> ! {
+    pub(super) fn too_late_because(self, likely: &[Rule], text: String) -> ! {
         self.emit(CheckStep::Failed, text.clone());
-        Violation::limit(text)
+        Violation::limit(likely, text)
     }
 }
 
@@ -54,9 +56,12 @@ impl<R: Raft> Cluster<R> {
     pub(super) fn note_leader(&self, server: ServerId, term: Term) {
         let first = *self.0.leaders.lock().entry(term).or_insert(server);
         if first != server {
-            self.check("one leader a term").unsafe_because(self.with_suspicion(&format!(
+            let text = format!(
                 "2 servers lead in term {term}: {first} and {server} were both elected in it, so somebody has voted for both"
-            )));
+            );
+            let likely = [Rule::OneVoteATerm, Rule::SaveVote, Rule::MajorityOfVotes];
+            let Objection { text, likely } = self.with_suspicion(Objection::new(&likely, text));
+            self.check("one leader a term").unsafe_because(&likely, text);
         }
     }
 
@@ -66,23 +71,29 @@ impl<R: Raft> Cluster<R> {
     pub fn check_one_leader(&self) -> ServerId {
         const LOOKS: usize = 10;
         let check = self.check("one leader");
+        let mut terms = Vec::new();
         for _ in 0..LOOKS {
             let between = self.draw(|rng| rng.random_range(450..550));
             thread::sleep(Duration::from_millis(between));
             let connected = self.servers().filter(|&server| self.is_connected(server));
-            let leaders = connected.filter_map(|server| match self.state(server)? {
-                (term, true) => Some((term, server)),
-                (_, false) => None,
+            terms.clear();
+            let leaders = connected.filter_map(|server| {
+                let (term, leads) = self.state(server)?;
+                terms.push(term.to_string());
+                leads.then_some((term, server))
             });
             if let Some((term, leader)) = leaders.max() {
                 check.passed(format!("{leader} leads in term {term}"));
                 return leader;
             }
         }
-        check.too_late_because(format!(
-            "no leader after {LOOKS} looks, among the connected servers {}",
-            self.connected()
-        ))
+        let likely = [Rule::ElectionTimeoutElapses, Rule::GrantResetsTimer, Rule::OnlyGrantResetsTimer];
+        let text = format!(
+            "no leader after {LOOKS} looks, among the connected servers {}; their terms are {}",
+            self.connected(),
+            terms.join(", ")
+        );
+        check.too_late_because(&likely, text)
     }
 
     /// The term on which all connected servers agree; `None` if none is connected. Ends the run if they differ.
@@ -99,34 +110,48 @@ impl<R: Raft> Cluster<R> {
         };
         if terms.iter().any(|&(_, term)| term != first) {
             let seen: Vec<String> = terms.iter().map(|(server, term)| format!("{server} is in term {term}")).collect();
-            check.too_late_because(format!("servers disagree on the term: {}", seen.join(", ")));
+            check.too_late_because(
+                &[Rule::StepDown, Rule::GrantResetsTimer],
+                format!("servers disagree on the term, though all can talk: {}", seen.join(", ")),
+            );
         }
         check.passed(format!("all are in term {first}"));
         Some(first)
     }
 
-    /// Ends the run if a connected server believes that it leads.
+    /// Ends the run if a connected server believes that it leads. Looks at nothing when all is [calm](crate::calm): the fault
+    /// that nobody can lead because of may have been left out.
     pub fn check_no_leader(&self) {
         let check = self.check("no leader");
+        if self.0.hosts.is_calm() {
+            return check.neutral("a majority may talk, since faults are left out");
+        }
         let leader = self
             .servers()
             .filter(|&server| self.is_connected(server))
             .find(|&server| self.state(server).is_some_and(|(_, leads)| leads));
         if let Some(leader) = leader {
             let connected = self.connected();
-            check.unsafe_because(format!("{leader} leads, though only {connected} can talk, which is no majority"));
+            let text = format!("{leader} leads, though only {connected} can talk, which is no majority");
+            check.unsafe_because(&[Rule::MajorityOfVotes, Rule::DropOldReplies], text);
         }
         check.passed("nobody leads");
     }
 
-    /// Ends the run if any server has applied `index`.
+    /// Ends the run if any server has applied `index`. Looks at nothing when all is [calm](crate::calm): the fault that nothing
+    /// can be committed because of may have been left out.
     pub fn check_not_committed(&self, index: Index) {
         let check = self.check(format!("nothing is committed at index {index}"));
+        if self.0.hosts.is_calm() {
+            return check.neutral("a majority may talk, since faults are left out");
+        }
         let (servers, command) = self.n_committed(index);
         if let Some(command) = command {
-            check.unsafe_because(format!(
-                "{command} is committed at index {index} on {servers} servers, without a majority"
-            ));
+            let text = format!(
+                "{command} is committed at index {index} on {} (applied by {servers} servers), before a majority had it",
+                self.appliers(index)
+            );
+            check.unsafe_because(&[Rule::CommitMajority, Rule::CommitLastNewEntry], text);
         }
         check.passed("so it is");
     }
@@ -153,7 +178,9 @@ impl<R: Raft> Cluster<R> {
             (count, Some(command)) if count >= servers => Some(command),
             (count, _) => {
                 let check = self.check(format!("index {index} is committed on {servers} servers"));
-                check.too_late_because(format!("index {index} is applied by {count} servers only, not by {servers}"))
+                let who = self.appliers(index);
+                let text = format!("index {index} is applied by {count} servers only ({who}), not by {servers}");
+                check.too_late_because(&[Rule::SendUntilStored, Rule::NextIndexBacksUp], text)
             }
         }
     }
@@ -161,6 +188,11 @@ impl<R: Raft> Cluster<R> {
     /// Whether a server that runs has a higher term.
     fn someone_is_beyond(&self, term: Term) -> bool {
         self.servers().filter_map(|server| self.state(server)).any(|(now, _)| now > term)
+    }
+
+    /// The servers that have applied `index`.
+    fn appliers(&self, index: Index) -> String {
+        list(&self.servers().filter(|&server| self.has_applied(server, index)).collect::<Vec<_>>())
     }
 
     fn connected(&self) -> String {

@@ -6,6 +6,8 @@ use raftapi::{Persister, Raft, ServerId};
 use record::{EventKind, Fault};
 
 use super::{Cluster, Node, applier};
+use crate::applied::Objection;
+use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
 use crate::violation::Violation;
 
@@ -33,20 +35,29 @@ impl<R: Raft> Cluster<R> {
         applied.restarted(server, incarnation);
         let saved = persister.read_snapshot();
         if self.0.snapshots && !saved.is_empty() {
-            let snapshot = Snapshot::decode(&saved)
-                .unwrap_or_else(|wrong| Violation::safety(format!("{server} had saved what is no snapshot: {wrong}")));
-            applied.restore(server, &snapshot).unwrap_or_else(|sentence| Violation::safety(sentence));
+            let snapshot = Snapshot::decode(&saved).unwrap_or_else(|wrong| {
+                let text = format!("{server} had saved what is no snapshot: {wrong}");
+                Violation::safety(&[Rule::SaveSnapshot], text)
+            });
+            if let Err(Objection { text, likely }) = applied.restore(server, &snapshot) {
+                Violation::safety(&likely, text);
+            }
         }
     }
 
-    /// Starts a crashed server again and connects it.
+    /// Starts a crashed server again and connects it. One whose crash was left out because all is [calm](crate::calm) runs
+    /// on.
     pub fn restart(&self, server: ServerId) {
+        if self.0.hosts.is_calm() && self.is_running(server) {
+            return self.connect(server);
+        }
         record::emit(EventKind::Fault(Fault::Restart(vec![server])));
         self.start_server(server);
         self.connect(server);
     }
 
-    /// Crashes `server`; it can be [restarted](Cluster::restart). Does nothing if it does not run.
+    /// Crashes `server`; it can be [restarted](Cluster::restart). Does nothing if it does not run, or when all is
+    /// [calm](crate::calm).
     pub fn crash(&self, server: ServerId) {
         self.disconnect(server);
         self.0.hosts.crash(server);
@@ -80,7 +91,7 @@ impl<R: Raft> Cluster<R> {
         self.0.hosts.connect(server);
     }
 
-    /// Closes all links from and to `server`.
+    /// Closes all links from and to `server`, unless all is [calm](crate::calm).
     pub fn disconnect(&self, server: ServerId) {
         self.0.hosts.disconnect(server);
     }

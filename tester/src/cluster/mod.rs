@@ -24,8 +24,9 @@ use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use record::EventKind;
 
-use crate::applied::Applied;
+use crate::applied::{Applied, Objection};
 use crate::command::Command;
+use crate::diagnosis::Rule;
 use crate::hosts::{Hosted, Hosts, server_name};
 
 pub use agree::Retry;
@@ -63,7 +64,7 @@ struct Inner<R: Raft> {
     /// Whether the services ask their Rafts something before they read on.
     services_ask: AtomicBool,
     /// What would be to blame if something went wrong now.
-    suspicion: Mutex<Option<String>>,
+    suspicion: Mutex<Option<(Rule, String)>>,
     rng: Mutex<rng::Stream>,
     /// How many random commands were drawn.
     drawn: AtomicU64,
@@ -189,16 +190,23 @@ impl<R: Raft> Cluster<R> {
         self.0.services_ask.store(ask, Relaxed);
     }
 
-    /// Says what would be to blame if from now on something wrong were applied, or a second leader elected in a term; the
-    /// failure's sentence then ends with it.
-    pub fn suspect(&self, suspicion: Option<String>) {
+    /// Says what would be to blame if from now on something wrong were applied, or a second leader elected in a term: a rule,
+    /// and a few words, with which the failure's sentence then ends.
+    pub fn suspect(&self, suspicion: Option<(Rule, String)>) {
         *self.0.suspicion.lock() = suspicion;
     }
 
-    /// A failure's sentence, with what is suspected.
-    fn with_suspicion(&self, sentence: &str) -> String {
-        let why = self.0.suspicion.lock().take();
-        why.map_or(sentence.to_string(), |why| format!("{sentence}: {why}"))
+    /// An objection, with what is suspected.
+    fn with_suspicion(&self, Objection { text, likely }: Objection) -> Objection {
+        match self.0.suspicion.lock().take() {
+            Some((rule, why)) => Objection { text: format!("{text}: {why}"), likely: vec![rule] },
+            None => Objection { text, likely },
+        }
+    }
+
+    /// Whether `server` has applied `index`, in this life or in one before.
+    fn has_applied(&self, server: ServerId, index: Index) -> bool {
+        self.0.applied.lock().has(server, index)
     }
 
     /// How many servers have applied `index`, and what.

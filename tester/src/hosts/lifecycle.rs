@@ -12,6 +12,7 @@ use raftapi::{Persister, ServerId};
 use record::{EventKind, Fault, Scope};
 
 use super::{Hosted, Hosts, Live, server_name};
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// How long the threads of a killed server may take to end, on the run's clock.
@@ -64,8 +65,12 @@ impl<S: Hosted> Hosts<S> {
         self.places.lock()[server.0].live = Some(Live { server: Arc::new(built), group, ends });
     }
 
-    /// Kills `server`, whose links are closed already; what it has saved stays. Does nothing if it does not run.
+    /// Kills `server`, whose links are closed already; what it has saved stays. Does nothing if it does not run, or when all is
+    /// [calm](crate::calm).
     pub(crate) fn crash(self: &Arc<Self>, server: ServerId) {
+        if self.is_calm() {
+            return;
+        }
         // From here on it can neither be heard nor acknowledge anything.
         self.network.delete_server(server_name(server));
         let Some(live) = ({
@@ -154,11 +159,14 @@ fn wait_for_end(group: &Group, deadline: Instant) {
         }
         if Instant::now() >= deadline {
             let left: Vec<String> = left.iter().map(|thread| format!("\n    {thread}")).collect();
-            Violation::safety(format!(
-                "{} was killed, but 2 s later these of its threads were still alive:{}",
-                group.name(),
-                left.concat()
-            ));
+            Violation::safety(
+                &[Rule::EndWhenKilled],
+                format!(
+                    "{} was killed, but 2 s later these of its threads were still alive:{}",
+                    group.name(),
+                    left.concat()
+                ),
+            );
         }
         thread::sleep(LOOK);
     }

@@ -74,6 +74,11 @@ impl<S: Hosted> Hosts<S> {
         &self.network
     }
 
+    /// Whether nothing goes wrong any more: see [`calm`](crate::calm).
+    pub(crate) fn is_calm(&self) -> bool {
+        self.network.is_calm()
+    }
+
     /// Calls `server`, if it runs, as one of its own threads: what it records or starts meanwhile is its own.
     pub(crate) fn call<T>(&self, server: ServerId, call: impl FnOnce(&S) -> T) -> Option<T> {
         let (live, group) = {

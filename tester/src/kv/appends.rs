@@ -1,6 +1,60 @@
 //! What must be in a value to which clients append. Each appends elements of its own, `x CLIENT NUMBER y`, numbered from
 //! 0; so the value shows whether each of them took effect, once, in its client's order, and nothing else did.
 
+use crate::diagnosis::Rule;
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Which sort of fault it is.
+    pub sort: Sort,
+    /// A sentence that says so.
+    pub text: String,
+}
+
+/// Sorts of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Something is there twice.
+    Twice,
+    /// Something is missing that was acknowledged.
+    Missing,
+    /// The last of what a client has appended is missing, though it was acknowledged: the value may be an old one.
+    Behind,
+    /// What a client has appended is there in another order.
+    OutOfOrder,
+    /// Something is there that nobody has appended.
+    Foreign,
+}
+
+impl Wrong {
+    /// The rules that may have been broken, the likeliest first.
+    pub fn likely(&self) -> &'static [Rule] {
+        match self.sort {
+            Sort::Twice => {
+                &[Rule::ExecuteOnce, Rule::DuplicatesInSnapshot, Rule::LookWhereApplied, Rule::SameNumberForARetry]
+            }
+            Sort::Missing => &[
+                Rule::ReadSnapshotBack,
+                Rule::InstallResetsService,
+                Rule::OwnClientId,
+                Rule::OwnEntryOnly,
+                Rule::ReadsAskTheMajority,
+                Rule::AskUntilAnswered,
+            ],
+            Sort::Behind => &[
+                Rule::ReadsAskTheMajority,
+                Rule::OwnClientId,
+                Rule::ReadSnapshotBack,
+                Rule::OwnEntryOnly,
+                Rule::AskUntilAnswered,
+            ],
+            Sort::OutOfOrder => &[Rule::ExecuteOnce, Rule::OwnEntryOnly],
+            Sort::Foreign => &[Rule::OwnEntryOnly, Rule::ExecuteOnce],
+        }
+    }
+}
+
 /// The element number `number` of a client.
 pub fn element(client: u32, number: u64) -> String {
     format!("x {client} {number} y")
@@ -11,13 +65,16 @@ pub fn element(client: u32, number: u64) -> String {
 ///
 /// # Errors
 ///
-/// A sentence that says what is wrong with it.
-pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), String> {
+/// What is wrong with it.
+pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), Wrong> {
     let mut next: Vec<u64> = vec![0; counts.len()];
     let mut rest = value;
     while !rest.is_empty() {
         let at = value.len() - rest.len();
-        let foreign = || format!("at byte {at} it goes on with '{}', which nobody has appended", beginning(rest));
+        let foreign = || {
+            let text = format!("at byte {at} it goes on with '{}', which nobody has appended", beginning(rest));
+            Wrong { sort: Sort::Foreign, text }
+        };
         let (client, number, after) = split(rest).ok_or_else(foreign)?;
         let place = counts.iter().position(|&(known, _)| known == client).ok_or_else(foreign)?;
         let (due, count) = (next[place], counts[place].1);
@@ -25,16 +82,19 @@ pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), String> {
             return Err(foreign());
         }
         if number < due {
-            return Err(format!(
+            let text = format!(
                 "'{}' is in it twice, though client {client} appended it once: the append was executed again when its clerk \
                  had lost the reply and asked again",
                 element(client, number)
-            ));
+            );
+            return Err(Wrong { sort: Sort::Twice, text });
         }
         if number > due {
             let missed = element(client, due);
             return Err(if after.contains(&missed) {
-                format!("'{missed}' comes after '{}', which client {client} appended later", element(client, number))
+                let later = element(client, number);
+                let text = format!("'{missed}' comes after '{later}', which client {client} appended later");
+                Wrong { sort: Sort::OutOfOrder, text }
             } else {
                 missing(client, due)
             });
@@ -43,11 +103,16 @@ pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), String> {
         rest = after;
     }
     let short = counts.iter().zip(&next).find(|((_, count), next)| *next < count);
-    short.map_or(Ok(()), |(&(client, _), &next)| Err(missing(client, next)))
+    short.map_or(Ok(()), |(&(client, _), &next)| {
+        let wrong = missing(client, next);
+        Err(if next > 0 { Wrong { sort: Sort::Behind, ..wrong } } else { wrong })
+    })
 }
 
-fn missing(client: u32, number: u64) -> String {
-    format!("'{}' is not in it, though the append of client {client} was acknowledged", element(client, number))
+fn missing(client: u32, number: u64) -> Wrong {
+    let missed = element(client, number);
+    let text = format!("'{missed}' is not in it, though the append of client {client} was acknowledged");
+    Wrong { sort: Sort::Missing, text }
 }
 
 /// Takes an element off the front of `text`: its client, its number, and what follows it.
@@ -72,7 +137,7 @@ mod tests {
     use super::*;
 
     fn wrong(value: &str, counts: &[(u32, u64)]) -> String {
-        check(value, counts).expect_err(value)
+        check(value, counts).expect_err(value).text
     }
 
     #[test]

@@ -38,11 +38,12 @@ pub trait KvCluster: Send + Sync {
     fn crash(&self, server: ServerId);
 
     /// Starts a crashed server from what it has saved. Clerks can reach it at once, other servers only after the next
-    /// [`partition`](KvCluster::partition), which may be one part of all servers.
+    /// [`partition`](KvCluster::partition), which may be one part of all servers. One whose crash was left out because all is
+    /// [calm](crate::calm) runs on.
     ///
     /// # Panics
     ///
-    /// If it runs.
+    /// If it runs, and not for that reason.
     fn start(&self, server: ServerId);
 
     /// A new clerk, that can reach only the servers in `to`.

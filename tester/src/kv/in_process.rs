@@ -151,6 +151,9 @@ impl<K: KvService> KvCluster for InProcess<K> {
     }
 
     fn start(&self, server: ServerId) {
+        if self.hosts.is_calm() && self.hosts.is_running(server) {
+            return;
+        }
         record::emit(EventKind::Fault(Fault::Restart(vec![server])));
         self.boot(server);
     }

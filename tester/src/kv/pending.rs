@@ -7,6 +7,7 @@ use labstd::sync::Mutex;
 use labstd::thread;
 use labstd::time::Duration;
 
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// Something that a thread of its own does.
@@ -38,10 +39,10 @@ impl<T: Send + 'static> Pending<T> {
     }
 
     /// What came of it, which must be there at the latest after `limit`. Otherwise the run ends, with a sentence that goes
-    /// on with `why`.
-    pub fn within(self, limit: Duration, why: &str) -> T {
+    /// on with `why`; the cause is likely to be one of the rules `likely`.
+    pub fn within(self, limit: Duration, why: &str, likely: &[Rule]) -> T {
         if !self.is_done_within(limit) {
-            Violation::limit(format!("{} had no answer after {:.1} s: {why}", self.what, limit.as_secs_f64()));
+            Violation::limit(likely, format!("{} had no answer after {:.1} s: {why}", self.what, limit.as_secs_f64()));
         }
         self.given.into_inner().expect("it is done")
     }

@@ -15,6 +15,7 @@ use record::{EventKind, Excerpt, OperationKind};
 
 use super::cluster::{ClerkId, KvCluster, KvHandle};
 use crate::cluster::Figures;
+use crate::diagnosis::Rule;
 use crate::runner::TIME_LIMIT;
 use crate::scenario::{Asked, Begun, Progress, Stage};
 use crate::violation::Violation;
@@ -109,7 +110,9 @@ impl KvTest {
                 return leader;
             }
             if begun.elapsed() > LIMIT {
-                Violation::limit(format!("no server has said for {} s that it leads", LIMIT.as_secs()));
+                let (servers, seconds) = (self.0.cluster.len(), LIMIT.as_secs());
+                let text = format!("none of the {servers} servers has said for {seconds} s that it leads");
+                Violation::limit(&[Rule::ElectionTimeoutElapses, Rule::GrantResetsTimer], text);
             }
             thread::sleep(LOOK);
         }
@@ -189,10 +192,13 @@ impl KvTest {
                 && since.elapsed() > patience
             {
                 let seconds = since.elapsed().as_secs();
-                Violation::limit(format!(
+                let likely =
+                    [Rule::AnswerADuplicate, Rule::AnswerWhoWaits, Rule::NoticeLostLeadership, Rule::TryAnotherServer];
+                let text = format!(
                     "client {client} has waited for {seconds} s for the answer to its {what} of key '{key}'{}",
                     table(&thread::statuses())
-                ));
+                );
+                Violation::limit(&likely, text);
             }
         }
     }
@@ -206,11 +212,14 @@ impl KvTest {
     pub fn check_log_size(&self, max_raft_state: usize) {
         let (bytes, most) = (self.0.cluster.log_size(), 8 * max_raft_state);
         if bytes > most {
-            Violation::limit(format!(
-                "a server has {bytes} bytes of Raft state saved, more than {most}: logs were not trimmed; a service must \
+            Violation::limit(
+                &[Rule::SnapshotWhenLarge, Rule::CutTheLog],
+                format!(
+                    "a server has {bytes} bytes of Raft state saved, more than {most}: logs were not trimmed; a service must \
                  make a snapshot when the state comes near {max_raft_state} bytes, and its Raft must then let go of the log \
                  before it, also if a server that is away has not acknowledged it"
-            ));
+                ),
+            );
         }
     }
 
@@ -218,10 +227,13 @@ impl KvTest {
     pub fn check_no_snapshot(&self) {
         let bytes = self.0.cluster.snapshot_size();
         if bytes > 0 {
-            Violation::safety(format!(
-                "a server has a snapshot of {bytes} bytes saved, though it was made without a limit for its Raft state \
+            Violation::safety(
+                &[Rule::NoSnapshotUnasked],
+                format!(
+                    "a server has a snapshot of {bytes} bytes saved, though it was made without a limit for its Raft state \
                  (maxraftstate is -1 in the course), and must then never make one"
-            ));
+                ),
+            );
         }
     }
 }

@@ -73,6 +73,7 @@ impl Row {
         let patience = (!about.of_the_course).then_some(PATIENCE);
         Scenario::new(about, move |clock, progress| {
             let cluster = Arc::new(InProcess::new(setting, Arc::clone(&make)));
+            cluster.network().into_iter().for_each(|network| progress.calm(network));
             let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
             let test = KvTest::new(Arc::clone(&cluster) as Arc<dyn KvCluster>, progress.clone(), &title, patience);
             match story {

@@ -154,11 +154,15 @@ impl Generic {
 /// Ends the run if `value`, of the key that `client` alone writes, is not what it has written: its first `count` elements.
 fn expect(value: &str, client: u32, count: u64, when: &str) {
     if let Err(wrong) = appends::check(value, &[(client, count)]) {
-        Violation::safety(format!(
-            "client {client}, the only one to write key {client}, had appended {count} elements to it, and a Get {when} \
-             returned {} bytes: {wrong}",
-            value.len()
-        ));
+        Violation::safety(
+            wrong.likely(),
+            format!(
+                "client {client}, the only one to write key {client}, had appended {count} elements to it, and a Get {when} \
+             returned {} bytes: {}",
+                value.len(),
+                wrong.text
+            ),
+        );
     }
 }
 

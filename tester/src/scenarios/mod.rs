@@ -69,8 +69,9 @@ impl<R: Raft> Row<R> {
         let Row { about, reliable, snapshots, story } = self;
         let (make, title) = (subject.maker(), about.title.clone());
         let setting = Setting { servers: about.servers, reliable, snapshots };
-        Scenario::new(about, move |clock, _| {
+        Scenario::new(about, move |clock, progress| {
             let cluster = Cluster::new(setting, Arc::clone(&make));
+            progress.calm(cluster.network());
             let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
             story(&cluster);
             let figures = cluster.figures();

@@ -8,6 +8,7 @@ use labstd::time::{Duration, Instant};
 use raftapi::{Raft, Started};
 
 use crate::cluster::{Cluster, Retry};
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// No term ever has two leaders, even while messages are so slow that several servers campaign at once.
@@ -80,7 +81,10 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
                 break elected;
             }
             if cut_off.elapsed() > ELECTION_MAX {
-                Violation::limit(format!("{a} and {b} elected no leader within 5 s after leader {old} was cut off"));
+                Violation::limit(
+                    &[Rule::ElectionTimeoutElapses, Rule::GrantResetsTimer],
+                    format!("{a} and {b} elected no leader within 5 s after leader {old} was cut off"),
+                );
             }
             looked = Instant::now();
             cluster.sleep(LOOK);
@@ -90,12 +94,15 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
             let now = term_of(voter);
             let after = looked.elapsed();
             if let Some(later) = now.filter(|&now| now > term && after < NO_CAMPAIGN) {
-                Violation::limit(format!(
-                    "{voter} voted for {leader} in term {term}, but within {} ms after that election it is in term \
+                Violation::limit(
+                    &[Rule::GrantResetsTimer],
+                    format!(
+                        "{voter} voted for {leader} in term {term}, but within {} ms after that election it is in term \
                      {later}: it did not begin a new election timeout when it granted its vote, and so did not wait for \
                      the first heartbeat",
-                    after.as_millis()
-                ));
+                        after.as_millis()
+                    ),
+                );
             }
             cluster.sleep(LOOK);
         }
@@ -149,11 +156,14 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
     if let (true, Some(last), Some(started)) = (all_have, last, cluster.start(next, cluster.random_command()))
         && started.index <= last.index
     {
-        Violation::safety(format!(
-            "leader {next} put a new command at index {}, though everything up to index {} was committed: a message that \
+        Violation::safety(
+            &[Rule::TruncateOnConflict, Rule::LeaderAppendOnly],
+            format!(
+                "leader {next} put a new command at index {}, though everything up to index {} was committed: a message that \
              came late has removed entries from the logs",
-            started.index, last.index
-        ));
+                started.index, last.index
+            ),
+        );
     }
     cluster.connect(leader);
     cluster.one(cluster.random_command(), 3, Retry::Yes);
@@ -204,7 +214,12 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
                 break returned.elapsed();
             }
             if returned.elapsed() > Duration::from_secs(5) {
-                Violation::limit(format!("{follower} has not caught up 5 s after its return"));
+                Violation::limit(
+                    &[Rule::SendUntilStored, Rule::NextIndexBacksUp],
+                    format!(
+                        "{follower} has not caught up 5 s after its return: its leader {leader} and another server have applied index {last}, and it has not"
+                    ),
+                );
             }
             cluster.sleep(LOOK);
         };
@@ -213,11 +228,14 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
         let noted = if undisturbed { "" } else { ", with an election in between" };
         log::info!("{follower} caught up {} ms after its return{noted}", within.as_millis());
         if undisturbed && within > AT_ONCE {
-            Violation::limit(format!(
-                "{follower} caught up {} ms after its return; {} ms are enough when its leader stays",
-                within.as_millis(),
-                AT_ONCE.as_millis()
-            ));
+            Violation::limit(
+                &[Rule::SendUntilStored, Rule::NoLockOverRpc],
+                format!(
+                    "{follower} caught up {} ms after its return; {} ms are enough when its leader stays",
+                    within.as_millis(),
+                    AT_ONCE.as_millis()
+                ),
+            );
         }
     }
 }

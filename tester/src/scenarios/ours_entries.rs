@@ -11,6 +11,7 @@ use raftapi::{Index, Raft, Started};
 
 use super::ours_votes::{is_for, leading, only_elected, soon};
 use crate::cluster::{Cluster, Retry};
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// Only a message that carries a command of this many characters is as long as this.
@@ -61,11 +62,14 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
         if let (Some(last), Some(Started { index, .. })) = (last, cluster.start(next, cluster.random_command()))
             && index <= last
         {
-            Violation::safety(format!(
-                "{follower} acknowledged the entry at index {last}, so that {leader} committed it, and crashed; when \
+            Violation::safety(
+                &[Rule::SaveBeforeAnswering, Rule::SaveLog, Rule::LeaderAppendOnly],
+                format!(
+                    "{follower} acknowledged the entry at index {last}, so that {leader} committed it, and crashed; when \
                  {follower} was back, {next} was elected, and put a new command at index {index}: {follower} had not saved \
                  the entry when it acknowledged it, or has removed it since"
-            ));
+                ),
+            );
         }
         network.stop_intercepting();
         cluster.connect(leader);
@@ -104,11 +108,14 @@ pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
         if let (Some(last), Some(Started { index, term })) = (last, cluster.start(next, cluster.random_command()))
             && index <= last
         {
-            Violation::safety(format!(
-                "{next}, leader of term {term}, put a new command at index {index}, though {leader} had committed everything \
+            Violation::safety(
+                &[Rule::LeaderAppendOnly, Rule::UpToDateCandidate],
+                format!(
+                    "{next}, leader of term {term}, put a new command at index {index}, though {leader} had committed everything \
                  up to index {last}, and {next} had acknowledged it: a new leader must keep what is in its log, whether \
                  it knows that it is committed or not"
-            ));
+                ),
+            );
         }
         cluster.connect(leader);
     }
@@ -167,12 +174,15 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     soon(cluster, ELECTION, || elected().is_some());
     if let (true, Some(later), Some(last)) = (committed, later, elected()) {
         let Started { index, term } = first;
-        Violation::safety(format!(
-            "{s1}, leader of term {later}, committed index {index} because a majority ({s1}, {s2}, {s3}) had that entry, \
+        Violation::safety(
+            &[Rule::CommitOwnTerm],
+            format!(
+                "{s1}, leader of term {later}, committed index {index} because a majority ({s1}, {s2}, {s3}) had that entry, \
              which is of the older term {term}; but {s5} could still be elected, in term {last}, and will overwrite it \
              with its own of term {}: a leader may count only entries of its own term (Figure 8)",
-            second.term
-        ));
+                second.term
+            ),
+        );
     }
     heal("came to the end of Figure 8");
 }
@@ -200,11 +210,12 @@ pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
     network.intercept(move |message| {
         if carries_a_long_command(message) && is_for(message, follower) { Verdict::Hold } else { Verdict::Pass }
     });
-    cluster.suspect(Some(format!(
+    let why = format!(
         "{follower} was never sent the entry of leader {leader} at index {}, and has one of its own there; that {leader} has \
          committed its entry does not make that of {follower} committed",
         before.next()
-    )));
+    );
+    cluster.suspect(Some((Rule::CommitLastNewEntry, why)));
     for _ in 0..COMMANDS {
         let started = cluster.start(leader, "committed ".repeat(CHARS / 10 + 1));
         if let Some(Started { index, .. }) = started.filter(|_| follows) {
@@ -265,10 +276,13 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
     cluster.sleep(LATE);
     let last = agree(3);
     if last <= missed {
-        Violation::safety(format!(
-            "after an old snapshot came late to {follower}, a command came to index {last}, though everything up to index \
+        Violation::safety(
+            &[Rule::OldSnapshot, Rule::RetainBehindSnapshot],
+            format!(
+                "after an old snapshot came late to {follower}, a command came to index {last}, though everything up to index \
              {missed} had been committed"
-        ));
+            ),
+        );
     }
 }
 

@@ -6,13 +6,14 @@
 
 use labrpc::{Direction, Message, Network, Verdict};
 use labstd::sync::Arc;
-use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use labstd::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::ServerId;
 
-use super::part_4a::expect_appended;
+use super::part_4a::{LEFT_WAITING, expect_appended, expect_appended_once};
 use super::part_4b::MAX_RAFT_STATE;
+use crate::diagnosis::Rule;
 use crate::kv::appends::element;
 use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
 use crate::kv::{Clerk, ClerkId, KvTest, Pending};
@@ -31,6 +32,9 @@ pub(super) const CHARS: usize = 1000;
 const ASKED_AGAIN: &str = "its reply was lost, and its clerk asked again; that it has been executed already does not \
                            mean that nobody waits for the answer";
 
+/// What may be the cause if it is not.
+const UNANSWERED: [Rule; 3] = [Rule::AnswerADuplicate, Rule::AnswerWhoWaits, Rule::TryAnotherServer];
+
 /// An append whose reply is lost is asked for again: it is executed once, and answered twice.
 ///
 /// Then the same with a `Put`, and before it is asked for again, another client puts something else, having seen the value:
@@ -43,8 +47,8 @@ pub fn lost_reply(test: &KvTest, network: &Network) {
     for round in 0..ROUNDS {
         let (_, asked_again, append) = lose_reply_to_an_append(test, network, clerk, round);
         asked_again.release(network);
-        clerk = append.within(SOON, ASKED_AGAIN);
-        expect_appended(&other.get("x"), &[(0, 2 * round + 2)]);
+        clerk = append.within(SOON, ASKED_AGAIN, &UNANSWERED);
+        expect_appended_once(&other.get("x"), &[(0, 2 * round + 2)], &asked_again.executed_twice());
 
         let [first, second] = ["first", "second"].map(|value| format!("{value} {round}"));
         clerk.get("y");
@@ -58,14 +62,17 @@ pub fn lost_reply(test: &KvTest, network: &Network) {
         let seen = other.get(key) == first;
         other.put(key, &second);
         asked_again.release(network);
-        clerk = put.within(SOON, ASKED_AGAIN);
+        clerk = put.within(SOON, ASKED_AGAIN, &UNANSWERED);
         let value = other.get(key);
         // One that took effect only when it was asked for again, may come last.
         if seen && value != second {
-            Violation::safety(format!(
-                "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns '{value}': the \
+            Violation::safety(
+                &[Rule::ExecuteOnce, Rule::SameNumberForARetry],
+                format!(
+                    "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns '{value}': the \
                  first Put was executed again when its clerk had lost the reply and asked again"
-            ));
+                ),
+            );
         }
     }
 }
@@ -80,8 +87,8 @@ pub fn next_leader(test: &KvTest, network: &Network) {
         let (leader, asked_again, append) = lose_reply_to_an_append(test, network, clerk, round);
         test.cluster().crash(leader);
         asked_again.release(network);
-        clerk = append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
-        expect_appended(&reader.get("x"), &[(0, 2 * round + 2)]);
+        clerk = append.within(AFTER_AN_ELECTION, ASKED_AGAIN, &UNANSWERED);
+        expect_appended_once(&reader.get("x"), &[(0, 2 * round + 2)], &asked_again.executed_twice());
         test.cluster().start(leader);
         test.connect_all();
     }
@@ -128,18 +135,21 @@ pub fn twice_in_the_log(test: &KvTest, network: &Network) {
         network.stop_intercepting();
         let why = "its leader crashed, and its clerk asked another server, which had the entry in its log already, not \
                    applied yet: when it comes to the second entry of the same operation, somebody waits for the answer";
-        clerk = append.within(AFTER_AN_ELECTION, why);
+        clerk = append.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
         expected = expected + &short + &long;
         let value = reader.get(KEY);
         if value != expected {
             let times = value.matches(&long).count();
-            Violation::safety(format!(
-                "an append was asked of a leader, which crashed, and then of the next one, which had its entry in the log \
+            Violation::safety(
+                &[Rule::LookWhereApplied, Rule::ExecuteOnce, Rule::SameNumberForARetry],
+                format!(
+                    "an append was asked of a leader, which crashed, and then of the next one, which had its entry in the log \
                  already; now the value has {} bytes instead of {}, and what was appended is in it {times} times: an \
                  operation must be executed once, however often it is in the log",
-                value.len(),
-                expected.len()
-            ));
+                    value.len(),
+                    expected.len()
+                ),
+            );
         }
         test.cluster().start(leader);
         test.connect_all();
@@ -186,22 +196,28 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
         ids.into_iter().for_each(|id| test.cluster().connect_clerk(id, &all));
         let why = "it was asked of a leader that was cut off, which has to say so when it hears of the next leader";
         for (append, key, appended) in appends {
-            append.within(AFTER_AN_ELECTION, why);
+            append.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
             let value = clerk.get(&key);
             if value != appended {
-                Violation::safety(format!(
-                    "an append of '{appended}' to an empty key, asked of a leader that was cut off, was acknowledged after \
+                Violation::safety(
+                    &[Rule::OwnEntryOnly],
+                    format!(
+                        "an append of '{appended}' to an empty key, asked of a leader that was cut off, was acknowledged after \
                      the heal, but the value is '{value}': whoever waited for it was given the answer to another operation, \
                      which had taken its index"
-                ));
+                    ),
+                );
             }
         }
-        let value = get.within(AFTER_AN_ELECTION, why);
+        let value = get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
         if value != "value" {
-            Violation::safety(format!(
-                "a Get of key 'known', which always was 'value', was asked of a leader that was cut off and returned \
+            Violation::safety(
+                &[Rule::OwnEntryOnly],
+                format!(
+                    "a Get of key 'known', which always was 'value', was asked of a leader that was cut off and returned \
                  '{value}' after the heal: it was given the answer to another operation, which had taken its index"
-            ));
+                ),
+            );
         }
     }
 }
@@ -225,7 +241,7 @@ pub fn lost_entry(test: &KvTest, _network: &Network) {
         test.cluster().connect_clerk(id, &all);
         let why = "it was asked of a leader that was cut off, and is lost, since another was elected meanwhile; nothing else \
                    was asked, so nothing is applied at its index: its server has to look whether it still leads";
-        append.within(AFTER_AN_ELECTION, why);
+        append.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
         expect_appended(&clerk.get(&key), &[(0, 1)]);
     }
 }
@@ -247,8 +263,8 @@ pub fn duplicate_after_snapshot(test: &KvTest, network: &Network) {
     // Not before they have replayed what they had.
     expect_appended(&other.get("x"), &[(0, 2)]);
     asked_again.release(network);
-    append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
-    expect_appended(&other.get("x"), &[(0, 2)]);
+    append.within(AFTER_AN_ELECTION, ASKED_AGAIN, &UNANSWERED);
+    expect_appended_once(&other.get("x"), &[(0, 2)], &asked_again.executed_after_a_snapshot());
 }
 
 /// What was executed before a snapshot is not executed again by a server that was given the snapshot by its leader.
@@ -279,8 +295,8 @@ pub fn duplicate_after_install(test: &KvTest, network: &Network) {
     test.cluster().crash(leader);
     wait_until(LEADS, || test.cluster().leader().is_some_and(|(_, leader)| leader == behind));
     asked_again.release(network);
-    append.within(AFTER_AN_ELECTION, ASKED_AGAIN);
-    expect_appended(&other.get("x"), &[(0, 2)]);
+    append.within(AFTER_AN_ELECTION, ASKED_AGAIN, &UNANSWERED);
+    expect_appended_once(&other.get("x"), &[(0, 2)], &asked_again.executed_after_a_snapshot());
 }
 
 /// Writes so much that every server that takes part must have made a snapshot.
@@ -297,24 +313,39 @@ pub(super) struct AskedAgain {
     clerk: ClerkId,
     leader: ServerId,
     lost: Arc<AtomicBool>,
+    /// What the request said whose reply was lost, as a number: the requests that are let go are compared with it.
+    said: Arc<AtomicU64>,
+    /// Whether it was asked again in other words.
+    in_other_words: AtomicBool,
 }
 
 /// Loses the next reply of `leader` to `clerk`, and from then on holds all that the clerk asks of anybody.
 pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) -> AskedAgain {
-    let asked_again = AskedAgain { clerk, leader, lost: Arc::default() };
+    let asked_again = AskedAgain {
+        clerk,
+        leader,
+        lost: Arc::default(),
+        said: Arc::default(),
+        in_other_words: AtomicBool::new(false),
+    };
     network.intercept(asked_again.judge());
     asked_again
 }
 
 impl AskedAgain {
     fn judge(&self) -> impl Fn(&Message<'_>) -> Verdict + Send + Sync + use<> {
-        let (clerk, leader, lost) = (self.clerk, self.leader, Arc::clone(&self.lost));
+        let (clerk, leader, lost, said) = (self.clerk, self.leader, Arc::clone(&self.lost), Arc::clone(&self.said));
         move |message| {
             if !is_of_clerk(message, clerk) {
                 return Verdict::Pass;
             }
             match message.direction {
                 Direction::Request if lost.load(SeqCst) => Verdict::Hold,
+                Direction::Request => {
+                    // A clerk has one request under way, so this is the one whose reply is lost.
+                    said.store(words(message.bytes), SeqCst);
+                    Verdict::Pass
+                }
                 Direction::Reply if is_for(message, leader) && !lost.swap(true, SeqCst) => Verdict::Drop,
                 _ => Verdict::Pass,
             }
@@ -340,9 +371,31 @@ impl AskedAgain {
     pub(super) fn release(&self, network: &Network) {
         network.stop_intercepting();
         for message in network.held() {
+            let other = words(message.message().bytes) != self.said.load(SeqCst);
+            if message.message().direction == Direction::Request && is_of_clerk(&message.message(), self.clerk) && other
+            {
+                self.in_other_words.store(true, SeqCst);
+            }
             message.release();
         }
     }
+
+    /// What may be the cause if the operation was executed twice.
+    fn executed_twice(&self) -> Vec<Rule> {
+        let other = self.in_other_words.load(SeqCst);
+        vec![if other { Rule::SameNumberForARetry } else { Rule::ExecuteOnce }]
+    }
+
+    /// The same, if there was a snapshot in between.
+    fn executed_after_a_snapshot(&self) -> Vec<Rule> {
+        let other = self.in_other_words.load(SeqCst);
+        if other { vec![Rule::SameNumberForARetry] } else { vec![Rule::DuplicatesInSnapshot, Rule::ExecuteOnce] }
+    }
+}
+
+/// A number that two messages have in common if they say the same, and hardly otherwise (FNV-1a).
+fn words(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Two appends to `x`, the elements of `round`; waits until the reply to the second is lost. Returns the leader that had

@@ -7,6 +7,8 @@ use labstd::time::Duration;
 use raftapi::ServerId;
 
 use super::ours_kv::{AFTER_AN_ELECTION, CHARS, SOON, long, wait_until};
+use super::part_4a::LEFT_WAITING;
+use crate::diagnosis::Rule;
 use crate::kv::in_process::{is_for, is_of_server};
 use crate::kv::{Clerk, ClerkId, KvTest, Pending};
 use crate::violation::Violation;
@@ -48,19 +50,22 @@ pub fn first_get(test: &KvTest, network: &Network) {
         let get = get_in_background(test.clerk(&next_ones));
         let why = "it was the first thing asked after an election: a leader must commit something of its own term to know \
                    what is committed, and must not wait for a client to write something";
-        let value = get.within(AFTER_AN_ELECTION, why);
+        let value = get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
         if acknowledged && value != new {
-            Violation::safety(format!(
-                "a Get returned '{}', though '{}' had been put and acknowledged before it began: it was the first thing asked \
+            Violation::safety(
+                &[Rule::FirstReadOfALeader],
+                format!(
+                    "a Get returned '{}', though '{}' had been put and acknowledged before it began: it was the first thing asked \
                  after an election, and the new leader had the entry, but did not know yet that it was committed; it must \
                  commit something of its own term before it answers",
-                beginning(&value),
-                beginning(&new)
-            ));
+                    beginning(&value),
+                    beginning(&new)
+                ),
+            );
         }
         test.connect_all();
         test.cluster().connect_clerk(writer_id, &test.servers());
-        put.within(AFTER_AN_ELECTION, "everything was healed");
+        put.within(AFTER_AN_ELECTION, "everything was healed", &LEFT_WAITING);
     }
 }
 
@@ -105,7 +110,7 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
 
     let mut writer = test.clerk(&others);
     let put = Pending::begin("a Put to a majority", move || writer.put("x", "new"));
-    put.within(AFTER_AN_ELECTION, "its servers are a majority, and have to elect a leader");
+    put.within(AFTER_AN_ELECTION, "its servers are a majority, and have to elect a leader", &LEFT_WAITING);
     let late = ask(test, leader);
     test.sleep(BEGUN);
     network.stop_intercepting();
@@ -118,8 +123,10 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
         test.cluster().connect_clerk(asked.clerk, &all);
     }
     let why = "its leader was cut off, and has to say that it leads no longer when it hears of the next one";
-    let value = late.get.within(AFTER_AN_ELECTION, why);
+    let value = late.get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
     if value != "new" {
+        let likely: &[Rule] =
+            if answered { &[Rule::ReadsAskTheMajority] } else { &[Rule::OwnEntryOnly, Rule::ReadsAskTheMajority] };
         let how = match (answered, timing) {
             (true, Timing::CutOff) => "by a leader that was cut off, and did not ask anybody whether it still led",
             (true, Timing::LateReplies) => {
@@ -134,13 +141,16 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
                 "after the heal, with the answer to another operation, or by a server that had missed that Put"
             }
         };
-        Violation::safety(format!(
-            "a Get returned '{value}', though 'new' had been put by a majority and acknowledged before it began; it was \
+        Violation::safety(
+            likely,
+            format!(
+                "a Get returned '{value}', though 'new' had been put by a majority and acknowledged before it began; it was \
              answered {how}"
-        ));
+            ),
+        );
     }
     if let Some(early) = early {
-        early.get.within(AFTER_AN_ELECTION, why);
+        early.get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
     }
 }
 

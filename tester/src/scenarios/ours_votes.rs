@@ -8,6 +8,7 @@ use labstd::time::{Duration, Instant};
 use raftapi::{Raft, ServerId, Term};
 
 use crate::cluster::{Cluster, Retry};
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// How often a story looks whether something has come about.
@@ -37,9 +38,10 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
         if soon(cluster, FIRST, || elected().is_some())
             && let Some((first, second, term)) = elected()
         {
-            cluster.suspect(Some(format!(
+            let why = format!(
                 "{voter} voted for {first}, was restarted, and voted for {second}: it had not saved its vote when it gave it"
-            )));
+            );
+            cluster.suspect(Some((Rule::SaveVote, why)));
             cluster.reboot(voter);
             // It leads, in the same term, or its campaign has failed. Two leaders in one term are found by the look itself.
             soon(cluster, SECOND, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
@@ -73,10 +75,13 @@ pub fn shorter_log<R: Raft>(cluster: &Cluster<R>) {
         let elected = || leading(cluster, behind).filter(|&term| committed_in.is_some_and(|before| term > before));
         soon(cluster, CAMPAIGN, || elected().is_some());
         if let Some(term) = elected() {
-            Violation::safety(format!(
-                "{behind} was elected in term {term} with the vote of {voter}, whose log is longer: {behind} was cut off \
+            Violation::safety(
+                &[Rule::UpToDateCandidate],
+                format!(
+                    "{behind} was elected in term {term} with the vote of {voter}, whose log is longer: {behind} was cut off \
                  when everything up to index {last} was committed on {leader} and {voter}, and will overwrite it"
-            ));
+                ),
+            );
         }
         cluster.network().stop_intercepting();
         // Now the other one can be elected.
@@ -125,12 +130,15 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
     }
     // Fewer, and it may just be patient.
     if released >= REQUESTS / 2 && term_of(asked) == before {
-        Violation::limit(format!(
-            "{asked} heard of no leader for {:.1} s and did not campaign; meanwhile {released} old requests for its vote \
+        Violation::limit(
+            &[Rule::OnlyGrantResetsTimer],
+            format!(
+                "{asked} heard of no leader for {:.1} s and did not campaign; meanwhile {released} old requests for its vote \
              arrived, none of which it could grant: they must have begun its election timeout anew, but only a vote \
              that is granted may",
-            begun.elapsed().as_secs_f64()
-        ));
+                begun.elapsed().as_secs_f64()
+            ),
+        );
     }
     network.stop_intercepting();
     for request in network.held() {

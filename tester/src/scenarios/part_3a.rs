@@ -12,7 +12,10 @@ pub fn initial_election<R: Raft>(cluster: &Cluster<R>) {
     cluster.sleep(Duration::from_millis(50));
     let before = cluster.check_terms();
     if before == Some(Term::ZERO) {
-        crate::Violation::safety("there is a leader, but the term is 0: the first election is that of term 1");
+        crate::Violation::safety(
+            &[],
+            "there is a leader, but all servers are in term 0: the first election is that of term 1",
+        );
     }
     cluster.sleep(2 * ELECTION_TIMEOUT);
     let after = cluster.check_terms();

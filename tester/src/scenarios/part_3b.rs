@@ -9,6 +9,7 @@ use raftapi::{Index, Raft, ServerId, Started, Term};
 
 use crate::cluster::{Cluster, ELECTION_TIMEOUT, Retry};
 use crate::command::Command;
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// Three commands are agreed on at the first three indexes, none before it was submitted.
@@ -34,9 +35,12 @@ pub fn rpc_bytes<R: Raft>(cluster: &Cluster<R>) {
     let sent = cluster.bytes() - before;
     let allowed = 3 * COMMANDS * COMMAND_CHARS + SLACK;
     if sent > allowed {
-        Violation::limit(format!(
-            "{COMMANDS} commands of {COMMAND_CHARS} bytes took {sent} bytes of RPCs to 3 servers; {allowed} are enough"
-        ));
+        Violation::limit(
+            &[Rule::SendOnce, Rule::HeartbeatWhenIdle],
+            format!(
+                "{COMMANDS} commands of {COMMAND_CHARS} bytes took {sent} bytes of RPCs to 3 servers; {allowed} are enough"
+            ),
+        );
     }
 }
 
@@ -53,7 +57,10 @@ pub fn follower_failure<R: Raft>(cluster: &Cluster<R>) {
     cluster.disconnect(cluster.after(leader, 1));
     cluster.disconnect(cluster.after(leader, 2));
     let Some(Started { index, .. }) = cluster.start(leader, 104) else {
-        Violation::limit(format!("leader {leader} did not accept a command, though nothing told it to step down"));
+        Violation::limit(
+            &[Rule::GrantResetsTimer, Rule::HeartbeatResetsTimer],
+            format!("leader {leader} did not accept a command, though nothing told it to step down"),
+        );
     };
     expect_index(leader, index, Index(4), Index(4));
     cluster.sleep(2 * ELECTION_TIMEOUT);
@@ -103,7 +110,10 @@ pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
     let cut_off = [1, 2, 3].map(|steps| cluster.after(leader, steps));
     cut_off.iter().for_each(|&server| cluster.disconnect(server));
     let Some(Started { index, .. }) = cluster.start(leader, 20) else {
-        Violation::limit(format!("leader {leader} did not accept a command, though nothing told it to step down"));
+        Violation::limit(
+            &[Rule::GrantResetsTimer, Rule::HeartbeatResetsTimer],
+            format!("leader {leader} did not accept a command, though nothing told it to step down"),
+        );
     };
     expect_index(leader, index, Index(2), Index(2));
     cluster.sleep(2 * ELECTION_TIMEOUT);
@@ -113,7 +123,10 @@ pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
     // The majority may have elected another leader, which has never heard of the command at index 2.
     let leader = cluster.check_one_leader();
     let Some(Started { index, .. }) = cluster.start(leader, 30) else {
-        Violation::limit(format!("leader {leader} did not accept a command right after it was seen to lead"));
+        Violation::limit(
+            &[Rule::GrantResetsTimer, Rule::HeartbeatResetsTimer],
+            format!("leader {leader} did not accept a command right after it was seen to lead"),
+        );
     };
     expect_index(leader, index, Index(2), Index(3));
     cluster.one(1000, 5, Retry::Yes);
@@ -141,9 +154,12 @@ pub fn concurrent_starts<R: Raft>(cluster: &Cluster<R>) {
         for n in 0..STARTS {
             let command = Command::Int(100 + n);
             if !committed.contains(&command) {
-                Violation::safety(format!(
-                    "{command} was submitted to leader {leader} together with others and is lost, though term {term} lasts"
-                ));
+                Violation::safety(
+                    &[Rule::LeaderAppendOnly],
+                    format!(
+                        "{command} was submitted to leader {leader} together with others and is lost, though term {term} lasts"
+                    ),
+                );
             }
         }
         Some(())
@@ -222,7 +238,10 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
     let election = cluster.rpcs();
     if !ELECTION.contains(&election) {
-        Violation::limit(format!("{election} RPCs to elect the first leader; {ELECTION:?} are expected"));
+        Violation::limit(
+            &[Rule::HeartbeatWhenIdle],
+            format!("{election} RPCs to elect the first leader; {ELECTION:?} are expected"),
+        );
     }
 
     let after_agreement = in_one_term(cluster, |leader, first, term| {
@@ -234,16 +253,20 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
             let started = cluster.start(leader, number).filter(|started| started.term == term)?;
             if started.index != Index(first.0 + n) {
                 let index = started.index;
-                Violation::safety(format!("leader {leader} put a command at index {index}, after {}", first.0 + n - 1));
+                Violation::safety(
+                    &[Rule::LeaderAppendOnly],
+                    format!("leader {leader} put a command at index {index}, after {}", first.0 + n - 1),
+                );
             }
         }
         for (n, &number) in (1..=COMMANDS).zip(&submitted) {
             let index = Index(first.0 + n);
             let command = cluster.wait(index, 3, Some(term))?;
             if command != Command::Int(number) {
-                Violation::safety(format!(
-                    "{command} is committed at index {index}, where the leader had put {number}"
-                ));
+                Violation::safety(
+                    &[Rule::LeaderAppendOnly, Rule::CommitLastNewEntry],
+                    format!("{command} is committed at index {index}, where the leader had put {number}"),
+                );
             }
         }
         if !all_are_in(cluster, term) {
@@ -251,7 +274,10 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
         }
         let rpcs = cluster.rpcs() - before;
         if rpcs > AGREEMENT_MAX {
-            Violation::limit(format!("{rpcs} RPCs for {COMMANDS} commands; {AGREEMENT_MAX} are enough"));
+            Violation::limit(
+                &[Rule::HeartbeatWhenIdle, Rule::SendOnce],
+                format!("{rpcs} RPCs for {COMMANDS} commands; {AGREEMENT_MAX} are enough"),
+            );
         }
         Some(cluster.rpcs())
     });
@@ -259,7 +285,10 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
     cluster.sleep(ELECTION_TIMEOUT);
     let idle = cluster.rpcs() - after_agreement;
     if idle > IDLE_SECOND_MAX {
-        Violation::limit(format!("{idle} RPCs in a second in which nothing was to be done; at most {IDLE_SECOND_MAX}"));
+        Violation::limit(
+            &[Rule::HeartbeatWhenIdle],
+            format!("{idle} RPCs in a second in which nothing was to be done; at most {IDLE_SECOND_MAX}"),
+        );
     }
 }
 
@@ -278,7 +307,10 @@ fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, story: impl Fn(ServerId, Index,
             return told;
         }
     }
-    Violation::limit(format!("the term changed under each of {ATTEMPTS} attempts, though nothing failed"))
+    Violation::limit(
+        &[Rule::HeartbeatResetsTimer, Rule::GrantResetsTimer],
+        format!("the term changed under each of {ATTEMPTS} attempts, though nothing failed"),
+    )
 }
 
 /// Whether every server is in `term`.
@@ -291,14 +323,20 @@ fn agree_at<R: Raft>(cluster: &Cluster<R>, command: impl Into<Command>, expected
     let command = command.into();
     let got = cluster.one(command.clone(), expected, Retry::No);
     if got != index {
-        Violation::safety(format!("{command} came to index {got}, though {index} is the next free one"));
+        Violation::safety(
+            &[Rule::LeaderAppendOnly, Rule::GrantResetsTimer],
+            format!("{command} came to index {got}, though {index} is the next free one"),
+        );
     }
 }
 
 /// The leader put a command at `index`, which must be between `first` and `last`.
 fn expect_index(leader: ServerId, index: Index, first: Index, last: Index) {
     if !(first..=last).contains(&index) {
-        Violation::safety(format!("leader {leader} put the command at index {index}; expected {first} to {last}"));
+        Violation::safety(
+            &[Rule::LeaderAppendOnly],
+            format!("leader {leader} put the command at index {index}; expected {first} to {last}"),
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use raftapi::{Index, Raft, ServerId, Started};
 
 use crate::cluster::{Cluster, ELECTION_TIMEOUT, Retry};
 use crate::command::Command;
+use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// Servers that crash, all of them or the leader or a follower, return with their logs.
@@ -197,10 +198,13 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     let seen: Vec<(Index, Command)> = seen.collect();
     // Chance may cut off so many for so long that nothing can be committed, which is nobody's fault.
     if seen.is_empty() && longest >= ENOUGH {
-        Violation::limit(format!(
-            "not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults, though a majority could talk \
+        Violation::limit(
+            &[Rule::SendUntilStored, Rule::NextIndexBacksUp, Rule::GrantResetsTimer],
+            format!(
+                "not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults, though a majority could talk \
              in {longest} of them in a row"
-        ));
+            ),
+        );
     }
     cluster.sleep(ELECTION_TIMEOUT);
     let last = cluster.one(cluster.random_command(), 5, Retry::Yes);
@@ -210,10 +214,13 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
         let now = log.get(&index);
         if now != Some(&command) {
             let now = now.map_or("nothing".to_string(), Command::to_string);
-            Violation::safety(format!(
-                "a client saw {command} committed at index {index}, where the servers, whose logs end at index {last}, have \
+            Violation::safety(
+                &[Rule::SaveLog, Rule::CommitOwnTerm, Rule::UpToDateCandidate, Rule::TruncateOnConflict],
+                format!(
+                    "a client saw {command} committed at index {index}, where the servers, whose logs end at index {last}, have \
                  {now} in the end"
-            ));
+                ),
+            );
         }
     }
 }

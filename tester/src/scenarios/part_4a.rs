@@ -5,9 +5,13 @@ use labstd::time::{Duration, Instant};
 use raftapi::ServerId;
 
 use crate::cluster::ELECTION_TIMEOUT;
+use crate::diagnosis::Rule;
 use crate::kv::appends::{self, element};
 use crate::kv::{KvTest, Pending};
 use crate::violation::Violation;
+
+/// What may be the cause if an operation has no answer after its leader was cut off.
+pub(super) const LEFT_WAITING: [Rule; 3] = [Rule::NoticeLostLeadership, Rule::TryAnotherServer, Rule::AnswerWhoWaits];
 
 /// One client after the other operation: at least three of them in a heartbeat interval.
 pub fn speed(test: &KvTest) {
@@ -27,11 +31,14 @@ pub fn speed(test: &KvTest) {
     let limit = HEARTBEAT / A_HEARTBEAT;
     let each = took / OPERATIONS as u32;
     if each > limit {
-        Violation::limit(format!(
-            "an operation took {:.1} ms on average, more than {:.1} ms: an operation must not wait for the next heartbeat",
-            each.as_secs_f64() * 1e3,
-            limit.as_secs_f64() * 1e3
-        ));
+        Violation::limit(
+            &[Rule::ReplicateAtOnce],
+            format!(
+                "an operation took {:.1} ms on average, more than {:.1} ms: an operation must not wait for the next heartbeat",
+                each.as_secs_f64() * 1e3,
+                limit.as_secs_f64() * 1e3
+            ),
+        );
     }
 }
 
@@ -82,9 +89,12 @@ pub fn one_partition(test: &KvTest) {
     test.sleep(ELECTION_TIMEOUT);
     for (name, done) in [("Put", put.is_done_within(Duration::ZERO)), ("Get", get.is_done_within(Duration::ZERO))] {
         if done {
-            Violation::safety(format!(
-                "a {name} was answered by a leader that is cut off from the majority: it cannot know that it still leads"
-            ));
+            Violation::safety(
+                &[Rule::ReadsAskTheMajority, Rule::CommitMajority],
+                format!(
+                    "a {name} was answered by a leader that is cut off from the majority: it cannot know that it still leads"
+                ),
+            );
         }
     }
     expect_value("1", &in_majority.get("1"), &["14"]);
@@ -98,9 +108,9 @@ pub fn one_partition(test: &KvTest) {
     test.cluster().connect_clerk(reader_id, &all);
     test.sleep(ELECTION_TIMEOUT);
     let why = "it was asked of a leader that was cut off, and everything was healed 1 s before";
-    put.within(HEAL, why);
+    put.within(HEAL, why, &LEFT_WAITING);
     // It began before anything was written in the majority, and ends after everything.
-    expect_value("1", &get.within(HEAL, why), &["14", "15", "16"]);
+    expect_value("1", &get.within(HEAL, why, &LEFT_WAITING), &["14", "15", "16"]);
     expect_value("1", &clerk.get("1"), &["15"]);
     test.end();
 }
@@ -109,13 +119,32 @@ pub fn one_partition(test: &KvTest) {
 pub(super) fn expect_value(key: &str, value: &str, expected: &[&str]) {
     if !expected.contains(&value) {
         let expected: Vec<String> = expected.iter().map(|value| format!("'{value}'")).collect();
-        Violation::safety(format!("a Get of key '{key}' returned '{value}' instead of {}", expected.join(" or ")));
+        Violation::safety(
+            &[
+                Rule::ReadSnapshotBack,
+                Rule::InstallResetsService,
+                Rule::ReadsAskTheMajority,
+                Rule::AskUntilAnswered,
+                Rule::OwnEntryOnly,
+            ],
+            format!("a Get of key '{key}' returned '{value}' instead of {}", expected.join(" or ")),
+        );
     }
 }
 
 /// Ends the run if `value` is not what clients have appended: each so many elements.
 pub(super) fn expect_appended(value: &str, counts: &[(u32, u64)]) {
+    expect_appended_once(value, counts, &[]);
+}
+
+/// The same; if something is there twice, the cause is likely to be one of the rules `twice`.
+pub(super) fn expect_appended_once(value: &str, counts: &[(u32, u64)], twice: &[Rule]) {
     if let Err(wrong) = appends::check(value, counts) {
-        Violation::safety(format!("the value to which clients appended has {} bytes: {wrong}", value.len()));
+        let known = wrong.sort == appends::Sort::Twice && !twice.is_empty();
+        let likely = if known { twice } else { wrong.likely() };
+        Violation::safety(
+            likely,
+            format!("the value to which clients appended has {} bytes: {}", value.len(), wrong.text),
+        );
     }
 }

@@ -4,6 +4,7 @@ use raftapi::ServerId;
 
 use super::part_4a::expect_value;
 use crate::cluster::ELECTION_TIMEOUT;
+use crate::diagnosis::Rule;
 use crate::kv::{Clerk, KvTest};
 use crate::violation::Violation;
 
@@ -56,10 +57,13 @@ pub fn snapshot_size(test: &KvTest) {
     test.check_log_size(MAX_RAFT_STATE);
     let bytes = test.cluster().snapshot_size();
     if bytes > SNAPSHOT_BYTES_MAX {
-        Violation::safety(format!(
-            "a server has a snapshot of {bytes} bytes saved, more than {SNAPSHOT_BYTES_MAX}: one key with a value of one \
+        Violation::safety(
+            &[Rule::SmallSnapshot],
+            format!(
+                "a server has a snapshot of {bytes} bytes saved, more than {SNAPSHOT_BYTES_MAX}: one key with a value of one \
              character and what is remembered of one clerk take less; what is kept that is of no use any more?"
-        ));
+            ),
+        );
     }
 }
 

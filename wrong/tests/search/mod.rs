@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use tester::{Clock, Scenario, Verdict, gate, runner};
+use tester::{Broken, Clock, Rule, Scenario, Verdict, gate, runner};
 
 /// A mistake has to be found by one of the seeds from 1 to this.
 pub(crate) const SEEDS: u64 = 200;
@@ -10,6 +10,8 @@ pub(crate) const SEEDS: u64 = 200;
 /// A mistake, and what finds it.
 pub(crate) struct Caught<M> {
     pub(crate) mistake: M,
+    /// The rule that it breaks, which the failure has to name first.
+    pub(crate) rule: Rule,
     /// The scenario that is to catch it.
     pub(crate) by: &'static str,
     /// What its failure has to say.
@@ -21,8 +23,8 @@ pub(crate) struct Caught<M> {
 /// The seeds that found something, with what was said of it.
 pub(crate) struct Found {
     run: u64,
-    pub(crate) so: Vec<(u64, String)>,
-    in_other_words: Vec<(u64, String)>,
+    pub(crate) so: Vec<(u64, Broken)>,
+    in_other_words: Vec<(u64, Broken)>,
 }
 
 /// Runs one seed after the other until `counted` were run and one has failed with all these words, or all are used up.
@@ -40,7 +42,7 @@ pub(crate) fn search(scenario: &Scenario, saying: &[&str], counted: u64) -> Foun
         } else {
             &mut found.in_other_words
         };
-        words.push((seed, broken.text));
+        words.push((seed, broken));
     }
     found
 }
@@ -51,8 +53,8 @@ pub(crate) fn named(scenarios: Vec<Scenario>, name: &str) -> Scenario {
     scenario.unwrap_or_else(|| panic!("there is no scenario {name}"))
 }
 
-/// Every mistake of `table` is caught by its scenario, told of servers that make it (`told_of`), in the words of the table.
-/// At least `counted` seeds of each are run, and how many found it is printed.
+/// Every mistake of `table` is caught by its scenario, told of servers that make it (`told_of`), in the words of the table,
+/// and every failure in these words names its rule first. At least `counted` seeds of each are run, and how many found it is printed.
 pub(crate) fn expect_all_caught<M: Copy + Debug>(
     table: impl IntoIterator<Item = Caught<M>>,
     counted: u64,
@@ -60,11 +62,12 @@ pub(crate) fn expect_all_caught<M: Copy + Debug>(
 ) {
     const OTHERS_SHOWN: usize = 5;
     let mut missed = Vec::new();
-    for Caught { mistake, by, saying, seeds } in table {
+    for Caught { mistake, rule, by, saying, seeds } in table {
         let Found { run, so, in_other_words } = search(&named(told_of(mistake), by), saying, counted);
-        let Some((first, text)) = so.first() else {
+        let Some((first, broken)) = so.first() else {
             let shown = in_other_words.iter().take(OTHERS_SHOWN);
-            let others: Vec<String> = shown.map(|(seed, text)| format!("seed {seed}: {}", first_line(text))).collect();
+            let others: Vec<String> =
+                shown.map(|(seed, broken)| format!("seed {seed}: {}", first_line(&broken.text))).collect();
             missed.push(format!(
                 "{mistake:?}: none of {run} seeds of {by} fails with {saying:?} (it was {seeds} of {SEEDS}); in other \
                  words:\n    {}",
@@ -77,8 +80,14 @@ pub(crate) fn expect_all_caught<M: Copy + Debug>(
              other words\n    {}",
             so.len(),
             in_other_words.len(),
-            first_line(text)
+            first_line(&broken.text)
         );
+        let blamed = |broken: &Broken| broken.diagnosis.first() == Some(rule);
+        let named = so.iter().filter(|(_, broken)| blamed(broken)).count();
+        println!("    {named} of {} name the rule {rule:?} first", so.len());
+        if let Some((seed, broken)) = so.iter().find(|(_, broken)| !blamed(broken)) {
+            missed.push(format!("{mistake:?}: {by}, seed {seed}, does not name {rule:?} first:\n{}", broken.text));
+        }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

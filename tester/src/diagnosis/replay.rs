@@ -1,0 +1,335 @@
+//! The state of every server, as far as its reports and the network tell, put together again from the events of a record:
+//! Figure 2's state, at each moment.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use record::{Event, EventKind, Fault, Index, Loss, Peer, Role, ServerId, Term};
+
+/// All servers, and what is between them.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) servers: Vec<Server>,
+    /// Whether it is a simulation, where what happens at once has the same time.
+    pub(crate) simulated: bool,
+    /// Whether a key/value service stands on the servers.
+    pub(crate) kv: bool,
+    /// Events so far: the order in which things happened.
+    pub(crate) seq: u64,
+    /// Calls under way.
+    pub(crate) calls: BTreeMap<u64, Call>,
+    /// Who said that it leads in a term.
+    pub(crate) leaders: BTreeMap<Term, ServerId>,
+    /// How the log of a candidate ended when it began to ask for votes: the last term, and the last index.
+    pub(crate) candidacies: BTreeMap<(Term, ServerId), (Term, Index)>,
+    /// Who has voted for whom.
+    pub(crate) votes: BTreeMap<(Term, ServerId), BTreeSet<ServerId>>,
+    /// Whether some server has reported a vote for another.
+    pub(crate) reports_votes: bool,
+}
+
+/// What is known of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Server {
+    pub(crate) running: bool,
+    /// It was started again, and has not yet said with what.
+    awaited: bool,
+    /// Its reports contradict each other, or lack something: nothing is concluded from its log.
+    pub(crate) inconsistent: bool,
+    pub(crate) role: Option<Role>,
+    pub(crate) term: Told<Term>,
+    pub(crate) vote: Option<Vote>,
+    pub(crate) log: Log,
+    pub(crate) commit: Index,
+    /// When it last saved something, as a number of an event.
+    pub(crate) saved: u64,
+}
+
+/// A vote that was given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vote {
+    pub(crate) term: Term,
+    pub(crate) to: ServerId,
+    /// When, in nanoseconds.
+    pub(crate) at: u64,
+    /// When, as a number of an event.
+    pub(crate) seq: u64,
+    /// Whether somebody was told of it.
+    pub(crate) told: bool,
+}
+
+/// A value, and whether somebody was told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told<T> {
+    pub(crate) value: T,
+    pub(crate) at: u64,
+    pub(crate) seq: u64,
+    pub(crate) told: bool,
+}
+
+/// An entry, as reports know it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) term: Term,
+    pub(crate) at: u64,
+    pub(crate) seq: u64,
+    pub(crate) told: bool,
+}
+
+/// A log behind a snapshot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) base: Index,
+    base_term: Term,
+    entries: VecDeque<Entry>,
+}
+
+/// A call under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) from: Option<ServerId>,
+    pub(crate) to: Option<ServerId>,
+    pub(crate) method: String,
+    /// When it was made, in nanoseconds.
+    pub(crate) sent: u64,
+    /// When it reached its handler: the number of the event, and the time.
+    pub(crate) delivered: Option<(u64, u64)>,
+}
+
+impl Log {
+    pub(crate) fn last(&self) -> Index {
+        Index(self.base.0 + self.entries.len() as u64)
+    }
+
+    pub(crate) fn last_term(&self) -> Term {
+        self.entries.back().map_or(self.base_term, |entry| entry.term)
+    }
+
+    /// The entry at `index`, if it is there and no snapshot covers it.
+    pub(crate) fn entry(&self, index: Index) -> Option<&Entry> {
+        let position = index.0.checked_sub(self.base.0 + 1)?;
+        self.entries.get(position as usize)
+    }
+
+    /// The term of the entry at `index`; that of the last one that a snapshot covers is known as well.
+    pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.base { Some(self.base_term) } else { self.entry(index).map(|entry| entry.term) }
+    }
+
+    /// The entries that no snapshot covers, with their indexes.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Index, &Entry)> {
+        (self.base.0 + 1..).map(Index).zip(&self.entries)
+    }
+
+    /// Marks the entries as told of which `known`, given index and term, says that others have them.
+    pub(crate) fn mark_told(&mut self, known: impl Fn(Index, Term) -> bool) {
+        let first = self.base.0 + 1;
+        for (index, entry) in (first..).map(Index).zip(&mut self.entries) {
+            entry.told = entry.told || known(index, entry.term);
+        }
+    }
+
+    fn truncate(&mut self, last: Index) {
+        self.entries.truncate(last.0.saturating_sub(self.base.0) as usize);
+    }
+
+    fn compact(&mut self, index: Index, term: Term) {
+        if index < self.base {
+            self.entries.clear();
+        } else {
+            let covered = (index.0 - self.base.0).min(self.entries.len() as u64);
+            self.entries.drain(..covered as usize);
+        }
+        (self.base, self.base_term) = (index, term);
+    }
+}
+
+impl Server {
+    /// Whether its log can be relied on.
+    pub(crate) fn log_known(&self) -> bool {
+        self.running && !self.awaited && !self.inconsistent
+    }
+
+    /// Whether it leads in `term`, as far as it has said.
+    pub(crate) fn leads_in(&self, term: Term) -> bool {
+        self.role == Some(Role::Leader) && self.term.value == term
+    }
+
+    /// It has answered a call that had reached it after the event `delivered`: what came of it was told.
+    fn told_since(&mut self, delivered: u64) {
+        self.log.entries.iter_mut().rev().take_while(|entry| entry.seq > delivered).for_each(|entry| entry.told = true);
+        if let Some(vote) = self.vote.as_mut().filter(|vote| vote.seq > delivered) {
+            vote.told = true;
+        }
+        self.term.told |= self.term.seq > delivered;
+    }
+
+    fn enter(&mut self, term: Term, at: u64, seq: u64) {
+        if term != self.term.value {
+            self.term = Told { value: term, at, seq, told: false };
+        }
+    }
+
+    /// What it reports of its Raft.
+    fn report(&mut self, event: &Event, seq: u64) {
+        let at = event.at;
+        if self.awaited && !matches!(event.kind, EventKind::Restored { .. }) {
+            // It does not say what it began with.
+            self.awaited = false;
+            self.inconsistent = true;
+        }
+        match event.kind {
+            EventKind::Restored { term, vote, snapshot_index, snapshot_term } => {
+                self.awaited = false;
+                self.role = Some(Role::Follower);
+                self.term = Told { value: term, at, seq, told: true };
+                self.vote = vote.map(|to| Vote { term, to, at, seq, told: true });
+                self.log = Log { base: snapshot_index, base_term: snapshot_term, entries: VecDeque::new() };
+                self.commit = snapshot_index;
+            }
+            EventKind::RoleChanged { role, term } => {
+                self.role = Some(role);
+                self.enter(term, at, seq);
+            }
+            EventKind::TermChanged { term } => self.enter(term, at, seq),
+            EventKind::VoteGranted { term, to } => {
+                self.enter(term, at, seq);
+                self.vote = Some(Vote { term, to, at, seq, told: false });
+            }
+            EventKind::LogAppended { term, first, last } => {
+                if first > self.log.last().next() || first > last || first <= self.log.base {
+                    self.inconsistent = true;
+                    return;
+                }
+                for index in (first.0..=last.0).map(Index) {
+                    // An entry that is reported again is the same one.
+                    if self.log.entry(index).is_none_or(|known| known.term != term) {
+                        self.log.truncate(Index(index.0 - 1));
+                        self.log.entries.push_back(Entry { term, at, seq, told: false });
+                    }
+                }
+            }
+            EventKind::LogTruncated { last } => {
+                self.inconsistent |= last > self.log.last();
+                self.log.truncate(last);
+            }
+            EventKind::LogCompacted { index, term } => self.log.compact(index, term),
+            EventKind::Committed { index } => self.commit = index,
+            EventKind::Persisted { .. } => self.saved = seq,
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    /// What is known of the server that an event is about.
+    pub(crate) fn of(&self, event: &Event) -> Option<(ServerId, &Server)> {
+        let server = event.server?;
+        Some((server, self.servers.get(server.0)?))
+    }
+
+    /// The other server that leads in the present term of `server` and has its log known.
+    pub(crate) fn leader_of(&self, server: ServerId) -> Option<(ServerId, &Server)> {
+        let term = self.servers[server.0].term.value;
+        let leader = *self.leaders.get(&term)?;
+        let its = self.servers.get(leader.0)?;
+        (leader != server && its.log_known() && its.leads_in(term)).then_some((leader, its))
+    }
+
+    /// Whether so many of the servers are a majority.
+    pub(crate) fn is_majority(&self, servers: usize) -> bool {
+        2 * servers > self.servers.len()
+    }
+
+    /// Goes on by one event.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        self.seq += 1;
+        let seq = self.seq;
+        match &event.kind {
+            EventKind::RunBegun { scenario, servers, simulated, .. } => {
+                self.servers = (0..*servers).map(|_| Server { running: true, ..Server::default() }).collect();
+                self.simulated = *simulated;
+                self.kv = scenario.ends_with("4A") || scenario.ends_with("4B");
+            }
+            EventKind::RpcSent { call, from, to, method, .. } => {
+                let to = if let Peer::Server(to) = to { Some(*to) } else { None };
+                if let Some(from) = from.and_then(|from| self.servers.get_mut(from.0))
+                    && method.contains("Vote")
+                {
+                    from.term.told = true;
+                    if let Some(vote) = &mut from.vote {
+                        vote.told = true;
+                    }
+                }
+                let call_made = Call { from: *from, to, method: method.to_string(), sent: event.at, delivered: None };
+                self.calls.insert(*call, call_made);
+            }
+            EventKind::RpcDelivered { call } => {
+                if let Some(call) = self.calls.get_mut(call) {
+                    call.delivered = Some((seq, event.at));
+                }
+            }
+            EventKind::RpcAnswered { call, .. } | EventKind::RpcLost { call, why: Loss::ReplyDropped } => {
+                if let Some(Call { to: Some(to), delivered: Some((delivered, _)), .. }) = self.calls.remove(call)
+                    && let Some(server) = self.servers.get_mut(to.0)
+                {
+                    server.told_since(delivered);
+                }
+            }
+            EventKind::RpcLost { call, .. } => drop(self.calls.remove(call)),
+            EventKind::Fault(Fault::Crash(servers)) => {
+                self.each(servers, |server| server.running = false);
+            }
+            EventKind::Fault(Fault::Restart(servers)) => {
+                self.each(servers, |server| (server.running, server.awaited) = (true, true));
+            }
+            _ => self.take_report(event),
+        }
+    }
+
+    fn each(&mut self, servers: &[ServerId], change: impl Fn(&mut Server)) {
+        for server in servers {
+            self.servers.get_mut(server.0).into_iter().for_each(&change);
+        }
+    }
+
+    fn take_report(&mut self, event: &Event) {
+        let seq = self.seq;
+        let Some(id) = event.server else { return };
+        let Some(server) = self.servers.get_mut(id.0).filter(|server| server.running) else { return };
+        if !is_report(&event.kind) {
+            return;
+        }
+        server.report(event, seq);
+        let end = (server.log.last_term(), server.log.last());
+        match event.kind {
+            EventKind::RoleChanged { role: Role::Leader, term } => drop(self.leaders.entry(term).or_insert(id)),
+            EventKind::RoleChanged { role: Role::Candidate, term } => {
+                self.candidacies.insert((term, id), end);
+            }
+            EventKind::VoteGranted { term, to } => {
+                self.votes.entry((term, to)).or_default().insert(id);
+                self.reports_votes |= to != id;
+                if to == id {
+                    self.candidacies.insert((term, id), end);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether an event is a report of a Raft about itself.
+pub(crate) fn is_report(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Restored { .. }
+            | EventKind::RoleChanged { .. }
+            | EventKind::TermChanged { .. }
+            | EventKind::VoteGranted { .. }
+            | EventKind::LogAppended { .. }
+            | EventKind::LogTruncated { .. }
+            | EventKind::LogCompacted { .. }
+            | EventKind::Committed { .. }
+            | EventKind::Persisted { .. }
+    )
+}

@@ -1,0 +1,65 @@
+//! What services apply: each entry, in order, or a snapshot in the place of entries.
+
+use record::{Event, EventKind, Fault, Index, ServerId};
+
+use super::finding::{Findings, time};
+use super::replay::World;
+use super::rule::Rule;
+
+/// How far each service is.
+#[derive(Debug, Default)]
+pub(crate) struct Services {
+    /// What each has applied last; not known after a restart, for a snapshot may have been read back.
+    last: Vec<Option<Index>>,
+}
+
+impl Services {
+    /// Looks at an event, before it has changed the world.
+    pub(crate) fn look(&mut self, world: &World, event: &Event, found: &mut Findings) {
+        self.last.resize(world.servers.len(), Some(Index::ZERO));
+        if let EventKind::Fault(Fault::Restart(servers)) = &event.kind {
+            for server in servers {
+                if let Some(last) = self.last.get_mut(server.0) {
+                    *last = None;
+                }
+            }
+            return;
+        }
+        let Some((server, its)) = world.of(event).filter(|(_, its)| its.running) else { return };
+        match event.kind {
+            EventKind::Applied { index, .. } => {
+                let last = self.last[server.0].replace(index);
+                if let Some(last) = last.filter(|last| index != last.next()) {
+                    let snapshot = its.log.base;
+                    let skipped = world.kv && snapshot > last && index == snapshot.next();
+                    applied(server, last, index, skipped, event.at, found);
+                }
+            }
+            EventKind::SnapshotInstalled { index, .. } => {
+                if let Some(last) = self.last[server.0].replace(index).filter(|last| index < *last) {
+                    let seen = format!(
+                        "{server} delivered a snapshot up to index {index} at {}, when its service had applied everything up to \
+                         index {last}",
+                        time(event.at)
+                    );
+                    found.add(Rule::OldSnapshot, seen, &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn applied(server: ServerId, last: Index, index: Index, skipped: bool, at: u64, found: &mut Findings) {
+    let now = time(at);
+    if skipped {
+        let seen = format!(
+            "the service of {server} applied index {index} at {now}, and before that index {last}: what lies between them is in \
+             a snapshot that its leader had sent, and from which it did not go on"
+        );
+        found.add(Rule::InstallResetsService, seen, &[]);
+    } else {
+        let seen = format!("{server} applied index {index} at {now}, and the one before it was {last}");
+        found.add(Rule::ApplyInOrder, seen, &[]);
+    }
+}

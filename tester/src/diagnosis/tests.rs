@@ -1,0 +1,363 @@
+//! Hand-made records: each detector finds what it looks for, and nothing in a record that differs from it in the one thing
+//! that matters.
+
+use labstd::ThreadStatus;
+use record::EventKind::{
+    Applied, CommandSubmitted, Committed, Fault as Faulted, LogAppended, LogCompacted, LogTruncated, OperationBegun,
+    OperationEnded, Persisted, Restored, RoleChanged, RpcAnswered, RpcDelivered, RpcLost, RpcSent, RunBegun,
+    SnapshotInstalled, VoteGranted,
+};
+use record::{Event, EventKind, Excerpt, Fault, Index, Loss, OperationKind, Peer, Role, ServerId, Term};
+
+use super::*;
+
+const S: [ServerId; 3] = [ServerId(0), ServerId(1), ServerId(2)];
+
+/// What happens at a time in milliseconds, on a server.
+type Happens = (u64, usize, EventKind);
+
+fn events(scenario: &str, happens: &[Happens]) -> Vec<Event> {
+    let begun = RunBegun { scenario: scenario.to_string(), seed: 1, servers: 3, simulated: true };
+    let mut events = vec![Event { at: 0, server: None, kind: begun }];
+    events.extend(happens.iter().map(|(ms, server, kind)| Event {
+        at: ms * 1_000_000,
+        server: Some(ServerId(*server)),
+        kind: kind.clone(),
+    }));
+    events
+}
+
+fn found(happens: &[Happens]) -> Option<Rule> {
+    of_record(events("some_3B", happens).into_iter(), &[]).found.map(|found| found.rule)
+}
+
+fn found_in_kv(happens: &[Happens]) -> Option<Rule> {
+    of_record(events("some_4A", happens).into_iter(), &[]).found.map(|found| found.rule)
+}
+
+fn vote(term: u64, to: usize) -> EventKind {
+    VoteGranted { term: Term(term), to: S[to] }
+}
+
+fn role(role: Role, term: u64) -> EventKind {
+    RoleChanged { role, term: Term(term) }
+}
+
+fn append(term: u64, first: u64, last: u64) -> EventKind {
+    LogAppended { term: Term(term), first: Index(first), last: Index(last) }
+}
+
+fn truncate(last: u64) -> EventKind {
+    LogTruncated { last: Index(last) }
+}
+
+fn commit(index: u64) -> EventKind {
+    Committed { index: Index(index) }
+}
+
+fn compact(index: u64, term: u64) -> EventKind {
+    LogCompacted { index: Index(index), term: Term(term) }
+}
+
+fn apply(index: u64) -> EventKind {
+    Applied { index: Index(index), term: Term(1) }
+}
+
+fn restored(term: u64, vote: Option<usize>) -> EventKind {
+    let vote = vote.map(|to| S[to]);
+    Restored { term: Term(term), vote, snapshot_index: Index(0), snapshot_term: Term(0) }
+}
+
+fn crash(server: usize) -> EventKind {
+    Faulted(Fault::Crash(vec![S[server]]))
+}
+
+fn restart(server: usize) -> EventKind {
+    Faulted(Fault::Restart(vec![S[server]]))
+}
+
+fn sent(call: u64, from: Option<usize>, to: usize, method: &'static str) -> EventKind {
+    let from = from.map(|from| S[from]);
+    RpcSent { call, from, to: Peer::Server(S[to]), method: method.into(), bytes: 40 }
+}
+
+fn delivered(call: u64) -> EventKind {
+    RpcDelivered { call }
+}
+
+fn answered(call: u64) -> EventKind {
+    RpcAnswered { call, bytes: 10 }
+}
+
+/// S0 leads in term 1, with entries up to index 3 that S1 has as well, and S2 not.
+fn three_entries() -> Vec<Happens> {
+    vec![
+        (1, 0, vote(1, 0)),
+        (1, 0, role(Role::Candidate, 1)),
+        (2, 1, vote(1, 0)),
+        (3, 0, role(Role::Leader, 1)),
+        (4, 0, append(1, 1, 3)),
+        (5, 1, append(1, 1, 3)),
+    ]
+}
+
+fn after_three(more: &[Happens]) -> Option<Rule> {
+    found(&[&three_entries(), more].concat())
+}
+
+#[test]
+fn two_votes_in_a_term_are_found_and_the_sentence_says_when() {
+    let happens = [(1234, 1, vote(3, 0)), (1301, 1, vote(3, 2))];
+    let diagnosis = of_record(events("some_3A", &happens).into_iter(), &[Rule::SaveVote]);
+    assert_eq!(
+        diagnosis.to_string(),
+        "rule:    Figure 2, RequestVote RPC, receiver 2: a server votes for at most one candidate in a term\n\
+         seen:    S1 voted for S0 at 1.234 s and for S2 at 1.301 s, both in term 3"
+    );
+    assert_eq!(found(&[(1, 1, vote(3, 0)), (2, 1, vote(3, 0)), (3, 1, vote(4, 2))]), None);
+}
+
+#[test]
+fn a_vote_for_a_shorter_log_is_found() {
+    assert_eq!(after_three(&[(6, 2, vote(2, 2)), (7, 1, vote(2, 2))]), Some(Rule::UpToDateCandidate));
+    assert_eq!(after_three(&[(400, 1, vote(2, 1)), (401, 2, vote(2, 1))]), None);
+}
+
+#[test]
+fn a_leader_without_a_majority_of_votes_is_found() {
+    let (other, own) = ((5, 1, vote(1, 0)), (6, 2, vote(2, 2)));
+    assert_eq!(found(&[other.clone(), own.clone(), (7, 2, role(Role::Leader, 2))]), Some(Rule::MajorityOfVotes));
+    assert_eq!(found(&[other, own, (6, 0, vote(2, 2)), (7, 2, role(Role::Leader, 2))]), None);
+    assert_eq!(found(&[(6, 2, vote(2, 2)), (7, 2, role(Role::Leader, 2))]), None, "nobody reports votes for others");
+}
+
+#[test]
+fn a_term_that_goes_back_is_found() {
+    assert_eq!(found(&[(1, 1, role(Role::Follower, 3)), (2, 1, role(Role::Follower, 2))]), Some(Rule::TermOnlyGrows));
+}
+
+#[test]
+fn a_leader_that_removes_entries_is_found_and_one_that_steps_down_is_not() {
+    assert_eq!(after_three(&[(9, 0, truncate(1))]), Some(Rule::LeaderAppendOnly));
+    assert_eq!(after_three(&[(9, 0, role(Role::Follower, 2)), (9, 0, truncate(1))]), None);
+    assert_eq!(after_three(&[(9, 0, truncate(1)), (9, 0, role(Role::Follower, 2))]), None, "the other way round");
+}
+
+#[test]
+fn what_is_removed_without_a_conflict_is_found() {
+    assert_eq!(after_three(&[(9, 1, truncate(1))]), Some(Rule::TruncateOnConflict));
+    // No leader is known, but it adds the same again.
+    let alone = [(1, 1, append(1, 1, 3)), (2, 1, truncate(1)), (3, 1, append(1, 2, 2))];
+    assert_eq!(found(&alone), Some(Rule::TruncateOnConflict));
+    assert_eq!(found(&[(1, 1, append(1, 1, 3)), (2, 1, truncate(1)), (3, 1, append(2, 2, 2))]), None);
+}
+
+#[test]
+fn an_entry_that_is_added_behind_another_one_than_the_leaders_is_found() {
+    assert_eq!(
+        after_three(&[(6, 2, append(0, 1, 1)), (7, 2, role(Role::Follower, 1)), (8, 2, append(1, 2, 2))]),
+        Some(Rule::PrevEntryMatches)
+    );
+    assert_eq!(after_three(&[(6, 2, append(1, 1, 1)), (7, 2, role(Role::Follower, 1)), (8, 2, append(1, 2, 2))]), None);
+}
+
+#[test]
+fn a_leader_that_counts_an_entry_of_an_older_term_is_found() {
+    let second = [(6, 0, role(Role::Candidate, 2)), (7, 0, role(Role::Leader, 2))];
+    assert_eq!(after_three(&[&second[..], &[(8, 0, commit(3))]].concat()), Some(Rule::CommitOwnTerm));
+    let own = [(8, 0, append(2, 4, 4)), (9, 1, append(2, 4, 4)), (10, 0, commit(4))];
+    assert_eq!(after_three(&[&second[..], &own].concat()), None);
+    assert_eq!(after_three(&[(8, 0, commit(3))]), None);
+}
+
+#[test]
+fn a_leader_that_commits_what_no_majority_has_is_found() {
+    assert_eq!(after_three(&[(8, 0, append(1, 4, 4)), (9, 0, commit(4))]), Some(Rule::CommitMajority));
+}
+
+#[test]
+fn a_follower_that_commits_another_entry_than_its_leader_is_found() {
+    let other = [(6, 2, append(0, 1, 2)), (7, 2, role(Role::Follower, 1)), (8, 2, commit(2))];
+    assert_eq!(after_three(&other), Some(Rule::CommitLastNewEntry));
+    let beyond = [(7, 1, role(Role::Follower, 1)), (8, 1, commit(4))];
+    assert_eq!(after_three(&beyond), Some(Rule::CommitLastNewEntry));
+    assert_eq!(after_three(&[(7, 1, role(Role::Follower, 1)), (8, 1, commit(3))]), None);
+}
+
+#[test]
+fn a_commit_index_that_goes_back_is_found_and_an_old_snapshot_is_named() {
+    assert_eq!(after_three(&[(8, 1, commit(3)), (9, 1, commit(2))]), Some(Rule::CommitOnlyGrows));
+    let old = [(8, 1, commit(3)), (9, 1, compact(2, 1)), (9, 1, commit(2))];
+    assert_eq!(after_three(&old), Some(Rule::OldSnapshot));
+    assert_eq!(after_three(&[(8, 1, commit(3)), (9, 1, compact(2, 1))]), None, "its own");
+}
+
+#[test]
+fn entries_behind_a_snapshot_that_go_with_it_are_found() {
+    let removed = |term| [(8, 1, truncate(2)), (8, 1, compact(2, term))];
+    assert_eq!(after_three(&removed(1)), Some(Rule::RetainBehindSnapshot));
+    assert_eq!(after_three(&removed(2)), None, "the snapshot ends with another entry");
+}
+
+/// S1 has added entries in an AppendEntries of S0, and answers it; then it crashes and begins again with `begin`.
+fn lost(saved: bool, answers: bool, begin: &[Happens]) -> Option<Rule> {
+    let mut happens = three_entries();
+    let call = [(6, 0, sent(1, Some(0), 1, "Raft.AppendEntries")), (7, 1, delivered(1)), (7, 1, append(1, 4, 4))];
+    happens.extend(call);
+    happens.extend(saved.then_some((7, 1, Persisted { bytes: 9 })));
+    happens.extend(answers.then_some((8, 0, answered(1))));
+    happens.extend([(9, 1, crash(1)), (10, 1, restart(1))]);
+    happens.extend(begin.iter().cloned());
+    found(&happens)
+}
+
+#[test]
+fn an_entry_that_was_acknowledged_and_is_lost_is_found() {
+    let without = [(10, 1, restored(1, Some(0))), (10, 1, append(1, 1, 3))];
+    assert_eq!(lost(true, true, &without), Some(Rule::SaveLog));
+    assert_eq!(lost(false, true, &without), Some(Rule::SaveBeforeAnswering));
+    assert_eq!(lost(false, false, &without), None, "nobody was told of it");
+    assert_eq!(lost(true, true, &[(10, 1, restored(1, Some(0))), (10, 1, append(1, 1, 4))]), None);
+    // It reports what it adds, and not what it begins with.
+    assert_eq!(lost(true, true, &[(10, 1, restored(1, Some(0))), (20, 1, append(1, 5, 5))]), None);
+    assert_eq!(lost(true, true, &[(10, 1, append(1, 1, 1))]), None, "nothing is known of what it began with");
+}
+
+#[test]
+fn a_vote_that_is_lost_is_found() {
+    let vote_of = |answers: bool, begin| {
+        let mut happens = vec![
+            (1, 0, sent(1, Some(0), 1, "Raft.RequestVote")),
+            (2, 1, delivered(1)),
+            (2, 1, vote(1, 0)),
+            (2, 1, Persisted { bytes: 9 }),
+        ];
+        happens.extend(answers.then_some((3, 0, answered(1))));
+        happens.extend([(4, 1, crash(1)), (5, 1, restart(1)), (5, 1, begin)]);
+        found(&happens)
+    };
+    assert_eq!(vote_of(true, restored(1, None)), Some(Rule::SaveVote));
+    assert_eq!(vote_of(true, restored(0, None)), Some(Rule::SaveVote));
+    assert_eq!(vote_of(true, restored(1, Some(0))), None);
+    assert_eq!(vote_of(false, restored(1, None)), None, "nobody was told of it");
+}
+
+#[test]
+fn a_campaign_soon_after_a_vote_is_found() {
+    assert_eq!(found(&[(1, 1, vote(1, 0)), (50, 1, vote(2, 1))]), Some(Rule::GrantResetsTimer));
+    assert_eq!(found(&[(1, 1, vote(1, 0)), (350, 1, vote(2, 1))]), None);
+}
+
+#[test]
+fn a_campaign_soon_after_a_heartbeat_is_found() {
+    let heartbeat = [(6, 0, sent(1, Some(0), 1, "Raft.AppendEntries")), (7, 1, delivered(1)), (8, 0, answered(1))];
+    let campaign = |ms| [&heartbeat[..], &[(200, 1, role(Role::Follower, 1)), (ms, 1, vote(2, 1))]].concat();
+    let late = [(401, 0, sent(2, Some(0), 1, "Raft.AppendEntries")), (402, 1, delivered(2)), (403, 0, answered(2))];
+    assert_eq!(after_three(&campaign(410)), None);
+    assert_eq!(after_three(&[&late[..], &campaign(410)[4..]].concat()), Some(Rule::HeartbeatResetsTimer));
+}
+
+#[test]
+fn a_server_that_never_campaigns_is_found() {
+    assert_eq!(found(&[(3500, 0, apply(1))]), Some(Rule::ElectionTimeoutElapses));
+    let asks =
+        |ms: u64| (0..3).map(move |server| (ms, server, sent(ms, Some(server), (server + 1) % 3, "Raft.RequestVote")));
+    let campaigns: Vec<Happens> = (1..8).flat_map(|half| asks(half * 500)).collect();
+    assert_eq!(found(&campaigns), None);
+}
+
+#[test]
+fn requests_for_a_vote_that_keep_a_server_quiet_are_found() {
+    let asked = (1..40).flat_map(|n| {
+        let ms = n * 100;
+        [(ms, 0, sent(n, Some(0), 1, "Raft.RequestVote")), (ms, 1, delivered(n)), (ms, 0, answered(n))]
+    });
+    // The third is nowhere to be heard either, but it is not there.
+    let happens: Vec<Happens> = [(0, 2, crash(2))].into_iter().chain(asked).collect();
+    assert_eq!(found(&happens), Some(Rule::OnlyGrantResetsTimer));
+}
+
+#[test]
+fn idle_messages_that_are_too_many_are_found() {
+    let beats = |every: u64| -> Vec<Happens> {
+        let beat = |n: u64| ((n - 100) * every, 0, sent(n, Some(0), 1, "Raft.AppendEntries"));
+        (100..100 + 2500 / every).map(beat).collect()
+    };
+    let idle = |every| found(&[&[(0, 1, crash(1)), (0, 2, crash(2))], &beats(every)[..]].concat());
+    assert_eq!(idle(10), Some(Rule::HeartbeatWhenIdle));
+    assert_eq!(idle(50), None);
+    let mut busy: Vec<Happens> = beats(10);
+    let command = CommandSubmitted { index: Index(1), term: Term(1), bytes: 3 };
+    busy.extend((10..40).map(|n| (n * 100, 0, command.clone())));
+    busy.extend([(0, 1, crash(1)), (0, 2, crash(2))]);
+    busy.sort_by_key(|(ms, ..)| *ms);
+    assert_eq!(found(&busy), None, "there is always something to say");
+}
+
+#[test]
+fn entries_that_are_applied_out_of_order_are_found() {
+    assert_eq!(found(&[(1, 0, apply(1)), (2, 0, apply(3))]), Some(Rule::ApplyInOrder));
+    assert_eq!(found(&[(1, 0, apply(1)), (2, 0, apply(1))]), Some(Rule::ApplyInOrder));
+    assert_eq!(
+        found(&[(1, 0, apply(1)), (2, 0, apply(2)), (3, 0, crash(0)), (4, 0, restart(0)), (5, 0, apply(1))]),
+        None
+    );
+    let installed = |index| SnapshotInstalled { index: Index(index), term: Term(1) };
+    assert_eq!(found(&[(1, 0, apply(1)), (2, 0, installed(7)), (3, 0, apply(8))]), None);
+    assert_eq!(found(&[(2, 0, installed(7)), (3, 0, installed(5))]), Some(Rule::OldSnapshot));
+}
+
+#[test]
+fn a_service_that_skips_a_snapshot_is_found() {
+    let skips = [(1, 0, apply(1)), (2, 0, compact(7, 1)), (3, 0, apply(8))];
+    assert_eq!(found_in_kv(&skips), Some(Rule::InstallResetsService));
+}
+
+#[test]
+fn an_operation_that_ends_with_a_lost_call_is_found() {
+    let ended = |how: EventKind| {
+        let (what, key, value) = (OperationKind::Append, "x".to_string(), Excerpt::from("1"));
+        let client = |ms: u64, kind| Event { at: ms * 1_000_000, server: None, kind };
+        let mut events = events("some_4A", &[]);
+        events.push(client(1, OperationBegun { operation: 1, client: 3, what, key, value }));
+        events.push(client(1, sent(1, None, 2, "KvServer.Append")));
+        events.push(client(5, how));
+        events.push(client(5, OperationEnded { operation: 1, value: Excerpt::default() }));
+        of_record(events.into_iter(), &[]).found
+    };
+    let found = ended(RpcLost { call: 1, why: Loss::ReplyDropped }).unwrap();
+    assert_eq!(found.rule, Rule::AskUntilAnswered);
+    assert_eq!(found.seen, "client 3 took its append of key 'x' for done at 0.005 s, when its call to S2 was lost");
+    assert_eq!(ended(answered(1)), None);
+}
+
+#[test]
+fn a_lock_that_is_held_while_something_is_delivered_is_found() {
+    let thread = |name: &str, doing: &str| ThreadStatus {
+        name: name.to_string(),
+        group: "S1#1".to_string(),
+        doing: doing.to_string(),
+    };
+    let waits =
+        thread("ticker-1", "in Mutex::lock at a.rs:1:1 for 2.000 s, held by applier-1 which took it at a.rs:2:2");
+    let rule = |doing: &str| locks::of_threads(&[waits.clone(), thread("applier-1", doing)]).map(|found| found.rule);
+    assert_eq!(rule("in Sender::send at a.rs:3:3 for 2.000 s"), Some(Rule::NoLockWhileDelivering));
+    assert_eq!(rule("in Receiver::recv at x.rs:3:3 (called from a.rs:4:4) for 2.000 s"), Some(Rule::NoLockOverRpc));
+    assert_eq!(rule("in thread::sleep at a.rs:3:3 for 2.000 s"), Some(Rule::NoLockWhileWaiting));
+    assert_eq!(rule("running (it has not blocked)"), None);
+    assert_eq!(rule("in Sender::send at a.rs:3:3 for 0.001 s"), None, "it has just taken it");
+}
+
+#[test]
+fn of_what_a_check_considers_the_record_strikes_out_what_cannot_be() {
+    let likely = [Rule::SaveLog, Rule::OldSnapshot, Rule::CommitOwnTerm, Rule::UpToDateCandidate];
+    let of = |happens: &[Happens]| of_record(events("some_3B", happens).into_iter(), &likely);
+    assert_eq!(of(&[]).likely, [Rule::CommitOwnTerm, Rule::UpToDateCandidate]);
+    let restarted = of(&[(1, 0, crash(0)), (2, 0, restart(0))]);
+    assert_eq!(restarted.likely, [Rule::SaveLog, Rule::CommitOwnTerm, Rule::UpToDateCandidate]);
+    let text = restarted.added_to("two commands are committed at index 3");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "two commands are committed at index 3");
+    assert!(lines[1].starts_with("likely rule: Figure 2, Persistent state"), "{text}");
+    assert!(lines[2].starts_with("    or rule: Figure 2, Leaders"), "{text}");
+}

@@ -1,0 +1,77 @@
+//! Messages that say nothing new, far more often than heartbeats may be sent.
+
+use std::collections::BTreeMap;
+
+use record::{Event, EventKind, Peer, ServerId};
+
+use super::finding::{Findings, time};
+use super::rule::Rule;
+
+/// So long a time is looked at, in nanoseconds.
+const WINDOW: u64 = 1_000_000_000;
+
+/// What follows this soon after something new may still be due to it.
+const REST: u64 = 300_000_000;
+
+/// More messages from one server to another than this in an idle second are no heartbeats. The lab allows twenty in all to
+/// each server of three.
+const MESSAGES_MAX: u64 = 40;
+
+/// What is sent while there is nothing to say.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Since when there has been nothing new.
+    idle_since: u64,
+    /// Messages of one length since then, by sender and receiver.
+    sent: BTreeMap<(ServerId, ServerId, u64), u64>,
+    told: bool,
+}
+
+impl Traffic {
+    /// Looks at an event.
+    pub(crate) fn look(&mut self, event: &Event, found: &mut Findings) {
+        match &event.kind {
+            EventKind::RpcSent { from: Some(from), to: Peer::Server(to), method, bytes, .. }
+                if method.starts_with("Raft.") =>
+            {
+                if event.at < self.idle_since {
+                    return;
+                }
+                *self.sent.entry((*from, *to, *bytes)).or_default() += 1;
+                if event.at - self.idle_since >= WINDOW {
+                    self.judge(event.at, found);
+                    self.begin(event.at);
+                }
+            }
+            EventKind::RpcDelivered { .. }
+            | EventKind::RpcAnswered { .. }
+            | EventKind::RpcSent { from: Some(_), .. }
+            | EventKind::RpcLost { .. }
+            | EventKind::Persisted { .. }
+            | EventKind::LogLine { .. }
+            | EventKind::Annotated { .. } => {}
+            EventKind::Check { .. } => {}
+            _ => self.begin(event.at + REST),
+        }
+    }
+
+    fn begin(&mut self, at: u64) {
+        self.idle_since = at;
+        self.sent.clear();
+    }
+
+    fn judge(&mut self, at: u64, found: &mut Findings) {
+        let most = self.sent.iter().max_by_key(|(_, count)| **count);
+        let Some((&(from, to, _), &count)) = most.filter(|(_, count)| **count > MESSAGES_MAX && !self.told) else {
+            return;
+        };
+        self.told = true;
+        let seconds = (at - self.idle_since) as f64 / 1e9;
+        let (since, at) = (time(self.idle_since), time(at));
+        let seen = format!(
+            "{from} sent {count} messages of one length to {to} within {seconds:.1} s, from {since} to {at}, while there was \
+             nothing new to say"
+        );
+        found.add(Rule::HeartbeatWhenIdle, seen, &[]);
+    }
+}
