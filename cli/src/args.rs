@@ -19,6 +19,9 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run scenarios and print what they cost
+    ///
+    /// What came of many runs (-n, --until-fail) is saved to target/lab as run.json, run-2.json and so on, and what did not pass
+    /// is run again by `replay`. Exit status: 0 if all passed, 1 if a run did not, 130 after Ctrl-C.
     Run(RunArgs),
 
     /// Tell whether recorded histories are linearizable
@@ -36,7 +39,8 @@ pub(crate) enum Command {
 
     /// Run again what did not pass
     ///
-    /// Exit status: 0 if all passes now, 1 if something fails again.
+    /// Of the record of a simulated run it also says whether this is the same run, event by event. Runs on threads cannot be
+    /// replayed exactly: those run again with the same seed. Exit status: 0 if all passes now, 1 if something fails again.
     Replay(ReplayArgs),
 
     /// Look for the shortest run that fails in the same way: fewer faults, an earlier end
@@ -71,7 +75,7 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) jobs: Option<NonZeroU16>,
 
-    /// Start no further run when one has not passed
+    /// Start no further run once one has not passed
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
@@ -82,6 +86,10 @@ pub(crate) struct RunArgs {
     /// Run each seed twice, and report where the second run differs from the first (simulated only)
     #[arg(long)]
     pub(crate) twice: bool,
+
+    /// From this moment of each run on nothing goes wrong any more: seconds, such as 1.25 or 1.25s, or 250ms (simulated only)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) calm_from: Option<Moment>,
 
     /// How to show how far it is; auto: a bar in a terminal, else lines, if there are many runs
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressName::Auto)]
@@ -115,9 +123,13 @@ pub(crate) struct ShrinkArgs {
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
 
-    /// How many runs to try
+    /// How many runs to try, neighbouring seeds and the same runs with fewer faults
     #[arg(long, value_name = "RUNS", default_value_t = NonZeroU64::new(1000).expect("not zero"))]
     pub(crate) tries: NonZeroU64,
+
+    /// How many runs at once; the result does not depend on it [default: one a processor]
+    #[arg(short, long)]
+    pub(crate) jobs: Option<NonZeroU16>,
 }
 
 #[derive(Debug, clap::Args)]

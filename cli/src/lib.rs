@@ -15,12 +15,19 @@ mod check;
 mod compare;
 mod log;
 mod page;
+mod plan;
+mod progress;
 mod replay;
+mod results;
 mod run;
 mod select;
+mod series;
 mod shrink;
+#[cfg(test)]
+mod stories;
 mod summary;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -43,16 +50,21 @@ enum Error {
 /// Reads the arguments of the process and does what they say, with `R` as the Raft and `K` as the key/value service under
 /// test. `package` is the name of the calling package, for the commands that replay a failure.
 pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
-    let args = match Args::try_parse() {
+    ExitCode::from(with::<R, K>(package, std::env::args_os()))
+}
+
+/// As [`main`], with these arguments, the first of which is the name of the program. Returns the exit status.
+pub fn with<R: Raft, K: KvService>(package: &'static str, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => return refuse_or_help(&error),
     };
     let mut scenarios = tester::raft_scenarios(&Subject::<R>::new());
     scenarios.extend(tester::kv_scenarios(&KvSubject::<K>::new()));
     match execute(args, scenarios, package) {
-        Ok(status) => ExitCode::from(status),
+        Ok(status) => status,
         // Whoever reads the output has seen enough.
-        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(Error::Output(error)) => refuse(&format!("cannot write the output: {error}")),
         Err(Error::Usage(message)) => refuse(&message),
     }
@@ -89,17 +101,17 @@ fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Resul
 }
 
 /// The help if it was asked for; else clap's complaint in one line.
-fn refuse_or_help(error: &clap::Error) -> ExitCode {
+fn refuse_or_help(error: &clap::Error) -> u8 {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // Whoever closes the output has read enough of it.
             let _ = error.print();
-            return ExitCode::SUCCESS;
+            return 0;
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
-            return ExitCode::from(2);
+            return 2;
         }
         _ => {}
     }
@@ -110,9 +122,9 @@ fn refuse_or_help(error: &clap::Error) -> ExitCode {
     refuse(&format!("{}; --help lists what there is", complaint.trim_start_matches("error: ")))
 }
 
-fn refuse(message: &str) -> ExitCode {
+fn refuse(message: &str) -> u8 {
     eprintln!("error: {message}");
-    ExitCode::from(2)
+    2
 }
 
 impl From<io::Error> for Error {

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Clock, rng};
 use record::Recorder;
 
-use crate::judge::Orders;
+use crate::again::{self, again};
 use crate::keep::interrupt::{self, UnderWay};
 use crate::keep::{self, Keeping, Kept};
 use crate::runner::{self, Report, Verdict};
 use crate::scenario::Scenario;
-use crate::{gate, lines};
+use crate::{calm, gate, lines};
 
 /// Under `cargo test` each simulated scenario runs seeds 1 to this.
 const SEEDS: u64 = 3;
@@ -44,8 +44,9 @@ impl Ended {
         let keeping = Keeping::of_this_process();
         under_way.tell(|| {
             let mut kept = Kept::default();
-            if may_keep && keeping.wants(&report) {
-                kept = keeping.write(&keep::name(&report.about, report.clock, report.seed), &report.record);
+            if may_keep && !unwritten(&report) && keeping.wants(&report) {
+                kept = keeping
+                    .write(&keep::name(&report.about, report.clock, report.seed, report.calm_from), &report.record);
             }
             tell(report, kept)
         })
@@ -69,8 +70,10 @@ pub fn test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
     let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
     for seed in seeds {
         let (report, kept) = run_and_tell(scenario, clock, seed);
-        if let Some(broken) = report.broken() {
-            panic!("{name} failed: {}\n{}", broken.text, closing(&report, &kept, package));
+        match report.broken() {
+            None => {}
+            Some(broken) if broken.unwritten => panic!("{name}: {}", broken.text),
+            Some(broken) => panic!("{name} failed: {}\n{}", broken.text, closing(&report, &kept, package)),
         }
     }
 }
@@ -83,8 +86,13 @@ pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
 
 fn run_and_tell(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Kept) {
     interrupt::install();
-    run_undisturbed(scenario, clock, seed, print).tell(true, |report, kept| {
-        print(&(report.lines() + &below(&kept)));
+    let failed = |report: &Report| !report.passed() && !prints_events();
+    let ended = run_if(|| true, scenario, clock, seed, failed, print).expect("it was to begin");
+    ended.tell(true, |report, kept| {
+        // What is not written yet says so in the failure of its test; that is enough.
+        if !unwritten(&report) {
+            print(&(report.lines() + &below(&kept)));
+        }
         (report, kept)
     })
 }
@@ -92,19 +100,38 @@ fn run_and_tell(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Kept) 
 /// Waits at the gate and runs a scenario. On threads a run that was disturbed is repeated, up to three times;
 /// `tell` is called with its lines.
 pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl Fn(&str)) -> Ended {
+    run_if(|| true, scenario, clock, seed, |_| false, tell).expect("it was to begin")
+}
+
+/// As [`run_undisturbed`], but begins only if `wanted` says so when its turn comes at the gate. A simulated run of which
+/// `twice` says so is run [again](again()), and if that differs, the report has it as what went wrong. Runs that were given up
+/// and runs of code that is not written yet are not: there is nothing to compare.
+pub fn run_if(
+    wanted: impl Fn() -> bool,
+    scenario: &Scenario,
+    clock: Clock,
+    seed: u64,
+    twice: impl Fn(&Report) -> bool,
+    tell: impl Fn(&str),
+) -> Option<Ended> {
     let _pass = gate::admit(clock, &scenario.about);
-    let orders = if Keeping::of_this_process().always() { Orders::OfAllKeys } else { Orders::OfWhatIsWrong };
     let mut repeats = 0;
     loop {
+        if !wanted() {
+            return None;
+        }
         let record = Recorder::default();
-        let under_way = UnderWay::begin(&scenario.about, clock, seed, &record);
-        let report = runner::run_into(record, orders, scenario, clock, seed);
+        let under_way = UnderWay::begin(scenario, clock, seed, &record);
+        let report = runner::run_into(record, again::orders(), scenario, clock, seed);
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
-            return Ended { report, under_way };
+            let comparable = clock == Clock::Simulated && !matches!(report.verdict, Verdict::Aborted(_));
+            let difference =
+                if comparable && !unwritten(&report) && twice(&report) { again(scenario, &report) } else { None };
+            return Some(Ended { report: report.with(difference), under_way });
         }
         let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
         if repeats == REPEATS_MAX {
-            return Ended { report, under_way };
+            return Some(Ended { report, under_way });
         }
         repeats += 1;
         let again = format!(
@@ -113,6 +140,16 @@ pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl 
         );
         tell(&(report.lines() + &again));
     }
+}
+
+/// Whether `LAB_LOG` has events printed as they happen: then a second run would be printed too, and be taken for the first.
+pub fn prints_events() -> bool {
+    std::env::var_os(record::live::VARIABLE).is_some_and(|filter| !filter.is_empty())
+}
+
+/// Whether a run came to code that is not written yet.
+fn unwritten(report: &Report) -> bool {
+    report.broken().is_some_and(|broken| broken.unwritten)
 }
 
 /// Where files of a run are, as it is printed below the run's lines; nothing if there are none.
@@ -137,6 +174,15 @@ pub fn disturbed() -> u64 {
 pub fn replay(report: &Report, package: &str) -> String {
     let (scenario, seed) = (report.about.name, report.seed);
     match report.clock {
+        // The tests know nothing of calm.
+        Clock::Simulated if report.calm_from.is_some() => {
+            let from = report.calm_from.map_or(String::new(), calm::moment);
+            format!("replay:  cargo run --release -p {package} -- run {scenario} --seed {seed} --calm-from {from}")
+        }
+        Clock::Simulated if report.difference.is_some() => format!(
+            "again:   LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}   (another run each time, until the \
+             code is deterministic)"
+        ),
         Clock::Simulated => format!(
             "replay:  LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}\n    or:  cargo run --release -p \
              {package} -- run {scenario} --seed {seed}"

@@ -13,12 +13,18 @@
 //! - [`scenarios`]: the stories, one file a part, and the table of them.
 //! - [`cluster`]: servers, links, crashes, the checks on all that is applied, and the questions a story asks.
 //! - [`kv`]: key/value servers, their clients, and what a story of part 4 is told with.
+//! - [`diagnosis`]: which rule a failed run has broken, or may have.
 //! - [`runner`]: one run of one scenario under one clock with one seed, and what came of it.
+//! - [`again`]: a second run of a seed, and where it differs from the first.
+//! - [`calm`]: runs whose faults end at a moment.
 //! - [`harness`]: what a `#[test]` does: seeds, the rule for disturbed runs, the printed lines.
 //! - [`keep`]: what is left of a run on disk, also when somebody presses Ctrl-C.
 //! - [`gate`]: who may run beside whom.
 
+pub mod again;
+pub mod calm;
 pub mod cluster;
+pub mod diagnosis;
 pub mod gate;
 pub mod harness;
 pub mod keep;
@@ -36,9 +42,11 @@ mod snapshot;
 mod subject;
 mod violation;
 
+pub use again::Difference;
 pub use applied::Applied;
 pub use cluster::{Cluster, Figures, Maker, Retry, Setting};
 pub use command::Command;
+pub use diagnosis::{Diagnosis, Finding, Rule};
 pub use kv::KvSubject;
 pub use labstd::Clock;
 pub use runner::{Broken, Report, Verdict};

@@ -5,6 +5,9 @@ use labstd::{Clock, Failure, Outcome, Run, Stats};
 use raftapi::Unwritten;
 use record::{Event, EventKind, Options, Recorder, Scope};
 
+use crate::again::Difference;
+use crate::calm;
+use crate::diagnosis::{self, Diagnosis};
 use crate::judge::{self, Orders};
 use crate::lines;
 use crate::scenario::{About, Layer, Progress, Scenario, Stage, Told};
@@ -34,6 +37,8 @@ pub struct Report {
     pub clock: Clock,
     /// Its seed.
     pub seed: u64,
+    /// From when on nothing went wrong any more, if it was told so: see [`calm`].
+    pub calm_from: Option<Duration>,
     /// How it went.
     pub verdict: Verdict,
     /// The stages that had ended well when a run was broken off that did not pass.
@@ -42,6 +47,8 @@ pub struct Report {
     pub stage: Option<String>,
     /// What the scheduler and the clock say of it.
     pub stats: Stats,
+    /// Where a second run of the seed was another one, if there was a second run, and it was.
+    pub difference: Option<Difference>,
     /// Everything that happened.
     pub record: Recorder,
 }
@@ -64,10 +71,26 @@ pub enum Verdict {
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broken {
-    /// In words.
+    /// In words. The first line is the sentence of the check; the last ones are those of the diagnosis.
     pub text: String,
     /// When, on the run's own clock.
     pub at: Duration,
+    /// Whether the run came to code that nobody has written yet: [`raftapi::unwritten`].
+    pub unwritten: bool,
+    /// The rule that was broken, or may have been.
+    pub diagnosis: Diagnosis,
+}
+
+impl Broken {
+    /// What went wrong, without a diagnosis.
+    pub(crate) fn plain(text: String, at: Duration) -> Broken {
+        Broken { text, at, unwritten: false, diagnosis: Diagnosis::default() }
+    }
+
+    /// What went wrong, with the rule that is to blame.
+    fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> Broken {
+        Broken { text: diagnosis.added_to(text), at, unwritten: false, diagnosis }
+    }
 }
 
 impl Report {
@@ -116,6 +139,11 @@ impl Report {
             Verdict::Aborted(broken) => ("aborted", broken),
             Verdict::Undecided(broken) => ("undecided", broken),
         };
+        if broken.unwritten {
+            // It has neither a time nor a seed that anybody wants to know.
+            let (first, rest) = broken.text.split_once('\n').unwrap_or((&broken.text, ""));
+            return format!("  ... {first}\n{}\n", lines::indented(rest));
+        }
         let late = match self.clock {
             Clock::Simulated => String::new(),
             Clock::Threads => format!(", sleeps woke up to {} ms late", self.stats.lateness.as_millis()),
@@ -145,7 +173,10 @@ pub(crate) fn run_into(record: Recorder, orders: Orders, scenario: &Scenario, cl
         simulated: clock == Clock::Simulated,
     };
     record.record(Event { at: 0, server: None, kind: begin });
-    let (story, progress) = (scenario.story(), Progress::default());
+    if let Some(moment) = scenario.calm_from {
+        record.record(Event { at: 0, server: None, kind: calm::event(moment) });
+    }
+    let (story, progress) = (scenario.story(), Progress::calm_from(scenario.calm_from));
     let told = progress.clone();
     let outcome = Run::new(clock, seed)
         .named(about.name)
@@ -161,10 +192,11 @@ pub(crate) fn run_into(record: Recorder, orders: Orders, scenario: &Scenario, cl
     };
     let verdict = match result {
         Ok(told) => judge_told(told, orders, &record, &stats),
-        Err(failure) => judge_failure(failure, &stats, clock),
+        Err(failure) => judge_failure(failure, &stats, clock, &record),
     };
     conclude(&record, &verdict, &stats);
-    Report { about, clock, seed, verdict, ended, stage, stats, record }
+    let calm_from = scenario.calm_from;
+    Report { about, clock, seed, calm_from, verdict, ended, stage, stats, difference: None, record }
 }
 
 /// The run ended well: that leaves what its clients saw.
@@ -174,34 +206,38 @@ fn judge_told(told: Told, orders: Orders, record: &Recorder, stats: &Stats) -> V
     for kind in judged.events {
         record.record(Event { at: stats.elapsed.as_nanos() as u64, server: None, kind });
     }
-    let broken = Broken { text: judged.text, at: stats.elapsed };
+    let (text, at) = (judged.text, stats.elapsed);
     match judged.verdict {
         linearizability::Verdict::Ok => Verdict::Passed(told.stages),
-        linearizability::Verdict::Illegal => Verdict::Failed(broken),
-        linearizability::Verdict::Unknown => Verdict::Undecided(broken),
+        linearizability::Verdict::Illegal => {
+            Verdict::Failed(Broken::diagnosed(&text, at, diagnosis::of_record(record.events(), &judged.likely)))
+        }
+        linearizability::Verdict::Unknown => Verdict::Undecided(Broken::plain(text, at)),
     }
 }
 
-fn judge_failure(failure: Failure, stats: &Stats, clock: Clock) -> Verdict {
-    let mut at = stats.elapsed;
+fn judge_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Recorder) -> Verdict {
     let mut limit = failure.is_time_limit();
-    let mut text = failure.to_string();
-    match failure {
-        Failure::Aborted { .. } => return Verdict::Aborted(Broken { text, at }),
+    let (text, at) = (failure.to_string(), stats.elapsed);
+    let broken = match failure {
+        Failure::Aborted { .. } => return Verdict::Aborted(Broken::plain(text, at)),
         Failure::Panic(panicked) => {
-            at = panicked.at;
+            let at = panicked.at;
             if let Some(violation) = panicked.payload.downcast_ref::<Violation>() {
-                text = violation.to_string();
                 limit = violation.sort == Sort::Limit;
-            }
-            if let Some(unwritten) = panicked.payload.downcast_ref::<Unwritten>() {
-                text = unwritten.to_string();
+                let Violation { likely, threads, .. } = violation;
+                Broken::diagnosed(&violation.text, at, diagnosis::of_check(record.events(), likely, threads))
+            } else if let Some(unwritten) = panicked.payload.downcast_ref::<Unwritten>() {
+                Broken { unwritten: true, ..Broken::plain(unwritten.to_string(), at) }
+            } else {
+                // The code under test says by itself what is wrong with it.
+                Broken::plain(text, at)
             }
         }
-        _ => {}
-    }
+        Failure::Spin { .. } => Broken::plain(text, at),
+        other => Broken::diagnosed(&text, at, diagnosis::of_failure(record.events(), &other)),
+    };
     let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;
-    let broken = Broken { text, at };
     if limit && late { Verdict::Disturbed(broken) } else { Verdict::Failed(broken) }
 }
 
@@ -275,13 +311,13 @@ pub(crate) mod tests {
             payload: Box::new(thrown),
         };
         let stats = Stats { lateness: Duration::from_millis(lateness_ms), ..Stats::default() };
-        judge_failure(Failure::Panic(panicked), &stats, clock)
+        judge_failure(Failure::Panic(panicked), &stats, clock, &Recorder::default())
     }
 
     #[test]
     fn a_limit_that_breaks_on_a_busy_machine_is_a_disturbance_and_a_broken_safety_property_never() {
-        let limit = Violation { sort: Sort::Limit, text: "no leader".to_string() };
-        let safety = Violation { sort: Sort::Safety, text: "two leaders".to_string() };
+        let thrown = |sort| Violation { sort, text: String::new(), likely: Vec::new(), threads: Vec::new() };
+        let [limit, safety] = [Sort::Limit, Sort::Safety].map(thrown);
         assert!(matches!(verdict(Clock::Threads, 101, limit.clone()), Verdict::Disturbed(_)));
         assert!(matches!(verdict(Clock::Threads, 99, limit.clone()), Verdict::Failed(_)));
         assert!(matches!(verdict(Clock::Simulated, 0, limit), Verdict::Failed(_)));

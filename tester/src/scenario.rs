@@ -3,11 +3,13 @@
 
 use std::fmt;
 
+use labrpc::Network;
 use labstd::sync::{Arc, Mutex};
-use labstd::time::Instant;
+use labstd::time::{Duration, Instant};
 use labstd::{Clock, thread};
 use linearizability::kv::History;
 
+use crate::calm;
 use crate::cluster::Figures;
 
 /// A part of the lab.
@@ -89,6 +91,8 @@ pub struct About {
 pub struct Scenario {
     /// What it is called, and what it takes.
     pub about: About,
+    /// From when on nothing goes wrong any more, if it is told so.
+    pub(crate) calm_from: Option<Duration>,
     story: Arc<Story>,
 }
 
@@ -113,9 +117,10 @@ pub struct Asked {
     pub numbers: Vec<u64>,
 }
 
-/// How far a story has come: shared with whoever ran it, who wants to know when it was broken off.
+/// How far a story has come: shared with whoever ran it, who wants to know when it was broken off. And, if there is one, the
+/// moment of the run's clock from which on nothing goes wrong any more.
 #[derive(Clone, Default)]
-pub struct Progress(pub(crate) Arc<Mutex<Stages>>);
+pub struct Progress(pub(crate) Arc<Mutex<Stages>>, Option<Duration>);
 
 /// The stages of a story under way.
 #[derive(Default)]
@@ -136,6 +141,18 @@ pub(crate) struct Begun {
 }
 
 impl Progress {
+    /// Of a story in which nothing goes wrong any more from this moment of the run's clock on, if there is one.
+    pub(crate) fn calm_from(moment: Option<Duration>) -> Progress {
+        Progress(Arc::default(), moment)
+    }
+
+    /// Tells the network of the story from when on nothing goes wrong any more.
+    pub(crate) fn calm(&self, network: &Network) {
+        if let Some(moment) = self.1 {
+            network.calm_from(moment);
+        }
+    }
+
     /// The stages that have ended, and the title of the one that has begun, if there is one. Of a run that was abandoned
     /// at an unlucky moment nothing is known.
     pub(crate) fn look(&self) -> (Vec<Stage>, Option<String>) {
@@ -163,7 +180,25 @@ impl Scenario {
     /// A scenario whose story is `story`: it builds its servers, does what there is to do, and takes them down.
     /// A story of several stages says to its [`Progress`] where it is.
     pub fn new(about: About, story: impl Fn(Clock, &Progress) -> Told + Send + Sync + 'static) -> Scenario {
-        Scenario { about, story: Arc::new(story) }
+        Scenario { about, calm_from: None, story: Arc::new(story) }
+    }
+
+    /// The same story, in which nothing goes wrong any more from this moment of the run's clock on: see
+    /// [`calm`](crate::calm).
+    ///
+    /// # Errors
+    ///
+    /// If the story [needs its faults](crate::calm::needs_its_faults): a sentence that says so.
+    pub fn calm_from(self, moment: Duration) -> Result<Scenario, String> {
+        if calm::needs_its_faults(&self.about) {
+            return Err(format!("{} is a story of certain faults, none of which can be left out", self.about.name));
+        }
+        Ok(Scenario { calm_from: Some(moment), ..self })
+    }
+
+    /// From when on nothing goes wrong any more, if it is told so.
+    pub fn is_calm_from(&self) -> Option<Duration> {
+        self.calm_from
     }
 
     /// The story, to be told within a run.

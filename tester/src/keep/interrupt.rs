@@ -14,7 +14,7 @@ use labstd::sync::{Mutex, OnceLock};
 use record::{Event, EventKind, Recorder, Shape};
 
 use super::Keeping;
-use crate::scenario::About;
+use crate::scenario::Scenario;
 use crate::{harness, lines};
 
 /// The exit status of an interrupted process.
@@ -38,11 +38,12 @@ struct Known {
 pub(crate) struct UnderWay(u64);
 
 impl UnderWay {
-    /// A run of `about` begins, with this record.
-    pub(crate) fn begin(about: &About, clock: Clock, seed: u64, record: &Recorder) -> UnderWay {
+    /// A run of `scenario` begins, with this record.
+    pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, record: &Recorder) -> UnderWay {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
-        let known = Known { name: super::name(about, clock, seed), record: record.clone() };
+        let known =
+            Known { name: super::name(&scenario.about, clock, seed, scenario.calm_from), record: record.clone() };
         UNDER_WAY.lock().insert(number, known);
         UnderWay(number)
     }
@@ -61,6 +62,37 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         UNDER_WAY.lock().remove(&self.0);
+    }
+}
+
+/// What else an interrupted process has to do: somebody who makes many runs has more to save than those under way.
+pub trait Farewell: Send {
+    /// Called first: saves what there is, and clears the screen for what is said now.
+    fn begin(&mut self);
+    /// Called last. What it returns is printed to standard error.
+    fn end(&mut self) -> String;
+}
+
+/// Who is to be called when the process is interrupted.
+static FAREWELL: Mutex<Option<Box<dyn Farewell>>> = Mutex::new(None);
+
+/// Has `farewell` called if the process is interrupted, from now until this is dropped. There is one at a time. It is called
+/// while nobody is told of a run that is over.
+#[derive(Debug)]
+#[must_use = "it ends when it is dropped"]
+pub struct Waiting(());
+
+impl Waiting {
+    /// From now on.
+    pub fn new(farewell: impl Farewell + 'static) -> Waiting {
+        *FAREWELL.lock() = Some(Box::new(farewell));
+        Waiting(())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        FAREWELL.lock().take();
     }
 }
 
@@ -94,6 +126,10 @@ fn interrupted() {
 /// Writes what is under way, and says where.
 fn write_all() {
     let _telling = TELLING.lock();
+    let mut farewell = FAREWELL.lock().take();
+    if let Some(farewell) = &mut farewell {
+        farewell.begin();
+    }
     let under_way = std::mem::take(&mut *UNDER_WAY.lock());
     let keeping = Keeping::of_this_process();
     let runs = match under_way.len() {
@@ -103,16 +139,16 @@ fn write_all() {
     };
     let why_nothing = if keeping.never() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
     harness::print(&format!("\ninterrupted: {runs} under way{why_nothing}\n"));
-    if keeping.never() {
-        return;
-    }
-    for Known { name, record } in under_way.values() {
+    for Known { name, record } in under_way.values().filter(|_| !keeping.never()) {
         // The recorder moves it to the time of the latest event.
         let label = "interrupted".to_string();
         let kind = EventKind::Annotated { tag: "run".to_string(), label, details: String::new(), shape: Shape::Point };
         record.record(Event { at: 0, server: None, kind });
         let kept = keeping.write(name, record);
         harness::print(&format!("{name}\n{}\n", lines::indented(&kept.lines(None))));
+    }
+    if let Some(mut farewell) = farewell {
+        harness::print(&farewell.end());
     }
     // Those who hold it now or wait for it would tell of what has just been told.
     process::exit(STATUS)

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use labstd::Clock;
 use labstd::sync::OnceLock;
 use labstd::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use labstd::time::Duration;
 use record::Recorder;
 
 use crate::runner::Report;
@@ -110,6 +111,11 @@ impl Keeping {
         }
     }
 
+    /// Where records and pictures go. It need not exist yet.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes the record and the picture of the run `name`. What cannot be written is one line of
     /// [`troubles`](Kept::troubles), and nothing of it is left.
     pub fn write(&self, name: &str, record: &Recorder) -> Kept {
@@ -149,12 +155,16 @@ impl Keeping {
 }
 
 /// The name of the files of a run, without what tells one from the other.
-pub(crate) fn name(about: &About, clock: Clock, seed: u64) -> String {
+pub(crate) fn name(about: &About, clock: Clock, seed: u64, calm_from: Option<Duration>) -> String {
     let clock = match clock {
         Clock::Simulated => "simulated",
         Clock::Threads => "threads",
     };
-    format!("{}-{clock}-{seed}", about.name)
+    let calm = calm_from.map_or(String::new(), |moment| match moment.as_nanos() {
+        nanos if nanos % 1_000_000 == 0 => format!("-calm-{}ms", moment.as_millis()),
+        nanos => format!("-calm-{nanos}ns"),
+    });
+    format!("{}-{clock}-{seed}{calm}", about.name)
 }
 
 impl Kept {
@@ -192,7 +202,7 @@ impl Kept {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@%=:,\\".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }

@@ -1,0 +1,335 @@
+//! Many runs, what is saved of them, and what is run again: by processes of their own, as people start them. The reference
+//! never fails; a Raft that fails with some seeds does it in [`a_child`].
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{self, Command, Stdio};
+
+use bytes::Bytes;
+use labrpc::{ClientEnd, Service};
+use labstd::channel::Sender;
+use labstd::sync::Arc;
+use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
+use serde_json::Value;
+
+/// The arguments of [`a_child`].
+const ARGUMENTS: &str = "RAFTLAB_ARGUMENTS";
+
+/// What [`a_child`] ends its standard output with.
+const END: &str = "the end of the child, with status ";
+
+/// The reference, with whom every third seed goes wrong.
+struct Unlucky(raft::Raft);
+
+impl Raft for Unlucky {
+    fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Unlucky {
+        let raft = <raft::Raft as Raft>::make(peers, me, persister, apply_ch);
+        assert!(!labstd::rng::seed().is_multiple_of(3) || std::env::var("RAFTLAB_MENDED").is_ok(), "an unlucky seed");
+        Unlucky(raft)
+    }
+    fn services(&self) -> Vec<Service> {
+        self.0.services()
+    }
+    fn start(&self, command: Bytes) -> Option<Started> {
+        self.0.start(command)
+    }
+    fn get_state(&self) -> (Term, bool) {
+        self.0.get_state()
+    }
+    fn snapshot(&self, index: Index, snapshot: Bytes) {
+        self.0.snapshot(index, snapshot);
+    }
+    fn persist_bytes(&self) -> usize {
+        self.0.persist_bytes()
+    }
+    fn kill(&self) {
+        self.0.kill();
+    }
+}
+
+#[test]
+#[ignore = "the others run it, in processes of their own"]
+fn a_child() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    let arguments = ["raftlab"].into_iter().chain(arguments.split(' ')).map(Into::into);
+    let status = cli::with::<Unlucky, kvraft::KvServer<Unlucky>>("raftlab", arguments);
+    println!("{END}{status}");
+}
+
+/// A target folder of a test's own, which goes away with it.
+struct Target(PathBuf);
+
+/// How a process ended.
+struct Ended {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Target {
+    fn new(test: &str) -> Target {
+        let folder = std::env::temp_dir().join(format!("raftlab-runs-{}-{test}", process::id()));
+        fs::create_dir_all(&folder).expect("a folder for temporary files");
+        Target(folder)
+    }
+
+    fn process(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("CARGO_TARGET_DIR", &self.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_SEED", "LAB_RUNS", "LAB_LOG", "RUST_BACKTRACE"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// The command line over the reference.
+    fn lab(&self, arguments: &str) -> Command {
+        let mut command = self.process(env!("CARGO_BIN_EXE_raftlab"));
+        command.args(arguments.split(' '));
+        command
+    }
+
+    /// The command line over servers with whom every third seed goes wrong.
+    fn unlucky(&self, arguments: &str) -> Command {
+        let this = std::env::current_exe().expect("this test is a program");
+        let mut command = self.process(this.to_str().expect("its path is text"));
+        command.args(["--exact", "a_child", "--ignored", "--nocapture"]).env(ARGUMENTS, arguments);
+        command
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join("lab").join(name)
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let Ok(entries) = fs::read_dir(self.0.join("lab")) else { return BTreeSet::new() };
+        entries.map(|entry| entry.expect("a name").file_name().into_string().expect("text")).collect()
+    }
+
+    /// The lines of saved results that are about this.
+    fn lines(&self, name: &str, is: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        lines.filter(|line: &Value| line["is"] == is).collect()
+    }
+
+    /// The seeds of the runs that did not pass.
+    fn failed(&self, name: &str) -> Vec<u64> {
+        self.lines(name, "run").iter().map(|line| line["seed"].as_u64().expect("a number")).collect()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn end(command: &mut Command) -> Ended {
+    let output = command.output().expect("it starts");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+    // That of a child stands in its output, where its tests have theirs around it.
+    let own = out.split_once(END).map(|(_, rest)| rest.lines().next().expect("a number").parse().expect("a number"));
+    Ended { status: own.or(output.status.code()), out, err }
+}
+
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "'{part}' is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn many_runs_leave_their_results_and_say_where() {
+    let target = Target::new("passed");
+    let Ended { status, out, err } = end(&mut target.lab("run initial_election_3A re_election_3A -n 5"));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert!(out.ends_with(&format!("\n\nresults: {}\n", target.path("run.json").display())), "{out}");
+    assert_eq!(target.names(), ["run.json".to_string()].into());
+    let head = &target.lines("run.json", "results")[0];
+    assert_eq!((&head["clock"], &head["runs"], &head["first_seed"]), (&"simulated".into(), &5.into(), &1.into()));
+    assert_eq!(target.lines("run.json", "scenario").len(), 2);
+    assert_eq!(target.lines("run.json", "end")[0]["passed"], 10);
+    let again = end(&mut target.lab(&format!("replay {}", target.path("run.json").display())));
+    assert_eq!((again.status, again.out.as_str()), (Some(0), "nothing in it failed\n"));
+}
+
+#[test]
+fn single_runs_and_never_leave_no_results() {
+    let target = Target::new("never");
+    assert_eq!(end(&mut target.lab("run initial_election_3A")).status, Some(0));
+    assert_eq!(end(target.lab("run initial_election_3A -n 5").env("VIS_ENABLE", "never")).status, Some(0));
+    assert_eq!(target.names(), BTreeSet::new());
+}
+
+#[test]
+fn the_standard_output_is_the_same_however_progress_is_shown() {
+    let outs = ["none", "lines", "bar", "auto"].map(|how| {
+        let target = Target::new(&format!("output-{how}"));
+        let out = end(&mut target.unlucky(&format!("run initial_election_3A -n 20 --progress {how}"))).out;
+        let out = out.replace(&target.0.display().to_string(), "TARGET");
+        // What differs each time: how long it took.
+        out.lines()
+            .filter(|line| !line.contains("of real time") && !line.starts_with("test result"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    });
+    assert_says(
+        &outs[0],
+        &["6 of 20 runs did not pass; the first:\n", "again:   cargo run --release -p raftlab -- replay "],
+    );
+    assert!(outs.iter().all(|out| *out == outs[0]), "{outs:#?}");
+}
+
+#[test]
+fn the_first_failure_is_told_at_once_and_all_failing_seeds_are_saved() {
+    let target = Target::new("failed");
+    let Ended { status, out, err } = end(&mut target.unlucky("run initial_election_3A -n 20 --progress lines"));
+    assert_eq!(status, Some(1), "{out}{err}");
+    let record = target.path("initial_election_3A-simulated-3.record");
+    assert_says(&err, &["initial_election_3A does not pass with seed 3: ", &record.display().to_string()]);
+    assert_eq!(target.failed("run.json"), [3, 6, 9, 12, 15, 18]);
+    let first = &target.lines("run.json", "run")[0];
+    assert_eq!((&first["verdict"], &first["record"]), (&"failed".into(), &record.display().to_string().into()));
+    assert!(target.lines("run.json", "run")[5]["record"].is_null(), "the files of the first five are kept");
+    // What failed fails again, and passes when the mistake is mended.
+    let replay = format!("replay {}", target.path("run.json").display());
+    let again = end(&mut target.unlucky(&replay));
+    assert_eq!(again.status, Some(1), "{}", again.out);
+    assert_says(&again.out, &["1 scenarios, 6 runs: 0 passed, 6 failed"]);
+    let mended = end(target.unlucky(&replay).env("RAFTLAB_MENDED", "yes"));
+    assert_eq!(mended.status, Some(0), "{}", mended.out);
+    assert_says(&mended.out, &["1 scenarios, 6 runs: 6 passed, 0 failed"]);
+}
+
+#[test]
+fn a_record_is_replayed_and_compared() {
+    let target = Target::new("record");
+    end(&mut target.unlucky("run initial_election_3A --seed 3"));
+    let names = target.names();
+    let replay = format!("replay {}", target.path("initial_election_3A-simulated-3.record").display());
+    let same = end(&mut target.unlucky(&replay));
+    assert_eq!(same.status, Some(1), "{}", same.out);
+    assert_says(&same.out, &["FAILED after", "the same run as recorded: all ", "seed:    3"]);
+    assert_eq!(target.names(), names, "the files of this run are there already");
+    let mended = end(&mut target.lab(&replay));
+    assert_eq!(mended.status, Some(0), "{}", mended.out);
+    assert_says(&mended.out, &["Passed", "NOT the run that was recorded: it differs from event ", "recorded:", "now:"]);
+}
+
+#[test]
+fn a_record_on_threads_is_run_again_and_is_another_run() {
+    let target = Target::new("threads");
+    end(&mut target.unlucky("run initial_election_3A --seed 3 --clock threads"));
+    let replay = format!("replay {}", target.path("initial_election_3A-threads-3.record").display());
+    let again = end(&mut target.unlucky(&replay));
+    assert_eq!(again.status, Some(1), "{}", again.out);
+    assert_says(&again.out, &["threads cannot be replayed exactly", "FAILED after", "(seed 3, "]);
+}
+
+#[test]
+fn after_a_failure_no_run_begins() {
+    let target = Target::new("fail-fast");
+    let stopped = end(&mut target.unlucky("run initial_election_3A re_election_3A -n 20 -j 1 --fail-fast"));
+    assert_eq!(stopped.status, Some(1), "{}", stopped.out);
+    assert_says(&stopped.out, &["2 scenarios, 3 runs: 2 passed, 1 failed"]);
+    assert_eq!(target.lines("run.json", "end")[0]["how"], "stopped_at_a_failure");
+    let found = end(&mut target.unlucky("run initial_election_3A re_election_3A -j 1 --until-fail --seed 4"));
+    assert_eq!(found.status, Some(1), "{}", found.out);
+    assert_says(&found.out, &["2 scenarios, 5 runs: 4 passed, 1 failed", "initial_election_3A with seed 6: "]);
+    assert_eq!(target.failed("run-2.json"), [6]);
+}
+
+#[test]
+fn what_cannot_be_replayed_is_refused_in_one_line() {
+    let target = Target::new("refused");
+    end(&mut target.unlucky("run initial_election_3A -n 3"));
+    let record = fs::read(target.path("initial_election_3A-simulated-3.record")).expect("a record");
+    let results = fs::read_to_string(target.path("run.json")).expect("results");
+    let files: [(&str, Vec<u8>, &str); 6] = [
+        ("empty", Vec::new(), "it is neither the record of a run nor saved results"),
+        ("text", b"hello\n".to_vec(), "it is neither the record of a run nor saved results"),
+        ("short.record", record[..record.len() / 2].to_vec(), "the record ends in the middle"),
+        ("damaged.record", [&record[..40], &[0xff; 8], &record[48..]].concat(), "the record is damaged"),
+        ("damaged.json", results.replacen("\"seed\":3", "\"seed\":", 1).into_bytes(), "line 2 is damaged"),
+        (
+            "gone.json",
+            results.replace("initial_election_3A", "gone_3A").into_bytes(),
+            "there is no scenario 'gone_3A' here",
+        ),
+    ];
+    for (name, bytes, why) in files {
+        fs::write(target.path(name), bytes).expect("it is written");
+        let Ended { status, out, err } = end(&mut target.lab(&format!("replay {}", target.path(name).display())));
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{name}: {err}");
+        assert!(err.starts_with("error: cannot replay '") && err.contains(why) && err.lines().count() == 1, "{err}");
+    }
+    assert_eq!(end(&mut target.lab("replay no-such-file")).status, Some(2));
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io::Read;
+
+    use super::*;
+
+    /// Waits until a file of results has a line about this.
+    fn wait_for(target: &Target, is: &str) {
+        let there = || {
+            let text = fs::read_to_string(target.path("run.json")).unwrap_or_default();
+            text.contains(&format!("{{\"is\":\"{is}\""))
+        };
+        while !there() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    fn signal(name: &str, process: u32) {
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status();
+        assert!(killed.expect("there is a shell").success());
+    }
+
+    #[test]
+    fn ctrl_c_leaves_what_is_known_and_says_where() {
+        let target = Target::new("interrupted");
+        let mut child =
+            target.unlucky("run initial_election_3A -n 1000000 --progress none").spawn().expect("it starts");
+        wait_for(&target, "run");
+        signal("INT", child.id());
+        let mut err = String::new();
+        child.stderr.take().expect("it is piped").read_to_string(&mut err).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{err}");
+        let results = target.path("run.json").display().to_string();
+        let replay = format!("results: {results}\nagain:   cargo run --release -p raftlab -- replay {results}\n");
+        assert_says(&err, &["interrupted: ", "so far ", &replay]);
+        let end = &target.lines("run.json", "end")[0];
+        assert_eq!(end["how"], "interrupted");
+        assert_eq!(target.lines("run.json", "run").len() as u64, end["not_passed"].as_u64().expect("a number"));
+        assert_eq!(target.lines("run.json", "scenario")[0]["runs"], end["runs"]);
+        let failed = target.failed("run.json");
+        assert!(failed.iter().enumerate().all(|(place, seed)| *seed == 3 * (place as u64 + 1)), "{failed:?}");
+    }
+
+    #[test]
+    fn of_a_process_that_was_killed_the_failures_are_there() {
+        let target = Target::new("killed");
+        let mut child =
+            target.unlucky("run initial_election_3A -n 1000000 --progress none").spawn().expect("it starts");
+        wait_for(&target, "run");
+        signal("KILL", child.id());
+        child.wait().expect("it ends");
+        let replay = format!("replay {}", target.path("run.json").display());
+        let again = end(target.unlucky(&replay).env("RAFTLAB_MENDED", "yes"));
+        assert_eq!(again.status, Some(0), "{}{}", again.out, again.err);
+        assert_says(&again.out, &["Passed --", "1 scenarios, "]);
+    }
+
+    #[test]
+    fn whoever_reads_the_first_line_alone_has_seen_enough() {
+        let target = Target::new("head");
+        let lab = format!("'{}' run 3A -n 3; echo status $? >&2", env!("CARGO_BIN_EXE_raftlab"));
+        let ended = end(target.process("sh").args(["-c", &format!("({lab}) | head -n 1")]));
+        assert_eq!((ended.out.as_str(), ended.err.as_str()), ("Test (3A): initial election ...\n", "status 0\n"));
+    }
+}
