@@ -1,0 +1,34 @@
+//! What a test cost, in the columns that Go and we have in common, and medians of them.
+
+use tester::Figures;
+
+/// What a test cost. A column that was not printed is `None`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cost {
+    pub(super) seconds: f64,
+    pub(super) rpcs: u64,
+    pub(super) bytes: Option<u64>,
+    pub(super) commands: Option<u64>,
+}
+
+impl From<Figures> for Cost {
+    fn from(figures: Figures) -> Cost {
+        let Figures { elapsed, servers: _, rpcs, bytes, commands } = figures;
+        Cost { seconds: elapsed.as_secs_f64(), rpcs, bytes: Some(bytes), commands: Some(commands) }
+    }
+}
+
+/// The median of each column, of an even number the upper of the two in the middle; `None` of nothing.
+pub(super) fn medians(costs: &[Cost]) -> Option<Cost> {
+    fn upper<T: Copy>(mut values: Vec<T>, order: impl Fn(&T, &T) -> std::cmp::Ordering) -> Option<T> {
+        values.sort_unstable_by(order);
+        values.get(values.len() / 2).copied()
+    }
+    let optional = |column: fn(&Cost) -> Option<u64>| upper(costs.iter().filter_map(column).collect(), Ord::cmp);
+    Some(Cost {
+        seconds: upper(costs.iter().map(|cost| cost.seconds).collect(), f64::total_cmp)?,
+        rpcs: upper(costs.iter().map(|cost| cost.rpcs).collect(), Ord::cmp)?,
+        bytes: optional(|cost| cost.bytes),
+        commands: optional(|cost| cost.commands),
+    })
+}

@@ -1,0 +1,54 @@
+//! What one has to know about the scenarios of a table before one compares their figures.
+
+use std::collections::BTreeSet;
+
+use tester::{About, Layer};
+
+use super::line::Edition;
+
+/// In what the stories of the 2025 edition differ; those of 2024 are ours.
+const OF_2025: [(&str, &str); 7] = [
+    ("persist_1_3C", "2025 crashes servers at once and starts them together; 2024, as here, cuts them off, one by one"),
+    ("persist_2_3C", "2025 crashes and restarts all five in a round; 2024, as here, cuts them off and restarts three"),
+    ("persist_3_3C", "2025 reconnects the second crashed server with the first, before it runs"),
+    ("reliable_churn_3C", "2025 reconnects all servers whenever it restarts one: milder than 2024 and here"),
+    ("unreliable_churn_3C", "2025 reconnects all servers whenever it restarts one: milder than 2024 and here"),
+    ("snapshot_all_crash_3D", "its network is unreliable in 2025, reliable in 2024 and here"),
+    ("snapshot_init_3D", "its network is unreliable in 2025, reliable in 2024 and here"),
+];
+
+/// A line for each, of the scenarios that the table has.
+pub(super) fn notes(abouts: &[&About], editions: &BTreeSet<Edition>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let has = |layer: Layer| abouts.iter().any(|about| about.part.layer() == layer);
+    let of_2025 = editions.contains(&Edition::Of2025);
+    if of_2025 {
+        notes.push(
+            "bytes, commands: the 2025 edition prints no bytes, and its #Ops is always 0 in tests of Raft".to_string(),
+        );
+    }
+    if has(Layer::Kv) {
+        notes.push("bytes: the 2024 edition prints none in tests of the key/value service".to_string());
+    }
+    if of_2025 {
+        for (name, note) in OF_2025 {
+            if abouts.iter().any(|about| about.name == name) {
+                notes.push(format!("{name}: {note}"));
+            }
+        }
+    }
+    if has(Layer::Kv) {
+        notes.push(
+            "4A, 4B: clients ask as fast as they are answered: more commands take more RPCs, Raft's included"
+                .to_string(),
+        );
+        notes.push(
+            "4A, 4B: a client here that did 2,000 commands in an iteration waits 5 ms before each further one"
+                .to_string(),
+        );
+    }
+    if abouts.iter().any(|about| about.name.starts_with("speed_")) {
+        notes.push("speed: the course counts none of its commands".to_string());
+    }
+    notes
+}

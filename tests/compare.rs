@@ -1,0 +1,29 @@
+//! The figures of passing Go solutions beside ours, whole. The Go outputs are not part of this repository; where they are
+//! absent, the test says that it was skipped.
+
+use std::io::Write;
+use std::process::Command;
+
+/// The outputs of `go test -v` of passing solutions.
+const GO_OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/go-reference");
+
+#[test]
+fn every_test_of_a_go_output_is_found_and_nothing_else_is_in_it() {
+    for (file, edition, tests) in [("raft-2024", "2024", 28), ("raft-2025", "2025", 28), ("kv-2024", "2024", 23)] {
+        let path = format!("{GO_OUTPUTS}/{file}.txt");
+        if !std::path::Path::new(&path).exists() {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no Go output {file} to compare with");
+            continue;
+        }
+        let output = Command::new(env!("CARGO_BIN_EXE_raftlab"))
+            .args(["compare", &path, "--clock", "simulated"])
+            .output()
+            .expect("the command runs");
+        let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{text}\n{errors}");
+        assert!(text.contains(&format!("{edition} edition: {tests} passed\n")), "{text}");
+        for told in ["not here", "two tests have", "neither of a test", "no end", "FAILED"] {
+            assert!(!text.contains(told), "{told}: {text}");
+        }
+    }
+}
