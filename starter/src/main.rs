@@ -1,0 +1,7 @@
+//! The command line of the lab over your code: `cargo run --release -p starter -- run 3A`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main::<starter::Raft, starter::KvServer>(env!("CARGO_PKG_NAME"))
+}
