@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
+use crate::failure::Failure;
 use crate::sim::{self, Sim};
-use crate::state::{leave_if_stopping, with_me};
+use crate::state::{OUTSIDER, RunState, leave_if_stopping, with_me};
 use crate::threads::Blocked;
 use crate::time::{Duration, Instant};
 use crate::wait::Kind;
@@ -31,15 +32,18 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn pair<T>((tx, rx): (crossbeam_channel::Sender<T>, crossbeam_channel::Receiver<T>)) -> (Sender<T>, Receiver<T>) {
-    let keys = Arc::new(Keys::default());
+    let run = with_me(|me| me.map(|me| &me.run).filter(|run| run.simulated).map(Arc::downgrade));
+    let keys = Arc::new(Keys { run, ..Keys::default() });
     (Sender { inner: Some(tx), keys: Arc::clone(&keys) }, Receiver { inner: Some(rx), keys })
 }
 
-/// Two addresses that both halves know: where senders wait, and where receivers wait.
+/// What both halves know: two addresses, where senders wait and where receivers wait, and the simulation that they are of.
 #[derive(Default)]
 struct Keys {
     senders: u8,
     receivers: u8,
+    /// `None` on threads.
+    run: Option<Weak<RunState>>,
 }
 
 /// The sending half. Clones send into the same channel.
@@ -98,6 +102,8 @@ impl<T> Sender<T> {
                 sim.unpark_one(self.keys.receivers());
             }
             sim.preemption_point(at);
+        } else {
+            self.keys.refuse_outsiders(at);
         }
         sent
     }
@@ -122,6 +128,7 @@ impl<T> Sender<T> {
         if let Some(sim) = sim::current() {
             return self.send_simulated(sim, message, deadline, kind, at);
         }
+        self.keys.refuse_outsiders(at);
         let message = match self.half().try_send(message) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Disconnected(message)) => return Err(SendTimeoutError::Disconnected(message)),
@@ -247,6 +254,7 @@ impl<T> Receiver<T> {
         if let Some(sim) = sim::current() {
             return self.recv_simulated(sim, deadline, kind, at);
         }
+        self.keys.refuse_outsiders(at);
         match self.half().try_recv() {
             Ok(message) => return Ok(message),
             Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
@@ -296,6 +304,16 @@ impl<T> Receiver<T> {
 }
 
 impl Keys {
+    /// Fails the simulation that the channel is of, if it is still going on: the calling thread does not belong to it, and
+    /// cannot wake those who do.
+    fn refuse_outsiders(&self, at: &'static Location<'static>) {
+        let Some(run) = self.run.as_ref().and_then(Weak::upgrade) else { return };
+        if !run.over() {
+            let name = std::thread::current().name().map(|name| format!(", named '{name}'")).unwrap_or_default();
+            run.fail(Failure::Outsider { what: format!("{OUTSIDER}{name} uses a channel of this simulation at {at}") });
+        }
+    }
+
     fn senders(&self) -> usize {
         sim::key(&self.senders)
     }

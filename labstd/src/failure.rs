@@ -27,6 +27,11 @@ pub enum Failure {
         /// The thread, and the line of its last call.
         what: String,
     },
+    /// A thread that does not belong to a simulation takes part in it.
+    Outsider {
+        /// What it does, and where.
+        what: String,
+    },
     /// The run took longer than its time limit, on its own clock.
     TimeLimit {
         /// The limit.
@@ -124,6 +129,9 @@ impl fmt::Display for Failure {
                 table(f, threads)
             }
             Failure::Spin { what } => write!(f, "spin: {what}"),
+            Failure::Outsider { what } => {
+                write!(f, "{what}: start threads with labstd::thread::spawn, so that the seed decides when they run")
+            }
             Failure::TimeLimit { limit, threads } => {
                 write!(f, "not finished after {} s", limit.as_secs_f64())?;
                 table(f, threads)

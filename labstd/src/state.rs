@@ -136,6 +136,11 @@ impl RunState {
         self.stopping.load(Relaxed)
     }
 
+    /// Whether the body has returned, or the run has failed.
+    pub(crate) fn over(&self) -> bool {
+        self.stopping() || *self.body_done.lock()
+    }
+
     pub(crate) fn take_failure(&self) -> Option<Failure> {
         self.failure.lock().take()
     }

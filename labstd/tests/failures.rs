@@ -372,3 +372,26 @@ fn two_simulations_at_once_do_not_meet() {
         .collect();
     jobs.into_iter().for_each(|job| job.join().unwrap());
 }
+
+#[test]
+fn a_thread_of_std_that_uses_a_channel_of_a_simulation_fails_it() {
+    let failure = failure(Run::simulated(1), || {
+        let (tx, rx) = channel::unbounded();
+        let sent = std::thread::Builder::new().name("stray".to_string()).spawn(move || tx.send(1)).expect("a thread");
+        sent.join().expect("it does not panic").expect("there is a receiver");
+        while rx.recv().is_ok() {}
+        thread::sleep(MS);
+    });
+    assert_says(
+        &failure,
+        &["a thread outside of any run", "'stray'", "uses a channel of this simulation at labstd/tests"],
+    );
+    assert_says(&failure, &["labstd::thread::spawn"]);
+}
+
+#[test]
+fn a_channel_may_leave_its_simulation() {
+    let (tx, rx) = labstd::simulate(1, channel::unbounded);
+    tx.send(1).expect("there is a receiver");
+    assert_eq!(rx.recv(), Ok(1));
+}

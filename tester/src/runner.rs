@@ -234,7 +234,7 @@ fn judge_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Recorde
                 Broken::plain(text, at)
             }
         }
-        Failure::Spin { .. } => Broken::plain(text, at),
+        Failure::Spin { .. } | Failure::Outsider { .. } => Broken::plain(text, at),
         other => Broken::diagnosed(&text, at, diagnosis::of_failure(record.events(), &other)),
     };
     let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;
