@@ -82,13 +82,27 @@ fn until_workers(group: &Group, count: usize) {
     panic!("not {count} workers: {:?}", group.threads());
 }
 
+/// Waits until this many wait for something to do, and nobody else is there; fails after a while.
+#[track_caller]
+fn until_idle(group: &Group, count: usize) {
+    for _ in 0..100 {
+        let workers = group.threads();
+        let idle = workers.iter().filter(|worker| worker.doing.starts_with("in Receiver::recv at labrpc/src/pool.rs"));
+        if workers.len() == count && idle.count() == count {
+            return;
+        }
+        thread::sleep(ms(1) + slack() / 100);
+    }
+    panic!("not {count} idle workers: {:?}", group.threads());
+}
+
 fn workers_are_used_again() {
     let network = network_with(Service::new("S").method("Name", |(): ()| thread::name()));
     let end = end(&network, "c");
     let mut names: Vec<_> = (0..50)
         .map(|_| {
             let name: Option<String> = end.call("S.Name", &());
-            until_workers(network.group(), 1);
+            until_idle(network.group(), 1);
             name
         })
         .collect();
