@@ -72,10 +72,17 @@ pub fn test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
         let (report, kept) = run_and_tell(scenario, clock, seed);
         match report.broken() {
             None => {}
-            Some(broken) if broken.unwritten => panic!("{name}: {}", broken.text),
-            Some(broken) => panic!("{name} failed: {}\n{}", broken.text, closing(&report, &kept, package)),
+            Some(broken) if broken.unwritten => fail(format!("{name}: {}", broken.text)),
+            Some(broken) => fail(format!("{name} failed: {}\n{}", broken.text, closing(&report, &kept, package))),
         }
     }
+}
+
+/// Fails the test that calls this, with this text and nothing else: where in the harness it fails says nothing to anybody, so
+/// there is no line of it and no backtrace.
+fn fail(text: String) -> ! {
+    eprintln!("{text}");
+    std::panic::resume_unwind(Box::new(text))
 }
 
 /// Runs a scenario and prints its lines to standard error, those of disturbed runs included, and where its record and its
