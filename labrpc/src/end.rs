@@ -154,8 +154,12 @@ impl End {
         }
         let route = Arc::clone(&state.route);
         let server = route.server.upgrade();
-        let hazards =
-            Hazards { unreliable: route.unreliable, long_reordering: route.long_reordering, hops: self.network.hops };
+        let calm = self.network.is_calm();
+        let hazards = Hazards {
+            unreliable: route.unreliable && !calm,
+            long_reordering: route.long_reordering && !calm,
+            hops: self.network.hops,
+        };
         let unhindered = server.is_some() && hazards.none();
         let fate = if unhindered { Fate::default() } else { Fate::draw(&mut state.stream, hazards) };
         Some(Departure { route, server, fate })

@@ -53,6 +53,11 @@
 //! Each end draws from a stream of the run's seed that has its own name, and in a simulation draws the same for each
 //! call whatever is switched on: what happens on one link depends neither on the others nor on the past of the flags.
 //!
+//! # Calm
+//!
+//! [`Network::calm_from`] sets a moment from which on nothing goes wrong any more by chance. Until then a simulated run is the
+//! one that it would be without: what a failure needs of the faults before it is found by leaving out those at the end.
+//!
 //! # Faults by hand
 //!
 //! [`Network::intercept`] lets a test drop, delay or hold single messages.

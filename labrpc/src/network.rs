@@ -10,6 +10,7 @@ use labstd::Clock;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use labstd::sync::{Arc, Mutex, Weak};
 use labstd::thread::{self, Group};
+use labstd::time::{Duration, run_elapsed};
 use record::ServerId;
 
 use crate::Name;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     /// The version of `config`; changed under its lock.
     version: AtomicU64,
     long_delays: AtomicBool,
+    /// From when on nothing goes wrong any more, in nanoseconds on the run's clock; [`NEVER`] is later than any time.
+    calm_from: AtomicU64,
     closed: AtomicBool,
     calls: AtomicU64,
     bytes: AtomicU64,
@@ -45,6 +48,9 @@ pub(crate) struct Shared {
     pub(crate) holds: Arc<Holds>,
     pub(crate) pool: Arc<Pool>,
 }
+
+/// The moment from which on a network is calm that never is.
+const NEVER: u64 = u64::MAX;
 
 struct Config {
     reliable: bool,
@@ -94,6 +100,7 @@ impl Network {
             config: Mutex::new(config),
             version: AtomicU64::new(1),
             long_delays: AtomicBool::new(false),
+            calm_from: AtomicU64::new(NEVER),
             closed: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -193,6 +200,20 @@ impl Network {
         self.change(|config| config.long_reordering = long);
     }
 
+    /// From this moment of the run's clock on nothing goes wrong any more by chance, whatever else is or will be set: calls that
+    /// set out then are neither lost nor delayed, and those that cannot reach their server fail within 0.1 s. What has set
+    /// out before meets its fate. The draws of all ends stay the same. Interceptors are not concerned: what they do is no
+    /// chance.
+    pub fn calm_from(&self, moment: Duration) {
+        let nanos = u64::try_from(moment.as_nanos()).unwrap_or(NEVER);
+        self.shared().calm_from.store(nanos, Relaxed);
+    }
+
+    /// Whether the moment has come from which on nothing goes wrong any more; never, if none was [set](Network::calm_from).
+    pub fn is_calm(&self) -> bool {
+        self.shared().is_calm()
+    }
+
     /// As last set; `true` at first.
     pub fn is_reliable(&self) -> bool {
         self.shared().config.lock().reliable
@@ -200,7 +221,7 @@ impl Network {
 
     /// As last set; `false` at first.
     pub fn is_long_delays(&self) -> bool {
-        self.shared().has_long_delays()
+        self.shared().long_delays.load(Relaxed)
     }
 
     /// How many requests reached a handler of this server since it was added.
@@ -330,7 +351,14 @@ impl Shared {
     }
 
     pub(crate) fn has_long_delays(&self) -> bool {
-        self.long_delays.load(Relaxed)
+        self.long_delays.load(Relaxed) && !self.is_calm()
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        match self.calm_from.load(Relaxed) {
+            NEVER => false,
+            moment => run_elapsed().as_nanos() >= u128::from(moment),
+        }
     }
 
     pub(crate) fn interceptor(&self) -> Option<Interceptor> {

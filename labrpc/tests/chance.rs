@@ -228,3 +228,56 @@ fn a_reliable_spell_does_not_change_what_befalls_later() {
     };
     assert_eq!(with_a_spell(true), with_a_spell(false));
 }
+
+#[test]
+fn when_all_is_calm_nothing_is_lost_or_delayed_and_no_draw_is_another_one() {
+    const CALLS: usize = 2000;
+    let calm_from = ms(20_000);
+    let run = |calm: bool| {
+        measure(9, CALLS, move |network| {
+            network.set_reliable(false);
+            network.set_long_reordering(true);
+            if calm {
+                network.calm_from(calm_from);
+                assert!(!network.is_calm());
+            }
+        })
+    };
+    let (all, calm) = (run(false), run(true));
+    let since_begin = |fates: &[Fate]| {
+        let mut now = Duration::ZERO;
+        let mut begun = |took| {
+            now += took;
+            now - took
+        };
+        fates.iter().map(|fate| (begun(fate.took), *fate)).collect::<Vec<_>>()
+    };
+    let (all, calm) = (since_begin(&all), since_begin(&calm));
+    // Up to the moment it is the same run; a call that has set out before meets its fate.
+    let same = calm.iter().take_while(|(begun, _)| *begun < calm_from).count();
+    assert!(same > 10 && same < CALLS / 2, "{same} calls before the moment");
+    assert_eq!(calm[..same], all[..same]);
+    // Then nothing goes wrong, and a call takes its two hops.
+    assert!(calm[same..].iter().all(|(_, fate)| fate.handled && fate.answered && fate.took < ms(2)));
+    assert!(all[same..].iter().any(|(_, fate)| !fate.answered));
+    // The draws go on as they were: the hops of a call are the same, and its other delays are whole milliseconds.
+    let answered = all[same..].iter().zip(&calm[same..]).filter(|((_, with), _)| with.answered);
+    let more: Vec<Duration> = answered.map(|((_, with), (_, without))| with.took - without.took).collect();
+    assert!(more.len() > CALLS / 4 && whole_ms(&more).len() > 100);
+}
+
+#[test]
+fn when_all_is_calm_a_call_that_reaches_nobody_fails_soon() {
+    let took = simulate(3, || {
+        let network = network_with(Service::new("S").nonblocking_method("Nothing", |(): ()| ()));
+        let end = end(&network, "c");
+        network.enable("c", false);
+        network.set_long_delays(true);
+        network.calm_from(Duration::ZERO);
+        assert!(network.is_calm() && network.is_long_delays(), "what was set is still what was set");
+        let begun = Instant::now();
+        (0..100).for_each(|_| assert_eq!(end.call::<(), ()>("S.Nothing", &()), None));
+        begun.elapsed()
+    });
+    assert!(took < ms(100 * 100), "{took:?} for 100 calls");
+}

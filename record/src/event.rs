@@ -255,6 +255,12 @@ pub enum EventKind {
         /// The term of that entry.
         term: Term,
     },
+    /// The run is one whose faults end at a moment: neither the network nor the tester does anything wrong from then on. It
+    /// follows [`RunBegun`](EventKind::RunBegun), in such runs alone.
+    CalmFrom {
+        /// The moment, in nanoseconds on the run's clock.
+        moment: u64,
+    },
 }
 
 /// Whether there is an order of operations that explains all answers.

@@ -106,6 +106,7 @@ impl Display for EventKind {
             EventKind::LogCompacted { index, term } => {
                 write!(f, "drops what comes before and at index {index}, term {term}")
             }
+            EventKind::CalmFrom { moment } => write!(f, "nothing goes wrong any more from {} on", Time(*moment)),
             EventKind::CallsOmitted { since, calls, bytes } => {
                 let since = Time(*since);
                 write!(f, "{calls} calls since {since} were answered and are left out, {bytes} bytes")

@@ -152,7 +152,7 @@ impl EventKind {
     /// What the event is about.
     pub fn topic(&self) -> Topic {
         match self {
-            EventKind::RunBegun { .. } | EventKind::RunEnded { .. } => Topic::Test,
+            EventKind::RunBegun { .. } | EventKind::RunEnded { .. } | EventKind::CalmFrom { .. } => Topic::Test,
             EventKind::RpcSent { .. } | EventKind::RpcDelivered { .. } | EventKind::RpcAnswered { .. } => Topic::Rpc,
             EventKind::CallsOmitted { .. } => Topic::Rpc,
             EventKind::RpcLost { .. } => Topic::Drop,

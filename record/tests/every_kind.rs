@@ -146,6 +146,7 @@ fn samples() -> Vec<(Event, &'static str)> {
             LogCompacted { index: Index(9), term: Term(4) },
             "000419 LOG1 S1 drops what comes before and at index 9, term 4",
         ),
+        (None, CalmFrom { moment: 1_250_000_000 }, "000432 TEST -- nothing goes wrong any more from 012500 on"),
     ];
     let events = samples.into_iter().zip(0..);
     events.map(|((server, kind, line), n)| (Event { at: n * 1_234_567, server, kind }, line)).collect()
@@ -203,8 +204,12 @@ fn events_come_back_as_they_were_in_their_order() {
 
 #[test]
 fn the_hash_of_a_fixed_stream_never_changes() {
-    // If this fails, the format of records has changed: old record files and hashes mean nothing any more.
-    assert_eq!(recorded().hash(), 0xe0ae_f1d1_0ad7_883f, "{:#x}", recorded().hash());
+    // If this fails, the format of records has changed: old record files and hashes mean nothing any more. Kinds that came
+    // later are not in the stream.
+    let recorder = Recorder::new(Options::default());
+    let old = samples().into_iter().filter(|(event, _)| !matches!(event.kind, EventKind::CalmFrom { .. }));
+    old.for_each(|(event, _)| recorder.record(event));
+    assert_eq!(recorder.hash(), 0xe0ae_f1d1_0ad7_883f, "{:#x}", recorder.hash());
 }
 
 #[test]

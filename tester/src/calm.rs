@@ -35,3 +35,76 @@ pub(crate) fn event(moment: Duration) -> EventKind {
 pub fn moment(moment: Duration) -> String {
     format!("{}s", moment.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use labstd::sync::Arc;
+    use labstd::thread;
+    use raftapi::{Raft, ServerId};
+
+    use super::*;
+    use crate::runner::tests::NoRaft;
+    use crate::{Cluster, Setting, Subject, raft_scenarios};
+
+    /// A cluster of servers that do nothing, and the faults that the record has of it, while `story` is told. All is calm from
+    /// 1 s on.
+    fn faults(story: impl FnOnce(&Cluster<NoRaft>) + Send + 'static) -> Vec<record::Fault> {
+        let recorder = record::Recorder::default();
+        let context = record::Scope::new(&recorder, None).into_context();
+        let run = labstd::Run::new(labstd::Clock::Simulated, 1).context(context);
+        let outcome = run.execute(move || {
+            let setting = Setting { servers: 3, reliable: true, snapshots: false };
+            let cluster = Cluster::new(setting, Arc::new(NoRaft::make));
+            cluster.network().calm_from(Duration::from_secs(1));
+            story(&cluster);
+            cluster.shut_down();
+        });
+        outcome.result.expect("the story is told to its end");
+        let faults = recorder.events().filter_map(|event| match event.kind {
+            EventKind::Fault(fault) => Some(fault),
+            _ => None,
+        });
+        // Three of them connect the servers in the beginning.
+        faults.skip(3).collect()
+    }
+
+    #[test]
+    fn when_all_is_calm_servers_are_neither_cut_off_nor_crashed_and_a_restart_finds_them_running() {
+        let [first, second] = [0, 1].map(ServerId);
+        let faults = faults(move |cluster| {
+            thread::sleep(Duration::from_secs(1));
+            cluster.disconnect(first);
+            cluster.crash(second);
+            assert!(cluster.is_connected(first) && cluster.is_running(second) && cluster.is_connected(second));
+            cluster.restart(second);
+            cluster.reboot(first);
+            assert!(cluster.is_running(first) && cluster.is_connected(second));
+        });
+        let connects = faults.iter().all(|fault| matches!(fault, record::Fault::Connect(_)));
+        assert!(connects, "nothing went wrong: {faults:?}");
+    }
+
+    #[test]
+    fn what_is_broken_stays_so_until_it_is_repaired() {
+        let [first, second] = [0, 1].map(ServerId);
+        let faults = faults(move |cluster| {
+            cluster.disconnect(first);
+            cluster.crash(second);
+            thread::sleep(Duration::from_secs(2));
+            assert!(!cluster.is_connected(first) && !cluster.is_running(second));
+            cluster.connect(first);
+            cluster.restart(second);
+            assert!(cluster.is_connected(first) && cluster.is_running(second) && cluster.is_connected(second));
+        });
+        assert!(faults.contains(&record::Fault::Restart(vec![second])), "{faults:?}");
+    }
+
+    #[test]
+    fn a_story_of_certain_faults_is_told_with_them_or_not_at_all() {
+        let raft = raft_scenarios(&Subject::<NoRaft>::new());
+        let refused = |scenario: &crate::Scenario| scenario.clone().calm_from(Duration::ZERO).is_err();
+        assert_eq!(raft.iter().filter(|scenario| !refused(scenario)).count(), 28, "the course's");
+        let kv = crate::__for_each_kv_scenario!(__names);
+        assert!(STORIES_OF_PARTITIONS.iter().all(|name| kv.contains(name)));
+    }
+}

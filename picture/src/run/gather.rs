@@ -113,6 +113,9 @@ impl Gathered {
                 let clock = if *simulated { "simulated" } else { "on threads" };
                 self.about.extend([format!("seed {seed}"), format!("{servers} servers"), clock.to_owned()]);
             }
+            EventKind::CalmFrom { moment } => {
+                self.about.push(format!("nothing goes wrong from {} s on", *moment as f64 / 1e9));
+            }
             EventKind::RunEnded { verdict, .. } => {
                 self.verdict = verdict.to_string();
             }

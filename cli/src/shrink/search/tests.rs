@@ -1,0 +1,117 @@
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use super::*;
+
+/// A made-up world: for each seed the moments of its faults, and when it fails with all of them; nothing else fails.
+struct World {
+    seeds: BTreeMap<u64, (Vec<u32>, u64)>,
+    /// How many of them the failure needs, the first ones.
+    needs: BTreeMap<u64, usize>,
+    asked: Vec<Candidate>,
+}
+
+impl World {
+    fn new(seeds: impl IntoIterator<Item = (u64, Vec<u32>, u64, usize)>) -> World {
+        let mut world = World { seeds: BTreeMap::new(), needs: BTreeMap::new(), asked: Vec::new() };
+        for (seed, moments, seconds, needs) in seeds {
+            world.seeds.insert(seed, (moments, seconds));
+            world.needs.insert(seed, needs);
+        }
+        world
+    }
+
+    fn answer(&self, candidate: Candidate) -> Option<Failing> {
+        let (moments, seconds) = self.seeds.get(&candidate.seed)?;
+        let happens = |at: &&u32| candidate.calm_from.is_none_or(|calm| Duration::from_millis(u64::from(**at)) < calm);
+        let left: Vec<u32> = moments.iter().filter(happens).copied().collect();
+        let size = Size { faults: left.len() as u64, lost: 0, at: Duration::from_secs(*seconds), events: 100 };
+        (left.len() >= self.needs[&candidate.seed]).then_some(Failing { size, moments: left, hash: candidate.seed })
+    }
+
+    fn search(&mut self, seed: u64, tries: usize, can_be_calm: bool) -> Found {
+        let first = Candidate { seed, calm_from: None };
+        let failing = self.answer(first).expect("the given run fails");
+        let mut asked = Vec::new();
+        let found = search((first, failing), tries, can_be_calm, |candidates, _, _| {
+            asked.extend(candidates.iter().copied());
+            Ok::<_, Infallible>(candidates.iter().map(|&candidate| self.answer(candidate)).collect())
+        });
+        self.asked.extend(asked);
+        let Ok(found) = found;
+        found
+    }
+}
+
+fn every(step_ms: u32, count: usize) -> Vec<u32> {
+    (1..=count as u32).map(|number| number * step_ms).collect()
+}
+
+#[test]
+fn the_earliest_moment_that_is_enough_is_found_for_few_runs() {
+    let mut world = World::new([(42, every(10, 1000), 30, 137)]);
+    let found = world.search(42, 90, true);
+    assert_eq!(found.size.faults, 137);
+    assert_eq!(found.best, Candidate { seed: 42, calm_from: Some(Duration::from_millis(1380)) });
+    assert!(found.counts.calm <= 45, "{:?}", found.counts);
+}
+
+#[test]
+fn a_neighbour_that_needs_less_is_found() {
+    let mut world =
+        World::new([(42, every(10, 100), 30, 90), (37, every(10, 120), 30, 7), (50, every(10, 80), 30, 60)]);
+    let found = world.search(42, 200, true);
+    assert_eq!((found.best.seed, found.size.faults), (37, 7));
+    assert_eq!((found.counts.seeds, found.counts.seeds_failing), (100, 3));
+}
+
+#[test]
+fn of_runs_with_the_same_faults_the_one_that_fails_earlier_is_shorter() {
+    let mut world = World::new([(42, every(10, 5), 30, 5), (43, every(10, 5), 12, 5), (41, every(10, 5), 13, 5)]);
+    assert_eq!(world.search(42, 50, true).best, Candidate { seed: 43, calm_from: None });
+}
+
+#[test]
+fn the_given_run_is_the_best_if_nothing_is_shorter() {
+    let mut world = World::new([(42, every(10, 5), 30, 5)]);
+    let found = world.search(42, 50, true);
+    assert_eq!(found.best, Candidate { seed: 42, calm_from: None });
+    assert_eq!(found.counts.calm_failing, 0);
+}
+
+#[test]
+fn what_was_passed_over_is_tried_with_the_runs_that_are_left() {
+    // One moment alone is enough, and no later one but the end: it is where no division falls.
+    let (first, moments) = (Candidate { seed: 42, calm_from: None }, every(10, 300));
+    let size = |faults| Size { faults, lost: 0, at: Duration::from_secs(1), events: 1 };
+    let failing = |faults| Failing { size: size(faults), moments: every(10, 300), hash: 0 };
+    let pocket = Duration::from_millis(moments[17].into());
+    let found = search((first, failing(300)), 400, true, |candidates, _, _| {
+        let answer = |candidate: &Candidate| (candidate.calm_from == Some(pocket)).then(|| failing(17));
+        Ok::<_, Infallible>(candidates.iter().map(answer).collect())
+    });
+    let Ok(found) = found;
+    assert_eq!(found.best.calm_from, Some(pocket));
+}
+
+#[test]
+fn no_more_runs_are_tried_than_were_allowed_and_none_twice() {
+    for tries in [1, 2, 7, 33, 64, 500] {
+        for can_be_calm in [true, false] {
+            let near = |seed| (seed, every(7, 400), 30, (seed % 50) as usize);
+            let mut world = World::new((0..600).map(near));
+            let found = world.search(20, tries, can_be_calm);
+            assert_eq!(world.asked.len() + 1, found.counts.all());
+            assert!(found.counts.all() <= tries, "{} of {tries}", found.counts.all());
+            assert!(can_be_calm || found.counts.calm == 0);
+            let different: BTreeSet<Candidate> = world.asked.iter().copied().collect();
+            assert_eq!(different.len(), world.asked.len(), "with {tries}");
+        }
+    }
+}
+
+#[test]
+fn seeds_are_asked_about_from_the_nearest_on_and_none_lies_beyond_the_ends() {
+    assert_eq!(around(2).take(6).collect::<Vec<_>>(), [3, 1, 4, 0, 5, 6]);
+    assert_eq!(around(u64::MAX).take(2).collect::<Vec<_>>(), [u64::MAX - 1, u64::MAX - 2]);
+}
