@@ -4,19 +4,20 @@
 //! They take single messages of a clerk out of the network's hands. Whether a message is a clerk's is known from its end;
 //! what is in it is the business of the service under test.
 
-use labrpc::{Direction, Message, Network, Verdict};
+use labrpc::{Direction, Network, Verdict};
 use labstd::sync::Arc;
-use labstd::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::ServerId;
 
+use super::lost_reply::{AskedAgain, lose_reply};
 use super::part_4a::{LEFT_WAITING, expect_appended, expect_appended_once};
 use super::part_4b::MAX_RAFT_STATE;
 use crate::diagnosis::Rule;
 use crate::kv::appends::element;
-use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
-use crate::kv::{Clerk, ClerkId, KvTest, Pending};
+use crate::kv::in_process::is_of_server;
+use crate::kv::{Clerk, KvTest, Pending};
 use crate::violation::Violation;
 
 /// How long a service may take for an operation while nothing is wrong with its servers and the network.
@@ -306,96 +307,6 @@ fn fill_log(test: &KvTest, clerk: &mut Clerk) {
         clerk.put("filler", &value);
     }
     test.check_log_size(MAX_RAFT_STATE);
-}
-
-/// A reply that is lost, and what its clerk asks next, which is held.
-pub(super) struct AskedAgain {
-    clerk: ClerkId,
-    leader: ServerId,
-    lost: Arc<AtomicBool>,
-    /// What the request said whose reply was lost, as a number: the requests that are let go are compared with it.
-    said: Arc<AtomicU64>,
-    /// Whether it was asked again in other words.
-    in_other_words: AtomicBool,
-}
-
-/// Loses the next reply of `leader` to `clerk`, and from then on holds all that the clerk asks of anybody.
-pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) -> AskedAgain {
-    let asked_again = AskedAgain {
-        clerk,
-        leader,
-        lost: Arc::default(),
-        said: Arc::default(),
-        in_other_words: AtomicBool::new(false),
-    };
-    network.intercept(asked_again.judge());
-    asked_again
-}
-
-impl AskedAgain {
-    fn judge(&self) -> impl Fn(&Message<'_>) -> Verdict + Send + Sync + use<> {
-        let (clerk, leader, lost, said) = (self.clerk, self.leader, Arc::clone(&self.lost), Arc::clone(&self.said));
-        move |message| {
-            if !is_of_clerk(message, clerk) {
-                return Verdict::Pass;
-            }
-            match message.direction {
-                Direction::Request if lost.load(SeqCst) => Verdict::Hold,
-                Direction::Request => {
-                    // A clerk has one request under way, so this is the one whose reply is lost.
-                    said.store(words(message.bytes), SeqCst);
-                    Verdict::Pass
-                }
-                Direction::Reply if is_for(message, leader) && !lost.swap(true, SeqCst) => Verdict::Drop,
-                _ => Verdict::Pass,
-            }
-        }
-    }
-
-    /// Goes on with it, and lets nobody but `server` be elected.
-    fn only_elected(&self, network: &Network, server: ServerId) {
-        let judge = self.judge();
-        network.intercept(move |message| {
-            let vote = message.direction == Direction::Reply && message.method == "Raft.RequestVote";
-            if vote && !is_of_server(message, server) { Verdict::Drop } else { judge(message) }
-        });
-    }
-
-    /// Waits until the reply is lost. That does not come about if the server does not lead any more; then the clerk was
-    /// answered by another, and there is nothing to see.
-    pub(super) fn wait<T: Send + 'static>(&self, operation: &Pending<T>) {
-        wait_until(SOON, || self.lost.load(SeqCst) || operation.is_done_within(Duration::ZERO));
-    }
-
-    /// Lets everything go on.
-    pub(super) fn release(&self, network: &Network) {
-        network.stop_intercepting();
-        for message in network.held() {
-            let other = words(message.message().bytes) != self.said.load(SeqCst);
-            if message.message().direction == Direction::Request && is_of_clerk(&message.message(), self.clerk) && other
-            {
-                self.in_other_words.store(true, SeqCst);
-            }
-            message.release();
-        }
-    }
-
-    /// What may be the cause if the operation was executed twice.
-    fn executed_twice(&self) -> Vec<Rule> {
-        let other = self.in_other_words.load(SeqCst);
-        vec![if other { Rule::SameNumberForARetry } else { Rule::ExecuteOnce }]
-    }
-
-    /// The same, if there was a snapshot in between.
-    fn executed_after_a_snapshot(&self) -> Vec<Rule> {
-        let other = self.in_other_words.load(SeqCst);
-        if other { vec![Rule::SameNumberForARetry] } else { vec![Rule::DuplicatesInSnapshot, Rule::ExecuteOnce] }
-    }
-}
-
-/// A number that two messages have in common if they say the same, and hardly otherwise (FNV-1a).
-fn words(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Two appends to `x`, the elements of `round`; waits until the reply to the second is lost. Returns the leader that had
