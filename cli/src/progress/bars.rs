@@ -28,7 +28,7 @@ impl Bars {
     pub(super) fn new(target: ProgressDrawTarget) -> Bars {
         let all = MultiProgress::with_draw_target(target);
         let total = all.add(ProgressBar::no_length());
-        total.set_style(style("{spinner} {pos} runs: {msg}  [{elapsed}]"));
+        total.set_style(style("{spinner} {msg}  [{elapsed}]"));
         total.enable_steady_tick(TICK);
         Bars { all, total, scenarios: BTreeMap::new() }
     }
@@ -39,10 +39,13 @@ impl Bars {
             && self.total.length().is_none()
         {
             self.total.set_length(total as u64);
-            self.total.set_style(style("{bar:16} {pos}/{len} runs: {msg}  [{elapsed}, {eta} left]"));
+            self.total.set_style(style("{bar:16} {msg}  [{elapsed}, {eta} left]"));
         }
-        self.total.set_message(format!("{} passed, {} failed", board.passed, board.not_passed));
         self.total.set_position(board.done() as u64);
+        // All numbers at once: what is drawn between two calls has to add up.
+        let of_all = board.total.map_or(String::new(), |total| format!("/{total}"));
+        let Board { passed, not_passed, .. } = board;
+        self.total.set_message(format!("{}{of_all} runs: {passed} passed, {not_passed} failed", board.done()));
         // Without an end all scenarios are always under way.
         let Some(total) = board.scenarios[place].total.filter(|_| board.total.is_some()) else { return };
         let counts = &board.scenarios[place];
