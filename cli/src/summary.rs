@@ -230,11 +230,14 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
     let simulated: Duration = tallies.iter().map(|tally| tally.simulated).sum();
     let (simulated, real) = (simulated.as_secs_f64(), real.as_secs_f64());
     match clock {
-        Clock::Simulated => writeln!(
-            out,
-            "\n{simulated:.1} s of simulated time in {real:.2} s of real time, {:.0} times as fast",
-            simulated / real.max(1e-9)
-        )?,
+        Clock::Simulated => {
+            write!(out, "\n{simulated:.1} s of simulated time in {real:.2} s of real time")?;
+            // Runs that end where they begin are no measure.
+            if simulated > real {
+                write!(out, ", {:.0} times as fast", simulated / real.max(1e-9))?;
+            }
+            writeln!(out)?;
+        }
         Clock::Threads => writeln!(out, "\n{simulated:.1} s of scenarios in {real:.2} s")?,
     }
     for tally in tallies.iter().filter(|tally| tally.unwritten < tally.not_passed()) {
