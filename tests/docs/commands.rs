@@ -53,10 +53,11 @@ pub(crate) fn run(commands: &Commands) -> Result<(), String> {
     Ok(())
 }
 
-/// Ctrl-C for what the shell has started, at any depth: whoever is the last in line gets it, as in a terminal.
+/// Ctrl-C for what the shell has started, at any depth, or for itself if it has become what it was to start.
 fn interrupt_children_of(shell: u32) {
     let script = "children() { for child in $(cat /proc/$1/task/*/children); do echo $child; children $child; done; }\n\
-                  kill -INT $(children $0)";
+                  started=$(children $0)\n\
+                  kill -INT ${started:-$0}";
     let killed = Command::new("bash").args(["-c", script, &shell.to_string()]).status();
     assert!(killed.is_ok_and(|status| status.success()), "what the shell has started is interrupted");
 }
