@@ -55,7 +55,7 @@ pub(crate) fn run(commands: &Commands) -> Result<(), String> {
 
 /// Ctrl-C for what the shell has started, at any depth, or for itself if it has become what it was to start.
 fn interrupt_children_of(shell: u32) {
-    let script = "children() { for child in $(cat /proc/$1/task/*/children); do echo $child; children $child; done; }\n\
+    let script = "children() { for child in $(cat /proc/$1/task/*/children 2>/dev/null); do echo $child; children $child; done; }\n\
                   started=$(children $0)\n\
                   kill -INT ${started:-$0}";
     let killed = Command::new("bash").args(["-c", script, &shell.to_string()]).status();
