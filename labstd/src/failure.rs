@@ -156,10 +156,56 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// The table of who was doing what, a line a thread.
+/// The table of who was doing what, a line a thread; threads that differ in numbers alone share one if they are many.
 fn table(f: &mut fmt::Formatter<'_>, threads: &[ThreadStatus]) -> fmt::Result {
+    const MANY: usize = 4;
     if !threads.is_empty() {
         write!(f, "\n  threads:")?;
     }
-    threads.iter().try_for_each(|thread| write!(f, "\n    {thread}"))
+    let kinds: Vec<String> = threads.iter().map(ThreadStatus::kind).collect();
+    for (place, (thread, kind)) in threads.iter().zip(&kinds).enumerate() {
+        let alike = kinds.iter().filter(|other| *other == kind).count();
+        if alike < MANY {
+            write!(f, "\n    {thread}")?;
+        } else if !kinds[..place].contains(kind) {
+            write!(f, "\n    {thread}, and {} more like it", alike - 1)?;
+        }
+    }
+    Ok(())
+}
+
+impl ThreadStatus {
+    /// What threads have in common that do the same thing at the same place: their names without numbers, and what they do
+    /// without for how long.
+    fn kind(&self) -> String {
+        let name: String = self.name.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let doing = self.doing.rsplit_once(" for ").map_or(self.doing.as_str(), |(doing, _)| doing);
+        format!("{name}: {doing}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_do_the_same_share_a_line_if_they_are_many() {
+        let status = |name: &str, doing: &str| ThreadStatus {
+            name: name.to_string(),
+            group: String::new(),
+            doing: doing.to_string(),
+        };
+        let mut threads = vec![status("ticker-S0", "in Mutex::lock at a.rs:1:2 for 5.000 s")];
+        threads.extend((0..90).map(|n| status(&format!("caller-S0-S{n}"), &format!("in sleep at b.rs:3:4 for {n} s"))));
+        threads.push(status("caller-S0-S7", "in Mutex::lock at a.rs:1:2 for 1.000 s"));
+        let text = Failure::LockHeldTooLong { what: "it".to_string(), threads }.to_string();
+        let lines = [
+            "a lock is held too long: it",
+            "  threads:",
+            "    ticker-S0: in Mutex::lock at a.rs:1:2 for 5.000 s",
+            "    caller-S0-S0: in sleep at b.rs:3:4 for 0 s, and 89 more like it",
+            "    caller-S0-S7: in Mutex::lock at a.rs:1:2 for 1.000 s",
+        ];
+        assert_eq!(text, lines.join("\n"));
+    }
 }

@@ -8,7 +8,7 @@ use labstd::rng::RngExt;
 use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
-use raftapi::{Role, ServerId, Term, unwritten};
+use raftapi::{Index, Role, ServerId, Term, unwritten};
 
 use crate::messages::{RequestVoteArgs, RequestVoteReply};
 use crate::server::Server;
@@ -101,6 +101,7 @@ impl Server {
     fn on_request_vote_reply(self: &Arc<Server>, peer: ServerId, args: &RequestVoteArgs, reply: &RequestVoteReply) {
         let mut state = self.state.lock();
         let counts = state.reply_counts(Role::Candidate, args.term, reply.term);
+        // Part 3C: persist here if the term has changed.
         if counts && reply.vote_granted {
             self.count_vote(&mut state, peer);
         }

@@ -45,8 +45,10 @@ impl Server {
         reply: &AppendEntriesReply,
     ) {
         let mut state = self.state.lock();
+        let counts = state.reply_counts(Role::Leader, args.term, reply.term);
+        // Part 3C: persist here if the term has changed.
         // Without entries there is nothing to learn of an answer: all that part 3A needs.
-        if state.reply_counts(Role::Leader, args.term, reply.term) && state.log.last_index() > Index::ZERO {
+        if counts && state.log.last_index() > Index::ZERO {
             self.learn_from_reply(&mut state, peer, args, reply);
         }
     }

@@ -2,7 +2,8 @@
 //! Part 3D; `Raft::snapshot` and `Log::compact` belong to it.
 
 use labstd::sync::Arc;
-use raftapi::{ServerId, unwritten};
+use labstd::thread;
+use raftapi::{Role, ServerId, unwritten};
 
 use crate::messages::{InstallSnapshotArgs, InstallSnapshotReply};
 use crate::server::Server;
@@ -35,9 +36,10 @@ impl Server {
     /// - `heed_leader` first: this is a sign of a leader, like an AppendEntries.
     /// - A snapshot that covers no more than is committed here already is of no use, and delivering it would take the
     ///   service back: reply, and that is all.
-    /// - Log, snapshot, commit index and `last_applied` change under one lock, and are saved in one step.
-    /// - Do not deliver here: the applier does, without the lock, before the entries behind the snapshot. It needs to
-    ///   be told (another field of `State`, looked at in `Server::apply` and `State::take_committed`) and woken.
+    /// - Log, snapshot and commit index change under one lock, and are saved in one step.
+    /// - Do not deliver here: the applier does, without the lock, before the entries behind the snapshot. If `commit`
+    ///   moves to the snapshot's last index, it wakes, and that the log begins behind `last_applied` tells
+    ///   `State::take_committed` that the snapshot comes first.
     pub(crate) fn handle_install_snapshot(&self, args: InstallSnapshotArgs) -> InstallSnapshotReply {
         let mut state = self.state.lock();
         unwritten(

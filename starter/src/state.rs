@@ -1,6 +1,9 @@
 //! Figure 2, "State": what a server knows, all of it behind one lock. The setters are given, because each of them also
 //! reports what it changes (`raftapi::report`): the picture and the log of a run are made of these reports. They
 //! neither save nor send; that is for whoever calls them.
+//!
+//! `Index`, `Term` and `ServerId` are numbers with a meaning: `Index(7).next()` is `Index(8)`, `prev()` goes back, `Term` has
+//! `next()` too, and `.0` is the number.
 
 use std::collections::BTreeSet;
 

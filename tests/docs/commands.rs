@@ -38,7 +38,11 @@ pub(crate) fn run(commands: &Commands) -> Result<(), String> {
         let Ok(line) = line else { continue };
         if waiting_for.is_some_and(|until| line.contains(until.as_str())) {
             waiting_for = None;
-            interrupt_children_of(shell.id());
+            if let Err(error) = interrupt_children_of(shell.id()) {
+                // It would go on for ever.
+                let _ = shell.kill();
+                return Err(error);
+            }
         }
         printed.push(line);
     }
@@ -54,10 +58,10 @@ pub(crate) fn run(commands: &Commands) -> Result<(), String> {
 }
 
 /// Ctrl-C for what the shell has started, at any depth, or for itself if it has become what it was to start.
-fn interrupt_children_of(shell: u32) {
+fn interrupt_children_of(shell: u32) -> Result<(), String> {
     let script = "children() { for child in $(cat /proc/$1/task/*/children 2>/dev/null); do echo $child; children $child; done; }\n\
                   started=$(children $0)\n\
                   kill -INT ${started:-$0}";
     let killed = Command::new("bash").args(["-c", script, &shell.to_string()]).status();
-    assert!(killed.is_ok_and(|status| status.success()), "what the shell has started is interrupted");
+    if killed.is_ok_and(|status| status.success()) { Ok(()) } else { Err("cannot be interrupted".to_string()) }
 }

@@ -61,13 +61,12 @@ impl Diagnosis {
         self.found.as_ref().map(|found| found.rule).or(self.likely.first().copied())
     }
 
-    /// `text` with what was found at its end.
+    /// `text` with what was found below its first line: what follows there may be long, such as what each thread was doing.
     pub(crate) fn added_to(&self, text: &str) -> String {
-        let mut text = text.to_string();
-        for line in self.to_string().lines() {
-            text = text + "\n" + line;
-        }
-        text
+        let (first, rest) = text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
+        let found = self.to_string();
+        let found = (!found.is_empty()).then_some(found.as_str());
+        [Some(first), found, rest].into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
 }
 

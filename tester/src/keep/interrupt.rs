@@ -1,3 +1,4 @@
+//! Runs under way, and what is said of them before they end: of simulations that take long, that they compute; and after
 //! Ctrl-C: what is known of the runs under way is written before the process ends, because a run that hangs is one that
 //! somebody wants to look into. A second Ctrl-C ends the process at once.
 //!
@@ -8,9 +9,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 
-use labstd::Clock;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use labstd::sync::{Mutex, OnceLock};
+use labstd::time::{Duration, Instant};
+use labstd::{Clock, thread};
 use record::{Event, EventKind, Recorder, Shape};
 
 use super::Keeping;
@@ -31,6 +33,9 @@ static TELLING: Mutex<()> = Mutex::new(());
 struct Known {
     name: String,
     record: Recorder,
+    begun: Instant,
+    /// Whether it is to be told of if it takes long.
+    watched: bool,
 }
 
 /// A run that is under way, until this is dropped.
@@ -42,9 +47,10 @@ impl UnderWay {
     pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, record: &Recorder) -> UnderWay {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
-        let known =
-            Known { name: super::name(&scenario.about, clock, seed, scenario.calm_from), record: record.clone() };
-        UNDER_WAY.lock().insert(number, known);
+        let name = super::name(&scenario.about, clock, seed, scenario.calm_from);
+        // On threads everything takes its time.
+        let watched = clock == Clock::Simulated;
+        UNDER_WAY.lock().insert(number, Known { name, record: record.clone(), begun: Instant::now(), watched });
         UnderWay(number)
     }
 
@@ -96,7 +102,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Looks out for Ctrl-C from now on. Later calls change nothing.
+/// Looks out for Ctrl-C, and for simulations that take long, from now on. Later calls change nothing.
 pub fn install() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -107,7 +113,32 @@ pub fn install() {
         {
             harness::print(&format!("cannot look out for Ctrl-C, which will leave no files: {error}\n"));
         }
+        #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside of any run")]
+        std::thread::spawn(tell_of_slow_ones);
     });
+}
+
+/// Tells of simulations that take long in real time, each once: from outside they look as if they hung.
+fn tell_of_slow_ones() {
+    const LOOK: Duration = Duration::from_secs(1);
+    const LONG: Duration = Duration::from_secs(20);
+    loop {
+        thread::sleep(LOOK);
+        let mut lines = String::new();
+        for known in UNDER_WAY.lock().values_mut().filter(|known| known.watched && known.begun.elapsed() >= LONG) {
+            known.watched = false;
+            let Known { name, record, .. } = known;
+            lines += &format!(
+                "      {name} has been computing for {} s, and is at event {}: in a simulation only computing takes time, such \
+                 as encoding a long log at every change\n",
+                LONG.as_secs(),
+                record.len()
+            );
+        }
+        if !lines.is_empty() {
+            harness::print(&lines);
+        }
+    }
 }
 
 /// Called on a thread of its own for each Ctrl-C.
@@ -139,7 +170,7 @@ fn write_all() {
     };
     let why_nothing = if keeping.never() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
     harness::print(&format!("\ninterrupted: {runs} under way{why_nothing}\n"));
-    for Known { name, record } in under_way.values().filter(|_| !keeping.never()) {
+    for Known { name, record, .. } in under_way.values().filter(|_| !keeping.never()) {
         // The recorder moves it to the time of the latest event.
         let label = "interrupted".to_string();
         let kind = EventKind::Annotated { tag: "run".to_string(), label, details: String::new(), shape: Shape::Point };
