@@ -11,6 +11,26 @@ use crate::server::Server;
 use crate::state::State;
 
 impl Server {
+    /// Figure 2, All Servers: "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert
+    /// to follower".
+    pub(crate) fn step_down_if_behind(&self, state: &mut State, term: Term) {
+        if term > state.current_term {
+            let unsaved = state.unsaved;
+            state.enter_term(term);
+            state.become_role(Role::Follower);
+            if self.makes(Mistake::DoesNotSaveAnAdoptedTerm) {
+                state.unsaved = unsaved;
+            }
+        }
+    }
+
+    /// The same for the term of a reply.
+    pub(crate) fn heed_reply(&self, state: &mut State, term: Term) {
+        if !self.makes(Mistake::IgnoresTheTermOfAReply) {
+            self.step_down_if_behind(state, term);
+        }
+    }
+
     /// Figure 2, Candidates: "On conversion to candidate, start election".
     pub(crate) fn start_election(self: &Arc<Server>, state: &mut State) {
         state.enter_term(state.current_term.next());
@@ -38,13 +58,14 @@ impl Server {
 
     /// Figure 2, "RequestVote RPC".
     pub(crate) fn request_vote(&self, state: &mut State, args: &RequestVoteArgs) -> RequestVoteReply {
-        state.step_down_if_behind(args.term);
+        self.step_down_if_behind(state, args.term);
         let free = state.voted_for.is_none_or(|voted| voted == args.candidate_id);
         let may_vote = free || self.makes(Mistake::VotesTwiceInATerm);
         let (last_log_term, last_log_index) = (state.log.last_term(), state.log.last_index());
         let as_long = args.last_log_index >= last_log_index || self.makes(Mistake::GrantsAVoteToAShorterLog);
         let up_to_date = args.last_log_term > last_log_term || args.last_log_term == last_log_term && as_long;
-        let vote_granted = args.term == state.current_term && may_vote && up_to_date;
+        let of_this_term = args.term == state.current_term || self.makes(Mistake::VotesForAnOlderTerm);
+        let vote_granted = of_this_term && may_vote && up_to_date;
         if vote_granted {
             state.vote_for(args.candidate_id);
         }
@@ -57,8 +78,9 @@ impl Server {
 
     /// `voter` has answered the RequestVote of `term`.
     fn on_vote(self: &Arc<Server>, state: &mut State, voter: ServerId, term: Term, reply: &RequestVoteReply) {
-        state.step_down_if_behind(reply.term);
-        if state.current_term != term || state.role != Role::Candidate || !reply.vote_granted {
+        self.heed_reply(state, reply.term);
+        let of_this_election = state.current_term == term || self.makes(Mistake::CountsOldVotes);
+        if !of_this_election || state.role != Role::Candidate || !reply.vote_granted {
             return;
         }
         state.votes.insert(voter);

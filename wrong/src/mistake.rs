@@ -64,11 +64,32 @@ pub enum Mistake {
     /// log is at least as up-to-date as receiver's log"; section 5.4.1: "If the logs end with the same term, then
     /// whichever log is longer is more up-to-date."
     GrantsAVoteToAShorterLog,
+    /// It heeds a higher term in requests, and not in replies: its leader goes on in a term that is over. Figure 2, All
+    /// Servers: "If RPC request *or response* contains term T > currentTerm: set currentTerm = T, convert to follower."
+    IgnoresTheTermOfAReply,
+    /// It counts a vote whenever it comes, also one that it asked for in an earlier election. Figure 2, Candidates: "If votes
+    /// received from majority of servers: become leader"; a vote is of one term ("votedFor: candidateId that received vote
+    /// *in current term*"), and a reply that comes in a later one is dropped.
+    CountsOldVotes,
+    /// It votes for a candidate of an older term than its own. Figure 2, RequestVote, 1: "Reply false if term <
+    /// currentTerm."
+    VotesForAnOlderTerm,
+    /// It takes replies to what it sent as leader of an earlier term for replies of now, and so counts entries that were
+    /// overwritten since. Figure 2, Leaders: "If successful: update nextIndex and matchIndex for follower", which are
+    /// "*reinitialized after election*".
+    TakesOldRepliesForNew,
+    /// Its candidate does not listen to the leader that has won its term, and campaigns against it. Figure 2, Candidates:
+    /// "If AppendEntries RPC received from new leader: convert to follower"; a leader of the candidate's own term is
+    /// one.
+    CandidateIgnoresItsLeader,
+    /// It saves its term with its vote, and not when it adopts one from a message. Figure 2, "Persistent state on all
+    /// servers": "*currentTerm*: latest term server has seen", "updated on stable storage before responding to RPCs".
+    DoesNotSaveAnAdoptedTerm,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 18] = [
+    pub const ALL: [Mistake; 24] = [
         Mistake::NeverElects,
         Mistake::VotesTwiceInATerm,
         Mistake::DoesNotResetTheTimerOnGrantingAVote,
@@ -87,5 +108,11 @@ impl Mistake {
         Mistake::ForgetsTheSnapshotOnTheNextSave,
         Mistake::CommitsPastTheLastNewEntry,
         Mistake::GrantsAVoteToAShorterLog,
+        Mistake::IgnoresTheTermOfAReply,
+        Mistake::CountsOldVotes,
+        Mistake::VotesForAnOlderTerm,
+        Mistake::TakesOldRepliesForNew,
+        Mistake::CandidateIgnoresItsLeader,
+        Mistake::DoesNotSaveAnAdoptedTerm,
     ];
 }

@@ -85,8 +85,9 @@ impl Server {
     /// A peer has answered an AppendEntries, or the network has lost it; then the next heartbeat tries again.
     fn on_appended(&self, state: &mut State, sent: Sent, reply: Option<&AppendEntriesReply>) {
         let Some(reply) = reply else { return };
-        state.step_down_if_behind(reply.term);
-        if state.current_term != sent.term || state.role != Role::Leader {
+        self.heed_reply(state, reply.term);
+        let of_this_term = state.current_term == sent.term || self.makes(Mistake::TakesOldRepliesForNew);
+        if !of_this_term || state.role != Role::Leader {
             return;
         }
         let peer = sent.to.0;
@@ -129,11 +130,14 @@ impl Server {
 impl Server {
     /// Figure 2, "AppendEntries RPC".
     pub(crate) fn append_entries(&self, state: &mut State, args: AppendEntriesArgs) -> AppendEntriesReply {
-        state.step_down_if_behind(args.term);
+        self.step_down_if_behind(state, args.term);
         let term = state.current_term;
         let refusal =
             |conflict_term, conflict_index| AppendEntriesReply { term, success: false, conflict_term, conflict_index };
         if args.term < term {
+            return refusal(None, Index::ZERO);
+        }
+        if state.role == Role::Candidate && self.makes(Mistake::CandidateIgnoresItsLeader) {
             return refusal(None, Index::ZERO);
         }
         state.become_role(Role::Follower);

@@ -32,7 +32,7 @@ impl Server {
         self.peers[to.0].call_async("Raft.InstallSnapshot", &args, move |reply: Option<InstallSnapshotReply>| {
             let Some(reply) = reply else { return };
             me.change(|state| {
-                state.step_down_if_behind(reply.term);
+                me.heed_reply(state, reply.term);
                 if state.current_term == term && state.role == Role::Leader {
                     me.matches(state, to, index);
                 }
@@ -42,7 +42,7 @@ impl Server {
 
     /// Figure 13, "InstallSnapshot RPC".
     pub(crate) fn install_snapshot(&self, state: &mut State, args: InstallSnapshotArgs) -> InstallSnapshotReply {
-        state.step_down_if_behind(args.term);
+        self.step_down_if_behind(state, args.term);
         let reply = InstallSnapshotReply { term: state.current_term };
         if args.term < state.current_term {
             return reply;

@@ -89,15 +89,6 @@ impl State {
         state
     }
 
-    /// Figure 2, All Servers: "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert
-    /// to follower".
-    pub(crate) fn step_down_if_behind(&mut self, term: Term) {
-        if term > self.current_term {
-            self.enter_term(term);
-            self.become_role(Role::Follower);
-        }
-    }
-
     pub(crate) fn enter_term(&mut self, term: Term) {
         self.current_term = term;
         self.voted_for = None;

@@ -7,7 +7,7 @@ use wrong::{Mistake, Raft};
 mod search;
 use search::{Caught, SEEDS};
 
-const TABLE: [Caught<Mistake>; 18] = [
+const TABLE: [Caught<Mistake>; 24] = [
     Caught {
         mistake: Mistake::NeverElects,
         rule: Rule::ElectionTimeoutElapses,
@@ -133,6 +133,48 @@ const TABLE: [Caught<Mistake>; 18] = [
         by: "shorter_log_3B",
         saying: &["whose log is longer", "will overwrite it"],
         seeds: 199,
+    },
+    Caught {
+        mistake: Mistake::IgnoresTheTermOfAReply,
+        rule: Rule::StepDown,
+        by: "higher_term_3A",
+        saying: &["still leads in term", "a higher term in a reply ends a leader's time"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::CountsOldVotes,
+        rule: Rule::DropOldReplies,
+        by: "old_votes_3A",
+        saying: &["though nobody can have voted for it in that term", "only in the election for which it was asked"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::VotesForAnOlderTerm,
+        rule: Rule::RefuseOlderTerm,
+        by: "older_candidate_3A",
+        saying: &["which was of an earlier term", "that one must get no vote"],
+        seeds: 186,
+    },
+    Caught {
+        mistake: Mistake::TakesOldRepliesForNew,
+        rule: Rule::DropOldReplies,
+        by: "old_replies_3B",
+        saying: &["what came late was the answer of", "says nothing about the entries of now"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::CandidateIgnoresItsLeader,
+        rule: Rule::FollowNewLeader,
+        by: "same_term_3A",
+        saying: &["it began another election", "leader of its own term must follow it"],
+        seeds: 200,
+    },
+    Caught {
+        mistake: Mistake::DoesNotSaveAnAdoptedTerm,
+        rule: Rule::SaveBeforeAnswering,
+        by: "adopted_term_3C",
+        saying: &["it had not saved the term when it answered"],
+        seeds: 200,
     },
 ];
 

@@ -34,7 +34,7 @@ struct Held {
 }
 
 /// So long after a report the next one may belong to the same moment, in nanoseconds.
-const MOMENT: u64 = 1_000_000;
+pub(crate) const MOMENT: u64 = 1_000_000;
 
 /// More than this are of no interest: what comes first counts.
 const FINDINGS_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use record::{Event, EventKind, Index, Role, ServerId, Term};
 
 use super::finding::{Findings, new_standing, time};
-use super::replay::{Server, World};
+use super::replay::{OldAnswer, Server, World};
 use super::rule::Rule;
 
 /// Remembers what each server has just removed.
@@ -193,7 +193,14 @@ fn leader_committed(
             names.join(", ")
         );
         let all: Vec<ServerId> = (0..world.servers.len()).map(ServerId).collect();
-        found.add_unless(event, new_standing, Rule::CommitMajority, seen, &all);
+        let (rule, seen) = match its.old_answer(event.at) {
+            Some(OldAnswer { from, asked_in, .. }) => {
+                let why = format!("; what came then was the answer of {from} to what it had sent in term {asked_in}");
+                (Rule::DropOldReplies, seen + &why)
+            }
+            None => (Rule::CommitMajority, seen),
+        };
+        found.add_unless(event, new_standing, rule, seen, &all);
     }
 }
 

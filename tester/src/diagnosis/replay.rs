@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use record::{Event, EventKind, Fault, Index, Loss, Peer, Role, ServerId, Term};
 
+use super::finding::MOMENT;
+
 /// All servers, and what is between them.
 #[derive(Debug, Default)]
 pub(crate) struct World {
@@ -42,6 +44,17 @@ pub(crate) struct Server {
     pub(crate) commit: Index,
     /// When it last saved something, as a number of an event.
     pub(crate) saved: u64,
+    /// The last answer that came when it was in a later term than when it had asked.
+    old_answer: Option<OldAnswer>,
+}
+
+/// An answer to something that was asked in an earlier term.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OldAnswer {
+    pub(crate) from: ServerId,
+    pub(crate) asked_in: Term,
+    /// When it came, in nanoseconds.
+    at: u64,
 }
 
 /// A vote that was given.
@@ -89,6 +102,8 @@ pub(crate) struct Call {
     pub(crate) from: Option<ServerId>,
     pub(crate) to: Option<ServerId>,
     pub(crate) method: String,
+    /// The term of the caller then, as far as it has said.
+    term: Term,
     /// When it was made, in nanoseconds.
     pub(crate) sent: u64,
     /// When it reached its handler: the number of the event, and the time.
@@ -147,6 +162,11 @@ impl Server {
     /// Whether its log can be relied on.
     pub(crate) fn log_known(&self) -> bool {
         self.running && !self.awaited && !self.inconsistent
+    }
+
+    /// The answer to an earlier term's question that came in this very moment.
+    pub(crate) fn old_answer(&self, now: u64) -> Option<OldAnswer> {
+        self.old_answer.filter(|answer| now < answer.at + MOMENT)
     }
 
     /// Whether it leads in `term`, as far as it has said.
@@ -260,7 +280,9 @@ impl World {
                         vote.told = true;
                     }
                 }
-                let call_made = Call { from: *from, to, method: method.to_string(), sent: event.at, delivered: None };
+                let term = from.and_then(|from| self.servers.get(from.0)).map_or(Term::ZERO, |from| from.term.value);
+                let method = method.to_string();
+                let call_made = Call { from: *from, to, method, term, sent: event.at, delivered: None };
                 self.calls.insert(*call, call_made);
             }
             EventKind::RpcDelivered { call } => {
@@ -269,10 +291,16 @@ impl World {
                 }
             }
             EventKind::RpcAnswered { call, .. } | EventKind::RpcLost { call, why: Loss::ReplyDropped } => {
-                if let Some(Call { to: Some(to), delivered: Some((delivered, _)), .. }) = self.calls.remove(call)
-                    && let Some(server) = self.servers.get_mut(to.0)
+                if let Some(Call { from, to: Some(to), term, delivered: Some((delivered, _)), .. }) =
+                    self.calls.remove(call)
                 {
-                    server.told_since(delivered);
+                    if let Some(server) = self.servers.get_mut(to.0) {
+                        server.told_since(delivered);
+                    }
+                    let asker = from.and_then(|from| self.servers.get_mut(from.0));
+                    if let Some(asker) = asker.filter(|asker| asker.term.value > term) {
+                        asker.old_answer = Some(OldAnswer { from: to, asked_in: term, at: event.at });
+                    }
                 }
             }
             EventKind::RpcLost { call, .. } => drop(self.calls.remove(call)),

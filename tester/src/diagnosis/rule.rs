@@ -53,6 +53,12 @@ rules! {
     /// No vote for a log that lacks something.
     UpToDateCandidate: "Figure 2, RequestVote RPC, receiver 2, and section 5.4.1",
         "no vote for a candidate whose last entry has an older term, or the same term and a smaller index";
+    /// No vote for an election that is over.
+    RefuseOlderTerm: "Figure 2, RequestVote RPC, receiver 1",
+        "no vote for a candidate of an older term than the server's own";
+    /// Somebody else has won.
+    FollowNewLeader: "Figure 2, Candidates",
+        "a candidate that hears from a leader of its own term follows it";
     /// What makes a leader.
     MajorityOfVotes: "Figure 2, Candidates",
         "a candidate leads when a majority has voted for it in its present term, and not before";

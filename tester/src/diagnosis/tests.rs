@@ -132,6 +132,19 @@ fn a_leader_without_a_majority_of_votes_is_found() {
 }
 
 #[test]
+fn a_leader_that_counts_an_answer_to_an_earlier_term_is_found() {
+    let asked = [(1, 2, vote(2, 2)), (2, 2, sent(1, Some(2), 1, "Raft.RequestVote")), (3, 1, delivered(1))];
+    let next = [(4, 1, vote(2, 2)), (400, 2, vote(3, 2))];
+    let leads_at = |ms| [&asked[..], &next, &[(500, 2, answered(1)), (ms, 2, role(Role::Leader, 3))]].concat();
+    assert_eq!(found(&leads_at(500)), Some(Rule::DropOldReplies));
+    assert_eq!(found(&leads_at(502)), Some(Rule::MajorityOfVotes), "the answer came before, and counted for nothing");
+    let entries =
+        [(6, 0, sent(1, Some(0), 2, "Raft.AppendEntries")), (7, 2, delivered(1)), (8, 0, role(Role::Leader, 2))];
+    let counted = [(9, 0, append(2, 4, 4)), (10, 0, answered(1)), (10, 0, commit(4))];
+    assert_eq!(after_three(&[&entries[..], &counted].concat()), Some(Rule::DropOldReplies));
+}
+
+#[test]
 fn a_term_that_goes_back_is_found() {
     assert_eq!(found(&[(1, 1, role(Role::Follower, 3)), (2, 1, role(Role::Follower, 2))]), Some(Rule::TermOnlyGrows));
 }
@@ -255,6 +268,8 @@ fn a_campaign_soon_after_a_heartbeat_is_found() {
     let late = [(401, 0, sent(2, Some(0), 1, "Raft.AppendEntries")), (402, 1, delivered(2)), (403, 0, answered(2))];
     assert_eq!(after_three(&campaign(410)), None);
     assert_eq!(after_three(&[&late[..], &campaign(410)[4..]].concat()), Some(Rule::HeartbeatResetsTimer));
+    let candidate = [(400, 1, role(Role::Candidate, 1))];
+    assert_eq!(after_three(&[&candidate, &late[..], &campaign(410)[4..]].concat()), Some(Rule::FollowNewLeader));
 }
 
 #[test]

@@ -141,7 +141,9 @@ impl Timers {
                 "{server} heard from {leader}, leader of term {led_in}, at {then}, and began an election, for term {term}, {ms} ms \
                  later"
             );
-            found.add(Rule::HeartbeatResetsTimer, seen, &[]);
+            let campaigned = world.servers[server.0].role == Some(Role::Candidate);
+            let rule = if campaigned { Rule::FollowNewLeader } else { Rule::HeartbeatResetsTimer };
+            found.add(rule, seen, &[]);
         }
     }
 

@@ -3,7 +3,7 @@
 use record::{Event, EventKind, Role, ServerId, Term};
 
 use super::finding::{Findings, time};
-use super::replay::{Vote, World};
+use super::replay::{OldAnswer, Vote, World};
 use super::rule::Rule;
 
 /// Looks at an event, before it has changed the world.
@@ -66,6 +66,12 @@ fn elected(world: &World, event: &Event, server: ServerId, term: Term, found: &m
             world.servers.len(),
             names.join(", ")
         );
-        found.add(Rule::MajorityOfVotes, seen, &[]);
+        match world.servers[server.0].old_answer(event.at) {
+            Some(OldAnswer { from, asked_in, .. }) => {
+                let why = format!("; what came then was the answer of {from} to what it had asked in term {asked_in}");
+                found.add(Rule::DropOldReplies, seen + &why, &[]);
+            }
+            None => found.add(Rule::MajorityOfVotes, seen, &[]),
+        }
     }
 }

@@ -7,9 +7,11 @@ pub mod kv;
 pub mod kv_generic;
 mod lost_reply;
 pub mod ours;
+pub mod ours_answers;
 pub mod ours_entries;
 pub mod ours_kv;
 pub mod ours_reads;
+pub mod ours_terms;
 pub mod ours_votes;
 pub mod part_3a;
 pub mod part_3b;
@@ -133,6 +135,12 @@ fn table<R: Raft>() -> Vec<Row<R>> {
         course("acknowledged_3C", P3C, "what was acknowledged outlives a crash", 3, 8, ours_entries::acknowledged).of_ours(),
         course("older_term_3C", P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).of_ours(),
         course("old_snapshot_3D", P3D, "a late snapshot takes nothing back", 3, 4, ours_entries::old_snapshot).with_snapshots().of_ours(),
+        course("old_votes_3A", P3A, "a vote counts in its own election only", 3, 8, ours_terms::old_votes).of_ours(),
+        course("higher_term_3A", P3A, "a reply of a higher term ends a leader's time", 3, 4, ours_terms::higher_term).of_ours(),
+        course("older_candidate_3A", P3A, "no vote for a candidate of an older term", 3, 3, ours_terms::older_candidate).of_ours(),
+        course("same_term_3A", P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).of_ours(),
+        course("old_replies_3B", P3B, "a reply says nothing about a later term", 5, 6, ours_answers::old_replies).of_ours(),
+        course("adopted_term_3C", P3C, "an adopted term outlives a crash", 3, 4, ours_answers::adopted_term).of_ours(),
     ]
 }
 
@@ -184,6 +192,12 @@ macro_rules! __for_each_raft_scenario {
             acknowledged_3C
             older_term_3C
             old_snapshot_3D
+            old_votes_3A
+            higher_term_3A
+            older_candidate_3A
+            same_term_3A
+            old_replies_3B
+            adopted_term_3C
         }
     };
 }

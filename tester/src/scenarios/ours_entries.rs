@@ -15,7 +15,7 @@ use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// Only a message that carries a command of this many characters is as long as this.
-const CHARS: usize = 1000;
+pub(super) const CHARS: usize = 1000;
 
 /// How long a Raft may take for what it does at once or with its next heartbeat.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -286,6 +286,7 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-fn carries_a_long_command(message: &Message<'_>) -> bool {
+/// Whether a message brings a command of [`CHARS`] characters to a follower.
+pub(super) fn carries_a_long_command(message: &Message<'_>) -> bool {
     message.direction == Direction::Request && message.bytes.len() >= CHARS
 }

@@ -178,11 +178,12 @@ pub(super) fn is_for(message: &Message<'_>, server: ServerId) -> bool {
     message.server.as_str() == server.to_string()
 }
 
-fn asks_for_a_vote(message: &Message<'_>) -> bool {
+/// Whether a message is a candidate's request.
+pub(super) fn asks_for_a_vote(message: &Message<'_>) -> bool {
     message.direction == Direction::Request && message.method == REQUEST_VOTE
 }
 
 /// Whether `server` is the caller. An end has the name of its incarnation, and whom it leads to.
-fn is_from(message: &Message<'_>, server: ServerId) -> bool {
+pub(super) fn is_from(message: &Message<'_>, server: ServerId) -> bool {
     message.end.as_str().starts_with(&format!("{server}#"))
 }

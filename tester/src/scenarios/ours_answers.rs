@@ -1,0 +1,157 @@
+//! Our own scenarios about answers: what they say is of one term, and what a server has said in one it must remember.
+
+use std::collections::BTreeSet;
+
+use labrpc::{Direction, Verdict};
+use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::{Arc, Mutex};
+use labstd::time::Duration;
+use raftapi::{Raft, Started};
+
+use super::ours_entries::{CHARS, carries_a_long_command};
+use super::ours_terms::{CAMPAIGNS, PATIENCE, heal, term_of};
+use super::ours_votes::{asks_for_a_vote, is_for, is_from, leading, only_elected, soon};
+use crate::cluster::{Cluster, Retry};
+use crate::diagnosis::Rule;
+use crate::violation::Violation;
+
+/// What a follower acknowledged to a leader of an earlier term, it need not have in this one.
+///
+/// A leader brings entries to one follower, whose answer is held. The others elect another leader, which overwrites them.
+/// Then the old leader is elected again, has new entries in their places, and brings them to one server; two of five
+/// have them when the held answer arrives.
+pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
+    const ENTRIES: usize = 6;
+    const AT_ONCE: Duration = Duration::from_millis(500);
+    let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
+    let give_up = |how_far: &str| {
+        log::info!("{how_far}");
+        cluster.servers().for_each(|server| cluster.connect(server));
+        heal(cluster);
+        cluster.one(cluster.random_command(), 5, Retry::Yes);
+    };
+    cluster.one(cluster.random_command(), 5, Retry::Yes);
+    let leader = cluster.check_one_leader();
+    let [follower, second, third, fourth] = [1, 2, 3, 4].map(|steps| cluster.after(leader, steps));
+    let network = cluster.network();
+
+    // The entries go out in one message, when all of them are there.
+    let complete = Arc::new(AtomicBool::new(false));
+    let (goes, calls) = (Arc::clone(&complete), Mutex::new(BTreeSet::new()));
+    network.intercept(move |message| {
+        if carries_a_long_command(message) {
+            let passes = goes.load(SeqCst) && is_for(message, follower) && message.bytes.len() >= ENTRIES * CHARS;
+            return if passes && calls.lock().insert(message.call) { Verdict::Pass } else { Verdict::Drop };
+        }
+        let acknowledges = message.direction == Direction::Reply && calls.lock().contains(&message.call);
+        if acknowledges { Verdict::Hold } else { Verdict::Pass }
+    });
+    let lost: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
+    complete.store(true, SeqCst);
+    let acknowledged = soon(cluster, PATIENCE, || !network.held().is_empty());
+    let Some(&Started { index: last_lost, term: before }) = lost.last().filter(|_| acknowledged) else {
+        return give_up("gave up: the follower was not brought the entries");
+    };
+
+    [leader, follower].into_iter().for_each(|server| cluster.disconnect(server));
+    network.stop_intercepting();
+    let between = cluster.check_one_leader();
+    cluster.connect(leader);
+    cluster.one(cluster.random_command(), 4, Retry::Yes);
+
+    only_elected(cluster, leader);
+    cluster.disconnect(between);
+    let again = || leading(cluster, leader).filter(|&term| term > before);
+    if !soon(cluster, CAMPAIGNS, || again().is_some()) {
+        return give_up("gave up: the first leader was not elected again");
+    }
+    let [holder, other] = {
+        let mut others = [second, third, fourth].into_iter().filter(|&server| server != between);
+        [others.next(), others.next()].map(|server| server.expect("only one of the three is cut off"))
+    };
+    let brought = Arc::new(AtomicBool::new(false));
+    let (arrives, calls) = (Arc::clone(&brought), Mutex::new(BTreeSet::new()));
+    network.intercept(move |message| {
+        if carries_a_long_command(message) {
+            let passes = is_from(message, leader) && is_for(message, holder) && calls.lock().insert(message.call);
+            return if passes { Verdict::Pass } else { Verdict::Drop };
+        }
+        if message.direction == Direction::Reply && calls.lock().contains(&message.call) {
+            arrives.store(true, SeqCst);
+        }
+        Verdict::Pass
+    });
+    let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
+    let Some(&first) = started.first().filter(|first| started.len() == ENTRIES && first.index <= last_lost) else {
+        return give_up("gave up: the leader has nothing new where its lost entries were");
+    };
+    soon(cluster, PATIENCE, || brought.load(SeqCst));
+    for reply in network.held() {
+        reply.release();
+    }
+    soon(cluster, AT_ONCE, || cluster.n_committed(first.index).0 > 0);
+    if cluster.n_committed(first.index).0 > 0 {
+        let Started { index, term } = first;
+        Violation::safety(
+            &[Rule::DropOldReplies, Rule::CommitMajority],
+            format!(
+                "{leader}, leader of term {term}, committed index {index} of that term when {leader} and {holder} had it at the most: no \
+                 message with it has reached {other}, and {follower} and {between} are cut off; what came late was the answer of \
+                 {follower} to what {leader} had sent as leader of term {before}, and it says nothing about the entries of now"
+            ),
+        );
+    }
+    give_up("came to the end");
+}
+
+/// A server is in no older term after a crash than it was in when it answered, also if it has not voted since.
+///
+/// While a server is down, the others elect a leader. The server returns, answers the leader's first message, which is of a
+/// term that it did not know, and crashes in the moment in which its reply leaves it.
+pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 3;
+    /// No server campaigns as soon as this after its start.
+    const START: Duration = Duration::from_millis(50);
+    for _ in 0..ROUNDS {
+        cluster.one(cluster.random_command(), 3, Retry::Yes);
+        let old = cluster.check_one_leader();
+        let server = cluster.after(old, 1);
+        cluster.crash(server);
+        cluster.reboot(old);
+        let leader = cluster.check_one_leader();
+        let network = cluster.network();
+        network.intercept(move |message| {
+            let told = !asks_for_a_vote(message) && is_from(message, leader) && is_for(message, server);
+            match message.direction {
+                Direction::Request if told => Verdict::Pass,
+                Direction::Reply if told => Verdict::Hold,
+                _ if is_from(message, server) || is_for(message, server) => Verdict::Drop,
+                _ => Verdict::Pass,
+            }
+        });
+        // Whatever this leader sends from now on is of this term, or of a later one.
+        let term = leading(cluster, leader);
+        cluster.restart(server);
+        let answered = soon(cluster, PATIENCE, || !network.held().is_empty());
+        cluster.crash(server);
+        for reply in network.held() {
+            reply.release();
+        }
+        cluster.sleep(Duration::from_millis(5));
+        cluster.restart(server);
+        soon(cluster, START, || term_of(cluster, server) >= term);
+        if let (Some(term), Some(back)) = (term.filter(|_| answered), term_of(cluster, server))
+            && back < term
+        {
+            Violation::safety(
+                &[Rule::SaveTerm, Rule::SaveBeforeAnswering],
+                format!(
+                    "{server} answered a message of {leader}, leader of term {term}, crashed, and was in term {back} when it was started \
+                     again: it had not saved the term when it answered, and has forgotten that there was a later one"
+                ),
+            );
+        }
+        heal(cluster);
+    }
+    cluster.one(cluster.random_command(), 3, Retry::Yes);
+}

@@ -1,0 +1,316 @@
+//! Our own scenarios about terms: a higher one is heeded wherever it is heard of, and what belongs to an earlier one and
+//! comes late counts for nothing.
+//!
+//! What is in a message they cannot see. They know the terms from the servers, and of a message who sent it, and in which
+//! order: a server that nothing reaches begins one election in each term.
+
+use std::collections::BTreeSet;
+
+use labrpc::{Direction, Held, Verdict};
+use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use labstd::sync::{Arc, Mutex};
+use labstd::time::{Duration, Instant};
+use raftapi::{Raft, ServerId, Term};
+
+use super::ours_votes::{asks_for_a_vote, is_for, is_from, leading, soon};
+use crate::cluster::Cluster;
+use crate::diagnosis::Rule;
+use crate::violation::Violation;
+
+/// How long a server that hears of nobody may take to campaign, and to do so again.
+pub(super) const CAMPAIGNS: Duration = Duration::from_secs(6);
+
+/// How long a Raft may take for what it does at once or with its next heartbeat.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A vote counts in the election for which it was asked, and in no later one.
+///
+/// No message arrives any more, but for the first request for the vote of the old leader; the answer is held. When that
+/// candidate has begun its next election, for which it has asked nobody with success, the answer arrives.
+pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 3;
+    const AT_ONCE: Duration = Duration::from_millis(500);
+    for _ in 0..ROUNDS {
+        let voter = settled_leader(cluster);
+        let network = cluster.network();
+        let asked = Mutex::new(None);
+        network.intercept(move |message| {
+            let mut asked = asked.lock();
+            if asks_for_a_vote(message) && is_for(message, voter) && asked.is_none() {
+                *asked = Some(message.call);
+                return Verdict::Pass;
+            }
+            let answer = message.direction == Direction::Reply && *asked == Some(message.call);
+            if answer { Verdict::Hold } else { Verdict::Drop }
+        });
+        soon(cluster, CAMPAIGNS, || !network.held().is_empty());
+        if let Some(vote) = network.held().pop()
+            && let Some(candidate) = [1, 2].map(|steps| cluster.after(voter, steps)).into_iter().find(|&a| sent(&vote, a))
+            // The request that has arrived was of this term, or of one before.
+            && let Some(asked_in) = term_of(cluster, candidate)
+            && soon(cluster, CAMPAIGNS, || term_of(cluster, candidate) > Some(asked_in))
+        {
+            vote.release();
+            let elected = || leading(cluster, candidate).filter(|&term| term > asked_in);
+            soon(cluster, AT_ONCE, || elected().is_some());
+            if let Some(term) = elected() {
+                Violation::safety(
+                    &[Rule::DropOldReplies, Rule::MajorityOfVotes],
+                    format!(
+                        "{candidate} leads in term {term}, though nobody can have voted for it in that term: of all its requests only \
+                         one has arrived, one of term {asked_in} at the most; the answer of {voter} came after {candidate} had begun \
+                         its next election, and a vote counts only in the election for which it was asked"
+                    ),
+                );
+            }
+        }
+        heal(cluster);
+    }
+    cluster.check_one_leader();
+}
+
+/// A leader that hears of a higher term in a reply leads no longer.
+///
+/// A follower is cut off until it has campaigned. Then messages reach it again, and its answers arrive, but nothing that it
+/// sends of itself: the leader can know only from the answers that its term is over.
+pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 2;
+    const ANSWERS: usize = 5;
+    const PATIENCE: Duration = Duration::from_secs(3);
+    for _ in 0..ROUNDS {
+        let leader = settled_leader(cluster);
+        let ahead = cluster.after(leader, 1);
+        let network = cluster.network();
+        let (within_reach, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (reached, answered, asked) = (Arc::clone(&within_reach), Arc::clone(&answers), Mutex::new(BTreeSet::new()));
+        network.intercept(move |message| {
+            if is_from(message, ahead) {
+                return Verdict::Drop;
+            }
+            if !is_for(message, ahead) {
+                return Verdict::Pass;
+            }
+            let mut asked = asked.lock();
+            let passes = match message.direction {
+                Direction::Request => reached.load(SeqCst) && asked.insert(message.call),
+                Direction::Reply => asked.contains(&message.call),
+            };
+            if passes && message.direction == Direction::Reply && is_from(message, leader) {
+                answered.fetch_add(1, SeqCst);
+            }
+            if passes { Verdict::Pass } else { Verdict::Drop }
+        });
+        if let Some(term) = leading(cluster, leader)
+            && soon(cluster, CAMPAIGNS, || term_of(cluster, ahead) > Some(term))
+            && let Some(higher) = term_of(cluster, ahead)
+        {
+            within_reach.store(true, SeqCst);
+            let over = soon(cluster, PATIENCE, || term_of(cluster, leader) > Some(term));
+            let answers = answers.load(SeqCst);
+            if !over && answers >= ANSWERS && leading(cluster, leader) == Some(term) {
+                Violation::limit(
+                    &[Rule::StepDown],
+                    format!(
+                        "{leader} still leads in term {term}, though {ahead}, in term {higher} or later, has answered {answers} of \
+                         its messages within {} s, and each answer says so: a higher term in a reply ends a leader's time, as one \
+                         in a request does",
+                        PATIENCE.as_secs()
+                    ),
+                );
+            }
+        }
+        heal(cluster);
+    }
+    cluster.check_one_leader();
+}
+
+/// A candidate of an older term gets no vote, also if the server has not voted in its own term.
+///
+/// Both followers campaign, and their requests are held. The old leader learns the term of the later one from that one's answer
+/// to a heartbeat, so that it is in this term and has not voted. Then the earlier one's request arrives, which is of an older
+/// term, and after it the request of the later one, which nothing speaks against.
+pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 8;
+    /// A vote may come too late for its candidate, on a busy machine, but not as often as this.
+    const REFUSALS: usize = 3;
+    const IN_TIME: Duration = Duration::from_millis(100);
+    let mut refused = 0;
+    for _ in 0..ROUNDS {
+        let voter = settled_leader(cluster);
+        let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
+        let network = cluster.network();
+        let (answered, passing) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(AtomicBool::new(false)));
+        let (answers, replies) = (Arc::clone(&answered), Arc::clone(&passing));
+        network.intercept(move |message| match message.direction {
+            Direction::Request if asks_for_a_vote(message) && !is_for(message, voter) => Verdict::Drop,
+            Direction::Request => Verdict::Hold,
+            Direction::Reply => {
+                answers.lock().insert(message.call);
+                if replies.load(SeqCst) { Verdict::Pass } else { Verdict::Drop }
+            }
+        });
+        let has_answered = |call| soon(cluster, PATIENCE, || answered.lock().contains(&call));
+        let requests = |candidate| held_by(cluster, candidate);
+        let before = leading(cluster, voter);
+        soon(cluster, CAMPAIGNS, || !requests(a).is_empty() || !requests(b).is_empty());
+        let (early, late) = if requests(a).is_empty() { (b, a) } else { (a, b) };
+        let (first, first_term) = (requests(early).into_iter().next(), term_of(cluster, early));
+        // Its present term, if it is a later one, and it has asked in it, as in each term before.
+        let campaigns = || {
+            let (before, now) = (before?, term_of(cluster, late)?);
+            (Some(now) > first_term && requests(late).len() as u64 == now.0 - before.0).then_some(now)
+        };
+        soon(cluster, CAMPAIGNS, || campaigns().is_some());
+        let heartbeat = held_by(cluster, voter).into_iter().rfind(|held| is_for(&held.message(), late));
+        if let (Some(first), Some(term), Some(last), Some(heartbeat)) =
+            (first, campaigns(), requests(late).pop(), heartbeat)
+            && leading(cluster, voter) == before
+        {
+            let in_this_term = |server| term_of(cluster, server) == Some(term);
+            passing.store(true, SeqCst);
+            heartbeat.release();
+            let learned = soon(cluster, PATIENCE, || term_of(cluster, voter) > before);
+            passing.store(false, SeqCst);
+            let (first_call, last_call) = (first.message().call, last.message().call);
+            if learned && in_this_term(voter) && first.release() && has_answered(first_call) {
+                passing.store(true, SeqCst);
+                let asked = last.release() && has_answered(last_call) && in_this_term(voter) && in_this_term(late);
+                let answered_at = Instant::now();
+                soon(cluster, PATIENCE, || !in_this_term(late) || leading(cluster, late).is_some());
+                if leading(cluster, late) == Some(term) {
+                    // It got the vote.
+                    heal(cluster);
+                    break;
+                }
+                refused += usize::from(asked && answered_at.elapsed() >= IN_TIME);
+            }
+            if refused == REFUSALS {
+                Violation::limit(
+                    &[Rule::RefuseOlderTerm, Rule::OneVoteATerm],
+                    format!(
+                        "{voter}, in term {term}, did not vote for {late}, though it had voted for nobody in that term, and nothing \
+                         speaks against {late}; only a request of {early} had come before, which was of an earlier term: that one \
+                         must get no vote, or else none is left for the candidate of the present term"
+                    ),
+                );
+            }
+        }
+        heal(cluster);
+    }
+    cluster.check_one_leader();
+}
+
+/// A candidate that hears from the leader of its own term follows it.
+///
+/// Both followers campaign in the same term, and the request of one of them arrives. It is elected, and its heartbeats reach
+/// the other one, which has no reason to campaign any more.
+pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
+    const ROUNDS: usize = 3;
+    const WATCH: Duration = Duration::from_secs(2);
+    /// No election timeout is as short as this.
+    const NO_CAMPAIGN: Duration = Duration::from_millis(100);
+    for _ in 0..ROUNDS {
+        let voter = settled_leader(cluster);
+        let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
+        let network = cluster.network();
+        network.intercept(move |message| {
+            let asked = asks_for_a_vote(message) && is_for(message, voter);
+            if asked { Verdict::Hold } else { Verdict::Drop }
+        });
+        let before = leading(cluster, voter);
+        let earlier = Mutex::new(a);
+        // The term in which both have asked, as in each term before.
+        let both_ask = || {
+            let (before, in_a, in_b) = (before?, term_of(cluster, a)?, term_of(cluster, b)?);
+            if in_a != in_b {
+                *earlier.lock() = if in_a > in_b { a } else { b };
+            }
+            let all = |server| held_by(cluster, server).len() as u64 == in_a.0 - before.0;
+            (in_a == in_b && in_a > before && all(a) && all(b)).then_some(in_a)
+        };
+        soon(cluster, CAMPAIGNS, || both_ask().is_some());
+        let term = both_ask();
+        let leader = *earlier.lock();
+        let rival = if leader == a { b } else { a };
+
+        let heard = Arc::new(Mutex::new((0, Instant::now())));
+        let hears = Arc::clone(&heard);
+        network.intercept(move |message| {
+            if !is_from(message, leader) || asks_for_a_vote(message) {
+                return Verdict::Drop;
+            }
+            if is_for(message, rival) && message.direction == Direction::Reply {
+                let mut heard = hears.lock();
+                *heard = (heard.0 + 1, Instant::now());
+            }
+            Verdict::Pass
+        });
+        if let (Some(term), Some(request)) = (term, held_by(cluster, leader).pop()) {
+            request.release();
+            let begun = Instant::now();
+            let (mut times, mut latest) = *heard.lock();
+            while begun.elapsed() < WATCH {
+                let now = *heard.lock();
+                // What it had answered by then it answered in this term.
+                if term_of(cluster, rival) == Some(term) {
+                    (times, latest) = now;
+                    cluster.sleep(Duration::from_millis(1));
+                    continue;
+                }
+                let since = latest.elapsed();
+                if times >= 2 && since < NO_CAMPAIGN && leading(cluster, leader) == Some(term) {
+                    Violation::limit(
+                        &[Rule::FollowNewLeader, Rule::HeartbeatResetsTimer],
+                        format!(
+                            "{rival} was a candidate of term {term} when {leader} was elected in it, and answered {times} heartbeats of \
+                             {leader}; but {} ms after the last of them it began another election: a candidate that hears from the \
+                             leader of its own term must follow it",
+                            since.as_millis()
+                        ),
+                    );
+                }
+                break;
+            }
+        }
+        heal(cluster);
+    }
+    cluster.check_one_leader();
+}
+
+/// A leader that has led for a while: whatever it has to say at the beginning, the others have heard.
+fn settled_leader<R: Raft>(cluster: &Cluster<R>) -> ServerId {
+    const LOOKS: usize = 5;
+    let mut seen = None;
+    for _ in 0..LOOKS {
+        let leader = cluster.check_one_leader();
+        let now = Some((leader, leading(cluster, leader)));
+        if now == seen {
+            break;
+        }
+        seen = now;
+    }
+    seen.map_or_else(|| cluster.check_one_leader(), |(leader, _)| leader)
+}
+
+/// Everything arrives again; what is held is lost.
+pub(super) fn heal<R: Raft>(cluster: &Cluster<R>) {
+    cluster.network().stop_intercepting();
+    for message in cluster.network().held() {
+        message.drop();
+    }
+}
+
+/// The term of `server`, if it runs.
+pub(super) fn term_of<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Option<Term> {
+    cluster.state(server).map(|(term, _)| term)
+}
+
+/// Whether a message belongs to a call of `server`.
+fn sent(held: &Held, server: ServerId) -> bool {
+    is_from(&held.message(), server)
+}
+
+/// The messages of the calls of `server` that are held, in the order in which they came.
+fn held_by<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Vec<Held> {
+    cluster.network().held().into_iter().filter(|held| sent(held, server)).collect()
+}
