@@ -1,8 +1,8 @@
 //! The reference is accused of no mistake: in the records of its runs no rule is found to be broken.
 
-use tester::{Clock, KvSubject, Scenario, Subject, diagnosis, gate, kv_scenarios, raft_scenarios, runner};
 use kvraft::KvServer;
 use raft::Raft;
+use tester::{Clock, KvSubject, Scenario, Subject, diagnosis, gate, kv_scenarios, raft_scenarios, runner};
 
 /// The seeds of each scenario; `LAB_RUNS` says otherwise.
 const RAFT_SEEDS: u64 = 3;
