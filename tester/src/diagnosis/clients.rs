@@ -1,6 +1,6 @@
 //! Clients of a key/value service: how their operations end, and what those wait for that do not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use record::{Event, EventKind, OperationKind, Role, ServerId};
 
@@ -26,7 +26,7 @@ pub(crate) struct Clients {
     /// The clerk's call that was lost last, and to whom it went.
     lost: Option<(u64, Option<ServerId>)>,
     /// When clerks' calls were sent, and to whom; the last ones alone.
-    sent: Vec<(u64, ServerId)>,
+    sent: VecDeque<(u64, ServerId)>,
     /// Clerks' calls that a server has, and since when.
     waiting: BTreeMap<u64, (u64, ServerId)>,
 }
@@ -61,8 +61,10 @@ impl Clients {
                 }
             }
             EventKind::RpcSent { from: None, to: record::Peer::Server(to), .. } => {
-                self.sent.retain(|(sent, _)| sent + WHILE > at);
-                self.sent.push((at, *to));
+                while self.sent.front().is_some_and(|(sent, _)| sent + WHILE <= at) {
+                    self.sent.pop_front();
+                }
+                self.sent.push_back((at, *to));
             }
             EventKind::RpcDelivered { call } => {
                 if let Some(to) = call_of_a_clerk(call).and_then(|call| call.to) {

@@ -189,7 +189,7 @@ fn what_is_saved_has_its_limits() {
 
 #[test]
 fn a_cluster_without_a_leader_fails() {
-    assert_says("one_partition_4A", Wrong::NeverLeads, &["no server has said for 5 s that it leads"]);
+    assert_says("one_partition_4A", Wrong::NeverLeads, &["none of the 5 servers has said for 5 s that it leads"]);
 }
 
 #[test]
