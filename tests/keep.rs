@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
-use std::path::PathBuf;
-use std::process::{self, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +15,9 @@ use labstd::thread;
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use record::{Event, EventKind};
 use tester::{Clock, Subject, harness, raft_scenarios};
+
+mod target;
+use target::Target;
 
 /// Says to [`a_child`] what is wrong with its servers.
 const TROUBLE: &str = "RAFTLAB_TROUBLE";
@@ -69,26 +71,7 @@ fn a_child() {
     harness::test(&raft_scenarios(&Subject::<Troubled>::new()), clock, "initial_election_3A", "raftlab");
 }
 
-/// A target folder of a test's own, which goes away with it.
-struct Target(PathBuf);
-
 impl Target {
-    fn new(test: &str) -> Target {
-        let folder = std::env::temp_dir().join(format!("raftlab-target-{}-{test}", process::id()));
-        fs::create_dir_all(&folder).expect("a folder for temporary files");
-        Target(folder)
-    }
-
-    /// A process that writes below this target folder.
-    fn process(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("CARGO_TARGET_DIR", &self.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_SEED", "LAB_RUNS", "LAB_LOG", "RUST_BACKTRACE"] {
-            command.env_remove(variable);
-        }
-        command
-    }
-
     /// A test process whose servers are in trouble.
     fn child(&self, trouble: &str, clock: Clock) -> Command {
         let this = std::env::current_exe().expect("this test is a program");
@@ -107,12 +90,6 @@ impl Target {
         command
     }
 
-    /// The names of the files written.
-    fn names(&self) -> BTreeSet<String> {
-        let Ok(entries) = fs::read_dir(self.0.join("lab")) else { return BTreeSet::new() };
-        entries.map(|entry| entry.expect("a name").file_name().into_string().expect("text")).collect()
-    }
-
     /// What is in a record.
     fn events(&self, name: &str) -> Vec<Event> {
         let file = File::open(self.0.join("lab").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -121,12 +98,6 @@ impl Target {
 
     fn path(&self, name: &str) -> String {
         self.0.join("lab").join(name).display().to_string()
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

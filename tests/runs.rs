@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{self, Command, Stdio};
+use std::process::Command;
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
@@ -12,6 +12,9 @@ use labstd::channel::Sender;
 use labstd::sync::Arc;
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use serde_json::Value;
+
+mod target;
+use target::Target;
 
 /// The arguments of [`a_child`].
 const ARGUMENTS: &str = "RAFTLAB_ARGUMENTS";
@@ -57,9 +60,6 @@ fn a_child() {
     println!("{END}{status}");
 }
 
-/// A target folder of a test's own, which goes away with it.
-struct Target(PathBuf);
-
 /// How a process ended.
 struct Ended {
     status: Option<i32>,
@@ -68,21 +68,6 @@ struct Ended {
 }
 
 impl Target {
-    fn new(test: &str) -> Target {
-        let folder = std::env::temp_dir().join(format!("raftlab-runs-{}-{test}", process::id()));
-        fs::create_dir_all(&folder).expect("a folder for temporary files");
-        Target(folder)
-    }
-
-    fn process(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("CARGO_TARGET_DIR", &self.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_SEED", "LAB_RUNS", "LAB_LOG", "RUST_BACKTRACE"] {
-            command.env_remove(variable);
-        }
-        command
-    }
-
     /// The command line over the reference.
     fn lab(&self, arguments: &str) -> Command {
         let mut command = self.process(env!("CARGO_BIN_EXE_raftlab"));
@@ -102,11 +87,6 @@ impl Target {
         self.0.join("lab").join(name)
     }
 
-    fn names(&self) -> BTreeSet<String> {
-        let Ok(entries) = fs::read_dir(self.0.join("lab")) else { return BTreeSet::new() };
-        entries.map(|entry| entry.expect("a name").file_name().into_string().expect("text")).collect()
-    }
-
     /// The lines of saved results that are about this.
     fn lines(&self, name: &str, is: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -117,12 +97,6 @@ impl Target {
     /// The seeds of the runs that did not pass.
     fn failed(&self, name: &str) -> Vec<u64> {
         self.lines(name, "run").iter().map(|line| line["seed"].as_u64().expect("a number")).collect()
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a batch of runs came to: per scenario while it goes on, and all in all at the end.
 
+use std::cmp::Ordering;
 use std::io::Write;
 use std::time::Duration;
 
@@ -183,9 +184,7 @@ pub(crate) fn sentence(report: &Report) -> String {
 /// Median of each column.
 pub(crate) fn medians(all: &[&Figures]) -> Figures {
     fn median<T: Ord + Copy>(all: &[&Figures], column: impl Fn(&Figures) -> T) -> T {
-        let mut values: Vec<T> = all.iter().map(|figures| column(figures)).collect();
-        values.sort_unstable();
-        values[values.len() / 2]
+        upper_median(all.iter().map(|figures| column(figures)).collect(), Ord::cmp).expect("there is a run")
     }
     Figures {
         elapsed: median(all, |figures| figures.elapsed),
@@ -194,6 +193,12 @@ pub(crate) fn medians(all: &[&Figures]) -> Figures {
         bytes: median(all, |figures| figures.bytes),
         commands: median(all, |figures| figures.commands),
     }
+}
+
+/// The median, of an even number the upper of the two in the middle; `None` of nothing.
+pub(crate) fn upper_median<T: Copy>(mut values: Vec<T>, order: impl Fn(&T, &T) -> Ordering) -> Option<T> {
+    values.sort_unstable_by(order);
+    values.get(values.len() / 2).copied()
 }
 
 /// Writes the summary of a batch, and the command that replays each failure. What is not written yet has said so.

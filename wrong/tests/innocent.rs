@@ -1,30 +1,16 @@
 //! Whoever makes no mistake is accused of none: in the records of runs that pass no rule is found to be broken. In the
 //! records of runs that fail, a rule that is found is then believed.
 
-use tester::{Clock, KvSubject, Scenario, Subject, diagnosis, gate, kv_scenarios, raft_scenarios, runner};
+use tester::{KvSubject, Subject, kv_scenarios, raft_scenarios};
 use wrong::{KvServer, Raft};
+
+#[path = "../../tests/accused/mod.rs"]
+mod accused;
+use accused::{accused, seeds};
 
 /// The seeds of each scenario; `LAB_RUNS` says otherwise.
 const RAFT_SEEDS: u64 = 5;
 const KV_SEEDS: u64 = 1;
-
-fn seeds(usually: u64) -> u64 {
-    std::env::var("LAB_RUNS").map_or(usually, |text| text.parse().expect("LAB_RUNS is a number"))
-}
-
-fn accused(scenarios: Vec<Scenario>, seeds: u64) -> Vec<String> {
-    let mut accused = Vec::new();
-    for scenario in scenarios {
-        let _pass = gate::admit(Clock::Simulated, &scenario.about);
-        for seed in 1..=seeds {
-            let report = runner::run(&scenario, Clock::Simulated, seed);
-            assert!(report.passed(), "{}", report.lines());
-            let found = diagnosis::of_record(report.record.events(), &[]).found;
-            accused.extend(found.map(|found| format!("{}, seed {seed}: {found:?}", scenario.about.name)));
-        }
-    }
-    accused
-}
 
 #[test]
 fn no_rule_is_found_broken_by_a_raft_that_breaks_none() {

@@ -2,6 +2,8 @@
 
 use tester::Figures;
 
+use crate::summary::upper_median;
+
 /// What a test cost. A column that was not printed is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cost {
@@ -20,14 +22,10 @@ impl From<Figures> for Cost {
 
 /// The median of each column, of an even number the upper of the two in the middle; `None` of nothing.
 pub(super) fn medians(costs: &[Cost]) -> Option<Cost> {
-    fn upper<T: Copy>(mut values: Vec<T>, order: impl Fn(&T, &T) -> std::cmp::Ordering) -> Option<T> {
-        values.sort_unstable_by(order);
-        values.get(values.len() / 2).copied()
-    }
-    let optional = |column: fn(&Cost) -> Option<u64>| upper(costs.iter().filter_map(column).collect(), Ord::cmp);
+    let optional = |column: fn(&Cost) -> Option<u64>| upper_median(costs.iter().filter_map(column).collect(), Ord::cmp);
     Some(Cost {
-        seconds: upper(costs.iter().map(|cost| cost.seconds).collect(), f64::total_cmp)?,
-        rpcs: upper(costs.iter().map(|cost| cost.rpcs).collect(), Ord::cmp)?,
+        seconds: upper_median(costs.iter().map(|cost| cost.seconds).collect(), f64::total_cmp)?,
+        rpcs: upper_median(costs.iter().map(|cost| cost.rpcs).collect(), Ord::cmp)?,
         bytes: optional(|cost| cost.bytes),
         commands: optional(|cost| cost.commands),
     })
