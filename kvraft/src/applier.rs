@@ -1,12 +1,15 @@
-//! The applier: the one thread that changes the store. It reads what Raft delivers, in log order, tells those who wait for
-//! a result, and makes a snapshot when the log has grown too long.
+//! The applier: all that changes the store. It takes what Raft has committed, in log order, answers those who wait for a
+//! result, and makes a snapshot when the log has grown too long.
+//!
+//! A Raft that delivers to a consumer ([`Raft::deliver_to`]) says when there is something, and whoever brings that about
+//! applies it, under the server's lock. Of another Raft, a thread of the server's own reads the apply channel.
 
 use bytes::Bytes;
 use labstd::channel::Receiver;
 use raftapi::{ApplyMsg, Index, Raft, Term, report};
 
 use crate::messages::Command;
-use crate::server::Shared;
+use crate::server::{Shared, State};
 use crate::store::Store;
 
 /// When a snapshot is made.
@@ -40,83 +43,92 @@ impl SnapshotPolicy {
     }
 }
 
-/// The life of the applier. It ends when the server is killed, or when Raft delivers no more; the channel goes with it.
-pub(crate) fn run<R: Raft>(shared: &Shared<R>, deliveries: Receiver<ApplyMsg>, mut policy: Option<SnapshotPolicy>) {
-    for message in &deliveries {
+/// The life of the thread that reads the apply channel. It ends when the server is killed, or when Raft delivers no more.
+pub(crate) fn run<R: Raft>(shared: &Shared<R>, deliveries: &Receiver<ApplyMsg>) {
+    for message in deliveries {
         if shared.killed() {
             return;
         }
-        match message {
-            ApplyMsg::Snapshot { index, term, snapshot } => install(shared, index, term, &snapshot),
-            ApplyMsg::Command { index, term, command } => {
-                apply(shared, index, term, &command);
-                if let Some(policy) = &mut policy {
-                    policy.applied(command.len());
-                    if policy.is_due(|| shared.raft.persist_bytes()) {
-                        policy.made();
-                        make_snapshot(shared);
-                    }
-                }
+        apply(shared, || vec![message]);
+    }
+}
+
+/// Applies what Raft has committed and nobody has taken.
+pub(crate) fn apply_committed<R: Raft>(shared: &Shared<R>) {
+    apply(shared, || shared.raft.take_committed());
+}
+
+/// Applies what `take` gives. It is called under the lock: what one thread has taken, it applies before another takes more.
+fn apply<R: Raft>(shared: &Shared<R>, take: impl FnOnce() -> Vec<ApplyMsg>) {
+    let (reads, snapshot) = shared.with_state(|state| {
+        if shared.killed() {
+            return (Vec::new(), None);
+        }
+        for message in take() {
+            match message {
+                ApplyMsg::Snapshot { index, term, snapshot } => state.install(index, term, &snapshot),
+                ApplyMsg::Command { index, term, command } => state.apply(index, term, &command),
             }
         }
-    }
-}
-
-/// Applies one entry.
-fn apply<R: Raft>(shared: &Shared<R>, index: Index, term: Term, entry: &Bytes) {
-    let command: Command = labgob::decode(entry).unwrap_or_else(|error| {
-        panic!("the entry at index {index}, of {} bytes, was never given to Raft by this service: {error}", entry.len())
+        (state.settled_reads(), state.snapshot_if_due(|| shared.raft.persist_bytes()))
     });
-    let id = command.id;
-    let mut state = shared.state.lock();
-    // A snapshot has overtaken it; or the server was killed meanwhile, and nobody cares.
-    if index <= state.store.applied() || shared.killed() {
-        return;
-    }
-    report::applied(index, term);
-    let reply = state.store.apply(index, command);
-    state.waiters.tell(id, &reply);
-    // Terms never go down along the log: an entry of an earlier term that has not come by now never will.
-    if term > state.applied_term {
-        state.applied_term = term;
-        state.waiters.refuse_before(term);
-    }
-    if state.reads_waiting > 0 {
-        shared.applied.notify_all();
+    reads.into_iter().for_each(|(answer, reply)| answer.give(&reply));
+    if let Some((index, snapshot)) = snapshot {
+        shared.raft.snapshot(index, snapshot);
     }
 }
 
-/// Takes a snapshot of another server in place of everything that is here, if it has more.
-fn install<R: Raft>(shared: &Shared<R>, index: Index, term: Term, snapshot: &[u8]) {
-    let store = Store::restore(snapshot)
-        .unwrap_or_else(|error| panic!("the snapshot up to index {index} is none of this service's: {error}"));
-    assert_eq!(store.applied(), index, "Raft delivered the snapshot of another index");
-    let mut state = shared.state.lock();
-    if index <= state.store.applied() || shared.killed() {
-        return;
-    }
-    report::snapshot_installed(index, term);
-    state.store = store;
-    // The results of what the snapshot covers are not in it, and this server does not lead.
-    state.waiters.refuse_up_to(index);
-    if state.reads_waiting > 0 {
-        shared.applied.notify_all();
-    }
-}
-
-/// Gives Raft a snapshot of all that was applied. It is the applier that encodes it, so that nothing is applied meanwhile;
-/// Raft goes on replicating.
-fn make_snapshot<R: Raft>(shared: &Shared<R>) {
-    let (index, snapshot) = {
-        let state = shared.state.lock();
-        if shared.killed() {
+impl State {
+    /// Applies one entry.
+    fn apply(&mut self, index: Index, term: Term, entry: &Bytes) {
+        let command: Command = labgob::decode(entry).unwrap_or_else(|error| {
+            let length = entry.len();
+            panic!("the entry at index {index}, of {length} bytes, was never given to Raft by this service: {error}")
+        });
+        // A snapshot has overtaken it.
+        if index <= self.store.applied() {
             return;
         }
-        let (index, snapshot) = (state.store.applied(), state.store.snapshot());
+        report::applied(index, term);
+        let id = command.id;
+        let reply = self.store.apply(index, command);
+        self.waiters.tell(id, &reply);
+        // Terms never go down along the log: an entry of an earlier term that has not come by now never will.
+        if term > self.applied_term {
+            self.applied_term = term;
+            self.waiters.refuse_before(term);
+        }
+        if let Some(policy) = &mut self.snapshots {
+            policy.applied(entry.len());
+        }
+    }
+
+    /// Takes a snapshot of another server in place of everything that is here, if it has more.
+    fn install(&mut self, index: Index, term: Term, snapshot: &[u8]) {
+        let store = Store::restore(snapshot)
+            .unwrap_or_else(|error| panic!("the snapshot up to index {index} is none of this service's: {error}"));
+        assert_eq!(store.applied(), index, "Raft delivered the snapshot of another index");
+        if index <= self.store.applied() {
+            return;
+        }
+        report::snapshot_installed(index, term);
+        self.store = store;
+        // The results of what the snapshot covers are not in it, and this server does not lead.
+        self.waiters.refuse_up_to(index);
+    }
+
+    /// A snapshot of all that was applied, if it is time for one. Nothing is applied while it is encoded; Raft goes on
+    /// replicating.
+    fn snapshot_if_due(&mut self, raft_state_size: impl Fn() -> usize) -> Option<(Index, Bytes)> {
+        let policy = self.snapshots.as_mut()?;
+        if !policy.is_due(raft_state_size) {
+            return None;
+        }
+        policy.made();
+        let (index, snapshot) = (self.store.applied(), self.store.snapshot());
         report::snapshot_taken(index, snapshot.len());
-        (index, snapshot)
-    };
-    shared.raft.snapshot(index, snapshot);
+        Some((index, snapshot))
+    }
 }
 
 #[cfg(test)]

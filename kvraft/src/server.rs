@@ -1,20 +1,21 @@
 //! The server: what its threads share, and the one lock over it. What its handlers do is in `writes.rs` and `reads.rs`.
 //!
-//! The lock is held for a moment only: never while Raft is called, nor while anybody waits for a channel or for the
-//! network.
+//! The lock is held for a moment only: never while Raft is called for more than what it has committed, nor while anybody
+//! waits for a channel or for the network. No handler waits for anything: whoever has the answer gives it.
 
 use std::fmt;
 
-use labrpc::{ClientEnd, Service};
+use labrpc::{Answer, ClientEnd, Service};
 use labstd::channel::{self, Sender};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::sync::{Arc, Condvar, Mutex, Weak};
 use labstd::thread;
-use raftapi::{ApplyMsg, Index, KvService, Persister, Raft, ServerId, Term};
+use raftapi::{ApplyMsg, Consumer, Index, KvService, Persister, Raft, ServerId, Term};
 
 use crate::applier::{self, SnapshotPolicy};
 use crate::clerk::Clerk;
-use crate::messages::{GetArgs, WriteArgs};
+use crate::messages::{GetArgs, Reply, WriteArgs};
+use crate::reads::WaitingRead;
 use crate::store::Store;
 use crate::waiters::Waiters;
 use crate::{reads, watcher, writes};
@@ -37,8 +38,6 @@ pub struct KvServer<R: Raft> {
 pub(crate) struct Shared<R> {
     pub(crate) raft: R,
     pub(crate) state: Mutex<State>,
-    /// Signalled when entries were applied while a read waits for that.
-    pub(crate) applied: Condvar,
     /// Signalled when somebody begins to wait and the watcher, which has to look by itself, sleeps.
     pub(crate) watcher: Condvar,
     killed: AtomicBool,
@@ -50,11 +49,13 @@ pub(crate) struct Shared<R> {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) store: Store,
-    pub(crate) waiters: Waiters,
+    pub(crate) waiters: Waiters<Answer<Reply>>,
+    /// The reads that wait for an entry to be applied.
+    pub(crate) reads: Vec<WaitingRead>,
     /// The highest term of an entry that was applied here.
     pub(crate) applied_term: Term,
-    /// How many reads wait for an entry to be applied.
-    pub(crate) reads_waiting: usize,
+    /// When a snapshot is made; `None` if never.
+    pub(crate) snapshots: Option<SnapshotPolicy>,
     /// Whether the watcher would have to look by itself, and has nothing to look for.
     pub(crate) watcher_sleeps: bool,
 }
@@ -84,17 +85,20 @@ impl<R: Raft> KvService for KvServer<R> {
         let raft = R::make(peers, me, persister, waker.clone());
         // Before the first request can come: no leadership under which one was accepted ends unheard.
         let changes = raft.subscribe();
+        let snapshots = max_raft_state.map(SnapshotPolicy::new);
         let shared = Arc::new(Shared {
             raft,
-            state: Mutex::new(State { store, ..State::default() }),
-            applied: Condvar::new(),
+            state: Mutex::new(State { store, snapshots, ..State::default() }),
             watcher: Condvar::new(),
             killed: AtomicBool::new(false),
             waker,
         });
-        let policy = max_raft_state.map(SnapshotPolicy::new);
-        let (applying, watching) = (Arc::clone(&shared), Arc::clone(&shared));
-        thread::spawn(format!("{me}/kv-applier"), move || applier::run(&applying, deliveries, policy));
+        let consumer: Weak<Shared<R>> = Arc::downgrade(&shared);
+        if !shared.raft.deliver_to(consumer) {
+            let applying = Arc::clone(&shared);
+            thread::spawn(format!("{me}/kv-applier"), move || applier::run(&applying, &deliveries));
+        }
+        let watching = Arc::clone(&shared);
         thread::spawn(format!("{me}/kv-watcher"), move || watcher::run(&watching, changes));
         KvServer { shared }
     }
@@ -102,8 +106,10 @@ impl<R: Raft> KvService for KvServer<R> {
     fn services(&self) -> Vec<Service> {
         let (gets, writes) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let service = Service::new("KvServer")
-            .method("Get", move |args: GetArgs| reads::get(&*gets, args))
-            .method("Write", move |WriteArgs(command): WriteArgs| writes::write(&*writes, command));
+            .deferred_method("Get", move |args: GetArgs, answer| reads::get(&gets, args, answer))
+            .deferred_method("Write", move |WriteArgs(command): WriteArgs, answer| {
+                writes::write(&*writes, command, answer);
+            });
         let mut services = self.shared.raft.services();
         services.push(service);
         services
@@ -136,21 +142,37 @@ impl<R: Raft> Shared<R> {
         self.killed.load(SeqCst)
     }
 
-    fn kill(&self) {
-        {
-            // Under the lock, so that no thread misses the signal between its look and its wait.
+    /// Does `what` under the lock; then answers those that it has told something.
+    pub(crate) fn with_state<T>(&self, what: impl FnOnce(&mut State) -> T) -> T {
+        let (result, told) = {
             let mut state = self.state.lock();
+            (what(&mut state), state.waiters.take_told())
+        };
+        told.into_iter().for_each(|(answer, reply)| answer.give(&reply));
+        result
+    }
+
+    fn kill(&self) {
+        let reads = self.with_state(|state| {
+            // Under the lock, so that no thread misses the signal between its look and its wait.
             self.killed.store(true, SeqCst);
             state.waiters.refuse_all();
-            self.applied.notify_all();
             self.watcher.notify_all();
-        }
+            std::mem::take(&mut state.reads)
+        });
+        reads.into_iter().for_each(WaitingRead::refuse);
         // The applier drops its end of the channel, so that a Raft that waits to deliver something can end too. A full
         // channel wakes it as well.
         let nothing = ApplyMsg::Snapshot { index: Index::ZERO, term: Term::ZERO, snapshot: bytes::Bytes::new() };
         let _ = self.waker.try_send(nothing);
         // Ends the waiting of those who read, too.
         self.raft.kill();
+    }
+}
+
+impl<R: Raft> Consumer for Shared<R> {
+    fn committed(&self) {
+        applier::apply_committed(self);
     }
 }
 

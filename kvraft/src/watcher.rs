@@ -28,7 +28,7 @@ pub(crate) fn run<R: Raft>(shared: &Shared<R>, changes: Option<Receiver<StateCha
 fn listen<R: Raft>(shared: &Shared<R>, changes: &Receiver<StateChange>) {
     for change in changes {
         if let StateChange::SteppedDown { term } = change {
-            shared.state.lock().waiters.refuse_before(term);
+            shared.with_state(|state| state.waiters.refuse_before(term));
         }
     }
 }
@@ -58,11 +58,12 @@ fn look_now_and_then<R: Raft>(shared: &Shared<R>) {
 /// commit it as well, but then this server no longer leads, and the client has to ask there.
 fn look<R: Raft>(shared: &Shared<R>) {
     let (term, leads) = shared.raft.get_state();
-    let mut state = shared.state.lock();
-    state.waiters.refuse_before(term);
-    if !leads {
-        state.waiters.refuse_of(term);
-    }
-    let applied = state.store.applied();
-    state.waiters.refuse_up_to(applied);
+    shared.with_state(|state| {
+        state.waiters.refuse_before(term);
+        if !leads {
+            state.waiters.refuse_of(term);
+        }
+        let applied = state.store.applied();
+        state.waiters.refuse_up_to(applied);
+    });
 }

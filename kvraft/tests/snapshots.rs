@@ -133,8 +133,8 @@ fn snapshots_are_made_now_and_then() {
     assert!(counts.iter().all(|count| (fewest..=most).contains(count)), "{counts:?} snapshots");
 }
 
-/// Of a hundred entries that are committed at once a snapshot takes away those that are applied, and the rest is still more
-/// than there should be. A snapshot a command would be the ruin of a server with large values.
+/// A hundred entries that are committed at once are more than there should be in the log, each of them. A snapshot a command
+/// would be the ruin of a server with large values.
 #[test]
 fn a_long_batch_does_not_cause_a_snapshot_a_command() {
     const BATCH: usize = 100;
@@ -156,9 +156,9 @@ fn a_long_batch_does_not_cause_a_snapshot_a_command() {
         eventually("all are answered", || requests.iter().all(|request| request.is_finished()));
         cluster.shut_down();
     });
-    // There are 2,700 bytes of commands, and three servers.
-    assert!(counts.iter().all(|&count| count <= 3 * 6), "{counts:?} snapshots");
-    assert!(counts.iter().any(|&count| count >= 3), "{counts:?} snapshots");
+    // What was committed at once is applied at once, and then a server makes one snapshot; there are three servers, of which
+    // the followers may be stopped before they have heard of the commitment.
+    assert!(counts.iter().all(|count| (1..=3).contains(count)), "{counts:?} snapshots");
 }
 
 /// A leader that is cut off cannot apply what it takes, so a snapshot would not shorten its log.

@@ -5,15 +5,16 @@
 //! at once when the caller's end is deleted.
 
 use bytes::Bytes;
-use labstd::channel::{self, Receiver, RecvTimeoutError, Sender};
 use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 
-use crate::end::{Departure, End, News};
+use crate::answer::Sealed;
+use crate::end::{Departure, End};
 use crate::intercept::{Direction, Message, Verdict};
+use crate::letterbox::Letterbox;
 use crate::server::Registered;
-use crate::service::{Method, Types};
+use crate::service::{Handler, Method, Types};
 use crate::trace::{Loss, Trace};
 
 /// While a handler runs, its caller looks this often whether the server is still there.
@@ -38,10 +39,7 @@ struct Call<'a> {
 
 /// Makes a call; `None` if it fails.
 pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Bytes> {
-    let method = request.method;
-    let (service, method) = method
-        .rsplit_once('.')
-        .unwrap_or_else(|| panic!("'{method}' names no method: it must be Service.Method, such as Raft.AppendEntries"));
+    let (service, method) = names(request.method);
     let network = &end.network;
     if network.is_closed() {
         return None;
@@ -63,14 +61,29 @@ pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Bytes> {
     }
 }
 
+/// Service and method of `Service.Method`.
+pub(crate) fn names(method: &str) -> (&str, &str) {
+    method
+        .rsplit_once('.')
+        .unwrap_or_else(|| panic!("'{method}' names no method: it must be Service.Method, such as Raft.AppendEntries"))
+}
+
 impl Call<'_> {
     fn travel(&self, service: &str, method: &str) -> Result<Bytes, Loss> {
         let Some(server) = &self.departure.server else { return Err(self.fail_slowly()) };
         self.carry_request(server, service, method)?;
         let found = server.dispatch(service, method, self.request.types);
         self.trace.delivered(server);
-        let reply =
-            if found.blocks { self.handle_elsewhere(server, &found)? } else { self.handle_here(server, &found) };
+        let args = &self.request.args;
+        let reply = match &found.handler {
+            Handler::Prompt(handler) => server.run(|| handler(args)),
+            Handler::Deferred(handler) => {
+                self.handle_and_wait(server, |answer| server.run(|| handler(args, answer)))?
+            }
+            Handler::Blocking(_) => {
+                self.handle_and_wait(server, |answer| self.handle_elsewhere(server, &found, answer))?
+            }
+        };
         self.check_alive(server)?;
         self.carry_reply(server, reply)
     }
@@ -112,29 +125,39 @@ impl Call<'_> {
             thread::sleep(left);
             let found = server.dispatch(&service, &method, types);
             trace.delivered(&server);
-            server.run(&found, &args);
+            match &found.handler {
+                Handler::Prompt(handler) | Handler::Blocking(handler) => drop(server.run(|| handler(&args))),
+                Handler::Deferred(handler) => {
+                    server.run(|| handler(&args, Sealed::to(&Arc::new(Letterbox::new()))));
+                }
+            }
         }));
     }
 
-    /// Runs the handler on the caller's thread.
-    fn handle_here(&self, server: &Registered, method: &Method) -> Bytes {
-        server.run(method, &self.request.args)
+    /// Runs the handler on a pooled thread. It may be waited for or not: it runs to its end, for its request has arrived.
+    fn handle_elsewhere(&self, server: &Arc<Registered>, method: &Arc<Method>, answer: Sealed) {
+        let (server, method, args) = (Arc::clone(server), Arc::clone(method), self.request.args.clone());
+        self.end.network.pool.run(Box::new(move || {
+            if let Handler::Blocking(handler) = &method.handler {
+                answer.give(server.run(|| handler(&args)));
+            }
+        }));
     }
 
-    /// Runs the handler on a pooled thread, and waits for it only as long as its server is there. A handler that is not
-    /// waited for, any more or at all, runs to its end: its request has arrived.
-    fn handle_elsewhere(&self, server: &Arc<Registered>, method: &Arc<Method>) -> Result<Bytes, Loss> {
-        let (sender, news) = news();
-        let answer = Answer(Some(sender.clone()));
-        let (server_there, method, args) = (Arc::clone(server), Arc::clone(method), self.request.args.clone());
-        self.end.network.pool.run(Box::new(move || answer.give(server_there.run(&method, &args))));
-        self.expecting(sender, || {
+    /// Calls `handle`, which sees to it that there will be an answer, and waits for it only as long as the server is there.
+    fn handle_and_wait(&self, server: &Arc<Registered>, handle: impl FnOnce(Sealed)) -> Result<Bytes, Loss> {
+        let letterbox = Arc::new(Letterbox::new());
+        handle(Sealed::to(&letterbox));
+        // Where nothing has to be waited for, nobody needs to know of the waiting.
+        if let Some(news) = letterbox.take() {
+            return news;
+        }
+        self.expecting(&letterbox, || {
             loop {
                 // Each slice is a fresh timer, so the polls drift, as the course's do.
-                match news.recv_timeout(LIVENESS_POLL) {
-                    Ok(news) => return news,
-                    Err(RecvTimeoutError::Timeout) => self.check_alive(server)?,
-                    Err(RecvTimeoutError::Disconnected) => return Err(Loss::ServerGone),
+                match letterbox.wait_for(LIVENESS_POLL) {
+                    Some(news) => return news,
+                    None => self.check_alive(server)?,
                 }
             }
         })
@@ -178,47 +201,22 @@ impl Call<'_> {
 
     /// Waits until a test lets the message go.
     fn hold(&self, message: &Message<'_>, bytes: &Bytes) -> Result<Duration, Loss> {
-        let (sender, news) = news();
-        self.expecting(sender.clone(), || {
+        let letterbox = Arc::new(Letterbox::new());
+        self.expecting(&letterbox, || {
             let holds = &self.end.network.holds;
-            let number = holds.hold(message, bytes, sender)?;
-            let verdict = news.recv().unwrap_or(Err(Loss::Intercepted));
+            let number = holds.hold(message, bytes, Arc::clone(&letterbox))?;
+            let verdict = letterbox.wait();
             holds.forget(number);
             verdict.map(|_| Duration::ZERO)
         })
     }
 
-    /// Calls `wait`, which waits for news; `sender` is told meanwhile if the end is deleted. Does not wait if it is deleted
-    /// already.
-    fn expecting<T>(&self, sender: Sender<News>, wait: impl FnOnce() -> Result<T, Loss>) -> Result<T, Loss> {
-        self.end.expect_news(self.number, sender)?;
+    /// Calls `wait`, which waits for what comes into `letterbox`; that is the end's deletion, should it be deleted meanwhile.
+    /// Does not wait if it is deleted already.
+    fn expecting<T>(&self, letterbox: &Arc<Letterbox>, wait: impl FnOnce() -> Result<T, Loss>) -> Result<T, Loss> {
+        self.end.expect_news(self.number, Arc::clone(letterbox))?;
         let outcome = wait();
         self.end.had_news(self.number);
         outcome
-    }
-}
-
-/// A way to tell a waiting call how it goes on, with room for what it waits for and for its end's deletion: nobody ever
-/// blocks to tell.
-fn news() -> (Sender<News>, Receiver<News>) {
-    channel::bounded(2)
-}
-
-/// The promise of a handler to answer; it is broken if the handler panics.
-struct Answer(Option<Sender<News>>);
-
-impl Answer {
-    fn give(mut self, reply: Bytes) {
-        if let Some(sender) = self.0.take() {
-            let _ = sender.try_send(Ok(reply));
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if let Some(sender) = self.0.take() {
-            let _ = sender.try_send(Err(Loss::ServerGone));
-        }
     }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::panic::Location;
 
 use bytes::Bytes;
-use labstd::channel::Sender;
 use labstd::rng::{self, Stream};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread::{self, Group};
@@ -16,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::Name;
 use crate::call::{self, Request};
 use crate::fate::{Fate, Hazards};
+use crate::letterbox::Letterbox;
 use crate::network::{Route, Shared};
 use crate::server::Registered;
 use crate::service::Types;
@@ -34,6 +34,10 @@ pub struct ClientEnd(Arc<End>);
 impl ClientEnd {
     pub(crate) fn new(end: Arc<End>) -> ClientEnd {
         ClientEnd(end)
+    }
+
+    pub(crate) fn end(&self) -> &Arc<End> {
+        &self.0
     }
 
     /// The name given at the making.
@@ -99,7 +103,7 @@ impl ClientEnd {
     }
 }
 
-fn decode_reply<Reply: DeserializeOwned>(method: &str, reply: &[u8]) -> Reply {
+pub(crate) fn decode_reply<Reply: DeserializeOwned>(method: &str, reply: &[u8]) -> Reply {
     labgob::decode(reply).unwrap_or_else(|error| panic!("the reply of {method} does not survive encoding: {error}"))
 }
 
@@ -124,7 +128,7 @@ struct State {
     stream: Stream,
     route: Arc<Route>,
     /// The calls that wait for news, by number.
-    waiting: BTreeMap<u64, Sender<News>>,
+    waiting: BTreeMap<u64, Arc<Letterbox>>,
 }
 
 /// What a call knows when it sets out. It stays fixed for this call, whatever is changed meanwhile.
@@ -149,10 +153,7 @@ impl End {
         if state.deleted {
             return None;
         }
-        if !self.network.is_current(&state.route) {
-            state.route = Arc::new(self.network.route(self));
-        }
-        let route = Arc::clone(&state.route);
+        let route = self.current_route(&mut state);
         let server = route.server.upgrade();
         let calm = self.network.is_calm();
         let hazards = Hazards {
@@ -163,6 +164,27 @@ impl End {
         let unhindered = server.is_some() && hazards.none();
         let fate = if unhindered { Fate::default() } else { Fate::draw(&mut state.stream, hazards) };
         Some(Departure { route, server, fate })
+    }
+
+    /// The server, if a call that sets out now reaches it without delay, whatever chance says; and how it goes there.
+    pub(crate) fn open_road(self: &Arc<End>) -> Option<(Arc<Route>, Arc<Registered>)> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return None;
+        }
+        let route = self.current_route(&mut state);
+        let calm = self.network.is_calm();
+        let free = calm || !(route.unreliable || route.long_reordering);
+        let server = route.server.upgrade().filter(|_| free)?;
+        Some((route, server))
+    }
+
+    /// What the network's configuration says about this end.
+    fn current_route(self: &Arc<End>, state: &mut State) -> Arc<Route> {
+        if !self.network.is_current(&state.route) {
+            state.route = Arc::new(self.network.route(self));
+        }
+        Arc::clone(&state.route)
     }
 
     /// Waits for `time` to pass.
@@ -179,17 +201,17 @@ impl End {
         if deleted { Err(Loss::Abandoned) } else { Ok(()) }
     }
 
-    /// Call number `call` waits for news from now on; `news` is told if the end is deleted.
+    /// Call number `call` waits for what comes into `letterbox` from now on; that is the end's deletion, if it is deleted.
     ///
     /// # Errors
     ///
     /// If it is deleted already.
-    pub(crate) fn expect_news(&self, call: u64, news: Sender<News>) -> Result<(), Loss> {
+    pub(crate) fn expect_news(&self, call: u64, letterbox: Arc<Letterbox>) -> Result<(), Loss> {
         let mut state = self.state.lock();
         if state.deleted {
             return Err(Loss::Abandoned);
         }
-        state.waiting.insert(call, news);
+        state.waiting.insert(call, letterbox);
         Ok(())
     }
 
@@ -206,9 +228,9 @@ impl End {
             std::mem::take(&mut state.waiting)
         };
         self.deleted.notify_all();
-        for news in waiting.into_values() {
+        for letterbox in waiting.into_values() {
             // A call that has its news already does not read this.
-            let _ = news.try_send(Err(Loss::Abandoned));
+            letterbox.put(Err(Loss::Abandoned));
         }
     }
 }

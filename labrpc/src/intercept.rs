@@ -7,13 +7,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use labgob::DecodeError;
-use labstd::channel::Sender;
 use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::Name;
 use crate::end::News;
+use crate::letterbox::Letterbox;
 use crate::trace::Loss;
 
 /// Which way a message goes.
@@ -123,12 +123,12 @@ struct Kept {
     /// Nothing can be held any more.
     closed: bool,
     next: u64,
-    messages: BTreeMap<u64, (Stored, Sender<News>)>,
+    messages: BTreeMap<u64, (Stored, Arc<Letterbox>)>,
 }
 
 impl Holds {
-    /// Holds a message; its call waits for news. Returns the number under which it is held.
-    pub(crate) fn hold(&self, message: &Message<'_>, bytes: &Bytes, news: Sender<News>) -> Result<u64, Loss> {
+    /// Holds a message; its call waits for what comes into `letterbox`. Returns the number under which it is held.
+    pub(crate) fn hold(&self, message: &Message<'_>, bytes: &Bytes, letterbox: Arc<Letterbox>) -> Result<u64, Loss> {
         let stored = Stored {
             call: message.call,
             direction: message.direction,
@@ -143,7 +143,7 @@ impl Holds {
         }
         kept.next += 1;
         let number = kept.next;
-        kept.messages.insert(number, (stored, news));
+        kept.messages.insert(number, (stored, letterbox));
         Ok(number)
     }
 
@@ -170,14 +170,14 @@ impl Holds {
             kept.closed = true;
             std::mem::take(&mut kept.messages)
         };
-        for (_, news) in messages.into_values() {
-            let _ = news.try_send(Err(Loss::NetworkGone));
+        for (_, letterbox) in messages.into_values() {
+            letterbox.put(Err(Loss::NetworkGone));
         }
     }
 
     fn end(&self, number: u64, outcome: News) -> bool {
         let held = self.0.lock().messages.remove(&number);
         // The call may have been abandoned in this very moment; then nobody reads the news.
-        held.is_some_and(|(_, news)| news.try_send(outcome).is_ok())
+        held.is_some_and(|(_, letterbox)| letterbox.put(outcome))
     }
 }

@@ -62,20 +62,25 @@
 //!
 //! [`Network::intercept`] lets a test drop, delay or hold single messages.
 
+mod answer;
 mod call;
 mod end;
 mod fate;
 mod intercept;
+mod letterbox;
 mod name;
 mod network;
 mod pool;
+mod prompt;
 mod server;
 mod service;
 mod trace;
 
+pub use answer::Answer;
 pub use end::ClientEnd;
 pub use intercept::{Direction, Held, Message, Verdict};
 pub use name::Name;
 pub use network::Network;
+pub use prompt::Prompt;
 pub use server::Server;
 pub use service::Service;

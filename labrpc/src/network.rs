@@ -361,6 +361,11 @@ impl Shared {
         }
     }
 
+    /// Whether each message takes time, or might be made to by a test, whatever the configuration says.
+    pub(crate) fn takes_time(&self) -> bool {
+        self.hops || self.intercepts.load(Relaxed)
+    }
+
     pub(crate) fn interceptor(&self) -> Option<Interceptor> {
         if self.intercepts.load(Relaxed) { self.interceptor.lock().clone() } else { None }
     }

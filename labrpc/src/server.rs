@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use bytes::Bytes;
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::thread::Group;
 use record::{Scope, ServerId};
 
 use crate::Name;
-use crate::service::{Method, Service, Types};
+use crate::service::{Handler, Method, Service, Types};
 
 /// A set of services that [`Network::add_server`](crate::Network::add_server) puts into the network under one name.
 ///
@@ -114,11 +113,17 @@ impl Registered {
         Arc::clone(found)
     }
 
+    /// Whether there is such a method, with a handler that never blocks and replies at its end.
+    pub(crate) fn answers_promptly(&self, service: &str, method: &str) -> bool {
+        let found = self.server.services.get(service).and_then(|service| service.find(method));
+        found.is_some_and(|method| matches!(method.handler, Handler::Prompt(_)))
+    }
+
     /// Runs a handler on the calling thread, in the server's group.
-    pub(crate) fn run(&self, method: &Method, args: &[u8]) -> Bytes {
+    pub(crate) fn run<T>(&self, handler: impl FnOnce() -> T) -> T {
         match &self.server.group {
-            Some(group) => group.enter(|| (method.run)(args)),
-            None => (method.run)(args),
+            Some(group) => group.enter(handler),
+            None => handler(),
         }
     }
 }

@@ -10,6 +10,8 @@ use labstd::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::{Answer, Sealed};
+
 /// A named set of methods, such as `Raft` with `AppendEntries` and `RequestVote`. A [`Server`](crate::Server) has one
 /// or more of them.
 pub struct Service {
@@ -20,13 +22,18 @@ pub struct Service {
 /// One method of a service, its types forgotten but for their names.
 pub(crate) struct Method {
     pub(crate) types: Types,
-    /// Whether the handler may block, and therefore has to run where it can be abandoned.
-    pub(crate) blocks: bool,
-    /// Decodes the arguments, runs the handler, encodes its reply.
-    pub(crate) run: Box<Handler>,
+    pub(crate) handler: Handler,
 }
 
-type Handler = dyn Fn(&[u8]) -> Bytes + Send + Sync;
+/// How a method is run. Each decodes the arguments, runs what the service has given, and encodes the reply.
+pub(crate) enum Handler {
+    /// It never blocks: it runs on the caller's thread.
+    Prompt(Box<dyn Fn(&[u8]) -> Bytes + Send + Sync>),
+    /// It may block, and therefore has to run where it can be abandoned.
+    Blocking(Box<dyn Fn(&[u8]) -> Bytes + Send + Sync>),
+    /// It never blocks, and its answer may come later.
+    Deferred(Box<dyn Fn(&[u8], Sealed) + Send + Sync>),
+}
 
 /// The types of a method's arguments and reply, as a caller or a handler has them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,7 +70,8 @@ impl Service {
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,
     {
-        self.with(name, true, handler)
+        let run = self.reply_to(name, handler);
+        self.with::<Args, Reply>(name, Handler::Blocking(run))
     }
 
     /// Adds a method whose handler never blocks, short locks apart: it runs on the caller's thread, which costs no
@@ -82,28 +90,50 @@ impl Service {
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,
     {
-        self.with(name, false, handler)
+        let run = self.reply_to(name, handler);
+        self.with::<Args, Reply>(name, Handler::Prompt(run))
     }
 
-    fn with<Args, Reply>(
-        mut self,
+    /// Adds a method whose handler never blocks, short locks apart, but may leave the answer to somebody else: it is given an
+    /// [`Answer`] to give then or later, on any thread. The handler runs on the caller's thread, and no thread waits for the
+    /// answer but the caller's, which stops waiting when its server is removed or its end is disabled.
+    ///
+    /// # Panics
+    ///
+    /// If the service has a method of this name.
+    #[must_use]
+    pub fn deferred_method<Args, Reply>(
+        self,
         name: &'static str,
-        blocks: bool,
-        handler: impl Fn(Args) -> Reply + Send + Sync + 'static,
+        handler: impl Fn(Args, Answer<Reply>) + Send + Sync + 'static,
     ) -> Service
     where
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,
     {
         let service = self.name;
-        let run = Box::new(move |bytes: &[u8]| {
-            let args = labgob::decode::<Args>(bytes)
-                .unwrap_or_else(|error| panic!("the arguments of {service}.{name} do not survive encoding: {error}"));
-            labgob::encode(&handler(args))
-        });
-        let method = Method { types: Types::of::<Args, Reply>(), blocks, run };
+        let run = move |bytes: &[u8], answer: Sealed| handler(decode(service, name, bytes), Answer::new(answer));
+        self.with::<Args, Reply>(name, Handler::Deferred(Box::new(run)))
+    }
+
+    /// A handler that replies at its end, its types forgotten.
+    fn reply_to<Args, Reply>(
+        &self,
+        name: &'static str,
+        handler: impl Fn(Args) -> Reply + Send + Sync + 'static,
+    ) -> Box<dyn Fn(&[u8]) -> Bytes + Send + Sync>
+    where
+        Args: DeserializeOwned + 'static,
+        Reply: Serialize + 'static,
+    {
+        let service = self.name;
+        Box::new(move |bytes: &[u8]| labgob::encode(&handler(decode(service, name, bytes))))
+    }
+
+    fn with<Args: 'static, Reply: 'static>(mut self, name: &'static str, handler: Handler) -> Service {
+        let method = Method { types: Types::of::<Args, Reply>(), handler };
         let before = self.methods.insert(name, Arc::new(method));
-        assert!(before.is_none(), "service {service} has two methods {name}");
+        assert!(before.is_none(), "service {} has two methods {name}", self.name);
         self
     }
 
@@ -120,6 +150,11 @@ impl Service {
     pub(crate) fn find(&self, method: &str) -> Option<&Arc<Method>> {
         self.methods.get(method)
     }
+}
+
+fn decode<Args: DeserializeOwned>(service: &str, method: &str, bytes: &[u8]) -> Args {
+    labgob::decode(bytes)
+        .unwrap_or_else(|error| panic!("the arguments of {service}.{method} do not survive encoding: {error}"))
 }
 
 impl Types {

@@ -46,7 +46,7 @@
 //! | the messages | the argument lists of Figures 2 and 13 | `core/message.rs` |
 //! | what the threads around the core have to do, and in which order | | `core/effects.rs` |
 //! | what is saved, byte by byte, and how it is read back and checked | "stable storage" | [`storage`] (`storage.rs`) |
-//! | the one lock, and what becomes of the core's orders | | `server.rs` |
+//! | the one lock, and what becomes of the core's orders | | `server.rs`, `errands.rs` |
 //! | what the record and the service are told, and how a server stands | | `news.rs`, `status.rs` |
 //! | the threads: election timer, one replicator a peer, applier | | `ticker.rs`, `replicator.rs`, `applier.rs` |
 //!
@@ -63,6 +63,7 @@
 
 mod applier;
 pub mod core;
+mod errands;
 mod news;
 mod reads;
 mod replicator;
@@ -74,9 +75,9 @@ mod ticker;
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
 use labstd::channel::{Receiver, Sender};
-use labstd::sync::Arc;
+use labstd::sync::{Arc, Weak};
 use labstd::{rng, thread};
-use raftapi::{ApplyMsg, Index, Persister, ServerId, Started, StateChange, Status, Term};
+use raftapi::{ApplyMsg, Consumer, Index, Persister, ServerId, Started, StateChange, Status, Term};
 
 use crate::core::{AppendEntriesArgs, InstallSnapshotArgs, RequestVoteArgs};
 use crate::server::Shared;
@@ -130,6 +131,19 @@ impl raftapi::Raft for Raft {
 
     fn read_index(&self) -> Option<Index> {
         reads::read_index(&self.shared)
+    }
+
+    fn read_index_then(&self, then: Box<dyn FnOnce(Option<Index>) + Send>) {
+        reads::read_index_then(&self.shared, then);
+    }
+
+    fn deliver_to(&self, consumer: Weak<dyn Consumer>) -> bool {
+        self.shared.deliver_to(consumer);
+        true
+    }
+
+    fn take_committed(&self) -> Vec<ApplyMsg> {
+        self.shared.state.lock().core.take_committed()
     }
 
     fn status(&self) -> Option<Status> {

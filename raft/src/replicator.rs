@@ -1,44 +1,55 @@
-//! The leader's side of one peer: a thread that waits until there is something for that peer and sends all of it in one
-//! AppendEntries (paper, 5.3), or the snapshot (section 7), or a heartbeat when nothing was sent for a while (5.2).
+//! The leader's side of one peer: what is to be sent to it, and a thread for what nobody else sends. All that is pending goes
+//! in one AppendEntries (paper, 5.3), or the snapshot goes (section 7), or a heartbeat when nothing was sent for a while (5.2).
 //!
-//! It never waits for an answer: a call begun while the peer is cut off may take seconds to fail. A pooled thread makes
-//! the call and gives the answer to the core. Without one after a heartbeat interval the peer is taken to be away, and
-//! heartbeats alone go out until it answers anything.
+//! Whoever brings something new sends it (`errands.rs`). The thread waits until a moment comes: for a heartbeat, for telling
+//! a new commit index, or for giving up an answer; or until somebody leaves it to the thread to send on.
+//!
+//! It never waits for an answer that takes time: a call begun while the peer is cut off may take seconds to fail. A pooled
+//! thread makes the call and gives the answer to the core. Without one after a heartbeat interval the peer is taken to be
+//! away, and heartbeats alone go out until it answers anything.
 
+use labrpc::Prompt;
 use labstd::sync::Arc;
 use labstd::time::Instant;
 use raftapi::ServerId;
 
-use crate::core::{
-    AppendEntriesArgs, AppendEntriesReply, Core, Effects, InstallSnapshotArgs, InstallSnapshotReply, Sent,
-};
+use crate::core::{AppendEntriesArgs, AppendEntriesReply, Core, InstallSnapshotArgs, InstallSnapshotReply, Sent};
+use crate::errands::{Errands, Sending};
 use crate::server::{HEARTBEAT_INTERVAL, Shared, State};
 
 /// What goes out to a peer.
-enum Request {
+pub(crate) enum Request {
     AppendEntries(AppendEntriesArgs),
     InstallSnapshot(InstallSnapshotArgs),
+}
+
+/// What comes back.
+pub(crate) enum Reply {
+    AppendEntries(AppendEntriesReply),
+    InstallSnapshot(InstallSnapshotReply),
 }
 
 /// The life of the replicator for `peer`. While the server does not lead there is nothing to do.
 pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     let mut state = shared.state.lock();
     while !shared.killed() {
-        if let Some((request, sent)) = next_request(&mut state, peer) {
+        if let Some(request) = next_request(&mut state, peer) {
             drop(state);
-            send(shared, peer, &request, sent);
+            shared.run(Errands { requests: [request].into(), ..Errands::default() });
             state = shared.state.lock();
         } else if state.core.is_leader() {
             let until = next_due(&state, peer);
+            state.links[peer.0].sleeps_until = Some(until);
             shared.replicate[peer.0].wait_until(&mut state, until);
+            state.links[peer.0].sleeps_until = None;
         } else {
             shared.replicate[peer.0].wait(&mut state);
         }
     }
 }
 
-/// What is to be sent to `peer` now: what it lacks if that may be sent, else a heartbeat if it is time.
-fn next_request(state: &mut State, peer: ServerId) -> Option<(Request, Sent)> {
+/// What is to be sent to `peer` now: what it lacks if that may be sent, else a heartbeat if it is time. It counts as sent.
+pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(ServerId, Request, Sent)> {
     let now = Instant::now();
     let State { core, links, .. } = state;
     let link = &mut links[peer.0];
@@ -48,13 +59,13 @@ fn next_request(state: &mut State, peer: ServerId) -> Option<(Request, Sent)> {
     if let Some((request, sent)) = what_it_lacks(core, peer) {
         link.under_way = Some((sent, now + HEARTBEAT_INTERVAL));
         link.heartbeat_due = now + HEARTBEAT_INTERVAL;
-        return Some((request, sent));
+        return Some((peer, request, sent));
     }
     if now < link.heartbeat_due {
         return None;
     }
     link.heartbeat_due = now + HEARTBEAT_INTERVAL;
-    core.heartbeat(peer).map(|(args, sent)| (Request::AppendEntries(args), sent))
+    core.heartbeat(peer).map(|(args, sent)| (peer, Request::AppendEntries(args), sent))
 }
 
 /// The entries that `peer` lacks, or the snapshot if the log does not have them any more.
@@ -66,7 +77,7 @@ fn what_it_lacks(core: &mut Core, peer: ServerId) -> Option<(Request, Sent)> {
 }
 
 /// When there will be something to do if nothing happens before.
-fn next_due(state: &State, peer: ServerId) -> Instant {
+pub(crate) fn next_due(state: &State, peer: ServerId) -> Instant {
     let link = &state.links[peer.0];
     let waits_for_answer = state.core.progress(peer).is_some_and(|progress| progress.waits_for_answer());
     match link.under_way {
@@ -75,43 +86,26 @@ fn next_due(state: &State, peer: ServerId) -> Instant {
     }
 }
 
-fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: Sent) {
+/// Sends a request. Its outcome is told here if that takes no time; else it is given to the core when it comes.
+pub(crate) fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: Sent) -> Prompt<Reply> {
     let end = &shared.peers[peer.0];
     let answered = Arc::clone(shared);
     match request {
-        Request::AppendEntries(args) => {
-            end.call_async("Raft.AppendEntries", args, move |reply: Option<AppendEntriesReply>| {
-                handle(&answered, peer, sent, reply, |core, reply| {
-                    core.handle_append_entries_reply(peer, &sent, reply)
-                });
-            });
-        }
-        Request::InstallSnapshot(args) => {
-            end.call_async("Raft.InstallSnapshot", args, move |reply: Option<InstallSnapshotReply>| {
-                handle(&answered, peer, sent, reply, |core, reply| {
-                    core.handle_install_snapshot_reply(peer, &sent, reply)
-                });
-            });
-        }
+        Request::AppendEntries(args) => end
+            .call_promptly("Raft.AppendEntries", args, move |reply: Option<AppendEntriesReply>| {
+                handle(&answered, peer, &sent, reply.map(Reply::AppendEntries));
+            })
+            .map(Reply::AppendEntries),
+        Request::InstallSnapshot(args) => end
+            .call_promptly("Raft.InstallSnapshot", args, move |reply: Option<InstallSnapshotReply>| {
+                handle(&answered, peer, &sent, reply.map(Reply::InstallSnapshot));
+            })
+            .map(Reply::InstallSnapshot),
     }
 }
 
-/// Gives the outcome of a call to the core.
-fn handle<Reply>(
-    shared: &Arc<Shared>,
-    peer: ServerId,
-    sent: Sent,
-    reply: Option<Reply>,
-    on_reply: impl FnOnce(&mut Core, Reply) -> Effects,
-) {
-    if shared.killed() {
-        return;
-    }
-    shared.step(|core| {
-        let effects = match reply {
-            Some(reply) => on_reply(core, reply),
-            None => core.request_failed(peer, &sent),
-        };
-        ((), effects)
-    });
+/// Gives the outcome of a request to the core, and does what comes of it.
+fn handle(shared: &Arc<Shared>, peer: ServerId, sent: &Sent, reply: Option<Reply>) {
+    let errands = shared.answered(peer, sent, reply, Sending::Here);
+    shared.run(errands);
 }

@@ -1,16 +1,21 @@
 //! The shell around the core: one lock, and what each of the core's orders becomes. Every event of a server goes through
-//! [`Shared::step`], whatever thread it happens on.
+//! [`Shared::step`], whatever thread it happens on. What an order asks of others is left for after the lock: `errands.rs`.
+
+use std::sync::Weak;
 
 use labrpc::ClientEnd;
 use labstd::channel::Receiver;
 use labstd::rng::{RngExt, Stream};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::sync::{Arc, Condvar, Mutex, OnceLock};
 use labstd::time::{Duration, Instant};
-use raftapi::{Persister, ServerId, StateChange};
+use raftapi::{Consumer, Persister, ServerId, StateChange};
 
 use crate::core::{Core, Effects, RequestVoteArgs, RequestVoteReply, Sent};
+use crate::errands::{Errands, Sending};
 use crate::news::News;
+use crate::reads::Reader;
+use crate::replicator;
 use crate::storage::Storage;
 
 /// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
@@ -38,10 +43,10 @@ pub(crate) struct Shared {
     pub(crate) peers: Vec<ClientEnd>,
     pub(crate) persister: Arc<Persister>,
     pub(crate) state: Mutex<State>,
-    /// Signalled when more is committed.
+    /// Signalled when more is committed, unless a consumer is told instead.
     pub(crate) committed: Condvar,
-    /// Signalled when reads are confirmed, or lost.
-    pub(crate) reads_settled: Condvar,
+    /// Who takes what is committed, if it does so by itself (the server's service).
+    consumer: OnceLock<Weak<dyn Consumer>>,
     /// Signalled, one for each peer, when there is something for that peer.
     pub(crate) replicate: Vec<Condvar>,
     killed: AtomicBool,
@@ -56,6 +61,8 @@ pub(crate) struct State {
     timeouts: Stream,
     /// What a leader has to remember of each peer beside its progress.
     pub(crate) links: Vec<Link>,
+    /// Who waits for a read to be confirmed.
+    pub(crate) readers: Vec<Reader>,
     /// What others have been told of all this.
     news: News,
 }
@@ -67,6 +74,8 @@ pub(crate) struct Link {
     pub(crate) heartbeat_due: Instant,
     /// The entries or the snapshot under way, and when its answer is overdue.
     pub(crate) under_way: Option<(Sent, Instant)>,
+    /// Until when the replicator sleeps, if nobody wakes it; `None` if for ever, or if it does not sleep.
+    pub(crate) sleeps_until: Option<Instant>,
 }
 
 impl Shared {
@@ -79,9 +88,9 @@ impl Shared {
         let (storage, saved) = Storage::open(Arc::clone(&persister)).unwrap_or_else(|damaged| panic!("{damaged}"));
         let core = Core::restore(me, peers.len(), saved);
         let now = Instant::now();
-        let links = vec![Link { heartbeat_due: now, under_way: None }; peers.len()];
+        let links = vec![Link { heartbeat_due: now, under_way: None, sleeps_until: None }; peers.len()];
         let news = News::of_start(&core);
-        let mut state = State { core, storage, election_due: now, timeouts, links, news };
+        let mut state = State { core, storage, election_due: now, timeouts, links, readers: Vec::new(), news };
         state.restart_election_timer();
         Shared {
             replicate: peers.iter().map(|_| Condvar::new()).collect(),
@@ -89,60 +98,99 @@ impl Shared {
             persister,
             state: Mutex::new(state),
             committed: Condvar::new(),
-            reads_settled: Condvar::new(),
+            consumer: OnceLock::new(),
             killed: AtomicBool::new(false),
         }
     }
 
-    /// Lets the core see an event and does what it orders. Under the lock: saving, timers, waking. After it: sending.
+    /// Lets the core see an event and does what it orders. Under the lock: saving, timers. After it: all that involves
+    /// others.
     pub(crate) fn step<T>(self: &Arc<Self>, event: impl FnOnce(&mut Core) -> (T, Effects)) -> T {
-        let (answer, vote_requests) = {
+        let (answer, errands) = {
             let mut state = self.state.lock();
             let (answer, effects) = event(&mut state.core);
-            (answer, self.carry_out(&mut state, effects))
+            (answer, self.carry_out(&mut state, effects, Sending::Here))
         };
-        self.ask_for_votes(vote_requests);
+        self.run(errands);
         answer
     }
 
-    /// Does what the core orders, in the order of the fields, up to what has to wait until the lock is released: the
-    /// requests for votes, which are returned.
-    #[must_use]
-    pub(crate) fn carry_out(&self, state: &mut State, effects: Effects) -> Vec<(ServerId, RequestVoteArgs)> {
+    /// Does what the core orders, in the order of the fields, up to what has to wait until the lock is released, which is
+    /// returned. Requests to peers are among that, unless they are to be left to the replicators.
+    pub(crate) fn carry_out(&self, state: &mut State, effects: Effects, sending: Sending) -> Errands {
         // First of all, and before the lock is released: nothing that depends on it may be seen by anyone earlier.
         let saved_bytes = state.storage.save(&effects.persist, &state.core);
         // What a dead instance still does is nobody's business any more; its server may live again already.
         if !self.killed() {
             state.news.tell(&effects, &state.core, saved_bytes);
         }
-        let now = Instant::now();
+        let mut errands = Errands { vote_requests: effects.request_votes, ..Errands::default() };
         if effects.reset_election_timer {
             state.restart_election_timer();
         }
         if effects.send_heartbeats {
             for peer in state.core.peers() {
-                state.links[peer.0] = Link { heartbeat_due: now, under_way: None };
-                self.replicate[peer.0].notify_one();
+                state.links[peer.0].under_way = None;
+                self.send_now(state, peer, sending, &mut errands);
             }
         }
         for peer in effects.wake_replicators {
-            if state.core.needs_commit_notice(peer) {
-                let due = &mut state.links[peer.0].heartbeat_due;
-                *due = (*due).min(now + COMMIT_NOTICE);
-            }
-            self.replicate[peer.0].notify_one();
+            self.send_what_is_pending(state, peer, sending, &mut errands);
         }
         for peer in effects.ask_whether_it_leads {
-            state.links[peer.0].heartbeat_due = now;
-            self.replicate[peer.0].notify_one();
+            self.send_now(state, peer, sending, &mut errands);
         }
         if effects.reads_settled {
-            self.reads_settled.notify_all();
+            errands.settled = state.settled_reads();
         }
         if effects.commit_advanced.is_some() {
-            self.committed.notify_one();
+            match self.consumer.get() {
+                Some(_) => errands.deliver = true,
+                None => drop(self.committed.notify_one()),
+            }
         }
-        effects.request_votes
+        errands
+    }
+
+    /// Something goes to `peer` at once: what it lacks if that may be sent, else a heartbeat.
+    fn send_now(&self, state: &mut State, peer: ServerId, sending: Sending, errands: &mut Errands) {
+        state.links[peer.0].heartbeat_due = Instant::now();
+        self.send_what_is_pending(state, peer, sending, errands);
+    }
+
+    /// What can be sent to `peer` now is sent, and its replicator knows when there will be more to do.
+    fn send_what_is_pending(&self, state: &mut State, peer: ServerId, sending: Sending, errands: &mut Errands) {
+        if sending == Sending::Here
+            && let Some(request) = replicator::next_request(state, peer)
+        {
+            errands.requests.push_back(request);
+        }
+        if state.core.needs_commit_notice(peer) {
+            let due = &mut state.links[peer.0].heartbeat_due;
+            *due = (*due).min(Instant::now() + COMMIT_NOTICE);
+        }
+        let sleeps_too_long = match state.links[peer.0].sleeps_until {
+            Some(until) => replicator::next_due(state, peer) < until,
+            None => true,
+        };
+        if sleeps_too_long || sending == Sending::ByReplicators {
+            self.replicate[peer.0].notify_one();
+        }
+    }
+
+    /// Tells the consumer that more is committed.
+    pub(crate) fn deliver(&self) {
+        if let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) {
+            consumer.committed();
+        }
+    }
+
+    /// From now on, `consumer` is told and the applier is not.
+    pub(crate) fn deliver_to(&self, consumer: Weak<dyn Consumer>) {
+        // Under the lock, so that nothing is committed meanwhile.
+        let state = self.state.lock();
+        let nothing_yet = state.core.last_applied() == state.core.commit_index();
+        assert!(nothing_yet && self.consumer.set(consumer).is_ok(), "a Raft has one consumer, from the beginning");
     }
 
     /// Sends the candidate's requests, each on a pooled thread: one that is slow to fail keeps nobody waiting.
@@ -189,13 +237,16 @@ impl Shared {
 
     /// Asks all threads to end.
     pub(crate) fn kill(&self) {
-        // Under the lock, so that no thread misses the signal between its look and its wait.
-        let mut state = self.state.lock();
-        self.killed.store(true, SeqCst);
-        state.news.end_subscriptions();
-        self.committed.notify_all();
-        self.reads_settled.notify_all();
-        self.replicate.iter().for_each(Condvar::notify_all);
+        let readers = {
+            // Under the lock, so that no thread misses the signal between its look and its wait.
+            let mut state = self.state.lock();
+            self.killed.store(true, SeqCst);
+            state.news.end_subscriptions();
+            self.committed.notify_all();
+            self.replicate.iter().for_each(Condvar::notify_all);
+            std::mem::take(&mut state.readers)
+        };
+        readers.into_iter().for_each(|reader| reader.tell(None));
     }
 }
 

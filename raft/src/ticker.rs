@@ -5,6 +5,7 @@ use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 
+use crate::errands::Sending;
 use crate::server::Shared;
 
 /// How often a leader's timer looks whether it is still one: it is not running while the server leads.
@@ -29,13 +30,13 @@ fn time_left(shared: &Shared) -> Duration {
 /// "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to candidate:
 /// convert to candidate" (Figure 2, Rules for Followers; a candidate starts anew).
 fn start_election_if_due(shared: &Arc<Shared>) {
-    let vote_requests = {
+    let errands = {
         let mut state = shared.state.lock();
         if state.core.is_leader() || Instant::now() < state.election_due {
             return;
         }
         let effects = state.core.election_timeout();
-        shared.carry_out(&mut state, effects)
+        shared.carry_out(&mut state, effects, Sending::Here)
     };
-    shared.ask_for_votes(vote_requests);
+    shared.run(errands);
 }

@@ -45,7 +45,7 @@ mod unwritten;
 pub use annotate::{annotate, annotate_continuous, annotate_continuous_end, annotate_interval};
 pub use kv::{KvClerk, KvService};
 pub use persister::Persister;
-pub use raft::{ApplyMsg, Raft, Started};
+pub use raft::{ApplyMsg, Consumer, Raft, Started};
 pub use record::{Index, Role, ServerId, Term};
 pub use status::{Follower, FollowerState, StateChange, Status};
 pub use unwritten::{Unwritten, unwritten};

@@ -1,6 +1,6 @@
 //! The interface of a Raft server (raft-lab handout: `Make`, `Start`, `GetState`, `Snapshot`, `Kill`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
@@ -48,6 +48,27 @@ pub trait Raft: Send + Sync + Sized + 'static {
         None
     }
 
+    /// As [`read_index`](Raft::read_index), but waits for nothing: `then` is called with the index, or with `None`, once it is
+    /// known, on this thread or on another, while no lock of the Raft is held. By default it is called with `None` at once.
+    fn read_index_then(&self, then: Box<dyn FnOnce(Option<Index>) + Send>) {
+        then(None);
+    }
+
+    /// Asks that `consumer` be told when more is committed, so that it [takes](Raft::take_committed) it; then nothing goes into
+    /// the apply channel, and no thread has to wake to carry it there. To be asked right after [`make`](Raft::make), before the
+    /// server is in the network. `false` means that this is not offered, which is the default.
+    fn deliver_to(&self, consumer: Weak<dyn Consumer>) -> bool {
+        drop(consumer);
+        false
+    }
+
+    /// Everything that is committed and was not taken before, in log order: what would have gone into the apply channel. It
+    /// counts as applied, so whoever takes it must apply it before what the next call gives. Nothing, unless the Raft
+    /// [delivers to a consumer](Raft::deliver_to).
+    fn take_committed(&self) -> Vec<ApplyMsg> {
+        Vec::new()
+    }
+
     /// Where the server stands, all of it at one moment; `None` if it does not say, which is the default. For whoever looks
     /// from outside: nothing in the lab depends on it.
     fn status(&self) -> Option<Status> {
@@ -73,6 +94,13 @@ pub trait Raft: Send + Sync + Sized + 'static {
     /// Asks the server to stop. Its threads must end soon (the tester allows 2 s of the run's clock); it need not
     /// wait for them.
     fn kill(&self);
+}
+
+/// A service that takes what is committed by itself ([`Raft::deliver_to`]).
+pub trait Consumer: Send + Sync {
+    /// More is committed. Called on whichever thread has brought that about, often that of a client; no lock of the Raft is
+    /// held, but calls of several threads may overlap.
+    fn committed(&self);
 }
 
 /// Where a command was placed in the leader's log.

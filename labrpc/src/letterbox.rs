@@ -1,0 +1,74 @@
+//! Where a call that waits finds what becomes of it.
+
+use labstd::sync::{Condvar, Mutex};
+use labstd::time::Duration;
+
+use crate::end::News;
+
+/// Room for one piece of news. The first counts: a call whose end is deleted in the moment in which its reply comes has
+/// one or the other.
+pub(crate) struct Letterbox {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+enum State {
+    Empty,
+    Full(News),
+    /// The call has taken its news; more is of no use to anyone.
+    Emptied,
+}
+
+impl Letterbox {
+    pub(crate) fn new() -> Letterbox {
+        Letterbox { state: Mutex::new(State::Empty), arrived: Condvar::new() }
+    }
+
+    /// Tells the call how it goes on; `false` if it knows already. Never blocks.
+    pub(crate) fn put(&self, news: News) -> bool {
+        {
+            let mut state = self.state.lock();
+            if !matches!(*state, State::Empty) {
+                return false;
+            }
+            *state = State::Full(news);
+        }
+        self.arrived.notify_one();
+        true
+    }
+
+    /// The news, if they are there.
+    pub(crate) fn take(&self) -> Option<News> {
+        self.state.lock().take()
+    }
+
+    /// Waits for the news, for at most `time`.
+    pub(crate) fn wait_for(&self, time: Duration) -> Option<News> {
+        let mut state = self.state.lock();
+        self.arrived.wait_while_for(&mut state, |state| matches!(state, State::Empty), time);
+        state.take()
+    }
+
+    /// Waits for the news.
+    pub(crate) fn wait(&self) -> News {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(news) = state.take() {
+                return news;
+            }
+            self.arrived.wait(&mut state);
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<News> {
+        match std::mem::replace(self, State::Emptied) {
+            State::Full(news) => Some(news),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}

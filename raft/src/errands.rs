@@ -1,0 +1,87 @@
+//! What an event leaves to be done when the lock is released: telling others, and sending.
+//!
+//! The thread that brought the event does it. So a command goes out on the thread of the client that proposed it, and if
+//! the network takes no time, everything up to its commitment happens there, without a hand-over between threads
+//! ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)); if it takes time, threads of the network go on. What a
+//! timer has to bring about is the replicators' business (`replicator.rs`), and so is what is left when one thread has sent
+//! for long enough: it may be that of a client, who wants to go on.
+
+use std::collections::VecDeque;
+
+use labrpc::Prompt;
+use labstd::sync::Arc;
+use raftapi::{Index, ServerId};
+
+use crate::core::{RequestVoteArgs, Sent};
+use crate::reads::Reader;
+use crate::replicator::{self, Reply, Request};
+use crate::server::Shared;
+
+/// How many requests a thread sends for one event. An event leaves one a peer; its answers may leave more, if others have
+/// proposed meanwhile.
+const SENT_FOR_ONE_EVENT_MAX: usize = 8;
+
+/// What is left to be done after an event.
+#[derive(Default)]
+pub(crate) struct Errands {
+    /// More is committed, and the consumer is to be told.
+    pub(crate) deliver: bool,
+    /// Reads that are settled: with an index if they are confirmed.
+    pub(crate) settled: Vec<(Reader, Option<Index>)>,
+    /// A candidate asks for votes.
+    pub(crate) vote_requests: Vec<(ServerId, RequestVoteArgs)>,
+    /// A leader replicates.
+    pub(crate) requests: VecDeque<(ServerId, Request, Sent)>,
+}
+
+/// Who sends what a leader has for its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// The thread that has brought the event.
+    Here,
+    /// The peers' replicators.
+    ByReplicators,
+}
+
+impl Shared {
+    /// Does what is left, and what that leaves.
+    pub(crate) fn run(self: &Arc<Self>, errands: Errands) {
+        let mut requests = self.tell(errands);
+        let mut sent_so_far = 0;
+        while let Some((peer, request, sent)) = requests.pop_front() {
+            sent_so_far += 1;
+            let Prompt::Done(reply) = replicator::send(self, peer, &request, sent) else { continue };
+            let sending = match sent_so_far < SENT_FOR_ONE_EVENT_MAX {
+                true => Sending::Here,
+                false => Sending::ByReplicators,
+            };
+            let more = self.answered(peer, &sent, reply, sending);
+            requests.extend(self.tell(more));
+        }
+    }
+
+    /// Gives the outcome of a request to the core.
+    pub(crate) fn answered(&self, peer: ServerId, sent: &Sent, reply: Option<Reply>, sending: Sending) -> Errands {
+        if self.killed() {
+            return Errands::default();
+        }
+        let mut state = self.state.lock();
+        let effects = match reply {
+            Some(Reply::AppendEntries(reply)) => state.core.handle_append_entries_reply(peer, sent, reply),
+            Some(Reply::InstallSnapshot(reply)) => state.core.handle_install_snapshot_reply(peer, sent, reply),
+            None => state.core.request_failed(peer, sent),
+        };
+        self.carry_out(&mut state, effects, sending)
+    }
+
+    /// Tells those who wait for something; what is to be sent to the peers of a leader is left.
+    fn tell(self: &Arc<Self>, errands: Errands) -> VecDeque<(ServerId, Request, Sent)> {
+        let Errands { deliver, settled, vote_requests, requests } = errands;
+        if deliver {
+            self.deliver();
+        }
+        settled.into_iter().for_each(|(reader, index)| reader.tell(index));
+        self.ask_for_votes(vote_requests);
+        requests
+    }
+}
