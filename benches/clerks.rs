@@ -1,8 +1,8 @@
 //! What clients get from three servers over a reliable network, on threads: operations per second, and how long one takes at
 //! the median and at the 99th percentile.
 //!
-//! `cargo bench --bench clerks` measures 1 and 32 clerks, each in a closed loop on a key of its own: Puts alone, Gets alone,
-//! and half Appends, half Gets as in the lab.
+//! `cargo bench --bench clerks` measures 1 and 32 clerks, each in a closed loop on a key of its own: Puts alone, with and
+//! without snapshots, Gets alone, and half Appends, half Gets as in the lab. `-- Puts 32` measures the rows that these name.
 
 use std::time::{Duration, Instant};
 
@@ -19,18 +19,26 @@ const MEASURED: Duration = Duration::from_secs(3);
 /// Operations on a value before it is put anew, so that it does not grow without end.
 const OPERATIONS_A_VALUE: u64 = 1000;
 
+/// The size of Raft's saved state at which a server with snapshots makes one, in bytes, as in part 4B.
+const MAX_RAFT_STATE: usize = 1000;
+
 /// What the clerks ask for.
 #[derive(Clone, Copy, Debug)]
 enum Load {
     Puts,
+    PutsSnapshots,
     Gets,
     AppendsAndGets,
 }
 
 fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let (loads, counts) = ([Load::Puts, Load::PutsSnapshots, Load::Gets, Load::AppendsAndGets], [1, 32]);
+    let some_count = counts.iter().any(|count: &usize| wanted.contains(&count.to_string()));
     println!("{:<16} {:>6} {:>11} {:>12} {:>9} {:>9}", "load", "clerks", "operations", "a second", "median", "99th");
-    for load in [Load::Puts, Load::Gets, Load::AppendsAndGets] {
-        for clerks in [1, 32] {
+    for load in loads.into_iter().filter(|load| wants(&format!("{load:?}"))) {
+        for clerks in counts.into_iter().filter(|count| !some_count || wants(&count.to_string())) {
             let mut latencies = measure(load, clerks);
             latencies.sort_unstable();
             let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_secs_f64() * 1e6;
@@ -49,7 +57,8 @@ fn main() {
 /// How long each operation took.
 fn measure(load: Load, clerks: usize) -> Vec<Duration> {
     let outcome = Run::threads(1).time_limit(Duration::from_secs(60)).execute(move || {
-        let setting = KvSetting { servers: SERVERS, reliable: true, max_raft_state: None };
+        let max_raft_state = matches!(load, Load::PutsSnapshots).then_some(MAX_RAFT_STATE);
+        let setting = KvSetting { servers: SERVERS, reliable: true, max_raft_state };
         let make = <kvraft::KvServer<raft::Raft> as raftapi::KvService>::make;
         let cluster = InProcess::new(setting, Arc::new(make));
         let all: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
@@ -79,7 +88,7 @@ fn work(load: Load, mut clerk: Box<dyn KvHandle>, number: usize, end: Instant) -
             break;
         }
         match load {
-            Load::Puts => clerk.put(&key, "a value of 24 characters"),
+            Load::Puts | Load::PutsSnapshots => clerk.put(&key, "sixteen letters."),
             Load::Gets => drop(clerk.get(&key)),
             Load::AppendsAndGets if operation % OPERATIONS_A_VALUE == 0 => clerk.put(&key, ""),
             Load::AppendsAndGets if operation % 2 == 0 => clerk.append(&key, &format!("x {number} {operation} y")),

@@ -148,8 +148,10 @@ impl Call<'_> {
     fn handle_and_wait(&self, server: &Arc<Registered>, handle: impl FnOnce(Sealed)) -> Result<Bytes, Loss> {
         let letterbox = Arc::new(Letterbox::new());
         handle(Sealed::to(&letterbox));
-        // Where nothing has to be waited for, nobody needs to know of the waiting.
+        // Where nothing has to be waited for, nobody needs to know of the waiting. But a caller that never waits would keep
+        // its processor, and the others, which want to call too, would stand in the middle of their calls meanwhile.
         if let Some(news) = letterbox.take() {
+            thread::yield_now();
             return news;
         }
         self.expecting(&letterbox, || {
