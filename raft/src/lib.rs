@@ -124,6 +124,13 @@ impl raftapi::Raft for Raft {
         })
     }
 
+    fn start_many(&self, commands: Vec<Bytes>) -> Option<Started> {
+        self.shared.step(|core| match core.propose_many(commands) {
+            Some((started, effects)) => (Some(started), effects),
+            None => (None, Default::default()),
+        })
+    }
+
     fn get_state(&self) -> (Term, bool) {
         let state = self.shared.state.lock();
         (state.core.current_term(), state.core.is_leader())

@@ -32,6 +32,14 @@ pub trait Raft: Send + Sync + Sized + 'static {
     /// committed; a leader that fails may lose it.
     fn start(&self, command: Bytes) -> Option<Started>;
 
+    /// As [`start`](Raft::start), with several commands, which take places one behind the other at less than the cost of so many
+    /// calls; says where the first one is. `None` means that this server does not lead; then some of them may be in its log all
+    /// the same. By default each is started by itself, and others may come in between.
+    fn start_many(&self, commands: Vec<Bytes>) -> Option<Started> {
+        let started: Option<Vec<Started>> = commands.into_iter().map(|command| self.start(command)).collect();
+        started?.first().copied()
+    }
+
     /// The current term, and whether this server believes that it is the leader.
     fn get_state(&self) -> (Term, bool);
 

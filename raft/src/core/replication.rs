@@ -20,18 +20,27 @@ impl Core {
     /// "If command received from client: append entry to local log, respond after entry applied to state machine"
     /// (Figure 2, Rules for Leaders; 5.3). `None` if this server does not lead.
     pub fn propose(&mut self, command: Bytes) -> Option<(Started, Effects)> {
+        self.propose_many([command])
+    }
+
+    /// As [`propose`](Core::propose), with several commands that take places one behind the other; says where the first one
+    /// is. All of them are saved in one step, and go out together.
+    pub fn propose_many(&mut self, commands: impl IntoIterator<Item = Bytes>) -> Option<(Started, Effects)> {
         if !self.is_leader() {
             return None;
         }
         let mut effects = Effects::default();
-        self.log.push(Entry { term: self.current_term, command });
-        let index = self.log.last_index();
-        effects.persist.log = Some(LogChange { truncates: false, first: index, last: index });
+        let (first, term) = (self.log.last_index().next(), self.current_term);
+        commands.into_iter().for_each(|command| self.log.push(Entry { term, command }));
+        let last = self.log.last_index();
+        if first <= last {
+            effects.persist.log = Some(LogChange { truncates: false, first, last });
+        }
 
         // The only server of a cluster is a majority.
         self.commit_what_a_majority_has(&mut effects);
         self.wake_replicators(&mut effects);
-        Some((Started { index, term: self.current_term }, effects))
+        Some((Started { index: first, term }, effects))
     }
 
     /// What to send to `peer` now, if there are entries for it and it may be sent to; and what to remember until the
