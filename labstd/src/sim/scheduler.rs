@@ -27,7 +27,7 @@ pub(super) struct Task {
     pub(super) info: Arc<ThreadInfo>,
     blocked: bool,
     /// Whether it was woken by an unpark (and not by its deadline).
-    woken: bool,
+    pub(super) woken: bool,
     /// Whether it unwinds. `std::thread::panicking` is true for all tasks while one is suspended mid-unwind.
     pub(super) unwinding: bool,
     /// How often it was unwound because the run is over.
@@ -166,11 +166,6 @@ impl Scheduler {
     /// Puts the running task back among the runnable ones.
     pub(super) fn requeue_running(&mut self) {
         self.runnable.push_back(self.current);
-    }
-
-    /// Whether the running task's last wait was ended by an unpark.
-    pub(super) fn was_woken(&mut self) -> bool {
-        self.running().woken
     }
 
     /// Wakes one of those that wait under `key`.
