@@ -2,11 +2,10 @@
 
 use std::cell::Cell;
 
-use bincode::{enc::write::Writer, error::EncodeError};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{FORMAT, MAX_LEN};
+use crate::{MAX_LEN, serializer::Serializer};
 
 /// Encodes one value.
 ///
@@ -40,7 +39,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
 /// As [`encode`]; the limit holds for the bytes that are added.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     let before = out.len();
-    if let Err(error) = bincode::serde::encode_into_writer(value, Appended(out), FORMAT) {
+    if let Err(error) = value.serialize(&mut Serializer::new(out)) {
         panic!("cannot encode {}: {error}", std::any::type_name::<T>());
     }
     check_length(out.len() - before);
@@ -91,15 +90,4 @@ impl Encoder {
 
 fn check_length(length: usize) {
     assert!(length <= MAX_LEN, "an encoding of {length} bytes is longer than the {MAX_LEN} bytes that can be decoded");
-}
-
-/// The codec's writer onto the end of a `Vec`.
-struct Appended<'a>(&'a mut Vec<u8>);
-
-impl Writer for Appended<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
 }

@@ -44,6 +44,7 @@ mod deserializer;
 mod encoder;
 mod error;
 mod input;
+mod serializer;
 
 pub use decoder::{Decoder, decode};
 pub use encoder::{Encoder, encode, encode_into};

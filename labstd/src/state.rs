@@ -171,9 +171,9 @@ impl ThreadInfo {
         std::mem::replace(&mut self.group.lock(), group)
     }
 
-    /// The context of the thread's group, if it has one.
-    pub(crate) fn context(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.group.lock().as_ref().and_then(|group| group.context().cloned())
+    /// Calls `look` with the context of the thread's group, if it has one.
+    pub(crate) fn with_context<T>(&self, look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
+        look(self.group.lock().as_ref().and_then(Group::context))
     }
 
     /// What the thread is doing now.

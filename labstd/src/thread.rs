@@ -186,7 +186,16 @@ pub fn statuses() -> Vec<ThreadStatus> {
 
 /// The context of the calling thread's group, if it has one.
 pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
-    with_me(|me| me.and_then(|me| me.context()))
+    with_context(|context| context.cloned())
+}
+
+/// Calls `look` with the context of the calling thread's group, if it has one. `look` must not ask for groups or statuses of
+/// threads, nor enter another group: the calling thread's is locked meanwhile.
+pub fn with_context<T>(look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
+    with_me(|me| match me {
+        Some(me) => me.with_context(look),
+        None => look(None),
+    })
 }
 
 /// Threads that belong together, such as those of one incarnation of one server, with one context value.

@@ -39,24 +39,28 @@ pub fn scope() -> Option<Arc<Scope>> {
     thread::context()?.downcast().ok().filter(|scope: &Arc<Scope>| scope.recorder.is_on())
 }
 
+/// As [`scope`], for as long as `look` takes, which does no more than to look: it happens for every event.
+fn with_scope<T>(look: impl FnOnce(&Scope) -> T) -> Option<T> {
+    thread::with_context(|context| {
+        let scope: &Scope = context?.downcast_ref()?;
+        scope.recorder.is_on().then(|| look(scope))
+    })
+}
+
 /// Whether what the calling thread reports is recorded. Ask before doing work for a report.
 pub fn enabled() -> bool {
-    scope().is_some()
+    with_scope(|_| ()).is_some()
 }
 
 /// Reports that something happened, now, on the calling thread's server. Does nothing outside of a run.
 pub fn emit(kind: EventKind) {
-    if let Some(scope) = scope() {
-        record_now(&scope.recorder, scope.server, kind);
-    }
+    with_scope(|scope| record_now(&scope.recorder, scope.server, kind));
 }
 
 /// Reports that something happened, now, on `server`, whatever server the calling thread works for. Does nothing outside
 /// of a run.
 pub fn emit_for(server: Option<ServerId>, kind: EventKind) {
-    if let Some(scope) = scope() {
-        record_now(&scope.recorder, server, kind);
-    }
+    with_scope(|scope| record_now(&scope.recorder, server, kind));
 }
 
 fn record_now(recorder: &Recorder, server: Option<ServerId>, kind: EventKind) {

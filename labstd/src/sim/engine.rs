@@ -3,7 +3,7 @@
 //! The OS thread of the simulation runs [`Sim::drive`]: resume a coroutine; when it suspends or ends, resume the next. A
 //! coroutine that blocks asks the scheduler for the next one itself and suspends only if that is not again itself.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
@@ -33,17 +33,25 @@ thread_local! {
 pub(crate) struct Sim {
     run: Arc<RunState>,
     scheduler: RefCell<Scheduler>,
-    /// The suspended coroutines; the running one is out of its place.
-    coroutines: RefCell<Vec<Option<Co>>>,
-    /// How each coroutine suspends itself.
-    yielders: RefCell<Vec<*const Yielder<(), ()>>>,
-    /// Where each coroutine's stack ends.
-    guards: RefCell<Vec<usize>>,
+    /// By slot.
+    tracks: RefCell<Vec<Track>>,
     stacks: RefCell<Stacks>,
     /// Who is to run after the coroutine that suspends now.
     next: Cell<Option<Slot>>,
     /// When the body ended, in nanoseconds.
     ended_at: Cell<u64>,
+}
+
+/// What it takes to run one thread of the simulation.
+struct Track {
+    /// `None` while it runs.
+    coroutine: Option<Co>,
+    /// How it suspends itself; set when it begins.
+    yielder: *const Yielder<(), ()>,
+    /// Where its stack ends.
+    guard: usize,
+    /// Who it is. Valid as long as the scheduler has its task.
+    me: *const ThreadInfo,
 }
 
 /// The simulation of the calling thread; `None` on OS threads.
@@ -126,9 +134,7 @@ fn simulate_here(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnc
     let sim = Sim {
         run: Arc::clone(run),
         scheduler: RefCell::new(Scheduler::new(Arc::clone(run), limits)),
-        coroutines: RefCell::new(Vec::new()),
-        yielders: RefCell::new(Vec::new()),
-        guards: RefCell::new(Vec::new()),
+        tracks: RefCell::new(Vec::new()),
         stacks: RefCell::new(Stacks::new()),
         next: Cell::new(None),
         ended_at: Cell::new(0),
@@ -157,20 +163,21 @@ impl Sim {
     fn drive(&self) {
         let mut next = self.scheduler.borrow_mut().pick();
         while let Some(slot) = next {
-            let mut coroutine = self.coroutines.borrow_mut()[slot].take().expect("a runnable task is suspended");
-            let info = Arc::as_ptr(&self.scheduler.borrow_mut().task(slot).info);
-            set_me(info);
-            overflow::watch(self.guards.borrow()[slot]);
-            let result = coroutine.resume(());
-            overflow::watch(0);
-            set_me(ptr::null());
-            next = match result {
+            let mut coroutine = {
+                let track = &mut self.tracks.borrow_mut()[slot];
+                set_me(track.me);
+                overflow::watch(track.guard);
+                track.coroutine.take().expect("a runnable task is suspended")
+            };
+            next = match coroutine.resume(()) {
                 CoroutineResult::Yield(()) => {
-                    self.coroutines.borrow_mut()[slot] = Some(coroutine);
+                    self.tracks.borrow_mut()[slot].coroutine = Some(coroutine);
                     // Who suspends has chosen already who follows.
                     self.next.take()
                 }
                 CoroutineResult::Return(()) => {
+                    overflow::watch(0);
+                    set_me(ptr::null());
                     self.stacks.borrow_mut().give_back(coroutine.into_stack());
                     let task = self.scheduler.borrow_mut().remove(slot);
                     self.run.unregister(&task.info);
@@ -178,6 +185,8 @@ impl Sim {
                 }
             };
         }
+        overflow::watch(0);
+        set_me(ptr::null());
         self.abandon_leftovers();
     }
 
@@ -191,7 +200,7 @@ impl Sim {
     fn abandon_leftovers(&self) {
         let leftovers: Vec<Slot> = self.scheduler.borrow().leftovers().collect();
         for slot in leftovers {
-            std::mem::forget(self.coroutines.borrow_mut()[slot].take());
+            std::mem::forget(self.tracks.borrow_mut()[slot].coroutine.take());
         }
     }
 
@@ -205,11 +214,11 @@ impl Sim {
 
     fn add(&self, info: Arc<ThreadInfo>, body: Box<dyn FnOnce()>) {
         let stack = self.stacks.borrow_mut().take();
-        let guard = stack.limit().get();
+        let (guard, me) = (stack.limit().get(), Arc::as_ptr(&info));
         let slot = self.scheduler.borrow_mut().add(info);
         let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
             let sim = current().expect("coroutines run inside their simulation");
-            sim.yielders.borrow_mut()[slot] = yielder;
+            sim.tracks.borrow_mut()[slot].yielder = yielder;
             if !sim.ending() {
                 sim.scheduler.borrow_mut().running().info.wait.end();
                 body();
@@ -218,14 +227,12 @@ impl Sim {
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
             }
         });
-        let mut coroutines = self.coroutines.borrow_mut();
-        if slot == coroutines.len() {
-            coroutines.push(None);
-            self.yielders.borrow_mut().push(ptr::null());
-            self.guards.borrow_mut().push(0);
+        let track = Track { coroutine: Some(coroutine), yielder: ptr::null(), guard, me };
+        let mut tracks = self.tracks.borrow_mut();
+        match tracks.get_mut(slot) {
+            Some(ended) => *ended = track,
+            None => tracks.push(track),
         }
-        self.guards.borrow_mut()[slot] = guard;
-        coroutines[slot] = Some(coroutine);
     }
 
     /// Blocks the calling thread under `key` until it is unparked (`true`) or `deadline` comes (`false`).
@@ -248,19 +255,22 @@ impl Sim {
             scheduler.block(key, deadline);
             (scheduler.current, scheduler.pick())
         };
-        self.switch(me, next);
-        self.scheduler.borrow_mut().was_woken()
+        self.switch(me, next)
     }
 
-    /// Suspends the calling thread `me` in favour of `next`; returns when it is `me`'s turn again.
-    fn switch(&self, me: Slot, next: Option<Slot>) {
+    /// Suspends the calling thread `me` in favour of `next`; returns when it is `me`'s turn again, and says whether `me` was
+    /// unparked, if it was parked.
+    fn switch(&self, me: Slot, next: Option<Slot>) -> bool {
         if next != Some(me) {
             self.next.set(next);
-            let yielder = self.yielders.borrow()[me];
+            let yielder = self.tracks.borrow()[me].yielder;
             // SAFETY: the coroutine that runs set this pointer to its own yielder when it began, and is that coroutine.
             unsafe { (*yielder).suspend(()) };
         }
-        self.scheduler.borrow_mut().running().info.wait.end();
+        let mut scheduler = self.scheduler.borrow_mut();
+        let task = scheduler.running();
+        task.info.wait.end();
+        task.woken
     }
 
     /// Ends the calling thread, without a message, if the run is over.
@@ -300,24 +310,35 @@ impl Sim {
         self.scheduler.borrow_mut().unpark_all(key);
     }
 
-    /// A place where the seed may decide that another thread goes on.
-    pub(crate) fn preemption_point(&self, at: &'static Location<'static>) {
-        self.count_call(at);
-        self.leave_if_killed();
-        self.preemption_point_in_drop();
+    /// A lock is free: wakes one of the threads that wait for it, and is a place where another may go on. Unwinding does
+    /// not begin here, for guards are dropped while it goes on.
+    pub(crate) fn released(&self, key: usize) {
+        let mut scheduler = self.scheduler.borrow_mut();
+        scheduler.unpark_one(key);
+        if !scheduler.ending {
+            self.perhaps_interrupt(scheduler);
+        }
     }
 
-    /// As [`preemption_point`](Sim::preemption_point), where unwinding must not begin.
-    pub(crate) fn preemption_point_in_drop(&self) {
-        let (me, next) = {
-            let mut scheduler = self.scheduler.borrow_mut();
-            if scheduler.ending || !scheduler.interrupts_here() {
-                return;
-            }
+    /// A place where the seed may decide that another thread goes on.
+    pub(crate) fn preemption_point(&self, at: &'static Location<'static>) {
+        let mut scheduler = self.scheduler.borrow_mut();
+        if scheduler.count_call() && !scheduler.ending {
+            self.perhaps_interrupt(scheduler);
+        } else {
+            drop(scheduler);
+            self.stop_spinning(at);
+            self.leave_if_killed();
+        }
+    }
+
+    fn perhaps_interrupt(&self, mut scheduler: RefMut<'_, Scheduler>) {
+        if scheduler.interrupts_here() {
             scheduler.running().info.wait.ready();
-            (scheduler.current, scheduler.pick_other())
-        };
-        self.switch(me, next);
+            let (me, next) = (scheduler.current, scheduler.pick_other());
+            drop(scheduler);
+            self.switch(me, next);
+        }
     }
 
     /// Lets another thread go on, if one can.
@@ -385,7 +406,7 @@ impl Sim {
         while holder != me.id {
             let next = self.run.thread(holder)?;
             let waiting = next.wait.get();
-            if waiting.kind != Kind::Lock || cycle.len() > self.coroutines.borrow().len() {
+            if waiting.kind != Kind::Lock || cycle.len() > self.tracks.borrow().len() {
                 return None;
             }
             // SAFETY: a thread that waits for a lock borrows it, and none of this simulation's threads runs now.
@@ -398,8 +419,16 @@ impl Sim {
 
     /// Counts a call and fails the run if there were too many while the clock stood still.
     fn count_call(&self, at: &'static Location<'static>) {
+        if !self.scheduler.borrow_mut().count_call() {
+            self.stop_spinning(at);
+        }
+    }
+
+    /// Fails the run, unless it is over, because there were too many calls while the clock stood still.
+    #[cold]
+    fn stop_spinning(&self, at: &'static Location<'static>) {
         let mut scheduler = self.scheduler.borrow_mut();
-        if scheduler.count_call() || scheduler.ending {
+        if scheduler.ending {
             return;
         }
         let calls = scheduler.calls_limit();

@@ -1,6 +1,7 @@
 //! The simulation: threads as stackful coroutines on one OS thread, a seeded scheduler and a virtual clock.
 //!
-//! - [`scheduler`] decides who runs next and when the clock moves; it knows nothing of coroutines.
+//! - [`scheduler`] decides who runs next and when the clock moves; it knows nothing of coroutines. Who waits for what is
+//!   in its [`lot`], until when in its [`timers`].
 //! - [`engine`] switches stacks and is what the rest of the crate calls.
 //! - [`stack`] keeps used stacks for the next thread; [`overflow`] names the thread that runs out of its own.
 //!
@@ -9,9 +10,11 @@
 //! never ordered or iterated, so where the allocator puts things decides nothing.
 
 mod engine;
+mod lot;
 mod overflow;
 mod scheduler;
 mod stack;
+mod timers;
 
 pub(crate) use engine::{Sim, active, begin_unwinding, current, execute, unwinding};
 

@@ -1,17 +1,17 @@
 //! Who runs next, and when the clock moves. All of it is decided by the seed: the policy of the run, which of the runnable
 //! threads goes on, which of the waiting ones is woken, and where a running thread is interrupted.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rustc_hash::FxHashMap;
 
 use super::NEVER;
+use super::lot::Lot;
+use super::timers::Timers;
 use crate::failure::Failure;
 use crate::run::Limits;
 use crate::state::{RunState, ThreadInfo};
@@ -25,21 +25,13 @@ const SCHEDULER_STREAM: u64 = 0;
 /// One thread of the simulation.
 pub(super) struct Task {
     pub(super) info: Arc<ThreadInfo>,
-    /// The key it waits under while it is in that queue; 0 otherwise.
-    key: usize,
     blocked: bool,
     /// Whether it was woken by an unpark (and not by its deadline).
-    woken: bool,
+    pub(super) woken: bool,
     /// Whether it unwinds. `std::thread::panicking` is true for all tasks while one is suspended mid-unwind.
     pub(super) unwinding: bool,
     /// How often it was unwound because the run is over.
     pub(super) unwound: u32,
-}
-
-struct Place {
-    /// Counts the waits of this slot, so that the timer of a wait that is over is known to be stale.
-    epoch: u64,
-    task: Option<Task>,
 }
 
 /// How the next thread is chosen. No policy finds every bug, so each seed draws one.
@@ -57,13 +49,14 @@ pub(super) struct Scheduler {
     now: u64,
     /// The task that runs.
     pub(super) current: Slot,
-    places: Vec<Place>,
+    /// By slot.
+    tasks: Vec<Option<Task>>,
     free: Vec<Slot>,
     runnable: VecDeque<Slot>,
-    /// Who waits under which key, in the order of coming.
-    waiting: FxHashMap<usize, VecDeque<Slot>>,
-    timers: BinaryHeap<Reverse<(u64, u64, Slot, u64)>>,
-    timers_set: u64,
+    /// Who waits under which key.
+    lot: Lot,
+    /// Until when.
+    timers: Timers,
     rng: ChaCha8Rng,
     policy: Policy,
     pub(super) steps: u64,
@@ -92,12 +85,11 @@ impl Scheduler {
             limits,
             now: 0,
             current: 0,
-            places: Vec::new(),
+            tasks: Vec::new(),
             free: Vec::new(),
             runnable: VecDeque::new(),
-            waiting: FxHashMap::default(),
-            timers: BinaryHeap::new(),
-            timers_set: 0,
+            lot: Lot::new(),
+            timers: Timers::default(),
             rng,
             policy,
             steps: 0,
@@ -110,26 +102,25 @@ impl Scheduler {
 
     /// Adds a runnable task and returns its slot.
     pub(super) fn add(&mut self, info: Arc<ThreadInfo>) -> Slot {
-        let task = Task { info, key: 0, blocked: false, woken: false, unwinding: false, unwound: 0 };
+        let task = Task { info, blocked: false, woken: false, unwinding: false, unwound: 0 };
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place { epoch: 0, task: None });
-            self.places.len() - 1
+            self.tasks.push(None);
+            self.tasks.len() - 1
         });
-        self.places[slot].task = Some(task);
+        self.tasks[slot] = Some(task);
         self.runnable.push_back(slot);
         slot
     }
 
     /// Takes out a task that has ended.
     pub(super) fn remove(&mut self, slot: Slot) -> Task {
-        let task = self.places[slot].task.take().expect("only live tasks end");
-        self.places[slot].epoch += 1;
+        let task = self.tasks[slot].take().expect("only live tasks end");
         self.free.push(slot);
         task
     }
 
     pub(super) fn task(&mut self, slot: Slot) -> &mut Task {
-        self.places[slot].task.as_mut().expect("the slot of a live task")
+        self.tasks[slot].as_mut().expect("the slot of a live task")
     }
 
     pub(super) fn running(&mut self) -> &mut Task {
@@ -163,17 +154,12 @@ impl Scheduler {
 
     /// Blocks the running task under `key` (0: under none) until it is unparked or `deadline` comes.
     pub(super) fn block(&mut self, key: usize, deadline: u64) {
-        let slot = self.current;
-        let place = &mut self.places[slot];
-        let task = place.task.as_mut().expect("the running task is alive");
-        task.blocked = true;
-        task.key = key;
+        self.running().blocked = true;
         if key != 0 {
-            self.waiting.entry(key).or_default().push_back(slot);
+            self.lot.park(self.current, key);
         }
         if deadline != NEVER {
-            self.timers_set += 1;
-            self.timers.push(Reverse((deadline.max(self.now), self.timers_set, slot, place.epoch)));
+            self.timers.set(self.current, deadline.max(self.now));
         }
     }
 
@@ -182,43 +168,32 @@ impl Scheduler {
         self.runnable.push_back(self.current);
     }
 
-    /// Whether the running task's last wait was ended by an unpark.
-    pub(super) fn was_woken(&mut self) -> bool {
-        self.running().woken
-    }
-
     /// Wakes one of those that wait under `key`.
     pub(super) fn unpark_one(&mut self, key: usize) {
-        let Some(queue) = self.waiting.get_mut(&key) else { return };
-        let chosen = if self.policy.fifo || queue.len() == 1 { 0 } else { self.rng.random_range(0..queue.len()) };
-        let slot = queue[chosen];
+        let count = self.lot.under(key).count();
+        if count == 0 {
+            return;
+        }
+        let chosen = if self.policy.fifo || count == 1 { 0 } else { self.rng.random_range(0..count) };
+        let slot = self.lot.under(key).nth(chosen).expect("one of those that were counted");
         self.wake(slot, true);
     }
 
     /// Wakes all that wait under `key`.
     pub(super) fn unpark_all(&mut self, key: usize) {
-        for slot in self.waiting.remove(&key).unwrap_or_default() {
-            self.task(slot).key = 0;
+        while let Some(slot) = self.lot.first(key) {
             self.wake(slot, true);
         }
     }
 
     /// Makes a blocked task runnable.
     fn wake(&mut self, slot: Slot, woken: bool) {
-        let place = &mut self.places[slot];
-        place.epoch += 1;
-        let task = place.task.as_mut().expect("only live tasks wait");
+        self.lot.unpark(slot);
+        self.timers.cancel(slot);
+        let task = self.task(slot);
         task.blocked = false;
         task.woken = woken;
         task.info.wait.ready();
-        let key = std::mem::take(&mut task.key);
-        if key != 0 {
-            let queue = self.waiting.get_mut(&key).expect("a waiting task is in its queue");
-            queue.retain(|waiting| *waiting != slot);
-            if queue.is_empty() {
-                self.waiting.remove(&key);
-            }
-        }
         self.runnable.push_back(slot);
     }
 
@@ -266,8 +241,8 @@ impl Scheduler {
     /// The run is over: wakes everybody, to unwind.
     pub(super) fn end(&mut self) {
         self.ending = true;
-        for slot in 0..self.places.len() {
-            if self.places[slot].task.as_ref().is_some_and(|task| task.blocked) {
+        for slot in 0..self.tasks.len() {
+            if self.tasks[slot].as_ref().is_some_and(|task| task.blocked) {
                 self.wake(slot, false);
             }
         }
@@ -275,7 +250,7 @@ impl Scheduler {
 
     /// The tasks that are left, because their destructors wait for ever.
     pub(super) fn leftovers(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0..self.places.len()).filter(|&slot| self.places[slot].task.is_some())
+        (0..self.tasks.len()).filter(|&slot| self.tasks[slot].is_some())
     }
 
     /// Counts a step; `false` if not even the destructors come to an end.
@@ -294,7 +269,7 @@ impl Scheduler {
 
     /// Moves the clock to the next timer and wakes all whose time that is. `false` if no timer is set.
     fn advance_clock(&mut self) -> bool {
-        let Some(deadline) = self.next_deadline() else { return false };
+        let Some((deadline, _)) = self.timers.earliest() else { return false };
         let limit = self.limits.time.map_or(NEVER, |limit| limit.as_nanos() as u64);
         if deadline > limit && !self.ending {
             self.set_clock(limit);
@@ -304,22 +279,12 @@ impl Scheduler {
             return true;
         }
         self.set_clock(deadline);
-        while self.next_deadline() == Some(deadline) {
-            let Reverse((_, _, slot, _)) = self.timers.pop().expect("just seen");
+        while let Some((due, slot)) = self.timers.earliest()
+            && due == deadline
+        {
             self.wake(slot, false);
         }
         true
-    }
-
-    /// The earliest deadline of a wait that is not over; stale timers are dropped, for they must not move the clock.
-    fn next_deadline(&mut self) -> Option<u64> {
-        while let Some(&Reverse((deadline, _, slot, epoch))) = self.timers.peek() {
-            if self.places[slot].epoch == epoch {
-                return Some(deadline);
-            }
-            self.timers.pop();
-        }
-        None
     }
 
     fn set_clock(&mut self, now: u64) {

@@ -82,12 +82,15 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn lock_simulated(&self, sim: &Sim, at: &'static Location<'static>) -> parking_lot::MutexGuard<'_, T> {
+        if let Some(inner) = self.inner.try_lock() {
+            return inner;
+        }
         let deadline = sim.deadline(sim.lock_limit());
         loop {
+            sim.wait_for_lock(self.key(), &self.state, at, deadline);
             if let Some(inner) = self.inner.try_lock() {
                 return inner;
             }
-            sim.wait_for_lock(self.key(), &self.state, at, deadline);
         }
     }
 
@@ -162,8 +165,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
         self.mutex.state.released();
         self.inner = None;
         if let Some(sim) = sim::current() {
-            sim.unpark_one(self.mutex.key());
-            sim.preemption_point_in_drop();
+            sim.released(self.mutex.key());
         }
     }
 }
