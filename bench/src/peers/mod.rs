@@ -1,0 +1,1 @@
+//! What others have written for the same purpose, driven as its authors would.
