@@ -11,9 +11,11 @@
 
 mod args;
 mod clerks;
+mod core;
 mod cpu;
 mod figure;
 mod machine;
+mod peers;
 mod row;
 mod rows;
 mod sample;

@@ -3,16 +3,16 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
 
 use linearizability::{jepsen, kv};
 
+use crate::cpu;
 use crate::figure::{Bar, Unit};
 use crate::row::{Figures, Measured, Row, Setting};
 
 pub(super) const CHECKER: Row = Row {
     name: "checker",
-    what: "checking the 52 Jepsen files, and c50-ok; one thread, parsing left out",
+    what: "checking the 52 Jepsen files, and c50-ok; one thread, CPU time, parsing left out",
     against: "Go Porcupine: 239 ms; 113 ms",
     bars: &[
         Bar { label: "Jepsen", unit: Unit::Seconds, must: 0.120, goal: 0.060 },
@@ -34,8 +34,8 @@ fn checker(setting: &Setting) -> Measured {
     let c50_ok = kv::parse(&c50_ok).map_err(|error| error.to_string())?;
 
     let rounds = (0..setting.rounds).map(|_| {
-        let all = seconds(|| jepsen.iter().for_each(|history| drop(black_box(history.check(BUDGET)))));
-        [all, seconds(|| drop(black_box(c50_ok.check(BUDGET))))]
+        let all = cpu::spent(|| jepsen.iter().for_each(|history| drop(black_box(history.check(BUDGET))))).1;
+        [all, cpu::spent(|| drop(black_box(c50_ok.check(BUDGET)))).1]
     });
     Ok(Figures::of_rounds(rounds).note(format!("{} Jepsen files", jepsen.len())))
 }
@@ -45,10 +45,4 @@ fn read_all(folder: &Path) -> Result<Vec<String>, String> {
     let missing = |error| format!("{}: {error}", folder.display());
     let entries = fs::read_dir(folder).map_err(missing)?;
     entries.map(|entry| fs::read_to_string(entry?.path())).collect::<Result<_, _>>().map_err(missing)
-}
-
-fn seconds(body: impl FnOnce()) -> f64 {
-    let begun = Instant::now();
-    body();
-    begun.elapsed().as_secs_f64()
 }

@@ -2,7 +2,9 @@
 
 mod checker;
 mod clerks;
+mod core;
 mod echo;
+mod openraft;
 mod scenarios;
 mod suite;
 
@@ -19,6 +21,10 @@ pub(crate) const ALL: &[Row] = &[
     clerks::PUT_1,
     clerks::PUT_32,
     clerks::LONG_LOG,
+    openraft::OPENRAFT_64,
+    openraft::OPENRAFT_1024,
+    core::CORE_1,
+    core::CORE_64,
     checker::CHECKER,
     scenarios::RAFT_CPU,
     suite::MEMORY,
