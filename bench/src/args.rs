@@ -1,0 +1,67 @@
+//! The arguments, as `clap` reads them. The comments here are the text of `--help`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Measure what this project promises of its speed, and print it as a table.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    /// Names of rows, as --list prints them; none: all but the slowest
+    #[arg(value_name = "ROW")]
+    pub(crate) rows: Vec<String>,
+
+    /// How often each row is measured
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) rounds: NonZeroUsize,
+
+    /// The slowest rows as well
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Print the names of the rows, and measure nothing
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// The folder of histories for the row `checker`
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/histories"))]
+    pub(crate) histories: PathBuf,
+}
+
+/// The help if it was asked for; else clap's complaint in one line. Returns the exit status.
+pub(crate) fn refuse_or_help(error: &clap::Error) -> u8 {
+    if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
+        // Whoever closes the output has read enough of it.
+        let _ = error.print();
+        return 0;
+    }
+    let text = error.render().to_string();
+    let complaint: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    refuse(&format!("{}; --help lists what there is", complaint.join(" ").trim_start_matches("error: ")))
+}
+
+/// Says what was wrong, in one line. Returns the exit status.
+pub(crate) fn refuse(message: &str) -> u8 {
+    eprintln!("error: {message}");
+    2
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    fn status(arguments: &[&str]) -> u8 {
+        crate::with(["bench"].iter().chain(arguments).map(OsString::from))
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_and_a_list_is_printed() {
+        assert_eq!(status(&["no-such-row"]), 2);
+        assert_eq!(status(&["--no-such-flag"]), 2);
+        assert_eq!(status(&["--rounds", "0"]), 2);
+        assert_eq!(status(&["--list"]), 0);
+    }
+}

@@ -1,0 +1,88 @@
+//! The core of our Raft, alone: three servers, driven by one thread, and a queue between them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use raft::core::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Sent};
+use raftapi::{ApplyMsg, ServerId};
+
+/// Three servers, of which the first leads.
+pub(crate) struct Cluster {
+    servers: Vec<Core>,
+    /// What is on its way.
+    queue: VecDeque<Message>,
+    /// How many commands each has applied.
+    applied: Vec<usize>,
+}
+
+enum Message {
+    Request { to: ServerId, args: AppendEntriesArgs, sent: Sent },
+    Reply { from: ServerId, sent: Sent, reply: AppendEntriesReply },
+}
+
+const LEADER: ServerId = ServerId(0);
+
+impl Cluster {
+    /// A cluster that has elected its leader.
+    pub(crate) fn new() -> Cluster {
+        let mut servers: Vec<Core> = (0..3).map(|id| Core::new(ServerId(id), 3)).collect();
+        let asked = servers[LEADER.0].election_timeout().request_votes;
+        for (peer, args) in asked {
+            let (reply, _saved) = servers[peer.0].handle_request_vote(args);
+            let _elected = servers[LEADER.0].handle_request_vote_reply(peer, args.term, reply);
+        }
+        assert!(servers[LEADER.0].is_leader(), "everybody has voted for it");
+        Cluster { servers, queue: VecDeque::new(), applied: vec![0; 3] }
+    }
+
+    /// Proposes these commands, one after the other, and goes on until all three servers have applied them.
+    pub(crate) fn replicate(&mut self, commands: &[[u8; 16]]) {
+        let expected = self.applied[0] + commands.len();
+        self.propose(commands);
+        while let Some(message) = self.queue.pop_front() {
+            self.deliver(message);
+        }
+        assert!(self.applied.iter().all(|&applied| applied == expected), "everything is applied everywhere");
+    }
+
+    fn propose(&mut self, commands: &[[u8; 16]]) {
+        let mut last = Effects::default();
+        // A core that takes many at once gets them here.
+        for command in commands {
+            let proposed = self.servers[LEADER.0].propose(Bytes::copy_from_slice(command));
+            (_, last) = proposed.expect("the leader takes it");
+        }
+        self.carry_out(LEADER, &last);
+    }
+
+    fn deliver(&mut self, message: Message) {
+        match message {
+            Message::Request { to, args, sent } => {
+                let (reply, effects) = self.servers[to.0].handle_append_entries(args);
+                self.carry_out(to, &effects);
+                self.queue.push_back(Message::Reply { from: to, sent, reply });
+            }
+            Message::Reply { from, sent, reply } => {
+                let effects = self.servers[LEADER.0].handle_append_entries_reply(from, &sent, reply);
+                self.carry_out(LEADER, &effects);
+            }
+        }
+    }
+
+    /// What a server wants to be done. Nothing is saved: the log of the core is the log in memory.
+    fn carry_out(&mut self, who: ServerId, effects: &Effects) {
+        let core = &mut self.servers[who.0];
+        if effects.commit_advanced.is_some() {
+            let commands = core.take_committed();
+            self.applied[who.0] +=
+                commands.iter().filter(|message| matches!(message, ApplyMsg::Command { .. })).count();
+        }
+        for &to in &effects.wake_replicators {
+            let entries = core.append_entries(to);
+            let notice = || if core.needs_commit_notice(to) { core.heartbeat(to) } else { None };
+            if let Some((args, sent)) = entries.or_else(notice) {
+                self.queue.push_back(Message::Request { to, args, sent });
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How much CPU time something takes, and on how many cores it may run.
+
+use std::fs;
+use std::thread;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+
+/// The CPU time of this process so far, of all its threads, in seconds.
+pub(crate) fn of_process() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// What `body` gives, and the CPU time that this process takes meanwhile, in seconds.
+pub(crate) fn spent<T>(body: impl FnOnce() -> T) -> (T, f64) {
+    let before = of_process();
+    let value = body();
+    (value, of_process() - before)
+}
+
+/// The CPU time of all children of this process that have ended, and of theirs, in seconds. The system counts it in
+/// hundredths.
+pub(crate) fn of_children() -> Result<f64, String> {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").map_err(|error| format!("/proc/self/stat: {error}"))?;
+    // The second field is a name in parentheses, which may contain anything. `cutime` and `cstime` are the 16th and 17th.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: Vec<f64> = fields.skip(13).take(2).filter_map(|field| field.parse().ok()).collect();
+    match ticks[..] {
+        [user, system] => Ok((user + system) / TICKS_A_SECOND),
+        _ => Err("/proc/self/stat has another form".into()),
+    }
+}
+
+/// Calls `body` on a thread that, with all threads that it starts, may run on so many cores alone, or on as many as there
+/// are.
+///
+/// # Panics
+///
+/// If the system does not allow it, or if `body` panics.
+pub(crate) fn on_cores<T: Send>(cores: usize, body: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let pinned = scope.spawn(|| {
+            let allowed = sched_getaffinity(None).expect("a thread may ask where it runs");
+            let mut wanted = CpuSet::new();
+            (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).take(cores).for_each(|core| wanted.set(core));
+            sched_setaffinity(None, &wanted).expect("a thread may run on fewer cores");
+            body()
+        });
+        pinned.join().unwrap_or_else(|thrown| std::panic::resume_unwind(thrown))
+    })
+}

@@ -1,0 +1,145 @@
+//! What the scenarios of the course cost, in this process: simulated, with and without the recorder, and on threads.
+
+use std::thread;
+
+use kvraft::KvServer;
+use record::Options;
+use tester::{
+    Clock, KvSubject, Report, Scenario, Subject, Verdict, kv_scenarios, raft_scenarios,
+    runner::{self, run_with},
+};
+
+use crate::cpu;
+use crate::figure::{Bar, Unit};
+use crate::row::{Figures, Measured, Row, Setting};
+use crate::sample::{Turns, median};
+
+pub(super) const RAFT_SIM: Row = Row {
+    name: "raft-sim",
+    what: "the course's 28 Raft scenarios simulated once, one core, CPU time",
+    against: "0.32 s for 23 of them, best known",
+    bars: &[Bar { label: "", unit: Unit::Seconds, must: 0.4, goal: 0.2 }],
+    slow: false,
+    measure: raft_sim,
+};
+
+pub(super) const KV_SIM: Row = Row {
+    name: "kv-sim",
+    what: "the course's 23 key/value scenarios simulated once, checking included, one core, CPU time an operation of a clerk",
+    against: "17-46 us an RPC, best known simulation",
+    bars: &[Bar { label: "", unit: Unit::Seconds, must: 10e-6, goal: 4e-6 }],
+    slow: false,
+    measure: kv_sim,
+};
+
+pub(super) const RECORDING: Row = Row {
+    name: "recording",
+    what: "the 28 + 23 scenarios simulated, with recording on, CPU time",
+    against: "recording off, in the same run",
+    bars: &[Bar { label: "", unit: Unit::TimesTheCost, must: 1.3, goal: 1.1 }],
+    slow: false,
+    measure: recording,
+};
+
+pub(super) const RAFT_CPU: Row = Row {
+    name: "raft-cpu",
+    what: "the 28 Raft scenarios on threads, all at once, CPU time",
+    against: "Go: 11.3 s",
+    bars: &[Bar { label: "", unit: Unit::Seconds, must: 6.0, goal: 3.0 }],
+    slow: false,
+    measure: raft_cpu,
+};
+
+/// The course's scenarios of Raft, told of the reference.
+pub(super) fn of_raft() -> Vec<Scenario> {
+    of_the_course(raft_scenarios(&Subject::<raft::Raft>::new()), 28)
+}
+
+/// The course's scenarios of the key/value service, told of the reference.
+pub(super) fn of_kv() -> Vec<Scenario> {
+    of_the_course(kv_scenarios(&KvSubject::<KvServer<raft::Raft>>::new()), 23)
+}
+
+fn of_the_course(mut scenarios: Vec<Scenario>, expected: usize) -> Vec<Scenario> {
+    scenarios.retain(|scenario| scenario.about.of_the_course);
+    assert_eq!(scenarios.len(), expected, "the scenarios of the course");
+    scenarios
+}
+
+fn raft_sim(setting: &Setting) -> Measured {
+    let scenarios = of_raft();
+    let round = || simulate_all(&scenarios, Options::default()).map(|(_, seconds)| [seconds]);
+    let rounds: Result<Vec<_>, String> = (0..setting.rounds).map(|_| round()).collect();
+    Ok(Figures::of_rounds(rounds?))
+}
+
+fn kv_sim(setting: &Setting) -> Measured {
+    let scenarios = of_kv();
+    let (mut each, mut whole, mut operations) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..setting.rounds {
+        let (done, seconds) = simulate_all(&scenarios, Options::default())?;
+        operations = done;
+        whole.push(seconds);
+        each.push([seconds / done as f64]);
+    }
+    Ok(Figures::of_rounds(each).note(format!("{operations} operations in {:.2} s", median(&whole))))
+}
+
+/// Each scenario on and off, one right after the other.
+fn recording(setting: &Setting) -> Measured {
+    let scenarios: Vec<Scenario> = of_raft().into_iter().chain(of_kv()).collect();
+    let mut turns = Turns::default();
+    for _ in 0..setting.rounds {
+        let (mut on, mut off) = (0.0, 0.0);
+        for scenario in scenarios.chunks(1) {
+            on += simulate_all(scenario, Options::default())?.1;
+            off += simulate_all(scenario, Options::off())?.1;
+        }
+        turns.a.push(on);
+        turns.b.push(off);
+    }
+    let note = format!("{:.2} s on, {:.2} s off", median(&turns.a), median(&turns.b));
+    Ok(Figures::of_rounds(turns.ratios()).note(note))
+}
+
+fn raft_cpu(setting: &Setting) -> Measured {
+    let scenarios = of_raft();
+    let mut disturbed = 0;
+    let mut rounds = Vec::new();
+    for seed in 1..=setting.rounds as u64 {
+        let (reports, seconds) = cpu::spent(|| {
+            thread::scope(|scope| {
+                let runs: Vec<_> = scenarios
+                    .iter()
+                    .map(|scenario| scope.spawn(move || runner::run(scenario, Clock::Threads, seed)))
+                    .collect();
+                runs.into_iter().map(|run| run.join().expect("a runner does not panic")).collect::<Vec<Report>>()
+            })
+        });
+        for report in reports {
+            match report.verdict {
+                Verdict::Disturbed(_) => disturbed += 1,
+                _ => drop(passed(report)?),
+            }
+        }
+        rounds.push([seconds]);
+    }
+    let figures = Figures::of_rounds(rounds);
+    Ok(if disturbed == 0 { figures } else { figures.note(format!("{disturbed} runs were disturbed by other work")) })
+}
+
+/// Simulates each once, on one core. Gives the commands, or operations of clerks, and the CPU time in seconds.
+fn simulate_all(scenarios: &[Scenario], options: Options) -> Result<(u64, f64), String> {
+    let run = |scenario| passed(run_with(scenario, Clock::Simulated, 1, options));
+    let (commands, seconds) =
+        cpu::on_cores(1, || cpu::spent(|| scenarios.iter().map(run).sum::<Result<u64, String>>()));
+    Ok((commands?, seconds))
+}
+
+/// The commands of a run that passed.
+fn passed(report: Report) -> Result<u64, String> {
+    match report.verdict {
+        Verdict::Passed(stages) => Ok(stages.iter().map(|stage| stage.figures.commands).sum()),
+        other => Err(format!("{} did not pass: {other:?}", report.about.name)),
+    }
+}
