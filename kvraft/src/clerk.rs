@@ -34,7 +34,7 @@ impl KvClerk for Clerk {
     /// If there are no `servers`.
     fn make(servers: Vec<ClientEnd>) -> Clerk {
         assert!(!servers.is_empty(), "a clerk needs a server to ask");
-        Clerk { leader: 0, last: OperationId { client: draw_client_id(&servers), seq: 0 }, servers }
+        Clerk { leader: 0, last: OperationId { client: draw_client_id(&servers, 0), seq: 0 }, servers }
     }
 
     fn get(&mut self, key: &str) -> String {
@@ -68,29 +68,44 @@ impl Clerk {
         self.last
     }
 
-    /// Asks one server after the other, beginning with the one that answered last. A call that fails says nothing about
-    /// whether the operation was executed; nor does `WrongLeader`. Either way the same operation is sent again.
     fn ask<Args: Serialize + 'static>(&mut self, method: &str, args: &Args) -> Reply {
-        let mut in_vain = 0;
-        loop {
-            match self.servers[self.leader].call::<Args, Reply>(method, args) {
-                Some(Reply::WrongLeader) | None => {}
-                Some(reply) => return reply,
-            }
-            self.leader = (self.leader + 1) % self.servers.len();
-            in_vain += 1;
-            if in_vain % self.servers.len() == 0 {
-                thread::sleep(REST);
-            }
+        ask(&self.servers, &mut self.leader, method, args, || false).expect("a clerk never gives up")
+    }
+}
+
+/// Asks one server after the other, beginning with the `leader`, which is the one that answered last. A call that fails says
+/// nothing about whether the operation was executed; nor does `WrongLeader`. Either way the same operation is sent again.
+/// `None` if the client has `given_up` meanwhile.
+pub(crate) fn ask<Args: Serialize + 'static>(
+    servers: &[ClientEnd],
+    leader: &mut usize,
+    method: &str,
+    args: &Args,
+    given_up: impl Fn() -> bool,
+) -> Option<Reply> {
+    let mut in_vain = 0;
+    loop {
+        match servers[*leader].call::<Args, Reply>(method, args) {
+            Some(Reply::WrongLeader) | None => {}
+            Some(reply) => return Some(reply),
+        }
+        *leader = (*leader + 1) % servers.len();
+        in_vain += 1;
+        if in_vain % servers.len() == 0 {
+            thread::sleep(REST);
+        }
+        if given_up() {
+            return None;
         }
     }
 }
 
-/// A random number from the run's own generator, so that a simulation repeats itself. The names of the ends tell a clerk
-/// from all others; the time tells it from earlier ones, should names be used again.
-fn draw_client_id(servers: &[ClientEnd]) -> u64 {
+/// A random number from the run's own generator, so that a simulation repeats itself. The names of the ends tell a client
+/// from all others, and its `number` from those over the same ends; the time tells it from earlier ones, should names be used
+/// again.
+pub(crate) fn draw_client_id(servers: &[ClientEnd], number: usize) -> u64 {
     let names: Vec<String> = servers.iter().map(|end| end.name().to_string()).collect();
-    let stream = format!("clerk/{}/{}", names.join(","), time::run_elapsed().as_nanos());
+    let stream = format!("clerk/{}/{}/{number}", names.join(","), time::run_elapsed().as_nanos());
     rng::stream(&stream).random_range(0..CLIENT_IDS)
 }
 

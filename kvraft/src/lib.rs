@@ -53,6 +53,7 @@
 mod applier;
 mod clerk;
 pub mod messages;
+mod pipeline;
 mod reads;
 mod server;
 mod store;
@@ -62,4 +63,5 @@ mod watcher;
 mod writes;
 
 pub use clerk::Clerk;
+pub use pipeline::{Pipeline, Ticket};
 pub use server::KvServer;

@@ -2,6 +2,7 @@
 //! need and strings are a length and their bytes, so an Append of ten bytes to a key of one is an entry of 24 bytes or so, of
 //! which the client's id is nine.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use crate::value::Value;
@@ -60,6 +61,17 @@ pub struct GetArgs {
 /// The arguments of `KvServer.Write`: a Put or an Append.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WriteArgs(pub Command);
+
+/// The arguments of `KvServer.WriteMany`: Puts and Appends of one client, in the order of their numbers and without gaps. The
+/// client sends the next ones when these are answered, and all of them again if they are not: so the highest number in the
+/// duplicate table still says that everything before it was executed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WriteManyArgs {
+    /// The last of them.
+    pub last: OperationId,
+    /// Each an encoded [`Command`], as it is in the log.
+    pub commands: Vec<Bytes>,
+}
 
 /// The answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,7 +30,7 @@ pub(crate) fn get<R: Raft>(shared: &Arc<Shared<R>>, GetArgs { id, key }: GetArgs
     let this = Arc::clone(shared);
     shared.raft.read_index_then(Box::new(move |index| match index {
         Some(index) => answer_after(&this, WaitingRead { index, key, answer }),
-        None => writes::through_the_log(&*this, Command { id, operation: Operation::Get { key } }, answer),
+        None => writes::through_the_log(&this, &Command { id, operation: Operation::Get { key } }, answer),
     }));
 }
 

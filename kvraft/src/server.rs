@@ -14,7 +14,7 @@ use raftapi::{ApplyMsg, Consumer, Index, KvService, Persister, Raft, ServerId, T
 
 use crate::applier::{self, SnapshotPolicy};
 use crate::clerk::Clerk;
-use crate::messages::{GetArgs, Reply, WriteArgs};
+use crate::messages::{GetArgs, Reply, WriteArgs, WriteManyArgs};
 use crate::reads::WaitingRead;
 use crate::store::Store;
 use crate::waiters::Waiters;
@@ -104,12 +104,14 @@ impl<R: Raft> KvService for KvServer<R> {
     }
 
     fn services(&self) -> Vec<Service> {
-        let (gets, writes) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let shared = || Arc::clone(&self.shared);
+        let (gets, writes, many) = (shared(), shared(), shared());
         let service = Service::new("KvServer")
             .deferred_method("Get", move |args: GetArgs, answer| reads::get(&gets, args, answer))
             .deferred_method("Write", move |WriteArgs(command): WriteArgs, answer| {
-                writes::write(&*writes, command, answer);
-            });
+                writes::write(&writes, &command, answer);
+            })
+            .deferred_method("WriteMany", move |args: WriteManyArgs, answer| writes::write_many(&many, args, answer));
         let mut services = self.shared.raft.services();
         services.push(service);
         services
