@@ -12,13 +12,13 @@ use tester::kv::{InProcess, KvCluster, KvHandle, KvSetting};
 use crate::cpu;
 use crate::sample::percentile;
 
-const SERVERS: usize = 3;
+pub(crate) const SERVERS: usize = 3;
 
 /// The value that is put: 16 bytes.
-const VALUE: &str = "16 bytes of text";
+pub(crate) const VALUE: &str = "16 bytes of text";
 
 /// How long a run may take. It is there for a service that does not answer.
-const TIME_LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// When clerks have done enough.
 #[derive(Clone, Copy, Debug)]

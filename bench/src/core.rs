@@ -46,13 +46,9 @@ impl Cluster {
     }
 
     fn propose(&mut self, commands: &[[u8; 16]]) {
-        let mut last = Effects::default();
-        // A core that takes many at once gets them here.
-        for command in commands {
-            let proposed = self.servers[LEADER.0].propose(Bytes::copy_from_slice(command));
-            (_, last) = proposed.expect("the leader takes it");
-        }
-        self.carry_out(LEADER, &last);
+        let commands = commands.iter().map(|command| Bytes::copy_from_slice(command));
+        let (_, effects) = self.servers[LEADER.0].propose_many(commands).expect("the leader takes them");
+        self.carry_out(LEADER, &effects);
     }
 
     fn deliver(&mut self, message: Message) {

@@ -16,6 +16,7 @@ mod cpu;
 mod figure;
 mod machine;
 mod peers;
+mod pipeline;
 mod row;
 mod rows;
 mod sample;

@@ -58,33 +58,69 @@ pub(crate) fn apply_committed<R: Raft>(shared: &Shared<R>) {
     apply(shared, || shared.raft.take_committed());
 }
 
-/// Applies what `take` gives. It is called under the lock: what one thread has taken, it applies before another takes more.
+/// Applies what `take` gives. What one thread has taken, it applies before another takes more.
 fn apply<R: Raft>(shared: &Shared<R>, take: impl FnOnce() -> Vec<ApplyMsg>) {
-    let (reads, snapshot) = shared.with_state(|state| {
+    let (reads, snapshot) = {
+        let _in_order = shared.applying.lock();
         if shared.killed() {
-            return (Vec::new(), None);
+            return;
         }
-        for message in take() {
-            match message {
-                ApplyMsg::Snapshot { index, term, snapshot } => state.install(index, term, &snapshot),
-                ApplyMsg::Command { index, term, command } => state.apply(index, term, &command),
+        // Decoded before the lock is taken that every request needs.
+        let deliveries: Vec<Delivery> = take().into_iter().map(Delivery::from).collect();
+        shared.with_state(|state| {
+            if shared.killed() {
+                return (Vec::new(), None);
             }
-        }
-        (state.settled_reads(), state.snapshot_if_due(|| shared.raft.persist_bytes()))
-    });
+            deliveries.into_iter().for_each(|delivery| state.apply(delivery));
+            (state.settled_reads(), state.snapshot_if_due(|| shared.raft.persist_bytes()))
+        })
+    };
     reads.into_iter().for_each(|(answer, reply)| answer.give(&reply));
     if let Some((index, snapshot)) = snapshot {
         shared.raft.snapshot(index, snapshot);
     }
 }
 
+/// What Raft has delivered, decoded.
+enum Delivery {
+    Command { index: Index, term: Term, command: Command, bytes: usize },
+    Snapshot { index: Index, term: Term, store: Store },
+}
+
+impl From<ApplyMsg> for Delivery {
+    /// # Panics
+    ///
+    /// If it was never given to Raft by this service.
+    fn from(message: ApplyMsg) -> Delivery {
+        match message {
+            ApplyMsg::Command { index, term, command: entry } => {
+                let bytes = entry.len();
+                let command = labgob::decode(&entry).unwrap_or_else(|error| {
+                    panic!("the entry at index {index}, of {bytes} bytes, was never given to Raft by this service: {error}")
+                });
+                Delivery::Command { index, term, command, bytes }
+            }
+            ApplyMsg::Snapshot { index, term, snapshot } => {
+                let store = Store::restore(&snapshot).unwrap_or_else(|error| {
+                    panic!("the snapshot up to index {index} is none of this service's: {error}")
+                });
+                assert_eq!(store.applied(), index, "Raft delivered the snapshot of another index");
+                Delivery::Snapshot { index, term, store }
+            }
+        }
+    }
+}
+
 impl State {
-    /// Applies one entry.
-    fn apply(&mut self, index: Index, term: Term, entry: &Bytes) {
-        let command: Command = labgob::decode(entry).unwrap_or_else(|error| {
-            let length = entry.len();
-            panic!("the entry at index {index}, of {length} bytes, was never given to Raft by this service: {error}")
-        });
+    fn apply(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Command { index, term, command, bytes } => self.execute(index, term, command, bytes),
+            Delivery::Snapshot { index, term, store } => self.install(index, term, store),
+        }
+    }
+
+    /// Applies one entry, of so many bytes.
+    fn execute(&mut self, index: Index, term: Term, command: Command, bytes: usize) {
         // A snapshot has overtaken it.
         if index <= self.store.applied() {
             return;
@@ -99,15 +135,12 @@ impl State {
             self.waiters.refuse_before(term);
         }
         if let Some(policy) = &mut self.snapshots {
-            policy.applied(entry.len());
+            policy.applied(bytes);
         }
     }
 
     /// Takes a snapshot of another server in place of everything that is here, if it has more.
-    fn install(&mut self, index: Index, term: Term, snapshot: &[u8]) {
-        let store = Store::restore(snapshot)
-            .unwrap_or_else(|error| panic!("the snapshot up to index {index} is none of this service's: {error}"));
-        assert_eq!(store.applied(), index, "Raft delivered the snapshot of another index");
+    fn install(&mut self, index: Index, term: Term, store: Store) {
         if index <= self.store.applied() {
             return;
         }

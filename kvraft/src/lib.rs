@@ -52,6 +52,7 @@
 
 mod applier;
 mod clerk;
+mod inbox;
 pub mod messages;
 mod pipeline;
 mod reads;

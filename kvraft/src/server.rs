@@ -1,7 +1,7 @@
 //! The server: what its threads share, and the one lock over it. What its handlers do is in `writes.rs` and `reads.rs`.
 //!
-//! The lock is held for a moment only: never while Raft is called for more than what it has committed, nor while anybody
-//! waits for a channel or for the network. No handler waits for anything: whoever has the answer gives it.
+//! The lock is held for a moment only: never while Raft is called for more than a number, nor while anybody waits for a
+//! channel or for the network. No handler waits for anything: whoever has the answer gives it.
 
 use std::fmt;
 
@@ -14,6 +14,7 @@ use raftapi::{ApplyMsg, Consumer, Index, KvService, Persister, Raft, ServerId, T
 
 use crate::applier::{self, SnapshotPolicy};
 use crate::clerk::Clerk;
+use crate::inbox::{self, Inbox};
 use crate::messages::{GetArgs, Reply, WriteArgs, WriteManyArgs};
 use crate::reads::WaitingRead;
 use crate::store::Store;
@@ -38,6 +39,10 @@ pub struct KvServer<R: Raft> {
 pub(crate) struct Shared<R> {
     pub(crate) raft: R,
     pub(crate) state: Mutex<State>,
+    /// Held by the thread that applies, from the taking on.
+    pub(crate) applying: Mutex<()>,
+    /// What is on its way into the log.
+    pub(crate) inbox: Inbox,
     /// Signalled when somebody begins to wait and the watcher, which has to look by itself, sleeps.
     pub(crate) watcher: Condvar,
     killed: AtomicBool,
@@ -89,6 +94,8 @@ impl<R: Raft> KvService for KvServer<R> {
         let shared = Arc::new(Shared {
             raft,
             state: Mutex::new(State { store, snapshots, ..State::default() }),
+            applying: Mutex::new(()),
+            inbox: Inbox::default(),
             watcher: Condvar::new(),
             killed: AtomicBool::new(false),
             waker,
@@ -98,7 +105,8 @@ impl<R: Raft> KvService for KvServer<R> {
             let applying = Arc::clone(&shared);
             thread::spawn(format!("{me}/kv-applier"), move || applier::run(&applying, &deliveries));
         }
-        let watching = Arc::clone(&shared);
+        let (proposing, watching) = (Arc::clone(&shared), Arc::clone(&shared));
+        thread::spawn(format!("{me}/kv-proposer"), move || inbox::run(&proposing));
         thread::spawn(format!("{me}/kv-watcher"), move || watcher::run(&watching, changes));
         KvServer { shared }
     }
@@ -163,6 +171,7 @@ impl<R: Raft> Shared<R> {
             std::mem::take(&mut state.reads)
         });
         reads.into_iter().for_each(WaitingRead::refuse);
+        self.inbox.close();
         // The applier drops its end of the channel, so that a Raft that waits to deliver something can end too. A full
         // channel wakes it as well.
         let nothing = ApplyMsg::Snapshot { index: Index::ZERO, term: Term::ZERO, snapshot: bytes::Bytes::new() };

@@ -1,5 +1,8 @@
 //! The applier: a thread that waits until more is committed and delivers it to the service, in log order (Figure 2, Rules
 //! for All Servers). It delivers without the lock: the service may be slow, and may call the server meanwhile.
+//!
+//! A service that takes what is committed by itself is only told; and on a leader, by the thread that has committed it
+//! (`errands.rs`).
 
 use labstd::channel::Sender;
 use raftapi::ApplyMsg;
@@ -8,8 +11,11 @@ use crate::server::Shared;
 
 /// The life of the applier. It ends when the server is killed, or when nobody takes what it delivers.
 pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
-    while let Some(committed) = next_committed(shared) {
-        for message in committed {
+    while wait_until_due(shared) {
+        if shared.deliver() {
+            continue;
+        }
+        for message in shared.take_committed() {
             if shared.killed() || apply_ch.send(message).is_err() {
                 return;
             }
@@ -17,15 +23,14 @@ pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
     }
 }
 
-/// Waits for entries that are committed and were not delivered; `None` when the server is killed.
-fn next_committed(shared: &Shared) -> Option<Vec<ApplyMsg>> {
+/// Waits until there is something to deliver; `false` when the server is killed.
+fn wait_until_due(shared: &Shared) -> bool {
     let mut state = shared.state.lock();
     while !shared.killed() {
-        let committed = state.core.take_committed();
-        if !committed.is_empty() {
-            return Some(committed);
+        if std::mem::take(&mut state.applier_is_due) {
+            return true;
         }
         shared.committed.wait(&mut state);
     }
-    None
+    false
 }

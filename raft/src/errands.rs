@@ -24,14 +24,14 @@ const SENT_FOR_ONE_EVENT_MAX: usize = 8;
 /// What is left to be done after an event.
 #[derive(Default)]
 pub(crate) struct Errands {
-    /// More is committed, and the consumer is to be told.
+    /// A leader has committed more, and the consumer is to be told at once: clients wait.
     pub(crate) deliver: bool,
     /// Reads that are settled: with an index if they are confirmed.
     pub(crate) settled: Vec<(Reader, Option<Index>)>,
     /// A candidate asks for votes.
     pub(crate) vote_requests: Vec<(ServerId, RequestVoteArgs)>,
-    /// A leader replicates.
-    pub(crate) requests: VecDeque<(ServerId, Request, Sent)>,
+    /// A leader has something for these peers.
+    pub(crate) to_serve: VecDeque<ServerId>,
 }
 
 /// Who sends what a leader has for its peers.
@@ -45,10 +45,14 @@ pub(crate) enum Sending {
 
 impl Shared {
     /// Does what is left, and what that leaves.
+    ///
+    /// What goes to a peer is looked up when it is the peer's turn: by then more may have come together, or another thread
+    /// may have sent it.
     pub(crate) fn run(self: &Arc<Self>, errands: Errands) {
-        let mut requests = self.tell(errands);
+        let mut to_serve = self.tell(errands);
         let mut sent_so_far = 0;
-        while let Some((peer, request, sent)) = requests.pop_front() {
+        while let Some(peer) = to_serve.pop_front() {
+            let Some((request, sent)) = self.request_for(peer) else { continue };
             sent_so_far += 1;
             let Prompt::Done(reply) = replicator::send(self, peer, &request, sent) else { continue };
             let sending = match sent_so_far < SENT_FOR_ONE_EVENT_MAX {
@@ -56,8 +60,12 @@ impl Shared {
                 false => Sending::ByReplicators,
             };
             let more = self.answered(peer, &sent, reply, sending);
-            requests.extend(self.tell(more));
+            to_serve.extend(self.tell(more));
         }
+    }
+
+    fn request_for(&self, peer: ServerId) -> Option<(Request, Sent)> {
+        if self.killed() { None } else { replicator::next_request(&mut self.state.lock(), peer) }
     }
 
     /// Gives the outcome of a request to the core.
@@ -75,13 +83,13 @@ impl Shared {
     }
 
     /// Tells those who wait for something; what is to be sent to the peers of a leader is left.
-    fn tell(self: &Arc<Self>, errands: Errands) -> VecDeque<(ServerId, Request, Sent)> {
-        let Errands { deliver, settled, vote_requests, requests } = errands;
+    fn tell(self: &Arc<Self>, errands: Errands) -> VecDeque<ServerId> {
+        let Errands { deliver, settled, vote_requests, to_serve } = errands;
         if deliver {
-            self.deliver();
+            let _told = self.deliver();
         }
         settled.into_iter().for_each(|(reader, index)| reader.tell(index));
         self.ask_for_votes(vote_requests);
-        requests
+        to_serve
     }
 }

@@ -150,7 +150,7 @@ impl raftapi::Raft for Raft {
     }
 
     fn take_committed(&self) -> Vec<ApplyMsg> {
-        self.shared.state.lock().core.take_committed()
+        self.shared.take_committed()
     }
 
     fn status(&self) -> Option<Status> {

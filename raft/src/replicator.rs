@@ -33,9 +33,9 @@ pub(crate) enum Reply {
 pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     let mut state = shared.state.lock();
     while !shared.killed() {
-        if let Some(request) = next_request(&mut state, peer) {
+        if has_something(&mut state, peer) {
             drop(state);
-            shared.run(Errands { requests: [request].into(), ..Errands::default() });
+            shared.run(Errands { to_serve: [peer].into(), ..Errands::default() });
             state = shared.state.lock();
         } else if state.core.is_leader() {
             let until = next_due(&state, peer);
@@ -48,24 +48,37 @@ pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     }
 }
 
-/// What is to be sent to `peer` now: what it lacks if that may be sent, else a heartbeat if it is time. It counts as sent.
-pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(ServerId, Request, Sent)> {
+/// Whether there is something to be sent to `peer` now.
+fn has_something(state: &mut State, peer: ServerId) -> bool {
     let now = Instant::now();
+    give_up_if_overdue(state, peer, now);
+    state.core.has_content_for(peer) || state.core.is_leader() && now >= state.links[peer.0].heartbeat_due
+}
+
+/// What is to be sent to `peer` now: what it lacks if that may be sent, else a heartbeat if it is time. It counts as sent.
+pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(Request, Sent)> {
+    let now = Instant::now();
+    give_up_if_overdue(state, peer, now);
     let State { core, links, .. } = state;
     let link = &mut links[peer.0];
-    if let Some((sent, _)) = link.under_way.take_if(|(_, overdue)| now >= *overdue) {
-        core.request_timed_out(peer, &sent);
-    }
     if let Some((request, sent)) = what_it_lacks(core, peer) {
         link.under_way = Some((sent, now + HEARTBEAT_INTERVAL));
         link.heartbeat_due = now + HEARTBEAT_INTERVAL;
-        return Some((peer, request, sent));
+        return Some((request, sent));
     }
     if now < link.heartbeat_due {
         return None;
     }
     link.heartbeat_due = now + HEARTBEAT_INTERVAL;
-    core.heartbeat(peer).map(|(args, sent)| (peer, Request::AppendEntries(args), sent))
+    core.heartbeat(peer).map(|(args, sent)| (Request::AppendEntries(args), sent))
+}
+
+/// What is under way to `peer` and not answered by now is not waited for any longer.
+fn give_up_if_overdue(state: &mut State, peer: ServerId, now: Instant) {
+    let State { core, links, .. } = state;
+    if let Some((sent, _)) = links[peer.0].under_way.take_if(|(_, overdue)| now >= *overdue) {
+        core.request_timed_out(peer, &sent);
+    }
 }
 
 /// The entries that `peer` lacks, or the snapshot if the log does not have them any more.

@@ -9,7 +9,7 @@ use labstd::rng::{RngExt, Stream};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use labstd::sync::{Arc, Condvar, Mutex, OnceLock};
 use labstd::time::{Duration, Instant};
-use raftapi::{Consumer, Persister, ServerId, StateChange};
+use raftapi::{ApplyMsg, Consumer, Persister, ServerId, StateChange};
 
 use crate::core::{Core, Effects, RequestVoteArgs, RequestVoteReply, Sent};
 use crate::errands::{Errands, Sending};
@@ -30,6 +30,10 @@ pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 /// next command often carries the news, early enough that all servers apply a command soon.
 const COMMIT_NOTICE: Duration = Duration::from_millis(10);
 
+/// How many committed entries a follower's service is given together, if so many come soon: to wake the applier for each would
+/// cost more than to apply it.
+const APPLIED_TOGETHER: u64 = 16;
+
 /// How often a candidate asks a server for its vote in one election. An unreliable network loses one call in five, and an
 /// election that fails costs a whole timeout.
 const VOTE_ATTEMPTS: u32 = 2;
@@ -43,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Vec<ClientEnd>,
     pub(crate) persister: Arc<Persister>,
     pub(crate) state: Mutex<State>,
-    /// Signalled when more is committed, unless a consumer is told instead.
+    /// Signalled when the applier is due.
     pub(crate) committed: Condvar,
     /// Who takes what is committed, if it does so by itself (the server's service).
     consumer: OnceLock<Weak<dyn Consumer>>,
@@ -63,6 +67,8 @@ pub(crate) struct State {
     pub(crate) links: Vec<Link>,
     /// Who waits for a read to be confirmed.
     pub(crate) readers: Vec<Reader>,
+    /// Whether there is something for the applier to deliver.
+    pub(crate) applier_is_due: bool,
     /// What others have been told of all this.
     news: News,
 }
@@ -90,7 +96,16 @@ impl Shared {
         let now = Instant::now();
         let links = vec![Link { heartbeat_due: now, under_way: None, sleeps_until: None }; peers.len()];
         let news = News::of_start(&core);
-        let mut state = State { core, storage, election_due: now, timeouts, links, readers: Vec::new(), news };
+        let mut state = State {
+            core,
+            storage,
+            election_due: now,
+            timeouts,
+            links,
+            readers: Vec::new(),
+            applier_is_due: false,
+            news,
+        };
         state.restart_election_timer();
         Shared {
             replicate: peers.iter().map(|_| Condvar::new()).collect(),
@@ -144,12 +159,25 @@ impl Shared {
             errands.settled = state.settled_reads();
         }
         if effects.commit_advanced.is_some() {
-            match self.consumer.get() {
-                Some(_) => errands.deliver = true,
-                None => drop(self.committed.notify_one()),
-            }
+            self.have_applied(state, effects.persist.log.is_some(), &mut errands);
         }
         errands
+    }
+
+    /// More is committed. On a leader clients wait for it, so a consumer hears of it at once. On a follower nobody does: it
+    /// may wait until enough has come together, as long as messages with entries follow each other; the last of them is
+    /// followed by one without.
+    fn have_applied(&self, state: &mut State, more_will_follow: bool, errands: &mut Errands) {
+        let has_consumer = self.consumer.get().is_some();
+        if has_consumer && state.core.is_leader() {
+            errands.deliver = true;
+            return;
+        }
+        let waiting = state.core.commit_index().0 - state.core.last_applied().0;
+        if !(has_consumer && more_will_follow && waiting < APPLIED_TOGETHER) {
+            state.applier_is_due = true;
+            self.committed.notify_one();
+        }
     }
 
     /// Something goes to `peer` at once: what it lacks if that may be sent, else a heartbeat.
@@ -160,10 +188,8 @@ impl Shared {
 
     /// What can be sent to `peer` now is sent, and its replicator knows when there will be more to do.
     fn send_what_is_pending(&self, state: &mut State, peer: ServerId, sending: Sending, errands: &mut Errands) {
-        if sending == Sending::Here
-            && let Some(request) = replicator::next_request(state, peer)
-        {
-            errands.requests.push_back(request);
+        if sending == Sending::Here {
+            errands.to_serve.push_back(peer);
         }
         if state.core.needs_commit_notice(peer) {
             let due = &mut state.links[peer.0].heartbeat_due;
@@ -178,14 +204,21 @@ impl Shared {
         }
     }
 
-    /// Tells the consumer that more is committed.
-    pub(crate) fn deliver(&self) {
-        if let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) {
-            consumer.committed();
-        }
+    /// What is committed and was not delivered; it counts as delivered.
+    pub(crate) fn take_committed(&self) -> Vec<ApplyMsg> {
+        self.state.lock().core.take_committed()
     }
 
-    /// From now on, `consumer` is told and the applier is not.
+    /// Tells the consumer that more is committed; `false` if there is none.
+    pub(crate) fn deliver(&self) -> bool {
+        let Some(consumer) = self.consumer.get() else { return false };
+        if let Some(consumer) = consumer.upgrade() {
+            consumer.committed();
+        }
+        true
+    }
+
+    /// From now on, `consumer` is told when more is committed, and takes it.
     pub(crate) fn deliver_to(&self, consumer: Weak<dyn Consumer>) {
         // Under the lock, so that nothing is committed meanwhile.
         let state = self.state.lock();

@@ -3,6 +3,7 @@
 use crate::clerks::{Until, put};
 use crate::figure::{Bar, Unit};
 use crate::peers::openraft::puts_a_second;
+use crate::pipeline;
 use crate::row::{Figures, Measured, Row, Setting};
 use crate::rows::clerks::{MAX_RAFT_STATE, MEASURED};
 use crate::sample::{Turns, median};
@@ -22,7 +23,7 @@ pub(super) const OPENRAFT_1024: Row = Row {
     against: "openraft, 1,024 clients, in the same run",
     bars: &[Bar { label: "", unit: Unit::TimesTheSpeed, must: 0.7, goal: 2.0 }],
     slow: false,
-    measure: theirs_alone,
+    measure: |setting| beside(setting, 1024, || pipeline::puts_a_second(1024, MEASURED)),
 };
 
 /// Ours and theirs in turns.
@@ -30,11 +31,4 @@ fn beside(setting: &Setting, clients: u64, mut ours: impl FnMut() -> f64) -> Mea
     let turns = Turns::take(setting.rounds, || Ok(ours()), || Ok(puts_a_second(clients, MEASURED)))?;
     let [ours, theirs] = [&turns.a, &turns.b].map(|figures| Unit::EachSecond.show(median(figures)));
     Ok(Figures::of_rounds(turns.ratios()).note(format!("{ours}; openraft: {theirs}")))
-}
-
-/// Until there is a client of ours that submits many operations and collects what came of them, the peer alone.
-fn theirs_alone(setting: &Setting) -> Measured {
-    let theirs: Vec<f64> = (0..setting.rounds).map(|_| puts_a_second(1024, MEASURED)).collect();
-    let theirs = Unit::EachSecond.show(median(&theirs));
-    Err(format!("no client of ours has many operations in flight; openraft: {theirs}"))
 }

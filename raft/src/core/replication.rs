@@ -284,14 +284,17 @@ impl Core {
 
     /// Wakes the replicator of `peer` if there is something to send: entries, the snapshot, or the commit index.
     pub(super) fn wake_replicator(&self, peer: ServerId, effects: &mut Effects) {
-        if let Some(progress) = self.progress(peer) {
-            progress.check(self.log.last_index());
-            let (base_index, last_index) = (self.log.base_index(), self.log.last_index());
-            let has_content =
-                progress.may_send_entries(base_index, last_index) || progress.may_send_snapshot(base_index);
-            if has_content || progress.needs_commit_notice(self.commit_index) {
-                effects.wake_replicators.push(peer);
-            }
+        if self.has_content_for(peer) || self.needs_commit_notice(peer) {
+            effects.wake_replicators.push(peer);
         }
+    }
+
+    /// Whether there are entries, or a snapshot, that may be sent to `peer` now.
+    pub fn has_content_for(&self, peer: ServerId) -> bool {
+        let (base_index, last_index) = (self.log.base_index(), self.log.last_index());
+        self.progress(peer).is_some_and(|progress| {
+            progress.check(last_index);
+            progress.may_send_entries(base_index, last_index) || progress.may_send_snapshot(base_index)
+        })
     }
 }
