@@ -96,7 +96,9 @@ impl From<ApplyMsg> for Delivery {
             ApplyMsg::Command { index, term, command: entry } => {
                 let bytes = entry.len();
                 let command = labgob::decode(&entry).unwrap_or_else(|error| {
-                    panic!("the entry at index {index}, of {bytes} bytes, was never given to Raft by this service: {error}")
+                    panic!(
+                        "the entry at index {index}, of {bytes} bytes, was never given to Raft by this service: {error}"
+                    )
                 });
                 Delivery::Command { index, term, command, bytes }
             }

@@ -73,6 +73,10 @@ impl Entries {
 pub(crate) fn submit<R: Raft>(shared: &Shared<R>, proposal: Proposal) {
     {
         let mut inbox = shared.inbox.state.lock();
+        if inbox.closed {
+            drop(inbox);
+            return proposal.answer.give(&Reply::WrongLeader);
+        }
         inbox.proposals.push(proposal);
         if inbox.turn != Turn::Nobodys {
             return;
@@ -153,9 +157,14 @@ fn propose_all<R: Raft>(shared: &Shared<R>) -> bool {
 }
 
 impl Inbox {
-    /// Ends the server's own thread.
+    /// Ends the server's own thread. What was left to it is refused.
     pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
+        let left = {
+            let mut inbox = self.state.lock();
+            inbox.closed = true;
+            std::mem::take(&mut inbox.proposals)
+        };
         self.handed_over.notify_all();
+        left.into_iter().for_each(|proposal| proposal.answer.give(&Reply::WrongLeader));
     }
 }

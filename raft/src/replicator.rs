@@ -90,7 +90,7 @@ fn what_it_lacks(core: &mut Core, peer: ServerId) -> Option<(Request, Sent)> {
 }
 
 /// When there will be something to do if nothing happens before.
-pub(crate) fn next_due(state: &State, peer: ServerId) -> Instant {
+fn next_due(state: &State, peer: ServerId) -> Instant {
     let link = &state.links[peer.0];
     let waits_for_answer = state.core.progress(peer).is_some_and(|progress| progress.waits_for_answer());
     match link.under_way {

@@ -15,7 +15,6 @@ use crate::core::{Core, Effects, RequestVoteArgs, RequestVoteReply, Sent};
 use crate::errands::{Errands, Sending};
 use crate::news::News;
 use crate::reads::Reader;
-use crate::replicator;
 use crate::storage::Storage;
 
 /// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
@@ -139,21 +138,32 @@ impl Shared {
         if !self.killed() {
             state.news.tell(&effects, &state.core, saved_bytes);
         }
+        let now = Instant::now();
         let mut errands = Errands { vote_requests: effects.request_votes, ..Errands::default() };
         if effects.reset_election_timer {
             state.restart_election_timer();
         }
         if effects.send_heartbeats {
             for peer in state.core.peers() {
-                state.links[peer.0].under_way = None;
-                self.send_now(state, peer, sending, &mut errands);
+                state.links[peer.0] = Link { heartbeat_due: now, under_way: None, ..state.links[peer.0] };
+                self.serve(peer, sending, &mut errands);
+                // It has slept as long as the server did not lead.
+                self.replicate[peer.0].notify_one();
             }
         }
         for peer in effects.wake_replicators {
-            self.send_what_is_pending(state, peer, sending, &mut errands);
+            self.serve(peer, sending, &mut errands);
+            if state.core.needs_commit_notice(peer) {
+                let link = &mut state.links[peer.0];
+                link.heartbeat_due = link.heartbeat_due.min(now + COMMIT_NOTICE);
+                if link.sleeps_until.is_none_or(|until| link.heartbeat_due < until) {
+                    self.replicate[peer.0].notify_one();
+                }
+            }
         }
         for peer in effects.ask_whether_it_leads {
-            self.send_now(state, peer, sending, &mut errands);
+            state.links[peer.0].heartbeat_due = now;
+            self.serve(peer, sending, &mut errands);
         }
         if effects.reads_settled {
             errands.settled = state.settled_reads();
@@ -180,27 +190,11 @@ impl Shared {
         }
     }
 
-    /// Something goes to `peer` at once: what it lacks if that may be sent, else a heartbeat.
-    fn send_now(&self, state: &mut State, peer: ServerId, sending: Sending, errands: &mut Errands) {
-        state.links[peer.0].heartbeat_due = Instant::now();
-        self.send_what_is_pending(state, peer, sending, errands);
-    }
-
-    /// What can be sent to `peer` now is sent, and its replicator knows when there will be more to do.
-    fn send_what_is_pending(&self, state: &mut State, peer: ServerId, sending: Sending, errands: &mut Errands) {
-        if sending == Sending::Here {
-            errands.to_serve.push_back(peer);
-        }
-        if state.core.needs_commit_notice(peer) {
-            let due = &mut state.links[peer.0].heartbeat_due;
-            *due = (*due).min(Instant::now() + COMMIT_NOTICE);
-        }
-        let sleeps_too_long = match state.links[peer.0].sleeps_until {
-            Some(until) => replicator::next_due(state, peer) < until,
-            None => true,
-        };
-        if sleeps_too_long || sending == Sending::ByReplicators {
-            self.replicate[peer.0].notify_one();
+    /// There is something for `peer`: it is sent here, when the lock is released, or by its replicator.
+    fn serve(&self, peer: ServerId, sending: Sending, errands: &mut Errands) {
+        match sending {
+            Sending::Here => errands.to_serve.push_back(peer),
+            Sending::ByReplicators => self.replicate[peer.0].notify_one(),
         }
     }
 
