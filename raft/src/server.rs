@@ -168,23 +168,27 @@ impl Shared {
         if effects.reads_settled {
             errands.settled = state.settled_reads();
         }
-        if effects.commit_advanced.is_some() {
-            self.have_applied(state, effects.persist.log.is_some(), &mut errands);
+        let brings_entries = effects.persist.log.is_some();
+        if effects.commit_advanced.is_some() || effects.reset_election_timer && !brings_entries {
+            self.have_applied(state, brings_entries, &mut errands);
         }
         errands
     }
 
-    /// More is committed. On a leader clients wait for it, so a consumer hears of it at once. On a follower nobody does: it
-    /// may wait until enough has come together, as long as messages with entries follow each other; the last of them is
-    /// followed by one without.
-    fn have_applied(&self, state: &mut State, more_will_follow: bool, errands: &mut Errands) {
-        let has_consumer = self.consumer.get().is_some();
-        if has_consumer && state.core.is_leader() {
-            errands.deliver = true;
+    /// More is committed, or the leader has sent a sign of life. On a leader clients wait for what is committed, so a consumer
+    /// hears of it at once. On a follower nobody does: it waits until enough has come together, as long as entries follow
+    /// each other and some are not known to be committed, so that there will be more.
+    fn have_applied(&self, state: &mut State, brings_entries: bool, errands: &mut Errands) {
+        let core = &state.core;
+        let waiting = core.commit_index().0 - core.last_applied().0;
+        if waiting == 0 {
             return;
         }
-        let waiting = state.core.commit_index().0 - state.core.last_applied().0;
-        if !(has_consumer && more_will_follow && waiting < APPLIED_TOGETHER) {
+        let has_consumer = self.consumer.get().is_some();
+        let more_will_follow = brings_entries && core.commit_index() < core.log().last_index();
+        if has_consumer && core.is_leader() {
+            errands.deliver = true;
+        } else if !(has_consumer && more_will_follow && waiting < APPLIED_TOGETHER) {
             state.applier_is_due = true;
             self.committed.notify_one();
         }
