@@ -10,17 +10,22 @@
 //! client's thread       clerk.append("k", "x")
 //!   clerk.rs              Clerk::write: a number for the operation, which stays the same however often it is sent
 //!                         the servers are asked in turn, the one first that answered last
-//! pooled thread         service KvServer, method Write
-//!   server.rs             Server::write: in the duplicate table already? else a place to wait for the result,
-//!                         then, without a lock, Raft::start: a follower says no, the leader has put it into its log
-//!   waiters.rs            the handler waits; meanwhile Raft copies the entry to a majority and commits it
-//! applier thread        (on every server) reads the apply channel
-//!   applier.rs            decodes the entry
+//!                       service KvServer, method Write: it waits for nothing, so it runs on the client's thread too
+//!   writes.rs             write: in the duplicate table already?
+//!   inbox.rs              else it goes into the log, with what others bring at the same time
+//!   waiters.rs              a place for the result,
+//!                           then, without a lock, Raft::start_many: a follower says no, the leader has it in its log
+//!                         the call waits for its answer; meanwhile Raft copies the entry to a majority and commits it
+//! whoever commits it    (on every server) is told by Raft, or reads the apply channel
+//!   applier.rs            takes it and decodes it
 //!   store.rs              Store::apply: is it a duplicate? else the value grows; the table remembers the number
-//!   waiters.rs            on the leader, whoever waits for this very operation is told
-//! pooled thread           the handler's wait is over; the reply travels back
+//!   waiters.rs            on the leader, whoever waits for this very operation
+//!   server.rs             is answered, when the lock is released
 //! client's thread         a definite answer: the clerk's next operation gets the next number
 //! ```
+//!
+//! Each step happens on the thread that is there: where messages take no time, all of them are one call on the client's
+//! thread, and where they do, threads of the network go on. `docs/performance.md` follows the time.
 //!
 //! # What may go wrong on the way
 //!
@@ -33,7 +38,7 @@
 //! | the leader is cut off | it cannot commit, so nobody is answered until it is back |
 //! | the server dies | the wait ends with `WrongLeader`, should anybody still be there to hear it |
 //!
-//! A Get changes nothing and need not be in the log: the leader makes sure that it still leads (`Raft::read_index`),
+//! A Get changes nothing and need not be in the log: the leader makes sure that it still leads (`Raft::read_index_then`),
 //! waits until it has applied all that was committed when the Get came, and answers from its map. `reads.rs` says when
 //! that is not possible and the Get goes the way of an Append.
 //!
@@ -42,9 +47,11 @@
 //! | you want to see | read |
 //! |---|---|
 //! | what the client does | `clerk.rs` |
+//! | a client that does not wait for one write before it begins the next | `pipeline.rs` |
 //! | what goes over the network and into the log | `messages.rs` |
 //! | the server, and its one lock | `server.rs` |
 //! | Put and Append, Get | `writes.rs`, `reads.rs` |
+//! | how operations of many clients come together on their way into the log | `inbox.rs` |
 //! | the map and the duplicate table | `store.rs` |
 //! | what becomes of what Raft delivers; when a snapshot is made | `applier.rs` |
 //! | who waits for which result | `waiters.rs` |

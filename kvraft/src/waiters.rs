@@ -114,8 +114,10 @@ impl<A> Waiters<A> {
 
     /// Refuses those whose entry is one of the `lost`. An operation that Raft has not yet accepted is none.
     fn refuse(&mut self, lost: impl Fn(Started) -> bool) {
-        let refused = self.places.extract_if(.., |_, waiter| waiter.started.is_some_and(&lost));
-        self.told.extend(refused.map(|(_, waiter)| (waiter.answer, Reply::WrongLeader)));
+        let is_lost = |waiter: &Waiter<A>| waiter.started.is_some_and(&lost);
+        let refused: Vec<Place> =
+            self.places.iter().filter(|(_, waiter)| is_lost(waiter)).map(|(&place, _)| place).collect();
+        refused.into_iter().for_each(|place| self.refuse_place(place));
     }
 }
 

@@ -41,9 +41,11 @@
 //!
 //! The caller's thread does everything, waits included. A handler declared by [`Service::nonblocking_method`] runs on
 //! it too: on OS threads and a reliable network, such a call is two encodings, two decodings and no hand-over at all.
-//! One declared by [`Service::method`] may block; it runs on a pooled thread of the network, so that its caller can
-//! stop waiting. [`ClientEnd::call_async`] makes a call on a pooled thread. No thread is ever started for a single call
-//! while another is idle.
+//! So does one declared by [`Service::deferred_method`], which does not block either but may leave the [`Answer`] to
+//! somebody else; the caller waits for that. One declared by [`Service::method`] may block; it runs on a pooled thread of
+//! the network, so that its caller can stop waiting. [`ClientEnd::call_async`] makes a call on a pooled thread, and
+//! [`ClientEnd::call_promptly`] does so unless the call takes no time. No thread is ever started for a single call while
+//! another is idle.
 //!
 //! A handler runs in the thread group in which its [`Server`] was made: what it starts, logs and records belongs to the
 //! server, whatever thread it is on.

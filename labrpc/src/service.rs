@@ -28,12 +28,15 @@ pub(crate) struct Method {
 /// How a method is run. Each decodes the arguments, runs what the service has given, and encodes the reply.
 pub(crate) enum Handler {
     /// It never blocks: it runs on the caller's thread.
-    Prompt(Box<dyn Fn(&[u8]) -> Bytes + Send + Sync>),
+    Prompt(Box<Replies>),
     /// It may block, and therefore has to run where it can be abandoned.
-    Blocking(Box<dyn Fn(&[u8]) -> Bytes + Send + Sync>),
+    Blocking(Box<Replies>),
     /// It never blocks, and its answer may come later.
-    Deferred(Box<dyn Fn(&[u8], Sealed) + Send + Sync>),
+    Deferred(Box<Defers>),
 }
+
+type Replies = dyn Fn(&[u8]) -> Bytes + Send + Sync;
+type Defers = dyn Fn(&[u8], Sealed) + Send + Sync;
 
 /// The types of a method's arguments and reply, as a caller or a handler has them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,7 +124,7 @@ impl Service {
         &self,
         name: &'static str,
         handler: impl Fn(Args) -> Reply + Send + Sync + 'static,
-    ) -> Box<dyn Fn(&[u8]) -> Bytes + Send + Sync>
+    ) -> Box<Replies>
     where
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,

@@ -176,8 +176,8 @@ impl Shared {
     }
 
     /// More is committed, or the leader has sent a sign of life. On a leader clients wait for what is committed, so a consumer
-    /// hears of it at once. On a follower nobody does: it waits until enough has come together, as long as entries follow
-    /// each other and some are not known to be committed, so that there will be more.
+    /// hears of it at once. On a follower nobody does: as long as messages with entries follow each other, it waits until enough
+    /// has come together; the next heartbeat ends the waiting.
     fn have_applied(&self, state: &mut State, brings_entries: bool, errands: &mut Errands) {
         let core = &state.core;
         let waiting = core.commit_index().0 - core.last_applied().0;
@@ -185,10 +185,9 @@ impl Shared {
             return;
         }
         let has_consumer = self.consumer.get().is_some();
-        let more_will_follow = brings_entries && core.commit_index() < core.log().last_index();
         if has_consumer && core.is_leader() {
             errands.deliver = true;
-        } else if !(has_consumer && more_will_follow && waiting < APPLIED_TOGETHER) {
+        } else if !(has_consumer && brings_entries && waiting < APPLIED_TOGETHER) {
             state.applier_is_due = true;
             self.committed.notify_one();
         }

@@ -4,14 +4,14 @@
 use bytes::Bytes;
 use labrpc::{ClientEnd, Network, Server};
 use labstd::channel::{self, Receiver, TryRecvError};
-use labstd::sync::Arc;
+use labstd::sync::{Arc, Mutex, OnceLock, Weak};
 use labstd::thread;
 use labstd::time::Duration;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Entry, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs,
     RequestVoteReply,
 };
-use raftapi::{ApplyMsg, Index, Persister, Raft as _, Role, ServerId, StateChange, Term};
+use raftapi::{ApplyMsg, Consumer, Index, Persister, Raft as _, Role, ServerId, StateChange, Term};
 
 const LEADER: ServerId = ServerId(1);
 
@@ -278,6 +278,69 @@ fn a_server_says_where_it_stands() {
         assert_eq!((now.commit_index, now.last_applied), (Index(3), Index(3)));
         assert_eq!((now.snapshot_index, now.snapshot_term), (Index(2), Term(1)));
         assert!(now.followers.is_empty());
+        subject.raft.kill();
+    });
+}
+
+/// A service that takes what is committed by itself, and keeps it.
+#[derive(Default)]
+struct Taker {
+    raft: OnceLock<Arc<Subject>>,
+    taken: Mutex<Vec<u64>>,
+}
+
+impl Consumer for Taker {
+    fn committed(&self) {
+        // Under a lock, so that what one thread takes comes before what another does.
+        let mut taken = self.taken.lock();
+        let committed = self.raft.get().expect("it is set before anything happens").raft.take_committed();
+        taken.extend(committed.iter().map(|message| match message {
+            ApplyMsg::Command { index, .. } | ApplyMsg::Snapshot { index, .. } => index.0,
+        }));
+    }
+}
+
+/// A server of `servers` that delivers to a [`Taker`].
+fn with_taker(servers: usize) -> (Arc<Subject>, Arc<Taker>) {
+    let subject = Arc::new(Subject::start(servers, &Arc::new(Persister::new())));
+    let taker = Arc::new(Taker::default());
+    assert!(taker.raft.set(Arc::clone(&subject)).is_ok());
+    let consumer: Weak<Taker> = Arc::downgrade(&taker);
+    assert!(subject.raft.deliver_to(consumer), "the reference offers it");
+    (subject, taker)
+}
+
+#[test]
+fn a_leader_tells_a_consumer_before_start_returns_if_it_commits_there() {
+    labstd::simulate(1, || {
+        let (subject, taker) = with_taker(1);
+        thread::sleep(Duration::from_secs(1));
+        let started = subject.raft.start_many(["a", "b", "c"].map(Bytes::from).to_vec());
+        assert_eq!(started.map(|started| started.index), Some(Index(1)), "where the first one is");
+        assert_eq!(*taker.taken.lock(), [1, 2, 3]);
+        assert_eq!(subject.delivered(), [] as [&str; 0], "nothing goes into the apply channel");
+        subject.raft.kill();
+    });
+}
+
+#[test]
+fn a_followers_consumer_hears_of_everything_soon_and_not_of_each_entry() {
+    labstd::simulate(1, || {
+        let (subject, taker) = with_taker(3);
+        let taken = || taker.taken.lock().len();
+        // The leader sends entries one by one, and with each that the ones before are committed.
+        for n in 0..100 {
+            subject.append(n, &["x"], n);
+        }
+        let together = taken();
+        assert!((64..=99).contains(&together), "99 are committed, and {together} were taken: not too far behind");
+        // A heartbeat, which says no more than is known.
+        subject.append(100, &[], 99);
+        thread::sleep(Duration::from_millis(5));
+        assert_eq!(taken(), 99);
+        subject.install(200);
+        thread::sleep(Duration::from_millis(5));
+        assert_eq!(taker.taken.lock().last(), Some(&200), "a snapshot too");
         subject.raft.kill();
     });
 }
