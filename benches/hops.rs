@@ -33,7 +33,8 @@ fn main() {
     row("the core alone: proposed, sent to both, answered, committed", core());
     row("a call, answered by its handler", labstd::run(|| call(nothing_at_once())));
     row("a call, answered later, which it need not wait for", labstd::run(|| call(nothing_deferred())));
-    row("Raft: start, until it is committed (core, two calls, three saves)", labstd::run(replicate));
+    row("Raft of one server: start, committed (a step: lock, core, save, consumer)", labstd::run(|| replicate(1)));
+    row("Raft: start, until it is committed (two calls, five steps)", labstd::run(|| replicate(SERVERS)));
     row("the whole: Put (Raft, a call, the codec, the service)", labstd::run(put));
 }
 
@@ -158,12 +159,12 @@ impl Consumer for Forgetful {
     }
 }
 
-fn replicate() -> f64 {
+fn replicate(count: usize) -> f64 {
     let network = Network::new();
-    let servers: Vec<Arc<Forgetful>> = (0..SERVERS)
+    let servers: Vec<Arc<Forgetful>> = (0..count)
         .map(|me| {
             let (apply_ch, _) = channel::bounded(1);
-            let ends = ends(&network, &format!("S{me}"), SERVERS);
+            let ends = ends(&network, &format!("S{me}"), count);
             let raft = Raft::make(ends, ServerId(me), Arc::new(Persister::new()), apply_ch);
             let server = Arc::new(Forgetful(raft));
             let consumer: Weak<Forgetful> = Arc::downgrade(&server);
