@@ -72,6 +72,15 @@ impl ClientEnd {
     }
 }
 
+impl ClientEnd {
+    /// Whether a message would reach its server at once: as far as the network is concerned, a call could be made
+    /// [promptly](ClientEnd::call_promptly).
+    pub fn takes_no_time(&self) -> bool {
+        let end = self.end();
+        !end.network.takes_time() && !end.network.is_closed() && end.open_road().is_some()
+    }
+}
+
 /// Makes a call, if it takes no time; `Some(None)` if it fails.
 fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Bytes) -> Option<Option<Bytes>> {
     let network = &end.network;

@@ -1,10 +1,10 @@
 //! What an event leaves to be done when the lock is released: telling others, and sending.
 //!
-//! The thread that brought the event does it. So a command goes out on the thread of the client that proposed it, and if
-//! the network takes no time, everything up to its commitment happens there, without a hand-over between threads
-//! ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)); if it takes time, threads of the network go on. What a
-//! timer has to bring about is the replicators' business (`replicator.rs`), and so is what is left when one thread has sent
-//! for long enough: it may be that of a client, who wants to go on.
+//! The thread that brought the event does it. So if the network takes no time, a command goes out on the thread of the client
+//! that proposed it, and everything up to its commitment happens there, without a hand-over between threads
+//! ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)). What takes time is the replicators' business
+//! (`replicator.rs`), and what a moment has to bring about; and so is what is left when one thread has sent for long enough:
+//! it may be that of a client, who wants to go on.
 
 use std::collections::VecDeque;
 
@@ -45,13 +45,23 @@ pub(crate) enum Sending {
 
 impl Shared {
     /// Does what is left, and what that leaves.
+    pub(crate) fn run(self: &Arc<Self>, errands: Errands) {
+        let to_serve = self.tell(errands);
+        self.serve_peers(to_serve, None);
+    }
+
+    /// Sends to these peers, on the thread of the `replicator` of one of them if that is named. Another thread leaves what
+    /// takes time to them: so what others bring meanwhile goes along, and nobody is kept.
     ///
     /// What goes to a peer is looked up when it is the peer's turn: by then more may have come together, or another thread
     /// may have sent it.
-    pub(crate) fn run(self: &Arc<Self>, errands: Errands) {
-        let mut to_serve = self.tell(errands);
+    pub(crate) fn serve_peers(self: &Arc<Self>, mut to_serve: VecDeque<ServerId>, replicator: Option<ServerId>) {
         let mut sent_so_far = 0;
         while let Some(peer) = to_serve.pop_front() {
+            if replicator != Some(peer) && !self.peers[peer.0].takes_no_time() {
+                self.replicate[peer.0].notify_one();
+                continue;
+            }
             let Some((request, sent)) = self.request_for(peer) else { continue };
             sent_so_far += 1;
             let Prompt::Done(reply) = replicator::send(self, peer, &request, sent) else { continue };
