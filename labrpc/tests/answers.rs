@@ -1,6 +1,6 @@
 //! Answers that come later than the handler's end, and calls that take no time.
 
-use labrpc::{Answer, Network, Prompt, Server, Service, Verdict};
+use labrpc::{Answer, Name, Network, Prompt, Server, Service, Verdict};
 use labstd::channel;
 use labstd::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use labstd::sync::{Arc, Mutex};
@@ -36,6 +36,12 @@ fn debtor() -> (Service, Owed) {
     (service, owed)
 }
 
+/// Calls `Ask` from a thread of its own, on a new end.
+fn ask(network: &Network, name: impl Into<Name>, n: u64) -> thread::JoinHandle<Option<u64>> {
+    let end = end(network, name);
+    thread::spawn("caller", move || end.call("S.Ask", &n))
+}
+
 fn an_answer_that_is_given_at_once_is_the_reply() {
     let service = Service::new("S").deferred_method("Double", |n: u64, answer: Answer<u64>| answer.give(&(2 * n)));
     let network = network_with(service);
@@ -45,12 +51,7 @@ fn an_answer_that_is_given_at_once_is_the_reply() {
 fn an_answer_may_be_given_later_by_another_thread() {
     let (service, owed) = debtor();
     let network = network_with(service);
-    let callers: Vec<_> = (0..5u64)
-        .map(|n| {
-            let end = end(&network, n);
-            thread::spawn("caller", move || end.call::<u64, u64>("S.Ask", &n))
-        })
-        .collect();
+    let callers: Vec<_> = (0..5u64).map(|n| ask(&network, n, n)).collect();
     until_handled(&network, 5);
     // Longer than it takes to look whether the server is still there.
     thread::sleep(ms(250));
@@ -70,8 +71,7 @@ fn a_call_whose_answer_is_dropped_fails() {
 fn nobody_waits_for_the_answer_of_a_server_that_is_gone() {
     let (service, _owed) = debtor();
     let network = network_with(service);
-    let end = end(&network, "c");
-    let caller = thread::spawn("caller", move || end.call::<u64, u64>("S.Ask", &1));
+    let caller = ask(&network, "c", 1);
     until_handled(&network, 1);
     let begun = Instant::now();
     network.delete_server("server");
@@ -82,8 +82,7 @@ fn nobody_waits_for_the_answer_of_a_server_that_is_gone() {
 fn a_deleted_end_frees_a_call_that_waits_for_its_answer() {
     let (service, _owed) = debtor();
     let network = network_with(service);
-    let end = end(&network, "c");
-    let caller = thread::spawn("caller", move || end.call::<u64, u64>("S.Ask", &1));
+    let caller = ask(&network, "c", 1);
     until_handled(&network, 1);
     let begun = Instant::now();
     network.delete_end("c");
@@ -94,8 +93,7 @@ fn a_deleted_end_frees_a_call_that_waits_for_its_answer() {
 fn a_late_answer_reaches_nobody() {
     let (service, owed) = debtor();
     let network = network_with(service);
-    let end = end(&network, "c");
-    let caller = thread::spawn("caller", move || end.call::<u64, u64>("S.Ask", &1));
+    let caller = ask(&network, "c", 1);
     until_handled(&network, 1);
     network.delete_end("c");
     assert_eq!(caller.join().expect("no panic"), None);
