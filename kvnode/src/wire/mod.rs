@@ -1,0 +1,1 @@
+//! How processes talk: frames, who may speak, and what is refused.
