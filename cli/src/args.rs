@@ -11,13 +11,22 @@ use crate::log::{Moment, Place};
 /// Learn, test and compare Raft: the scenarios of the MIT 6.5840 lab, simulated or on threads.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
-pub(crate) struct Args {
+pub(crate) struct Args<M: Subcommand> {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Command<M>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum Command<M: Subcommand> {
+    #[command(flatten)]
+    Lab(LabCommand),
+    #[command(flatten)]
+    More(M),
+}
+
+/// What can be done with the lab.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
     /// Run scenarios and print what they cost
     ///
     /// What came of many runs (-n, --until-fail) is saved to target/lab as run.json, run-2.json and so on, and what did not pass

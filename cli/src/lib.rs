@@ -31,11 +31,11 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use raftapi::{KvService, Raft};
 use tester::{KvSubject, Scenario, Subject};
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, LabCommand};
 use crate::check::Outcome;
 
 /// Why a command could not be carried out.
@@ -47,6 +47,10 @@ enum Error {
     Output(io::Error),
 }
 
+/// No further commands.
+#[derive(Debug, Subcommand)]
+enum NoMore {}
+
 /// Reads the arguments of the process and does what they say, with `R` as the Raft and `K` as the key/value service under
 /// test. `package` is the name of the calling package, for the commands that replay a failure.
 pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
@@ -55,13 +59,34 @@ pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
 
 /// As [`main`], with these arguments, the first of which is the name of the program. Returns the exit status.
 pub fn with<R: Raft, K: KvService>(package: &'static str, arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let args = match Args::try_parse_from(arguments) {
+    read_and_do::<R, K, NoMore>(package, arguments, |none| match none {})
+}
+
+/// As [`main`], with the calling package's own commands `M` beside those of the lab. `execute` does what one of them says and
+/// returns the exit status, or one line that says what the user has done wrong and what to do.
+pub fn main_and<R: Raft, K: KvService, M: Subcommand>(
+    package: &'static str,
+    execute: fn(M) -> Result<u8, String>,
+) -> ExitCode {
+    ExitCode::from(read_and_do::<R, K, M>(package, std::env::args_os(), execute))
+}
+
+fn read_and_do<R: Raft, K: KvService, M: Subcommand>(
+    package: &'static str,
+    arguments: impl IntoIterator<Item = OsString>,
+    execute_more: fn(M) -> Result<u8, String>,
+) -> u8 {
+    let args = match Args::<M>::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => return refuse_or_help(&error),
     };
     let mut scenarios = tester::raft_scenarios(&Subject::<R>::new());
     scenarios.extend(tester::kv_scenarios(&KvSubject::<K>::new()));
-    match execute(args, scenarios, package) {
+    let outcome = match args.command {
+        Command::Lab(command) => execute(command, scenarios, package),
+        Command::More(command) => execute_more(command).map_err(Error::Usage),
+    };
+    match outcome {
         Ok(status) => status,
         // Whoever reads the output has seen enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -71,29 +96,29 @@ pub fn with<R: Raft, K: KvService>(package: &'static str, arguments: impl IntoIt
 }
 
 /// Does it. Returns the exit status.
-fn execute(args: Args, scenarios: Vec<Scenario>, package: &'static str) -> Result<u8, Error> {
+fn execute(command: LabCommand, scenarios: Vec<Scenario>, package: &'static str) -> Result<u8, Error> {
     record::live::init_from_env().map_err(Error::Usage)?;
     record::install_logger();
-    match args.command {
-        Command::Run(run) => {
+    match command {
+        LabCommand::Run(run) => {
             let all_passed = run::run(&run, scenarios, package, &mut io::stdout().lock())?;
             Ok(if all_passed { 0 } else { 1 })
         }
-        Command::Check(check) => Ok(match check::check(&check, &mut io::stdout().lock())? {
+        LabCommand::Check(check) => Ok(match check::check(&check, &mut io::stdout().lock())? {
             Outcome::AllOk => 0,
             Outcome::SomeIllegal => 1,
             Outcome::SomeUnknown => 2,
         }),
-        Command::Log(log) => log::log(&log).map(|()| 0),
-        Command::Replay(replay) => {
+        LabCommand::Log(log) => log::log(&log).map(|()| 0),
+        LabCommand::Replay(replay) => {
             let all_passed = replay::replay(&replay, scenarios, package, &mut io::stdout().lock())?;
             Ok(if all_passed { 0 } else { 1 })
         }
-        Command::Shrink(shrink) => {
+        LabCommand::Shrink(shrink) => {
             let found = shrink::shrink(&shrink, scenarios, package, &mut io::stdout().lock())?;
             Ok(if found { 1 } else { 0 })
         }
-        Command::Compare(compare) => {
+        LabCommand::Compare(compare) => {
             let all_passed = compare::compare(&compare, scenarios, package, &mut io::stdout().lock())?;
             Ok(if all_passed { 0 } else { 1 })
         }

@@ -7,7 +7,8 @@ use clap::Parser;
 use record::{CheckStep, Fault, Index, Level, Recorder, Term, Verdict};
 
 use super::*;
-use crate::args::{Args, Command};
+use crate::NoMore;
+use crate::args::{Args, Command, LabCommand};
 
 /// A record in a file of its own, which goes away with it.
 struct Sample(PathBuf);
@@ -62,8 +63,8 @@ fn recorded() -> Recorder {
 
 fn parsed(path: &str, options: &str) -> Result<LogArgs, clap::Error> {
     let words = ["raftlab", "log", path].into_iter().chain(options.split_whitespace());
-    Args::try_parse_from(words).map(|args| match args.command {
-        Command::Log(log) => log,
+    Args::<NoMore>::try_parse_from(words).map(|args| match args.command {
+        Command::Lab(LabCommand::Log(log)) => log,
         _ => unreachable!("`log` was asked for"),
     })
 }
