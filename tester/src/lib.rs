@@ -51,7 +51,7 @@ pub use kv::KvSubject;
 pub use labstd::Clock;
 pub use runner::{Broken, Report, Verdict};
 pub use scenario::{About, Asked, Layer, Part, Progress, Scenario, Stage, Told};
-pub use scenarios::kv::kv_scenarios;
+pub use scenarios::kv::{KvHost, kv_scenarios, kv_scenarios_on};
 pub use scenarios::raft_scenarios;
 pub use snapshot::Snapshot;
 pub use subject::Subject;

@@ -65,6 +65,16 @@ pub trait KvCluster: Send + Sync {
     /// Bytes of arguments and of replies so far.
     fn bytes(&self) -> u64;
 
+    /// Ends the story: stops every server and the network between them. Returns when nothing of them is left.
+    ///
+    /// # Panics
+    ///
+    /// If something does not end.
+    fn shut_down(&self);
+
+    /// Stops everything without waiting for it, because the run has failed already.
+    fn abandon(&self);
+
     /// The network, if it is one in this process whose single messages a story can hold and lose.
     fn network(&self) -> Option<&Network> {
         None

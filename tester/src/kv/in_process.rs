@@ -108,18 +108,6 @@ impl<K: KvService> InProcess<K> {
         cluster
     }
 
-    /// Ends the scenario: kills every server and takes the network down. Returns when all their threads have ended.
-    ///
-    /// Panics if a thread survives `kill` by 2 s.
-    pub fn shut_down(&self) {
-        self.hosts.shut_down();
-    }
-
-    /// Stops everything without waiting for it, because the run has failed already.
-    pub fn abandon(&self) {
-        self.hosts.abandon();
-    }
-
     fn boot(&self, server: ServerId) {
         let (incarnation, peers) = self.hosts.begin(server);
         let persister = Arc::clone(&incarnation.persister);
@@ -192,6 +180,14 @@ impl<K: KvService> KvCluster for InProcess<K> {
 
     fn bytes(&self) -> u64 {
         self.hosts.network().total_bytes()
+    }
+
+    fn shut_down(&self) {
+        self.hosts.shut_down();
+    }
+
+    fn abandon(&self) {
+        self.hosts.abandon();
     }
 
     fn network(&self) -> Option<&Network> {

@@ -65,17 +65,17 @@ impl Row {
         Row { reliable: false, ..self }
     }
 
-    /// The scenario: this story, told of servers of `subject` in this process.
-    fn told_of<K: KvService>(self, subject: &KvSubject<K>) -> Scenario {
+    /// The scenario: this story, told of a cluster that `host` starts.
+    fn told_of(self, host: KvHost) -> Scenario {
         let Row { about, reliable, max_raft_state, story } = self;
-        let (make, title) = (subject.maker(), about.title.clone());
+        let title = about.title.clone();
         let setting = KvSetting { servers: about.servers, reliable, max_raft_state };
         let patience = (!about.of_the_course).then_some(PATIENCE);
         Scenario::new(about, move |clock, progress| {
-            let cluster = Arc::new(InProcess::new(setting, Arc::clone(&make)));
+            let cluster = host(setting);
             cluster.network().into_iter().for_each(|network| progress.calm(network));
             let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
-            let test = KvTest::new(Arc::clone(&cluster) as Arc<dyn KvCluster>, progress.clone(), &title, patience);
+            let test = KvTest::new(Arc::clone(&cluster), progress.clone(), &title, patience);
             match story {
                 Story::Generic(generic) => generic.tell(&test),
                 Story::Anywhere(story) => story(&test),
@@ -86,6 +86,11 @@ impl Row {
             Told { stages, asked: matches!(story, Story::Generic(_)).then(|| test.asked()) }
         })
     }
+
+    /// Whether it can be told of servers wherever they run.
+    fn is_for_all(&self) -> bool {
+        !matches!(self.story, Story::ByHand(_))
+    }
 }
 
 /// When the services of a part make snapshots.
@@ -95,7 +100,17 @@ fn snapshots_in(part: Part) -> Option<usize> {
 
 /// All scenarios that a key/value service is put through, the course's first, told of `subject`.
 pub fn kv_scenarios<K: KvService>(subject: &KvSubject<K>) -> Vec<Scenario> {
-    table().into_iter().map(|row| row.told_of(subject)).collect()
+    let make = subject.maker();
+    let host: KvHost = Arc::new(move |setting| Arc::new(InProcess::new(setting, Arc::clone(&make))));
+    table().into_iter().map(|row| row.told_of(Arc::clone(&host))).collect()
+}
+
+/// How a cluster for a story is started.
+pub type KvHost = Arc<dyn Fn(KvSetting) -> Arc<dyn KvCluster> + Send + Sync>;
+
+/// The scenarios that need no network in this process, which are all of the course's: told of clusters that `host` starts.
+pub fn kv_scenarios_on(host: &KvHost) -> Vec<Scenario> {
+    table().into_iter().filter(Row::is_for_all).map(|row| row.told_of(Arc::clone(host))).collect()
 }
 
 #[rustfmt::skip]

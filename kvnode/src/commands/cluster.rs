@@ -1,0 +1,152 @@
+//! `raftlab cluster N`: several servers on this machine, each a process of its own, and what they log in one terminal.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::serve::Tuning;
+use super::{addresses, end, secret};
+
+/// How long servers may take to end when they are asked to.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Start several servers on this machine, and show what they log
+///
+/// Each is a process of its own that listens on loopback. Ctrl-C ends all of them; what they have saved stays, and the next
+/// start goes on from there. A server that dies is reported and not started again: the others go on without it. Exit status: 0
+/// after Ctrl-C, 2 if the servers could not start or have all ended.
+#[derive(Debug, clap::Args)]
+pub struct ClusterArgs {
+    /// How many servers
+    #[arg(default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    servers: u16,
+
+    /// The port of the first server; the others have those that follow
+    #[arg(long, default_value_t = addresses::FIRST_PORT)]
+    port: u16,
+
+    /// The directory that has, or gets, a directory for each server
+    #[arg(long, value_name = "DIR", default_value = "raftlab-data")]
+    data: PathBuf,
+
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+/// What this thread is told of.
+enum News {
+    /// A server has logged a line.
+    Line(usize, String),
+    /// A server's output has ended, and so has the server, or is about to.
+    Ended(usize),
+    /// Somebody has asked the cluster to end.
+    Asked,
+}
+
+/// Starts them, and waits for Ctrl-C or for the last of them to end.
+pub(super) fn run(args: &ClusterArgs) -> Result<u8, String> {
+    let peers = addresses::on_loopback(args.port, args.servers)?;
+    for address in &peers {
+        // Found out here, so that it is one line and not one from each server.
+        TcpListener::bind(address).map_err(|error| {
+            format!("cannot listen on {address}: {error}; choose another first port with --port, or end who uses it")
+        })?;
+    }
+    fs::create_dir_all(&args.data).map_err(|error| {
+        format!("cannot make the directory {}: {error}; choose another with --data", args.data.display())
+    })?;
+    secret::create_if_missing(&args.data.join("secret"))?;
+
+    let (news, told) = mpsc::channel();
+    let asked = news.clone();
+    end::when_asked(move || drop(asked.send(News::Asked)))?;
+    let mut servers = Vec::new();
+    for id in 1..=usize::from(args.servers) {
+        // What has been started ends when it is dropped.
+        servers.push(Server::start(id, &peers, args, &news).map_err(|error| format!("cannot start server {id}: {error}"))?);
+    }
+    eprintln!("{} servers: {}", args.servers, peers.join(","));
+    eprintln!("in another terminal: raftlab kv put x 1; raftlab kv get x; raftlab status");
+    eprintln!("Ctrl-C ends them; what they have saved stays in {}", args.data.display());
+
+    let mut left = servers.len();
+    while left > 0 {
+        match told.recv().expect("this thread has a sender") {
+            News::Line(id, line) => eprintln!("{id} | {line}"),
+            News::Ended(id) => {
+                left -= 1;
+                eprintln!("{id} | has ended: {}; {left} of {} left", servers[id - 1].status(), args.servers);
+            }
+            News::Asked => return end_all(servers, left, &told),
+        }
+    }
+    Err("no server is left; each has said why above".to_string())
+}
+
+/// Asks all of them to end, and waits until they have.
+fn end_all(mut servers: Vec<Server>, mut left: usize, told: &Receiver<News>) -> Result<u8, String> {
+    servers.iter_mut().for_each(Server::end);
+    let deadline = Instant::now() + END_WITHIN;
+    while left > 0 {
+        match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(News::Line(id, line)) => eprintln!("{id} | {line}"),
+            Ok(News::Ended(_)) => left -= 1,
+            Ok(News::Asked) => {}
+            Err(_) => {
+                // Dropped, they are killed.
+                return Err(format!("{left} servers did not end within {} s, and are killed", END_WITHIN.as_secs()));
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// A server that this process has started.
+struct Server {
+    child: Child,
+    /// The server ends when this does, so it also ends if this process is killed.
+    input: Option<ChildStdin>,
+}
+
+impl Server {
+    fn start(id: usize, peers: &[String], args: &ClusterArgs, news: &Sender<News>) -> io::Result<Server> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", "--end-with-input", "--id", &id.to_string(), "--peers", &peers.join(",")]);
+        command.arg("--data").arg(args.data.join(id.to_string()));
+        command.arg("--secret").arg(args.data.join("secret")).args(args.tuning.words());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let (input, log) = (child.stdin.take(), child.stderr.take().expect("it is piped"));
+        let news = news.clone();
+        thread::Builder::new().name(format!("log of server {id}")).spawn(move || {
+            for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
+                // The main thread listens as long as this process lives.
+                let _ = news.send(News::Line(id, String::from_utf8_lossy(&line).into_owned()));
+            }
+            let _ = news.send(News::Ended(id));
+        })?;
+        Ok(Server { child, input })
+    }
+
+    /// Asks it to end.
+    fn end(&mut self) {
+        self.input = None;
+    }
+
+    /// How it has ended.
+    fn status(&mut self) -> String {
+        self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
