@@ -16,10 +16,8 @@ pub(crate) fn on_loopback(first_port: u16, servers: u16) -> Result<Vec<String>, 
     Ok((first_port..first_port + servers).map(|port| format!("127.0.0.1:{port}")).collect())
 }
 
-/// Where the servers are that a client is to talk to, unless something else is said.
-pub(crate) fn default_peers() -> String {
-    on_loopback(FIRST_PORT, 3).expect("three ports").join(",")
-}
+/// Where the servers are that a client is to talk to, unless something else is said: those of a cluster of three.
+pub(crate) const DEFAULT_PEERS: &str = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103";
 
 /// The addresses in `list`, in the order of the servers' ids.
 pub(crate) fn parse(list: &[String]) -> Result<Vec<SocketAddr>, String> {

@@ -66,9 +66,9 @@ pub(super) fn run(args: &ClusterArgs) -> Result<u8, String> {
     let asked = news.clone();
     end::when_asked(move || drop(asked.send(News::Asked)))?;
     let mut servers = Vec::new();
-    for id in 1..=usize::from(args.servers) {
+    for id in 0..usize::from(args.servers) {
         // What has been started ends when it is dropped.
-        servers.push(Server::start(id, &peers, args, &news).map_err(|error| format!("cannot start server {id}: {error}"))?);
+        servers.push(Server::start(id, &peers, args, &news).map_err(|error| format!("cannot start S{id}: {error}"))?);
     }
     eprintln!("{} servers: {}", args.servers, peers.join(","));
     eprintln!("in another terminal: raftlab kv put x 1; raftlab kv get x; raftlab status");
@@ -77,10 +77,10 @@ pub(super) fn run(args: &ClusterArgs) -> Result<u8, String> {
     let mut left = servers.len();
     while left > 0 {
         match told.recv().expect("this thread has a sender") {
-            News::Line(id, line) => eprintln!("{id} | {line}"),
+            News::Line(id, line) => eprintln!("S{id} | {line}"),
             News::Ended(id) => {
                 left -= 1;
-                eprintln!("{id} | has ended: {}; {left} of {} left", servers[id - 1].status(), args.servers);
+                eprintln!("S{id} | has ended: {}; {left} of {} left", servers[id].status(), args.servers);
             }
             News::Asked => return end_all(servers, left, &told),
         }
@@ -94,7 +94,7 @@ fn end_all(mut servers: Vec<Server>, mut left: usize, told: &Receiver<News>) -> 
     let deadline = Instant::now() + END_WITHIN;
     while left > 0 {
         match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(News::Line(id, line)) => eprintln!("{id} | {line}"),
+            Ok(News::Line(id, line)) => eprintln!("S{id} | {line}"),
             Ok(News::Ended(_)) => left -= 1,
             Ok(News::Asked) => {}
             Err(_) => {
@@ -122,7 +122,7 @@ impl Server {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let (input, log) = (child.stdin.take(), child.stderr.take().expect("it is piped"));
         let news = news.clone();
-        thread::Builder::new().name(format!("log of server {id}")).spawn(move || {
+        thread::Builder::new().name(format!("log of S{id}")).spawn(move || {
             for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
                 // The main thread listens as long as this process lives.
                 let _ = news.send(News::Line(id, String::from_utf8_lossy(&line).into_owned()));

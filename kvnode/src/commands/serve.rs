@@ -1,6 +1,5 @@
 //! `raftlab serve`: one server.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
@@ -18,9 +17,9 @@ use crate::wire::Secret;
 /// was asked to end, 1 if it had to stop, 2 if it could not start.
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
-    /// Which of the servers this is: 1 for the first of --peers
+    /// Which of the servers this is: 0 for the first of --peers
     #[arg(long)]
-    id: NonZeroUsize,
+    id: usize,
 
     /// The addresses of all servers in the order of their ids, this one among them: host:port,host:port,...
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', required = true)]
@@ -100,11 +99,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8, String> {
 /// What the arguments mean.
 fn config(args: &ServeArgs) -> Result<Config, String> {
     let peers = addresses::parse(&args.peers)?;
-    let (id, servers) = (args.id.get(), peers.len());
-    if id > servers {
-        return Err(format!("--id {id} is not one of {servers} servers; --peers lists all of them, in the order of their ids"));
+    let (me, servers) = (ServerId(args.id), peers.len());
+    if me.0 >= servers {
+        return Err(format!(
+            "--id {} is none of the {servers} servers that --peers lists; the ids are 0 to {}",
+            me.0,
+            servers - 1
+        ));
     }
-    let me = ServerId(id - 1);
     let own = peers[me.0];
     let listen = match &args.listen {
         Some(address) => addresses::resolve(address)?,

@@ -1,0 +1,66 @@
+//! Servers that a command starts for itself: processes on free ports, with a directory that is removed with them.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs, process};
+
+use super::secret;
+
+/// The servers. They end when this is dropped.
+pub(super) struct OwnCluster {
+    servers: Vec<(Child, Option<ChildStdin>)>,
+    addresses: Vec<String>,
+    dir: PathBuf,
+}
+
+impl OwnCluster {
+    /// Starts `servers` of them, in a directory of their own within `parent`.
+    pub(super) fn start(servers: usize, parent: Option<&Path>, no_sync: bool) -> Result<OwnCluster, String> {
+        let program = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("raftlab-{}-{}", process::id(), since_1970.as_nanos());
+        let dir = parent.map_or_else(env::temp_dir, Path::to_path_buf).join(name);
+        fs::create_dir_all(&dir).map_err(|error| format!("cannot make the directory {}: {error}", dir.display()))?;
+        let mut cluster = OwnCluster { servers: Vec::new(), addresses: free_addresses(servers)?, dir };
+        let secret = cluster.dir.join("secret");
+        secret::create_if_missing(&secret)?;
+        for id in 0..servers {
+            let mut command = Command::new(&program);
+            command.args(["serve", "--end-with-input", "--id", &id.to_string(), "--peers", &cluster.addresses.join(",")]);
+            command.arg("--data").arg(cluster.dir.join(id.to_string())).arg("--secret").arg(&secret);
+            command.args(no_sync.then_some("--no-sync"));
+            // What they say when all is well is of no interest here.
+            command.env("LAB_LOG", "error").stdin(Stdio::piped()).stdout(Stdio::null());
+            let mut child = command.spawn().map_err(|error| format!("cannot start a server: {error}"))?;
+            let input = child.stdin.take();
+            cluster.servers.push((child, input));
+        }
+        Ok(cluster)
+    }
+
+    /// Where they are.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.addresses.clone()
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        // Without its input a server ends by itself.
+        self.servers.iter_mut().for_each(|(_, input)| *input = None);
+        for (server, _) in &mut self.servers {
+            let _ = server.wait();
+        }
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Addresses that nobody uses now.
+fn free_addresses(count: usize) -> Result<Vec<String>, String> {
+    let bound: Result<Vec<TcpListener>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+    let bound = bound.and_then(|bound| bound.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>());
+    let addresses = bound.map_err(|error| format!("there is no free port: {error}"))?;
+    Ok(addresses.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,111 @@
+//! Snapshots on their way to other servers. Each is made and sent by a thread of its own, from a view of the store as it was at
+//! one moment; the loop goes on meanwhile.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use raft::rawnode::{SnapshotOrder, Transfer};
+use raftapi::Index;
+
+use super::event::Event;
+use crate::storage::View;
+use crate::wire::{Identity, Limits, SnapshotError, SnapshotSender, Verdict};
+
+/// How long the other server may take to check what it has received.
+const CHECK_WITHIN: Duration = Duration::from_secs(60);
+
+/// The snapshots under way.
+pub(super) struct Transfers {
+    identity: Identity,
+    addresses: Vec<SocketAddr>,
+    limits: Limits,
+    /// Where the loop is told how a transfer has ended.
+    events: SyncSender<Event>,
+    /// Each order under way, and the last index of its snapshot.
+    under_way: Vec<(SnapshotOrder, Index)>,
+}
+
+impl Transfers {
+    pub(super) fn new(
+        identity: Identity,
+        addresses: Vec<SocketAddr>,
+        limits: Limits,
+        events: SyncSender<Event>,
+    ) -> Transfers {
+        Transfers { identity, addresses, limits, events, under_way: Vec::new() }
+    }
+
+    /// Sends what `view` shows to the server that needs it.
+    pub(super) fn begin(&mut self, order: SnapshotOrder, view: View) {
+        self.under_way.push((order.clone(), view.applied()));
+        let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
+        let address = self.addresses[order.to().0].to_string();
+        let sending = order.clone();
+        let work = move || {
+            let to = sending.to();
+            let (begun, index) = (Instant::now(), view.applied());
+            let transfer = match send(&identity, &address, &limits, &sending, &view) {
+                Ok(bytes) => {
+                    let took = begun.elapsed().as_secs_f64();
+                    log::info!("has sent {to} a snapshot up to {index}: {bytes} bytes in {took:.1} s");
+                    Transfer::Arrived
+                }
+                Err(reason) => {
+                    log::warn!("the snapshot up to {index} for {to} did not arrive: {reason}");
+                    Transfer::Failed
+                }
+            };
+            // If the loop has ended, nobody wants to know.
+            let _ = events.send(Event::SnapshotSent(sending, transfer));
+        };
+        let thread = thread::Builder::new().name(format!("snapshot for {}", order.to()));
+        if let Err(error) = thread.spawn(work) {
+            log::error!("cannot start a thread to send a snapshot: {error}");
+            self.ended(&order);
+        }
+    }
+
+    /// A transfer has ended.
+    pub(super) fn ended(&mut self, order: &SnapshotOrder) {
+        self.under_way.retain(|(under_way, _)| under_way != order);
+    }
+
+    /// The last index that no server needs which is about to receive a snapshot; `None` if none is.
+    pub(super) fn needed_from(&self) -> Option<Index> {
+        self.under_way.iter().map(|&(_, index)| index).min()
+    }
+}
+
+/// Sends it; returns how many bytes it has.
+fn send(
+    identity: &Identity,
+    address: &str,
+    limits: &Limits,
+    order: &SnapshotOrder,
+    view: &View,
+) -> Result<u64, String> {
+    let message = order.message(view.applied(), view.applied_term(), Bytes::new());
+    let mut sender = SnapshotSender::open(identity, order.to(), address, limits, labgob::encode(&message))
+        .map_err(|error| error.to_string())?;
+    let mut bytes = 0;
+    for chunk in view.image(limits.chunk_bytes) {
+        let chunk = chunk.map_err(|error| error.to_string())?;
+        bytes += chunk.len() as u64;
+        match sender.push(chunk) {
+            Ok(()) => {}
+            Err(SnapshotError::Judged(verdict)) => return judged(verdict, bytes),
+            Err(SnapshotError::Wire(error)) => return Err(error.to_string()),
+        }
+    }
+    judged(sender.finish(CHECK_WITHIN).map_err(|error| error.to_string())?, bytes)
+}
+
+fn judged(verdict: Verdict, bytes: u64) -> Result<u64, String> {
+    match verdict {
+        Verdict::Accepted(_) => Ok(bytes),
+        Verdict::Refused(reason) => Err(reason),
+    }
+}

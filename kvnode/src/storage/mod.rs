@@ -1,1 +1,0 @@
-//! What a server keeps on its disk.

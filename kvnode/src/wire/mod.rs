@@ -1,1 +1,0 @@
-//! How processes talk: frames, who may speak, and what is refused.
