@@ -49,6 +49,7 @@
 //! | the one lock, and what becomes of the core's orders | | `server.rs`, `errands.rs` |
 //! | what the record and the service are told, and how a server stands | | `news.rs`, `status.rs` |
 //! | the threads: election timer, one replicator a peer, applier | | `ticker.rs`, `replicator.rs`, `applier.rs` |
+//! | the same core without threads, driven by messages | | [`rawnode`] (`rawnode/mod.rs`; `ready.rs`, `message.rs`) |
 //!
 //! To see the protocol at work, read the scripts in `tests/scripts`: each is a short story (an election, a split vote,
 //! Figures 7 and 8 of the paper, a snapshot that is overtaken) with every message and every decision printed below each
@@ -65,6 +66,7 @@ mod applier;
 pub mod core;
 mod errands;
 mod news;
+pub mod rawnode;
 mod reads;
 mod replicator;
 mod server;

@@ -49,7 +49,7 @@ pub struct Persist {
 }
 
 /// Where a new snapshot comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NewSnapshot {
     /// The service of this server has made it.
     Taken,
@@ -58,7 +58,7 @@ pub enum NewSnapshot {
 }
 
 /// The term and the vote: with the log, Figure 2's "persistent state on all servers".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HardState {
     /// The latest term the server has seen.
     pub term: Term,

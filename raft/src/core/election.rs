@@ -67,6 +67,16 @@ impl Core {
         matches!(&self.role, Role::Candidate { votes } if term == self.current_term && !votes.contains(&peer))
     }
 
+    /// What a candidate asks: once when it becomes one, and again of those that do not answer.
+    pub fn vote_request(&self) -> RequestVoteArgs {
+        RequestVoteArgs {
+            term: self.current_term,
+            candidate_id: self.me,
+            last_log_index: self.log.last_index(),
+            last_log_term: self.log.last_term(),
+        }
+    }
+
     /// "On conversion to candidate, start election: increment currentTerm, vote for self, reset election timer, send
     /// RequestVote RPCs to all other servers" (Figure 2, Rules for Candidates; 5.2).
     fn start_election(&mut self, effects: &mut Effects) {
@@ -77,12 +87,7 @@ impl Core {
         self.save_hard_state(effects);
         self.announce_standing(effects);
         effects.reset_election_timer = true;
-        let args = RequestVoteArgs {
-            term: self.current_term,
-            candidate_id: self.me,
-            last_log_index: self.log.last_index(),
-            last_log_term: self.log.last_term(),
-        };
+        let args = self.vote_request();
         effects.request_votes = self.peers().map(|peer| (peer, args)).collect();
 
         // The only server of a cluster has its majority already.

@@ -11,7 +11,7 @@ use raftapi::{Index, Term};
 use serde::{Deserialize, Serialize};
 
 /// One entry: a command for the state machine, and the term in which a leader received it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The term in which the entry was created.
     pub term: Term,
@@ -23,7 +23,7 @@ pub struct Entry {
 ///
 /// Invariants: terms never fall from one entry to the next, and none is below the base's; `entries[i]` is the entry at
 /// index `base_index + 1 + i`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Log {
     /// The index of the last entry that a snapshot covers; 0 if there is none.
     base_index: Index,

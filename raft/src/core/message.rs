@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Entry;
 
 /// Invoked by candidates to gather votes (5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestVoteArgs {
     /// The candidate's term.
     pub term: Term,
@@ -24,7 +24,7 @@ pub struct RequestVoteArgs {
 }
 
 /// The answer to [`RequestVoteArgs`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestVoteReply {
     /// The answering server's current term, for the candidate to update itself.
     pub term: Term,
@@ -33,7 +33,7 @@ pub struct RequestVoteReply {
 }
 
 /// Invoked by the leader to replicate log entries (5.3); also used as heartbeat, without entries (5.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppendEntriesArgs {
     /// The leader's term.
     pub term: Term,
@@ -50,7 +50,7 @@ pub struct AppendEntriesArgs {
 }
 
 /// The answer to [`AppendEntriesArgs`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppendEntriesReply {
     /// The answering server's current term, for the leader to update itself.
     pub term: Term,
@@ -64,7 +64,7 @@ pub struct AppendEntriesReply {
 
 /// Invoked by the leader to send its snapshot to a follower that is too far behind (section 7). It is sent as one chunk,
 /// so it needs neither the paper's `offset` nor its `done`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InstallSnapshotArgs {
     /// The leader's term.
     pub term: Term,
@@ -80,7 +80,7 @@ pub struct InstallSnapshotArgs {
 
 /// The answer to [`InstallSnapshotArgs`]. If it is of the leader's own term, the follower has everything that the
 /// snapshot covers, from this snapshot or from before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InstallSnapshotReply {
     /// The answering server's current term, for the leader to update itself.
     pub term: Term,

@@ -48,7 +48,7 @@ pub use self::replication::MAX_BATCH_BYTES;
 ///
 /// Invariants: `last_applied <= commit_index` and `log.base_index() <= commit_index <= log.last_index()`; a candidate and a leader have voted for themselves;
 /// no entry of the log has a term above `current_term`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Core {
     /// Which of the servers this is.
     me: ServerId,
@@ -76,7 +76,7 @@ pub struct Core {
 }
 
 /// A server's role, with the state that exists only in that role (5.1, Figure 4). A follower has no `next_index`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Role {
     /// Answers requests from candidates and leaders, and waits for its election timer.
     Follower {
@@ -98,7 +98,7 @@ enum Role {
 }
 
 /// The name of a role, for whoever looks at a server from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoleName {
     /// Follows the leader of its term, if it knows one.
     Follower,
@@ -109,7 +109,7 @@ pub enum RoleName {
 }
 
 /// Where a server stands: its term, its role, and the leader it knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// The server's current term.
     pub term: Term,
@@ -166,12 +166,35 @@ impl Core {
         }
     }
 
+    /// The service has kept its state itself, and has applied everything up to `index` already: the first entry that it
+    /// is given is the one after that. To be said before anything happens to a server that starts again.
+    ///
+    /// # Panics
+    ///
+    /// If the log does not reach from `index`: what was applied is committed, and what is committed was saved.
+    pub fn already_applied(&mut self, index: Index) {
+        let (base, last) = (self.log.base_index(), self.log.last_index());
+        assert!(base <= index && index <= last, "{index} was applied, but the log has what is after {base}, up to {last}");
+        // Only what is committed is ever applied.
+        (self.commit_index, self.last_applied) = (index, index);
+    }
+
     /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state machine" (Figure 2,
     /// Rules for All Servers; 5.3): everything that is committed and was not handed out before, in log order. Where a
     /// leader's snapshot has taken the place of entries, the snapshot comes first (Figure 13, rule 8). Empty if there is
     /// nothing. Deliver it after the lock is released: the service may be slow, or may call back; and deliver all of it
     /// before what the next call gives, for what was handed out counts as applied.
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
+        self.take_committed_up_to(self.commit_index)
+    }
+
+    /// As [`take_committed`](Core::take_committed), but nothing beyond `limit`, which may be what is saved so far. A
+    /// snapshot that goes beyond it stays where it is, with all that follows.
+    pub fn take_committed_up_to(&mut self, limit: Index) -> Vec<ApplyMsg> {
+        let last = self.commit_index.min(limit);
+        if last < self.log.base_index() {
+            return Vec::new();
+        }
         let (base_index, base_term) = (self.log.base_index(), self.log.base_term());
         // A snapshot of the service's own never covers what was not handed out.
         let installed = (self.last_applied < base_index).then(|| ApplyMsg::Snapshot {
@@ -180,8 +203,8 @@ impl Core {
             snapshot: self.snapshot.clone(),
         });
         let first = self.last_applied.max(base_index).next();
-        let committed = self.log.entries(first, self.commit_index);
-        self.last_applied = self.commit_index;
+        let committed = self.log.entries(first, last);
+        self.last_applied = self.last_applied.max(last);
         let entries = (first.0..).zip(committed).map(|(index, entry)| ApplyMsg::Command {
             index: Index(index),
             term: entry.term,

@@ -22,6 +22,7 @@
 //! cost bytes; then heartbeats, which go out anyway, find out when it is back.
 
 use raftapi::{Index, Term};
+use serde::{Deserialize, Serialize};
 
 use super::AppendEntriesArgs;
 
@@ -33,7 +34,7 @@ const RETRIES_AT_ONCE: u32 = 2;
 /// A leader's view of one follower.
 ///
 /// Invariants: `match_index < next_index <= last log index + 1`, in every state; the log's base may be anywhere.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Progress {
     /// Index of the next log entry to send. A guess while probing: it starts at the end of the leader's log and moves
     /// back on conflicts, never to or below `match_index`.
@@ -55,7 +56,7 @@ pub struct Progress {
 }
 
 /// The state of a follower in its leader's eyes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flow {
     /// Where the logs agree is a guess, or the peer does not answer.
     Probing(Probe),
@@ -78,7 +79,7 @@ pub enum Flow {
 }
 
 /// How far the probing of a follower is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Probe {
     /// Something may be sent. What comes back shows whether the guess was right.
     Ready,
@@ -89,7 +90,7 @@ pub enum Probe {
 }
 
 /// What a leader remembers of a request until it is answered: the answer says nothing about the question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sent {
     /// The term it was sent in. An answer to a question of another term is stale.
     pub term: Term,
@@ -260,6 +261,11 @@ impl Progress {
         self.under_way().is_some()
     }
 
+    /// Whether `sent`, of this leadership, is what is under way: whether its answer is waited for.
+    pub fn is_under_way(&self, sent: &Sent) -> bool {
+        sent.number.is_some() && sent.number == self.under_way()
+    }
+
     /// Checks the invariants against the leader's log.
     pub(super) fn check(&self, last_log_index: Index) {
         debug_assert!(self.match_index < self.next_index, "a leader sends again what is known to be there: {self:?}");
@@ -295,10 +301,6 @@ impl Progress {
             Flow::Probing(Probe::Asked(number)) | Flow::ReceivingSnapshot { number, .. } => Some(number),
             Flow::Replicating { under_way } => under_way,
         }
-    }
-
-    fn is_under_way(&self, sent: &Sent) -> bool {
-        sent.number.is_some() && sent.number == self.under_way()
     }
 
     fn next_number(&mut self) -> u64 {

@@ -19,7 +19,7 @@ use raftapi::{Index, Term};
 use super::{Core, Effects, Role};
 
 /// The reads of one leadership.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct Reads {
     /// How many have begun.
     begun: u64,
@@ -31,7 +31,7 @@ pub(super) struct Reads {
 
 /// A read that has begun, and what to remember of it: whoever began it asks
 /// [`read_outcome`](super::Core::read_outcome).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Read {
     /// The leader's term.
     pub term: Term,

@@ -52,14 +52,21 @@ impl Core {
             return None;
         }
         let entries = self.batch_from(progress.next_index());
-        self.send(peer, entries)
+        self.send(peer, entries, self.commit_index)
     }
 
     /// A heartbeat for `peer` (5.2): an AppendEntries without entries. It is sent in every state of the peer, keeps
     /// elections away, tells the commit index, and by its answer shows whether the peer is there and whether its log
     /// agrees. `None` if this server does not lead.
     pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
-        self.send(peer, Vec::new())
+        self.send(peer, Vec::new(), self.commit_index)
+    }
+
+    /// As [`heartbeat`](Core::heartbeat), but with a commit index that is not beyond what the peer is known to have. The
+    /// consistency check of the receiver makes both safe; this one is right even of a receiver that left it out.
+    pub fn heartbeat_within_match(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
+        let known = self.progress(peer)?.match_index();
+        self.send(peer, Vec::new(), self.commit_index.min(known))
     }
 
     /// Whether `peer` has entries of which it has not been told that they are committed. Whoever sends heartbeats may
@@ -88,7 +95,7 @@ impl Core {
     }
 
     /// An AppendEntries that carries `entries`, which begin at the peer's `next_index` if there are any.
-    fn send(&mut self, peer: ServerId, entries: Vec<Entry>) -> Option<(AppendEntriesArgs, Sent)> {
+    fn send(&mut self, peer: ServerId, entries: Vec<Entry>, leader_commit: Index) -> Option<(AppendEntriesArgs, Sent)> {
         let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
@@ -102,7 +109,7 @@ impl Core {
             prev_log_index,
             prev_log_term: self.log.term(prev_log_index).expect("a leader sends what it has"),
             entries,
-            leader_commit: self.commit_index,
+            leader_commit,
         };
         let sent = progress.sending(&args, reads.begun());
         Some((args, sent))

@@ -1,6 +1,7 @@
 //! The five properties of Figure 3, each a function with the paper's name, and what a read without the log must see. They look at the servers from outside, with
 //! a memory of what was true before, and know nothing of how a server works.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -80,16 +81,16 @@ impl Properties {
     }
 
     /// Checks what may have been broken by the last event, which was at `server`.
-    pub(crate) fn check(&mut self, server: ServerId, cores: &[Core]) -> Result<(), String> {
-        let core = &cores[server.0];
+    pub(crate) fn check(&mut self, server: ServerId, cores: &[impl Borrow<Core>]) -> Result<(), String> {
+        let core = cores[server.0].borrow();
         self.election_safety(core)?;
         self.leader_append_only(core)?;
         for other in cores {
-            log_matching(core, other)?;
+            log_matching(core, other.borrow())?;
         }
         let newly_committed = self.note_commits(core)?;
         if newly_committed {
-            cores.iter().try_for_each(|core| self.leader_completeness(core))
+            cores.iter().try_for_each(|core| self.leader_completeness(core.borrow()))
         } else {
             self.leader_completeness(core)
         }

@@ -1,0 +1,72 @@
+//! The disk of a `RawNode`'s owner: what survives a crash, and nothing else. It saves what a `Ready` says, checks that the
+//! `Ready` says it rightly, and gives back what a node begins with.
+
+use raft::core::{Entry, HardState, Log};
+use raft::rawnode::{Config, Ready};
+use raftapi::{Index, ServerId, Term};
+
+/// What is saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Disk {
+    pub(crate) hard_state: HardState,
+    base: (Index, Term),
+    entries: Vec<Entry>,
+    /// How far the service's saved state goes.
+    pub(crate) applied: Index,
+}
+
+impl Disk {
+    /// Saves what is to be saved, in one step.
+    pub(crate) fn save(&mut self, ready: &Ready) {
+        if let Some(hard_state) = ready.hard_state {
+            assert_ne!(hard_state, self.hard_state, "what has not changed is not saved again");
+            assert!(hard_state.term >= self.hard_state.term, "a term never falls");
+            self.hard_state = hard_state;
+        }
+        if let Some(snapshot) = &ready.snapshot {
+            assert!(snapshot.index > self.applied, "a snapshot never takes the service back");
+            self.base = (snapshot.index, snapshot.term);
+            self.entries.clear();
+            self.applied = snapshot.index;
+        }
+        if let Some((index, term)) = ready.base {
+            assert!(ready.snapshot.is_none(), "a log has one beginning");
+            assert!(self.base.0 < index && index <= self.applied, "what the service has may go, and nothing else");
+            self.entries.drain(..(index.0 - self.base.0.0) as usize);
+            self.base = (index, term);
+        }
+        if let Some(new) = &ready.entries {
+            assert!(!new.entries.is_empty(), "entries are there only if there are any");
+            assert!(self.base.0 < new.first && new.first <= self.last_index().next(), "a log has no gaps");
+            assert_eq!(new.truncates, new.first <= self.last_index(), "entries are void exactly if others come instead");
+            assert!(new.first > self.applied, "what is applied is never replaced");
+            self.entries.truncate((new.first.0 - self.base.0.0 - 1) as usize);
+            self.entries.extend_from_slice(&new.entries);
+        }
+    }
+
+    /// What a node begins with.
+    pub(crate) fn config(&self, me: ServerId, servers: usize) -> Config {
+        let (base_index, base_term) = self.base;
+        Config {
+            hard_state: self.hard_state,
+            log: Log::after(base_index, base_term, self.entries.clone()),
+            applied: self.applied,
+            ..Config::new(me, servers)
+        }
+    }
+
+    /// The last index of the saved log.
+    pub(crate) fn last_index(&self) -> Index {
+        Index(self.base.0.0 + self.entries.len() as u64)
+    }
+
+    /// The term of a saved entry, or of the one before them.
+    pub(crate) fn term(&self, index: Index) -> Option<Term> {
+        if index == self.base.0 {
+            return Some(self.base.1);
+        }
+        let place = index.0.checked_sub(self.base.0.0 + 1)?;
+        self.entries.get(place as usize).map(|entry| entry.term)
+    }
+}

@@ -1,0 +1,354 @@
+//! Nodes, their owners, and a network between them that keeps no promise, all drawn from a seed.
+
+use std::borrow::Borrow;
+use std::ops::AddAssign;
+
+use bytes::Bytes;
+use raft::core::Core;
+use raft::rawnode::{Config, Message, RawNode, Ready, SnapshotOrder, Transfer};
+use raftapi::{ApplyMsg, Index, ServerId, Term};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::owner::Disk;
+use crate::properties::Properties;
+
+/// More messages than this are never under way; the surplus is lost.
+const UNDER_WAY_MAX: usize = 60;
+/// Ticks, short, so that all timers run out often.
+const HEARTBEAT_TICKS: u32 = 2;
+const ANSWER_TICKS: u32 = 3;
+const ELECTION_TICKS: std::ops::Range<u32> = 8..24;
+/// After so many ticks without faults a cluster is of use again.
+const TICKS_TO_RECOVER_MAX: usize = 500;
+
+/// What has happened in a schedule.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) committed: usize,
+    pub(crate) installed: usize,
+    pub(crate) confirmed: usize,
+    pub(crate) lost: usize,
+    /// Crashes: before a Ready was saved, before its messages were sent, before `advance`, and between two.
+    pub(crate) crashes: [usize; 4],
+}
+
+/// Where in carrying out a Ready the owner crashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Crash {
+    BeforeSaving = 0,
+    BeforeSending = 1,
+    BeforeAdvance = 2,
+    Between = 3,
+}
+
+/// A node and its owner.
+struct Node {
+    raw: RawNode,
+    disk: Disk,
+    /// The service's state that is saved with the disk.
+    saved_state: Bytes,
+    /// Snapshots that were ordered and are not made yet.
+    orders: Vec<SnapshotOrder>,
+    /// For each read under way, what was committed when it began.
+    reads: Vec<(u64, Index)>,
+    /// Reads that are confirmed and wait for being applied.
+    answers: Vec<(Index, Index)>,
+}
+
+impl Borrow<Core> for Node {
+    fn borrow(&self) -> &Core {
+        self.raw.core()
+    }
+}
+
+pub(crate) struct Network {
+    rng: ChaCha8Rng,
+    nodes: Vec<Node>,
+    under_way: Vec<Message>,
+    properties: Properties,
+    next_command: u64,
+    seen: Seen,
+}
+
+fn config(disk: &Disk, me: ServerId, servers: usize) -> Config {
+    Config { heartbeat_ticks: HEARTBEAT_TICKS, answer_ticks: ANSWER_TICKS, ..disk.config(me, servers) }
+}
+
+impl Network {
+    pub(crate) fn new(servers: usize, seed: u64) -> Network {
+        let node = |me| {
+            let disk = Disk::default();
+            let raw = RawNode::new(config(&disk, ServerId(me), servers)).expect("a node that has never run");
+            let (orders, reads, answers) = (Vec::new(), Vec::new(), Vec::new());
+            Node { raw, disk, saved_state: Bytes::new(), orders, reads, answers }
+        };
+        Network {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            nodes: (0..servers).map(node).collect(),
+            under_way: Vec::new(),
+            properties: Properties::new(servers),
+            next_command: 0,
+            seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        let (committed, installed) = (self.properties.committed(), self.properties.installed());
+        Seen { committed, installed, ..self.seen }
+    }
+
+    pub(crate) fn random_step(&mut self) {
+        let server = self.rng.random_range(0..self.nodes.len());
+        match self.rng.random_range(0..1000) {
+            0..430 => self.deliver_any(),
+            430..450 => self.lose_any(),
+            450..760 => self.carry_out(server, None),
+            760..825 => self.tick(server),
+            825..828 => self.nodes[server].raw.campaign(),
+            828..895 => self.propose(server),
+            895..925 => self.read(server),
+            925..955 => self.compact(server),
+            955..980 => self.transfer(server),
+            980..982 => self.carry_out(server, Some(Crash::BeforeSaving)),
+            982..984 => self.carry_out(server, Some(Crash::BeforeSending)),
+            984..986 => self.carry_out(server, Some(Crash::BeforeAdvance)),
+            986..987 => self.crash(server, Crash::Between),
+            _ => self.save_state(server),
+        }
+        self.check(server);
+        while self.under_way.len() > UNDER_WAY_MAX {
+            let place = self.rng.random_range(0..self.under_way.len());
+            self.under_way.swap_remove(place);
+        }
+    }
+
+    /// Ends all faults: ticks alone make the cluster useful again, and a new command is applied by all.
+    pub(crate) fn recover(&mut self) {
+        let mut proposed = None;
+        for _ in 0..TICKS_TO_RECOVER_MAX {
+            for server in 0..self.nodes.len() {
+                self.tick(server);
+                self.transfer_surely(server);
+            }
+            self.come_to_rest();
+            let Some(leader) = self.leader() else { continue };
+            let term = self.nodes[leader].raw.standing().term;
+            match proposed {
+                Some((of_term, last)) if of_term == term => {
+                    if self.nodes.iter().all(|node| node.raw.core().last_applied() >= last) {
+                        return;
+                    }
+                }
+                _ => {
+                    let commands = vec![Bytes::from("first"), Bytes::from("last")];
+                    let started = self.nodes[leader].raw.propose_many(commands).expect("it leads");
+                    proposed = Some((term, started.index.next()));
+                }
+            }
+        }
+        panic!("{TICKS_TO_RECOVER_MAX} ticks after the faults ended there is no leader whose commands reach all");
+    }
+
+    fn leader(&self) -> Option<usize> {
+        let highest = self.nodes.iter().map(|node| node.raw.standing().term).max();
+        let leads = |node: &Node| node.raw.core().is_leader() && Some(node.raw.standing().term) == highest;
+        self.nodes.iter().position(leads)
+    }
+
+    /// Carries out and delivers all there is, but for what a tick would bring.
+    fn come_to_rest(&mut self) {
+        for _ in 0..10_000 {
+            let ready = self.nodes.iter().position(|node| node.raw.has_ready());
+            if let Some(server) = ready {
+                self.carry_out(server, None);
+                self.check(server);
+            } else if let Some(message) = self.under_way.pop() {
+                let to = message.to.0;
+                self.nodes[to].raw.step(message).expect("a node's message");
+                self.check(to);
+            } else {
+                return;
+            }
+        }
+        panic!("a quiet cluster goes on sending");
+    }
+
+    fn check(&mut self, server: usize) {
+        // The only server of a cluster commits what it has taken, and hands it out when it is saved. Until then nobody has
+        // heard of it, and a crash may take it back.
+        if self.nodes.len() == 1 && self.nodes[server].raw.has_ready() {
+            return;
+        }
+        self.properties.check(ServerId(server), &self.nodes).unwrap_or_else(|broken| panic!("{broken}"));
+    }
+
+    fn deliver_any(&mut self) {
+        if self.under_way.is_empty() {
+            return;
+        }
+        let place = self.rng.random_range(0..self.under_way.len());
+        let twice = self.rng.random_bool(0.1);
+        let message = if twice { self.under_way[place].clone() } else { self.under_way.swap_remove(place) };
+        let to = message.to.0;
+        self.nodes[to].raw.step(message).expect("a node's message");
+        self.check(to);
+    }
+
+    fn lose_any(&mut self) {
+        if !self.under_way.is_empty() {
+            let place = self.rng.random_range(0..self.under_way.len());
+            self.under_way.swap_remove(place);
+        }
+    }
+
+    fn tick(&mut self, server: usize) {
+        let timeout = self.rng.random_range(ELECTION_TICKS);
+        self.nodes[server].raw.tick(|| timeout);
+    }
+
+    fn propose(&mut self, server: usize) {
+        let count = self.rng.random_range(1..3);
+        let commands: Vec<Bytes> =
+            (0..count).map(|k| Bytes::copy_from_slice(&(self.next_command + k).to_be_bytes())).collect();
+        self.next_command += count;
+        let node = &mut self.nodes[server].raw;
+        let leads = node.core().is_leader();
+        assert_eq!(node.propose_many(commands).is_ok(), leads, "a leader takes commands, and nobody else");
+    }
+
+    fn read(&mut self, server: usize) {
+        let context = self.rng.next_u64();
+        let committed = self.properties.last_committed();
+        let node = &mut self.nodes[server];
+        if node.raw.read_index(context).is_ok() {
+            node.reads.push((context, committed));
+        }
+    }
+
+    /// Does what a Ready says, up to where the owner crashes.
+    fn carry_out(&mut self, server: usize, crash: Option<Crash>) {
+        if !self.nodes[server].raw.has_ready() {
+            return;
+        }
+        let node = &mut self.nodes[server];
+        let ready = node.raw.ready();
+        assert!(!node.raw.has_ready(), "one Ready at a time");
+        assert_ne!(ready, Ready::default(), "a Ready that was announced has something in it");
+        if crash == Some(Crash::BeforeSaving) {
+            return self.crash(server, Crash::BeforeSaving);
+        }
+        node.disk.save(&ready);
+        if let Some(snapshot) = &ready.snapshot {
+            node.saved_state = snapshot.descriptor.clone();
+        }
+        if crash == Some(Crash::BeforeSending) {
+            return self.crash(server, Crash::BeforeSending);
+        }
+        node.orders.extend(ready.snapshots_wanted);
+        self.under_way.extend(ready.messages);
+        if let Some(snapshot) = ready.snapshot {
+            let (index, term) = (snapshot.index, snapshot.term);
+            self.apply(server, ApplyMsg::Snapshot { index, term, snapshot: snapshot.descriptor });
+        }
+        for entry in ready.committed {
+            let (index, term, command) = (entry.index, entry.term, entry.command);
+            let saved = self.nodes[server].disk.term(index);
+            assert_eq!(saved, Some(term), "what is handed out as committed is saved");
+            self.apply(server, ApplyMsg::Command { index, term, command });
+        }
+        if crash == Some(Crash::BeforeAdvance) {
+            return self.crash(server, Crash::BeforeAdvance);
+        }
+        let node = &mut self.nodes[server];
+        for read in ready.reads {
+            let place = node.reads.iter().position(|(context, _)| *context == read.context).expect("it has begun");
+            let (_, committed) = node.reads.swap_remove(place);
+            match read.index {
+                Some(index) => node.answers.push((index, committed)),
+                None => self.seen.lost += 1,
+            }
+        }
+        let applied = node.raw.core().last_applied();
+        for (index, committed) in node.answers.extract_if(.., |(index, _)| *index <= applied) {
+            self.seen.confirmed += 1;
+            Properties::read_sees(index, committed).unwrap_or_else(|stale| panic!("{stale}"));
+        }
+        // An owner may hear of more before it has done all.
+        if self.rng.random_bool(0.2) {
+            self.deliver_any();
+        }
+        self.nodes[server].raw.advance();
+    }
+
+    fn apply(&mut self, server: usize, message: ApplyMsg) {
+        self.properties.applied(ServerId(server), message).unwrap_or_else(|broken| panic!("{broken}"));
+    }
+
+    /// The service's state reaches the disk, as it is now.
+    fn save_state(&mut self, server: usize) {
+        let (applied, state) = self.properties.snapshot_of(ServerId(server));
+        let node = &mut self.nodes[server];
+        node.disk.applied = applied;
+        node.saved_state = state;
+    }
+
+    /// The log up to some index that is saved as applied may go.
+    fn compact(&mut self, server: usize) {
+        if self.rng.random_bool(0.7) {
+            self.save_state(server);
+        }
+        let node = &mut self.nodes[server];
+        let keep = self.rng.random_range(0..3);
+        node.raw.compact(Index(node.disk.applied.0.saturating_sub(keep)));
+    }
+
+    /// The transfer of a snapshot comes to an end, or is given up.
+    fn transfer(&mut self, server: usize) {
+        let node = &mut self.nodes[server];
+        let Some(order) = node.orders.pop() else { return };
+        if self.rng.random_bool(0.3) {
+            node.raw.report_snapshot(&order, Transfer::Failed);
+        } else {
+            self.send_snapshot(server, &order);
+        }
+    }
+
+    fn transfer_surely(&mut self, server: usize) {
+        while let Some(order) = self.nodes[server].orders.pop() {
+            self.send_snapshot(server, &order);
+        }
+    }
+
+    fn send_snapshot(&mut self, server: usize, order: &SnapshotOrder) {
+        let (index, state) = self.properties.snapshot_of(ServerId(server));
+        let node = &mut self.nodes[server];
+        let Some(term) = node.disk.term(index) else { panic!("the owner knows the term of what it has applied") };
+        self.under_way.push(order.message(index, term, state));
+        node.raw.report_snapshot(order, Transfer::Arrived);
+    }
+
+    /// All that is not saved is lost; the owner begins again with the rest.
+    fn crash(&mut self, server: usize, when: Crash) {
+        self.seen.crashes[when as usize] += 1;
+        let servers = self.nodes.len();
+        let node = &mut self.nodes[server];
+        node.raw = RawNode::new(config(&node.disk, ServerId(server), servers)).expect("what was saved is whole");
+        assert!(!node.raw.has_ready(), "what was saved is not to be saved again");
+        assert_eq!(node.raw.standing().term.max(Term(0)), node.disk.hard_state.term);
+        node.orders.clear();
+        node.reads.clear();
+        node.answers.clear();
+        self.properties.restarted(ServerId(server), &node.saved_state);
+    }
+}
+
+impl AddAssign for Seen {
+    fn add_assign(&mut self, other: Seen) {
+        self.committed += other.committed;
+        self.installed += other.installed;
+        self.confirmed += other.confirmed;
+        self.lost += other.lost;
+        self.crashes.iter_mut().zip(other.crashes).for_each(|(sum, more)| *sum += more);
+    }
+}
