@@ -1,7 +1,11 @@
-//! The command line of the lab, over the reference Raft and key/value service: `cargo run --release -- run 3A`.
+//! The command line: the lab over the reference Raft and key/value service (`cargo run --release -- run 3A`), and the same Raft
+//! as real processes (`cargo run --release -- cluster 3`).
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main::<raft::Raft, kvraft::KvServer<raft::Raft>>(env!("CARGO_PKG_NAME"))
+    cli::main_and::<raft::Raft, kvraft::KvServer<raft::Raft>, kvnode::Command>(
+        env!("CARGO_PKG_NAME"),
+        kvnode::Command::execute,
+    )
 }

@@ -11,7 +11,10 @@ pub(crate) const SERVERS_MAX: usize = 9;
 /// Where `servers` servers of one machine are that have ports one after the other.
 pub(crate) fn on_loopback(first_port: u16, servers: u16) -> Result<Vec<String>, String> {
     if first_port == 0 || first_port.checked_add(servers - 1).is_none() {
-        return Err(format!("there are no {servers} ports from {first_port} on; --port takes 1 to {}", u16::MAX - servers + 1));
+        return Err(format!(
+            "there are no {servers} ports from {first_port} on; --port takes 1 to {}",
+            u16::MAX - servers + 1
+        ));
     }
     Ok((first_port..first_port + servers).map(|port| format!("127.0.0.1:{port}")).collect())
 }
@@ -23,7 +26,10 @@ pub(crate) const DEFAULT_PEERS: &str = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:
 pub(crate) fn parse(list: &[String]) -> Result<Vec<SocketAddr>, String> {
     let addresses: Vec<SocketAddr> = list.iter().map(|text| resolve(text)).collect::<Result<_, String>>()?;
     if addresses.len() > SERVERS_MAX {
-        return Err(format!("{} servers are more than {SERVERS_MAX}; a majority of them would take long to answer", addresses.len()));
+        return Err(format!(
+            "{} servers are more than {SERVERS_MAX}; a majority of them would take long to answer",
+            addresses.len()
+        ));
     }
     for (place, address) in addresses.iter().enumerate() {
         if addresses[..place].contains(address) {

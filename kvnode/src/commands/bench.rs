@@ -23,10 +23,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// How long an operation may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Measure how many writes a second a cluster does, and how long they take
-///
-/// Each client puts values under keys of its own, one operation after the other. Without --peers, three servers are started for it
-/// on this machine, in a directory that is removed afterwards. Exit status: 0, or 2 if it cannot be measured.
+/// The arguments of `bench`.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// How many clients there are at once; several numbers are measured one after the other
@@ -84,7 +81,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<u8, String> {
         println!("clients  operations/s  median ms  99 % within ms");
     }
     for &clients in &args.clients {
-        let load = Load { clients, seconds: args.seconds, value_bytes: args.value_bytes as usize, servers: servers.clone() };
+        let load =
+            Load { clients, seconds: args.seconds, value_bytes: args.value_bytes as usize, servers: servers.clone() };
         let mut figures = load.measure()?;
         figures.sync = own.is_some().then_some(!args.no_sync);
         if args.json {
@@ -113,7 +111,8 @@ const OVER: u8 = 2;
 
 impl Load {
     fn measure(&self) -> Result<Figures, String> {
-        let (phase, all_there) = (Arc::new(AtomicU8::new(WARMING_UP)), Arc::new(Barrier::new(self.clients as usize + 1)));
+        let (phase, all_there) =
+            (Arc::new(AtomicU8::new(WARMING_UP)), Arc::new(Barrier::new(self.clients as usize + 1)));
         let clients: Vec<_> = (0..self.clients)
             .map(|client| {
                 let (servers, phase, all_there) = (self.servers.clone(), Arc::clone(&phase), Arc::clone(&all_there));

@@ -15,11 +15,7 @@ use super::{addresses, end, secret};
 /// How long servers may take to end when they are asked to.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
-/// Start several servers on this machine, and show what they log
-///
-/// Each is a process of its own that listens on loopback. Ctrl-C ends all of them; what they have saved stays, and the next
-/// start goes on from there. A server that dies is reported and not started again: the others go on without it. Exit status: 0
-/// after Ctrl-C, 2 if the servers could not start or have all ended.
+/// The arguments of `cluster`.
 #[derive(Debug, clap::Args)]
 pub struct ClusterArgs {
     /// How many servers

@@ -8,9 +8,7 @@ use bytes::Bytes;
 use super::addresses;
 use crate::wire::{Clerk, ClerkSettings};
 
-/// Read or write a key of a running cluster
-///
-/// Exit status: 0 if it was done, 1 if the key was never written, 2 if there was no answer in time or the servers refuse.
+/// The arguments of `kv`.
 #[derive(Debug, clap::Args)]
 pub struct KvArgs {
     #[command(subcommand)]

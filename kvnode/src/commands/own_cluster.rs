@@ -28,7 +28,14 @@ impl OwnCluster {
         secret::create_if_missing(&secret)?;
         for id in 0..servers {
             let mut command = Command::new(&program);
-            command.args(["serve", "--end-with-input", "--id", &id.to_string(), "--peers", &cluster.addresses.join(",")]);
+            command.args([
+                "serve",
+                "--end-with-input",
+                "--id",
+                &id.to_string(),
+                "--peers",
+                &cluster.addresses.join(","),
+            ]);
             command.arg("--data").arg(cluster.dir.join(id.to_string())).arg("--secret").arg(&secret);
             command.args(no_sync.then_some("--no-sync"));
             // What they say when all is well is of no interest here.

@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use rand::Rng;
+use rand::TryRng;
+use rand::rngs::SysRng;
 
 use crate::wire::Secret;
 
@@ -19,7 +20,7 @@ pub(crate) fn create_if_missing(path: &Path) -> Result<(), String> {
         Err(error) => return Err(format!("cannot make the secret's file {}: {error}", path.display())),
     };
     let mut bytes = [0; BYTES];
-    rand::rng().fill_bytes(&mut bytes);
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| format!("this machine has no random numbers: {error}"))?;
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     writeln!(file, "{text}")
         .and_then(|()| file.sync_all())
@@ -37,7 +38,10 @@ fn create_new(path: &Path) -> io::Result<File> {
 /// The secret in a file.
 pub(crate) fn read(path: &Path) -> Result<Secret, String> {
     let text = fs::read(path).map_err(|error| {
-        format!("cannot read the secret's file {}: {error}; --secret names a file that all servers have", path.display())
+        format!(
+            "cannot read the secret's file {}: {error}; --secret names a file that all servers have",
+            path.display()
+        )
     })?;
     Secret::new(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

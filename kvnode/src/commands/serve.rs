@@ -10,11 +10,7 @@ use crate::node::{Config, Node};
 use crate::storage::Sync;
 use crate::wire::Secret;
 
-/// Run one server of a replicated key/value store, until Ctrl-C or SIGTERM
-///
-/// What it has acknowledged is on its disk and on those of a majority. It may be killed at any time, and goes on from what it
-/// has saved. LAB_LOG sets how much is logged to standard error: error, warn, info (as it is), debug, trace. Exit status: 0 if it
-/// was asked to end, 1 if it had to stop, 2 if it could not start.
+/// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
     /// Which of the servers this is: 0 for the first of --peers
@@ -112,13 +108,17 @@ fn config(args: &ServeArgs) -> Result<Config, String> {
         Some(address) => addresses::resolve(address)?,
         None if addresses::is_local(&own) => own,
         None => {
-            return Err(format!("{own} can be reached from other machines; if that is meant, say so with --listen {own}"));
+            return Err(format!(
+                "{own} can be reached from other machines; if that is meant, say so with --listen {own}"
+            ));
         }
     };
     let secret = match &args.secret {
         Some(path) => secret::read(path)?,
         None if addresses::is_local(&listen) && peers.iter().all(addresses::is_local) => Secret::of_loopback(),
-        None => return Err("servers on several machines need a secret that they share; --secret names its file".to_string()),
+        None => {
+            return Err("servers on several machines need a secret that they share; --secret names its file".to_string());
+        }
     };
     Ok(Config {
         me,

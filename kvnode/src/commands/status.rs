@@ -17,10 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How often the view is drawn.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Show who leads, terms, indexes, and how far each server lags
-///
-/// On a terminal the view is live until Ctrl-C; else it is printed once. Exit status: 0 if some server leads, 1 if none does, 2
-/// if none can be reached.
+/// The arguments of `status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// The addresses of the servers in the order of their ids: host:port,host:port,...
@@ -66,7 +63,10 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, String> {
 fn outcome(watched: &[Watched], answers: &[Answer]) -> Result<u8, String> {
     if answers.iter().all(Result::is_err) {
         let addresses: Vec<&str> = watched.iter().map(|server| &*server.address).collect();
-        return Err(format!("no server answers at {}; start some, or say where they are with --peers", addresses.join(",")));
+        return Err(format!(
+            "no server answers at {}; start some, or say where they are with --peers",
+            addresses.join(",")
+        ));
     }
     Ok(if leader(answers).is_some() { 0 } else { 1 })
 }

@@ -5,6 +5,7 @@ use labgob::DecodeError;
 use raftapi::Index;
 use serde::{Deserialize, Serialize};
 
+use crate::storage::{self, Operation};
 use crate::wire::WriteOp;
 
 /// The command of an entry. Variants are added at the end only: the number of one is what is saved.
@@ -47,12 +48,23 @@ impl Command {
     /// # Errors
     ///
     /// If it is none: another program has written it.
-    pub(crate) fn decode(bytes: Bytes) -> Result<Command, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         labgob::decode(bytes)
     }
 }
 
 impl Write {
+    /// As the store takes it.
+    pub(crate) fn into_stored(self) -> storage::Command {
+        let Write { client, seq, key, op, value } = self;
+        let key = Bytes::from(key);
+        let operation = match op {
+            WriteOp::Put => Operation::Put { key, value },
+            WriteOp::Append => Operation::Append { key, value },
+        };
+        storage::Command { client, seq, operation }
+    }
+
     /// About how many bytes it has in the log.
     pub(crate) fn bytes(&self) -> usize {
         const NUMBERS: usize = 24;

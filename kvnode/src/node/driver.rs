@@ -11,20 +11,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use raft::core::{RoleName, Standing};
+use raft::core::{HardState, RoleName, Standing};
 use raft::rawnode::{Committed, RawNode, Ready, Snapshot};
 use raftapi::Index;
 use rand::RngExt;
-use rand::rngs::StdRng;
+use rand_chacha::ChaCha8Rng;
 
 use super::clients::Clients;
-use super::command::Command;
+use super::command::{Command, Write};
 use super::compaction::Compaction;
 use super::event::{Event, Received, WAITING_MAX};
 use super::peers::Peers;
 use super::status::{FollowerStatus, NodeStatus, word};
 use super::transfers::Transfers;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Storage, Tail};
 use crate::wire::ClientReply;
 
 /// How long a tick is. Heartbeats come every [`HEARTBEAT_TICKS`] of them.
@@ -47,7 +47,7 @@ pub(super) struct Driver {
     pub(super) events: Receiver<Event>,
     pub(super) transfers: Transfers,
     pub(super) compaction: Compaction,
-    pub(super) timeouts: StdRng,
+    pub(super) timeouts: ChaCha8Rng,
     /// For other threads: how far this server knows to be committed.
     pub(super) committed: Arc<AtomicU64>,
     pub(super) clients: Clients,
@@ -76,7 +76,7 @@ impl Driver {
             self.propose();
             self.ask_for_reads();
             while self.node.has_ready() {
-                self.carry_out().map_err(|error| error.to_string())?;
+                self.carry_out()?;
             }
         }
     }
@@ -160,19 +160,19 @@ impl Driver {
     }
 
     /// Carries out what the node wants done, in the order of its promises.
-    fn carry_out(&mut self) -> Result<(), StorageError> {
+    fn carry_out(&mut self) -> Result<(), String> {
         let Ready { standing, hard_state, snapshot, base, entries, messages, snapshots_wanted, committed, reads } =
             self.node.ready();
         if let Some(standing) = standing {
             self.stands(standing);
         }
+        let mut hard_state = hard_state;
         if let Some(snapshot) = snapshot {
-            // The term first: a log is never of a later term than the one that was saved.
-            self.storage.save(hard_state, None)?;
-            self.install(&snapshot)?;
-            self.storage.save(None, entries.as_ref())?;
-        } else {
-            self.storage.save(hard_state, entries.as_ref())?;
+            self.install(&snapshot, hard_state.take())?;
+        }
+        if hard_state.is_some() || entries.is_some() {
+            let tail = entries.as_ref().map(|new| Tail { first: new.first, entries: &new.entries });
+            self.storage.save(hard_state, tail)?;
         }
         for message in messages {
             self.peers.send(message);
@@ -210,30 +210,37 @@ impl Driver {
     }
 
     /// Puts the snapshot that has come in place of everything.
-    fn install(&mut self, snapshot: &Snapshot) -> Result<(), StorageError> {
+    fn install(&mut self, snapshot: &Snapshot, hard_state: Option<HardState>) -> Result<(), String> {
         let received = self.received.take().expect("the node wants what it was given");
-        self.storage.install(&received.file, snapshot.index, snapshot.term)?;
+        // What follows comes with the entries.
+        self.storage.install(&received.image, hard_state, false)?;
         log::info!("has the state up to {} from a snapshot", snapshot.index);
         self.note_committed(snapshot.index);
         Ok(())
     }
 
     /// Executes committed entries, all in one step, and tells the clients that wait for them.
-    fn apply(&mut self, committed: Vec<Committed>) -> Result<(), StorageError> {
-        let Some(last) = committed.last().map(|entry| entry.index) else { return Ok(()) };
+    fn apply(&mut self, committed: Vec<Committed>) -> Result<(), String> {
+        let (Some(first), Some(last)) = (committed.first(), committed.last()) else { return Ok(()) };
+        let (first, last) = (first.index, last.index);
         let mut executed = Vec::with_capacity(committed.len());
-        let mut writes = Vec::new();
+        let mut entries = Vec::with_capacity(committed.len());
         let mut compact = None;
-        let last_term = committed.last().map(|entry| entry.term).unwrap_or_default();
         for Committed { index, term, command } in committed {
             executed.push((index, term));
-            match Command::decode(&command).map_err(|error| StorageError::foreign_entry(index, &error))? {
-                Command::Nothing => {}
-                Command::Writes(more) => writes.extend(more),
-                Command::Compact { up_to } => compact = Some(up_to),
-            }
+            let writes = match Command::decode(&command).map_err(|error| {
+                format!("the log's entry at {index} was written by another program: {error}; use the one that wrote it")
+            })? {
+                Command::Nothing => Vec::new(),
+                Command::Writes(writes) => writes.into_iter().map(Write::into_stored).collect(),
+                Command::Compact { up_to } => {
+                    compact = Some(up_to);
+                    Vec::new()
+                }
+            };
+            entries.push((term, writes));
         }
-        self.storage.apply(last, last_term, writes)?;
+        self.storage.apply(first, &entries).map_err(|error| error.to_string())?;
         self.note_committed(last);
         for (index, term) in executed {
             self.clients.executed(index, term);
@@ -244,9 +251,9 @@ impl Driver {
         Ok(())
     }
 
-    fn answer_reads(&mut self) -> Result<(), StorageError> {
+    fn answer_reads(&mut self) -> Result<(), String> {
         for read in self.clients.readable(self.node.core().last_applied()) {
-            let value = self.storage.get(&read.key)?;
+            let value = self.storage.get(read.key.as_bytes())?;
             read.reply.send(ClientReply::Value(value));
         }
         Ok(())

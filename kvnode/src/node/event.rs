@@ -1,11 +1,11 @@
 //! What the loop is told.
 
-use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use raft::rawnode::{Message, SnapshotOrder, Transfer};
 
 use super::command::Write;
+use crate::storage::Image;
 use crate::wire::ReplyTo;
 
 /// How many events may wait for the loop. Who brings one more waits, and so does the connection that it came over.
@@ -35,8 +35,8 @@ pub(super) enum Event {
 pub(super) struct Received {
     /// What the leader says of it.
     pub(super) message: Message,
-    /// Where it is.
-    pub(super) file: PathBuf,
+    /// Its content.
+    pub(super) image: Image,
     /// Is dropped when the file is not needed any more.
-    pub(super) in_use: Sender<()>,
+    pub(super) _in_use: Sender<()>,
 }

@@ -16,7 +16,7 @@ use raftapi::{Index, ServerId};
 
 use super::command::Write;
 use super::event::{Event, Received};
-use crate::storage;
+use crate::storage::Image;
 use crate::wire::{ClientReply, ClientRequest, Handler, ReplyTo, SnapshotChunks, Verdict};
 
 /// Hands over to the loop.
@@ -41,10 +41,12 @@ impl Guests {
     /// Collects a snapshot and hands it over; returns when the file is not needed any more.
     fn receive(&self, message: Message, file: &Path, chunks: &mut SnapshotChunks<'_>) -> Result<(), String> {
         collect(file, chunks)?;
-        let (index, term) = place(&message).ok_or("this is no snapshot")?;
-        storage::check_image(file, index, term).map_err(|error| error.to_string())?;
+        let image = Image::check(file)?;
+        if place(&message) != Some((image.last_included_index(), image.last_included_term())) {
+            return Err("the snapshot is another one than it says".to_string());
+        }
         let (in_use, free) = mpsc::channel();
-        self.tell(Event::SnapshotReceived(Received { message, file: file.to_path_buf(), in_use }));
+        self.tell(Event::SnapshotReceived(Received { message, image, _in_use: in_use }));
         // Nothing is ever sent: this ends when the other half is dropped.
         let _ = free.recv();
         Ok(())

@@ -36,9 +36,9 @@ use std::thread::{self, JoinHandle};
 use raft::rawnode::{self, RawNode};
 use raftapi::ServerId;
 use rand::SeedableRng;
-use rand::rngs::StdRng;
+use rand::rngs::SysRng;
+use rand_chacha::ChaCha8Rng;
 
-pub(crate) use self::command::Write;
 use self::compaction::Compaction;
 use self::driver::{ANSWER_TICKS, Driver, HEARTBEAT_TICKS};
 use self::event::{Event, WAITING_MAX};
@@ -114,9 +114,9 @@ impl Node {
             storage,
             peers: Peers::start(&identity, &addresses, limits),
             events: told,
-            transfers: Transfers::new(identity.clone(), addresses, limits, events.clone()),
+            transfers: Transfers::new(identity.clone(), addresses, limits, &data, events.clone()),
             compaction: Compaction::new(log_limit),
-            timeouts: StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| error.to_string())?,
+            timeouts: ChaCha8Rng::try_from_rng(&mut SysRng).map_err(|error| error.to_string())?,
             committed,
             clients: Default::default(),
             received: None,

@@ -21,8 +21,7 @@ impl Peers {
         let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         let link = |(place, address): (usize, &String)| {
             let server = ServerId(place);
-            (server != identity.me)
-                .then(|| Link::start(identity.clone(), server, address.clone(), limits, log_change))
+            (server != identity.me).then(|| Link::start(identity.clone(), server, address.clone(), limits, log_change))
         };
         Peers { links: addresses.iter().enumerate().map(link).collect(), addresses }
     }

@@ -1,7 +1,10 @@
 //! Snapshots on their way to other servers. Each is made and sent by a thread of its own, from a view of the store as it was at
 //! one moment; the loop goes on meanwhile.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +25,8 @@ pub(super) struct Transfers {
     identity: Identity,
     addresses: Vec<SocketAddr>,
     limits: Limits,
+    /// Where snapshots are made.
+    dir: PathBuf,
     /// Where the loop is told how a transfer has ended.
     events: SyncSender<Event>,
     /// Each order under way, and the last index of its snapshot.
@@ -33,9 +38,10 @@ impl Transfers {
         identity: Identity,
         addresses: Vec<SocketAddr>,
         limits: Limits,
+        dir: &Path,
         events: SyncSender<Event>,
     ) -> Transfers {
-        Transfers { identity, addresses, limits, events, under_way: Vec::new() }
+        Transfers { identity, addresses, limits, dir: dir.to_path_buf(), events, under_way: Vec::new() }
     }
 
     /// Sends what `view` shows to the server that needs it.
@@ -44,10 +50,12 @@ impl Transfers {
         let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
         let address = self.addresses[order.to().0].to_string();
         let sending = order.clone();
+        // One server gets one snapshot at a time.
+        let file = self.dir.join(format!("outgoing-{}.snapshot", order.to()));
         let work = move || {
             let to = sending.to();
             let (begun, index) = (Instant::now(), view.applied());
-            let transfer = match send(&identity, &address, &limits, &sending, &view) {
+            let transfer = match send(&identity, &address, &limits, &sending, &view, &file) {
                 Ok(bytes) => {
                     let took = begun.elapsed().as_secs_f64();
                     log::info!("has sent {to} a snapshot up to {index}: {bytes} bytes in {took:.1} s");
@@ -58,6 +66,8 @@ impl Transfers {
                     Transfer::Failed
                 }
             };
+            // It may never have been made.
+            let _ = fs::remove_file(&file);
             // If the loop has ended, nobody wants to know.
             let _ = events.send(Event::SnapshotSent(sending, transfer));
         };
@@ -86,15 +96,23 @@ fn send(
     limits: &Limits,
     order: &SnapshotOrder,
     view: &View,
+    path: &Path,
 ) -> Result<u64, String> {
     let message = order.message(view.applied(), view.applied_term(), Bytes::new());
+    // Before the connection is made, which would be given up if nothing came over it for long.
+    let bytes = view.write_image(path)?.bytes();
     let mut sender = SnapshotSender::open(identity, order.to(), address, limits, labgob::encode(&message))
         .map_err(|error| error.to_string())?;
-    let mut bytes = 0;
-    for chunk in view.image(limits.chunk_bytes) {
-        let chunk = chunk.map_err(|error| error.to_string())?;
-        bytes += chunk.len() as u64;
-        match sender.push(chunk) {
+    let on_disk = |error: io::Error| format!("{}: {error}", path.display());
+    let mut file = File::open(path).map_err(on_disk)?;
+    loop {
+        let mut chunk = vec![0; limits.chunk_bytes];
+        let length = file.read(&mut chunk).map_err(on_disk)?;
+        if length == 0 {
+            break;
+        }
+        chunk.truncate(length);
+        match sender.push(chunk.into()) {
             Ok(()) => {}
             Err(SnapshotError::Judged(verdict)) => return judged(verdict, bytes),
             Err(SnapshotError::Wire(error)) => return Err(error.to_string()),
