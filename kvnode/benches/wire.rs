@@ -147,8 +147,7 @@ fn serve() -> (Listener, Arc<AtomicUsize>) {
 
 fn link() -> Duration {
     let (listener, count) = serve();
-    let link =
-        Link::start(identity(1), ServerId(0), listener.address().to_string(), Limits::default(), |_, _| {});
+    let link = Link::start(identity(1), ServerId(0), listener.address().to_string(), Limits::default(), |_, _| {});
     while !link.is_up() {
         thread::sleep(Duration::from_millis(1));
     }

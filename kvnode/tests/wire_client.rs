@@ -188,7 +188,11 @@ fn stopping_ends_connections_with_requests_under_way_and_frees_the_port() {
     assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
     assert!(matches!(pending.wait(PATIENCE), Err(CallError::Ended(_))));
     drop(connection);
-    Listener::bind(&address).expect("the port is free again").serve(identity(0, 1), Limits::default(), Server::default());
+    Listener::bind(&address).expect("the port is free again").serve(
+        identity(0, 1),
+        Limits::default(),
+        Server::default(),
+    );
 }
 
 #[test]

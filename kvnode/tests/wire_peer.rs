@@ -26,7 +26,8 @@ type Changes = Arc<Mutex<Vec<LinkChange>>>;
 fn link(identity: Identity, to: usize, address: impl ToString, limits: Limits) -> (Link, Changes) {
     let changes = Changes::default();
     let seen = Arc::clone(&changes);
-    let link = Link::start(identity, ServerId(to), address.to_string(), limits, move |_, change| seen.lock().push(change));
+    let link =
+        Link::start(identity, ServerId(to), address.to_string(), limits, move |_, change| seen.lock().push(change));
     (link, changes)
 }
 

@@ -82,8 +82,7 @@ impl Clerk {
     ///
     /// If there are none, or if the operating system has no random numbers.
     pub fn new(addresses: impl IntoIterator<Item = String>, settings: ClerkSettings) -> Clerk {
-        let servers: Vec<Server> =
-            addresses.into_iter().map(|address| Server { address, connection: None }).collect();
+        let servers: Vec<Server> = addresses.into_iter().map(|address| Server { address, connection: None }).collect();
         assert!(!servers.is_empty(), "a clerk needs a server to ask");
         let client = SysRng.try_next_u64().expect("the operating system has random numbers") % CLIENT_IDS;
         Clerk { told: servers.len(), servers, leader: 0, client, seq: 0, settings }

@@ -77,8 +77,7 @@ impl Connection {
     /// If nobody answers there, or the server does not want us; it then says why.
     pub fn open(address: &str, limits: &Limits) -> Result<Connection, WireError> {
         let (stream, reader) = hello::connect_as_client(address, limits)?;
-        let shared =
-            Arc::new(Shared { stream, limits: *limits, waiting: Mutex::default(), writing: Mutex::default() });
+        let shared = Arc::new(Shared { stream, limits: *limits, waiting: Mutex::default(), writing: Mutex::default() });
         let thread = thread::Builder::new().name(format!("replies of {address}"));
         let reader = {
             let shared = Arc::clone(&shared);

@@ -90,7 +90,9 @@ fn version_of(preamble: &[u8]) -> Result<u16, WireError> {
 }
 
 fn other_version(theirs: u16) -> String {
-    format!("it speaks version {theirs} of the protocol, and this program version {VERSION}: run the same build on both sides")
+    format!(
+        "it speaks version {theirs} of the protocol, and this program version {VERSION}: run the same build on both sides"
+    )
 }
 
 /// Connects to `address` as a client.
@@ -188,8 +190,7 @@ pub(crate) fn receive(stream: &Arc<TcpStream>, identity: &Identity, limits: &Lim
         Hello::Client => Ok(Guest::Client(reader)),
         Hello::Server(introduction) => {
             check(&introduction, identity)?;
-            let sealed =
-                noise::respond(&identity.secret, &said, &answer(""), stream, reader, deadline, limits.frame)?;
+            let sealed = noise::respond(&identity.secret, &said, &answer(""), stream, reader, deadline, limits.frame)?;
             Ok(Guest::Server(introduction, Box::new(sealed)))
         }
     }

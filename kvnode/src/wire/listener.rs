@@ -91,7 +91,10 @@ impl Listener {
         }
         let left = self.registry.wait_until_empty(deadline.saturating_duration_since(Instant::now()));
         if left > 0 {
-            log::error!("{}: {left} connections are still held by what handles them, and are left behind", self.address);
+            log::error!(
+                "{}: {left} connections are still held by what handles them, and are left behind",
+                self.address
+            );
         }
         if accepting.is_finished() {
             let _ = accepting.join();

@@ -135,7 +135,8 @@ fn finish(
         at: 0,
         end: 0,
     };
-    let sealer = Sealer { stream: Arc::clone(stream), patience, keys, record: 0, sealed: Vec::new(), frames: Vec::new() };
+    let sealer =
+        Sealer { stream: Arc::clone(stream), patience, keys, record: 0, sealed: Vec::new(), frames: Vec::new() };
     Ok(Sealed { reader: FrameReader::new(unsealer), writer: sealer })
 }
 

@@ -14,17 +14,17 @@ use parking_lot::{Condvar, Mutex};
 use raftapi::ServerId;
 
 /// Long enough for anything that should happen, on any machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub const SECRET: &[u8] = b"the secret of the cluster of the tests";
+pub(crate) const SECRET: &[u8] = b"the secret of the cluster of the tests";
 
-pub fn identity(me: usize, servers: usize) -> Identity {
+pub(crate) fn identity(me: usize, servers: usize) -> Identity {
     let secret = Secret::new(SECRET).expect("it is long enough");
     Identity { cluster: "tests".into(), me: ServerId(me), servers, secret }
 }
 
 /// Waits until `what` holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -34,29 +34,29 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// What a server has got, and how it answers.
 #[derive(Default)]
-pub struct Desk {
-    pub messages: Mutex<Vec<(ServerId, Bytes)>>,
-    pub snapshots: Mutex<Vec<(ServerId, Bytes, Result<Vec<u8>, String>)>>,
+pub(crate) struct Desk {
+    pub(crate) messages: Mutex<Vec<(ServerId, Bytes)>>,
+    pub(crate) snapshots: Mutex<Vec<(ServerId, Bytes, Result<Vec<u8>, String>)>>,
     /// Refuse snapshots after so many pieces.
-    pub refuse_snapshot_after: Mutex<Option<usize>>,
-    pub store: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) refuse_snapshot_after: Mutex<Option<usize>>,
+    pub(crate) store: Mutex<BTreeMap<String, Vec<u8>>>,
     /// The last write of each client.
-    pub done: Mutex<HashMap<u64, u64>>,
+    pub(crate) done: Mutex<HashMap<u64, u64>>,
     /// Answers everything with this, if it is set.
-    pub answer: Mutex<Option<ClientReply>>,
+    pub(crate) answer: Mutex<Option<ClientReply>>,
     /// Keeps requests instead of answering them, while it is set.
-    pub keep: Mutex<bool>,
-    pub kept: Mutex<Vec<(ClientRequest, ReplyTo)>>,
+    pub(crate) keep: Mutex<bool>,
+    pub(crate) kept: Mutex<Vec<(ClientRequest, ReplyTo)>>,
     /// Executes a write and then lets go of the request, so many times.
-    pub forget: Mutex<usize>,
-    pub requests: Mutex<usize>,
+    pub(crate) forget: Mutex<usize>,
+    pub(crate) requests: Mutex<usize>,
     /// Waited for inside a handler, while it is set.
-    pub stuck: Mutex<bool>,
-    pub unstuck: Condvar,
+    pub(crate) stuck: Mutex<bool>,
+    pub(crate) unstuck: Condvar,
 }
 
 #[derive(Clone, Default)]
-pub struct Server(pub Arc<Desk>);
+pub(crate) struct Server(pub(crate) Arc<Desk>);
 
 impl Handler for Server {
     fn peer_message(&self, from: ServerId, message: Bytes) {
@@ -122,13 +122,13 @@ impl Handler for Server {
 }
 
 /// A listener on a free port, and what it hands its guests to.
-pub fn listen(me: usize, servers: usize, limits: Limits) -> (Listener, Arc<Desk>) {
+pub(crate) fn listen(me: usize, servers: usize, limits: Limits) -> (Listener, Arc<Desk>) {
     let server = Server::default();
     let desk = Arc::clone(&server.0);
     let bound = Listener::bind("127.0.0.1:0").expect("there is a free port");
     (bound.serve(identity(me, servers), limits, server), desk)
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
