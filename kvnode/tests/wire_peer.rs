@@ -14,7 +14,7 @@ use kvnode::wire::{
 };
 use parking_lot::Mutex;
 use raftapi::ServerId;
-use support::{Desk, PATIENCE, eventually, identity, listen, text};
+use support::{Desk, PATIENCE, eventually, identity, listen, logged, text};
 
 /// Limits under which a server that is away is noticed soon.
 fn quick() -> Limits {
@@ -162,6 +162,18 @@ fn recorder(target: std::net::SocketAddr) -> (std::net::SocketAddr, std::thread:
     (address, thread)
 }
 
+/// The bytes of the greeting and of the first message of the handshake, in all that a server has said.
+fn opening_bytes(said: &[u8]) -> usize {
+    let mut at = 8;
+    for _ in 0..2 {
+        at += 4 + u32::from_be_bytes(said[at..at + 4].try_into().expect("four bytes")) as usize;
+    }
+    at
+}
+
+/// The bytes of the answer: version, welcome, and the second message of the handshake.
+const ANSWER_BYTES: usize = 8 + 4 + 4 + 48;
+
 #[test]
 fn a_recorded_conversation_cannot_be_played_again() {
     let (listener, desk) = listen(0, 3, Limits::default());
@@ -175,12 +187,25 @@ fn a_recorded_conversation_cannot_be_played_again() {
     // The true server is connected meanwhile; who repeats its words must not push it out.
     let (true_link, changes) = self::link(identity(1, 3), 0, listener.address(), Limits::default());
     eventually("the link is up", || true_link.is_up());
-    for cut in [said.len(), said.len() - 1, said.len() / 2] {
+    // The greeting and the first message of the handshake are answered, and what comes then is of no use to who repeats it.
+    let opening = opening_bytes(&said);
+    for cut in [said.len(), said.len() - 1, opening + 1, opening] {
         let mut stream = TcpStream::connect(listener.address()).expect("it listens");
-        let _ = stream.write_all(&said[..cut]);
+        stream.write_all(&said[..opening]).expect("it is read");
+        let mut answer = [0; ANSWER_BYTES];
+        stream.read_exact(&mut answer).expect("a repeated first message is answered as the first time");
+        let _ = stream.write_all(&said[opening..cut]);
         let _ = stream.shutdown(Shutdown::Write);
+        let address = stream.local_addr().expect("it has one");
         let _ = stream.read_to_end(&mut Vec::new());
+        if cut > opening + 1 {
+            logged(address, "a record with a wrong seal");
+        }
     }
+    // All at once.
+    let mut stream = TcpStream::connect(listener.address()).expect("it listens");
+    let _ = stream.write_all(&said);
+    logged(stream.local_addr().expect("it has one"), "it sent more before it was answered");
     assert_eq!(desk.messages.lock().len(), before, "nothing of it has come to the handler");
     insist(&true_link, &desk, "still here");
     assert_eq!(*changes.lock(), [LinkChange::Up], "the true link was never down");

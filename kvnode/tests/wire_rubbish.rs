@@ -13,7 +13,7 @@ use kvnode::wire::{Clerk, ClerkSettings, ClientReply, ClientRequest, Connection,
 use raftapi::ServerId;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use support::{PATIENCE, eventually, identity, listen, text};
+use support::{PATIENCE, eventually, identity, listen, logged, text};
 
 const RUBBISH: usize = 1000;
 
@@ -157,10 +157,12 @@ fn who_sends_a_byte_now_and_then_is_disconnected_all_the_same() {
         if !greeting.is_empty() {
             stream.write_all(&1000_u32.to_be_bytes()).expect("it is read");
         }
+        let address = stream.local_addr().expect("it has one");
         while stream.write_all(&[drops.next().expect("there are always more")]).is_ok() {
             assert!(begun.elapsed() < PATIENCE, "it is still connected");
             std::thread::sleep(Duration::from_millis(50));
         }
+        logged(address, "waited too long for the ");
     }
     listener.stop();
 }
@@ -184,7 +186,9 @@ fn a_frame_with_something_else_in_it_is_answered_with_a_reason() {
     ] {
         let mut stream = TcpStream::connect(listener.address()).expect("it listens");
         stream.write_all(&bytes).expect("it is read");
+        let address = stream.local_addr().expect("it has one");
         let said = until_ended(stream);
+        logged(address, reason);
         assert!(said.contains(reason), "{said:?} instead of {reason}");
     }
     listener.stop();

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses what it needs")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use kvnode::wire::{
     ClientReply, ClientRequest, Handler, Identity, Limits, Listener, ReplyTo, Secret, SnapshotChunks, Verdict, WriteOp,
 };
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use raftapi::ServerId;
 
 /// Long enough for anything that should happen, on any machine.
@@ -28,6 +29,39 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Keeps what is logged as a warning.
+struct Log(Mutex<Vec<String>>);
+
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Waits until a line of the log says that the connection from `address` has ended because of `reason`.
+pub(crate) fn logged(address: SocketAddr, reason: &str) {
+    let begun = Instant::now();
+    let starts = format!("{address}: ");
+    loop {
+        let lines: Vec<String> = LOG.0.lock().iter().filter(|line| line.starts_with(&starts)).cloned().collect();
+        if lines.iter().any(|line| line.contains(reason)) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{reason:?} is not logged, only {lines:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -50,9 +84,6 @@ pub(crate) struct Desk {
     /// Executes a write and then lets go of the request, so many times.
     pub(crate) forget: Mutex<usize>,
     pub(crate) requests: Mutex<usize>,
-    /// Waited for inside a handler, while it is set.
-    pub(crate) stuck: Mutex<bool>,
-    pub(crate) unstuck: Condvar,
 }
 
 #[derive(Clone, Default)]
@@ -123,6 +154,8 @@ impl Handler for Server {
 
 /// A listener on a free port, and what it hands its guests to.
 pub(crate) fn listen(me: usize, servers: usize, limits: Limits) -> (Listener, Arc<Desk>) {
+    // The first test of the process does it for all.
+    let _ = log::set_logger(&LOG).map(|()| log::set_max_level(log::LevelFilter::Warn));
     let server = Server::default();
     let desk = Arc::clone(&server.0);
     let bound = Listener::bind("127.0.0.1:0").expect("there is a free port");
