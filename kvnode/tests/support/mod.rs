@@ -66,11 +66,14 @@ pub(crate) fn logged(address: SocketAddr, reason: &str) {
     }
 }
 
+/// A snapshot: from whom, what it says it is, and its bytes or why there are not all of them.
+type Received = (ServerId, Bytes, Result<Vec<u8>, String>);
+
 /// What a server has got, and how it answers.
 #[derive(Default)]
 pub(crate) struct Desk {
     pub(crate) messages: Mutex<Vec<(ServerId, Bytes)>>,
-    pub(crate) snapshots: Mutex<Vec<(ServerId, Bytes, Result<Vec<u8>, String>)>>,
+    pub(crate) snapshots: Mutex<Vec<Received>>,
     /// Refuse snapshots after so many pieces.
     pub(crate) refuse_snapshot_after: Mutex<Option<usize>>,
     pub(crate) store: Mutex<BTreeMap<String, Vec<u8>>>,
