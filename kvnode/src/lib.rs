@@ -3,6 +3,7 @@
 //! - [`node`]: a server, which puts together a [`RawNode`](raft::rawnode::RawNode) and the two below.
 //! - [`storage`]: what a server keeps on its disk.
 //! - [`wire`]: how processes talk.
+//! - [`proxy`]: what stands between servers in a test, to cut them off from each other.
 //! - [`Command`]: what a person can do with all this, for a command line.
 //!
 //! To follow a write from the client to the answer, read `node/guests.rs` (it comes), `node/driver.rs` (`propose`, `carry_out`,
@@ -10,6 +11,7 @@
 
 mod commands;
 pub mod node;
+pub mod proxy;
 pub mod storage;
 pub mod wire;
 

@@ -28,6 +28,8 @@ pub struct ClerkSettings {
     pub patience: Duration,
     /// How long the clerk rests after all servers were asked in vain: there is no leader, and to find one takes an election.
     pub rest: Duration,
+    /// Whether to ask a server that it was not told of, where another server says that it leads.
+    pub follow_strangers: bool,
     /// The limits of its connections.
     pub limits: Limits,
 }
@@ -38,6 +40,7 @@ impl Default for ClerkSettings {
             deadline: None,
             patience: Duration::from_secs(1),
             rest: Duration::from_millis(20),
+            follow_strangers: true,
             limits: Limits { connect: Duration::from_secs(1), ..Limits::default() },
         }
     }
@@ -139,10 +142,13 @@ impl Clerk {
         loop {
             let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
             let address = self.servers[self.leader].address.clone();
-            let (next, why) = match self.ask_leader(request, self.settings.patience.min(left)) {
+            let mut is_busy = false;
+            let (hint, why) = match self.ask_leader(request, self.settings.patience.min(left)) {
                 Ok(ClientReply::NotLeader { leader_addr, .. }) => (leader_addr, "it does not lead".to_string()),
-                // The same server, but not at once.
-                Ok(ClientReply::Busy) => (Some(address.clone()), "it is busy".into()),
+                Ok(ClientReply::Busy) => {
+                    is_busy = true;
+                    (None, "it is busy".into())
+                }
                 Ok(ClientReply::Unanswered) => (None, "it let go of the request".into()),
                 Ok(ClientReply::Refused(reason)) => return Err(ClerkError::Refused(reason)),
                 Ok(reply) => return Ok(reply),
@@ -150,16 +156,15 @@ impl Clerk {
                 Err(Failure::Indefinite(why)) => (None, why),
             };
             in_vain += 1;
-            let hinted = next.is_some_and(|hint| hint != address && self.follow(&hint));
-            if !hinted {
-                self.leader = (self.leader + 1) % self.servers.len();
+            match hint {
+                Some(hint) if hint != address && self.may_follow(&hint) => self.follow(&hint),
+                // Who is busy leads, as far as is known: the same server again, but not at once.
+                _ if is_busy => {}
+                _ => self.leader = (self.leader + 1) % self.servers.len(),
             }
-            // A hint is worth a try without a rest, but two servers may each name the other.
-            let rest = if hinted && in_vain % 2 == 1 || in_vain % self.servers.len() != 0 {
-                Duration::ZERO
-            } else {
-                self.settings.rest
-            };
+            // Also who follows hints rests in time: two servers may each name the other.
+            let rests = is_busy || in_vain % self.servers.len() == 0;
+            let rest = if rests { self.settings.rest } else { Duration::ZERO };
             if deadline.is_some_and(|at| Instant::now() + rest >= at) {
                 return Err(ClerkError::GaveUp { last: format!("{address}: {why}") });
             }
@@ -167,19 +172,24 @@ impl Clerk {
         }
     }
 
+    fn may_follow(&self, address: &str) -> bool {
+        self.settings.follow_strangers || self.servers[..self.told].iter().any(|server| server.address == address)
+    }
+
     /// The next server to ask is the one at `address`.
-    fn follow(&mut self, address: &str) -> bool {
+    fn follow(&mut self, address: &str) {
         let known = self.servers.iter().position(|server| server.address == address);
         self.leader = known.unwrap_or_else(|| {
             self.servers.truncate(self.told);
             self.servers.push(Server { address: address.to_string(), connection: None });
             self.told
         });
-        true
     }
 
     fn ask_leader(&mut self, request: &ClientRequest, patience: Duration) -> Result<ClientReply, Failure> {
-        let limits = Limits { connect: self.settings.limits.connect.min(patience), ..self.settings.limits };
+        let limits = self.settings.limits;
+        let (connect, handshake) = (limits.connect.min(patience), limits.handshake.min(patience));
+        let limits = Limits { connect, handshake, ..limits };
         let server = &mut self.servers[self.leader];
         if server.connection.as_ref().is_none_or(|connection| connection.ended().is_some()) {
             let connection = Connection::open(&server.address, &limits);
@@ -188,7 +198,11 @@ impl Clerk {
         let connection = server.connection.as_ref().expect("it was made just now");
         connection.call(request.clone(), patience).map_err(|error| match error {
             CallError::TooLong { .. } => Failure::NeverSent(error.to_string()),
-            CallError::Ended(_) | CallError::TimedOut => Failure::Indefinite(error.to_string()),
+            CallError::Ended(_) | CallError::TimedOut => {
+                // Another connection may be better than one over which nothing comes.
+                server.connection = None;
+                Failure::Indefinite(error.to_string())
+            }
         })
     }
 }

@@ -61,6 +61,8 @@ impl From<io::Error> for WireError {
     fn from(error: io::Error) -> WireError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => WireError::Closed,
+            // Ours, of a record that cannot be opened: no fault of the operating system's.
+            io::ErrorKind::InvalidData => WireError::Protocol(error.to_string()),
             _ => WireError::Io(error),
         }
     }

@@ -190,3 +190,71 @@ impl<S: Read> Buffered<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    /// Bytes that come in pieces of this length.
+    struct Pieces(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    impl Source for Pieces {
+        fn set_deadline(&mut self, _: Instant) {}
+    }
+
+    #[test]
+    fn frames_come_back_however_they_are_cut() {
+        let values: Vec<Vec<u8>> = [0, 1, 250, 8000, 8200, 300_000, 3].map(|length| vec![7; length]).to_vec();
+        let mut bytes = Vec::new();
+        values.iter().for_each(|value| put(&mut bytes, &Bytes::from(value.clone())));
+        for piece in [1, 3, 4096, 1 << 20] {
+            let mut reader = FrameReader::new(Pieces(io::Cursor::new(bytes.clone()), piece));
+            for value in &values {
+                let frame = reader.next(1 << 20, PATIENCE, PATIENCE).expect("it is whole").expect("there is one more");
+                assert_eq!(labgob::decode::<Bytes>(frame).expect("it is a payload"), value);
+            }
+            assert!(reader.next(1 << 20, PATIENCE, PATIENCE).expect("it ends between two").is_none());
+        }
+    }
+
+    #[test]
+    fn a_length_above_the_limit_is_an_error_at_once() {
+        let mut reader = FrameReader::new(Pieces(io::Cursor::new(vec![0, 0, 0, 11, 1, 2, 3]), 7));
+        let error = reader.next(10, PATIENCE, PATIENCE).expect_err("eleven are too many");
+        assert!(matches!(error, WireError::TooLong { length: 11, most: 10 }), "{error}");
+    }
+
+    #[test]
+    fn memory_is_taken_for_what_has_come_and_not_for_what_is_announced() {
+        let mut bytes = (60_u32 << 20).to_be_bytes().to_vec();
+        bytes.resize(100_000, 1);
+        let mut reader = FrameReader::new(Pieces(io::Cursor::new(bytes), 5000));
+        let error = reader.next(64 << 20, PATIENCE, PATIENCE).expect_err("it is cut short");
+        assert!(matches!(error, WireError::Closed), "{error}");
+        let taken = reader.input.buffer.capacity();
+        assert!(taken <= 2 * 100_000, "{taken} bytes for 100000");
+    }
+
+    #[test]
+    fn what_a_long_frame_took_is_given_back() {
+        let mut bytes = Vec::new();
+        put(&mut bytes, &Bytes::from(vec![0; 4 << 20]));
+        put(&mut bytes, &1_u8);
+        let mut reader = FrameReader::new(Pieces(io::Cursor::new(bytes), 4096));
+        for _ in 0..2 {
+            reader.next(8 << 20, PATIENCE, PATIENCE).expect("it is whole").expect("there is one more");
+        }
+        assert!(reader.input.buffer.capacity() <= 2 * KEPT_BYTES, "{} bytes", reader.input.buffer.capacity());
+    }
+}

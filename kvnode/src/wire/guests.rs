@@ -23,12 +23,12 @@ pub(crate) fn client<H: Handler>(
     stream: &Arc<TcpStream>,
     address: SocketAddr,
     mut reader: FrameReader<TimedReader>,
+    outbox: &Arc<Outbox>,
     house: &House<H>,
 ) {
     let limits = &house.limits;
-    let outbox = Arc::new(Outbox::new(limits.requests_under_way));
     let writer = {
-        let (stream, outbox, limits) = (Arc::clone(stream), Arc::clone(&outbox), *limits);
+        let (stream, outbox, limits) = (Arc::clone(stream), Arc::clone(outbox), *limits);
         let thread = thread::Builder::new().name(format!("reply {address}"));
         thread.spawn(move || write_replies(&stream, &outbox, &limits))
     };
@@ -38,7 +38,7 @@ pub(crate) fn client<H: Handler>(
     };
     if write_within(stream, &hello::answer(""), limits.frame).is_ok() {
         log::debug!("{address}: a client has connected");
-        match read_requests(&mut reader, &outbox, house) {
+        match read_requests(&mut reader, outbox, house) {
             Ok(()) => outbox.close(None),
             Err(error) if error.is_farewell() => {
                 log::debug!("{address}: the client is gone: {error}");

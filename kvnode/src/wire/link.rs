@@ -210,17 +210,17 @@ impl Shared {
             log::error!("there is no thread for the link to {}", self.to);
             return;
         };
-        self.connected.fetch_add(1, Relaxed);
         self.queue.open();
+        self.connected.fetch_add(1, Relaxed);
         log::info!("{} at {} is connected", self.to, self.address);
         (self.on_change)(self.to, LinkChange::Up);
         let reason = match self.write(&mut writer) {
             Ok(reason) => reason,
             Err(error) => error.to_string(),
         };
-        self.queue.shut();
         let _ = stream.shutdown(Shutdown::Both);
         let _ = pongs.join();
+        self.queue.shut();
         log::info!("{} at {} is lost: {reason}", self.to, self.address);
         (self.on_change)(self.to, LinkChange::Down { reason });
     }

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::hello::{self, Guest};
+use super::outbox::Outbox;
 use super::registry::{Registry, Ticket};
 use super::{Handler, Identity, Limits, WireError, guests, socket};
 
@@ -186,10 +187,13 @@ fn serve<H: Handler>(stream: &Arc<TcpStream>, address: SocketAddr, ticket: &Tick
         .map_err(WireError::from)
         .and_then(|()| hello::receive(stream, identity, limits));
     match guest {
-        Ok(Guest::Client(reader)) => match ticket.become_client() {
-            Ok(()) => guests::client(stream, address, reader, house),
-            Err(reason) => refuse(stream, address, &reason, limits),
-        },
+        Ok(Guest::Client(reader)) => {
+            let outbox = Arc::new(Outbox::new(limits.requests_under_way));
+            match ticket.become_client(&outbox) {
+                Ok(()) => guests::client(stream, address, reader, &outbox, house),
+                Err(reason) => refuse(stream, address, &reason, limits),
+            }
+        }
         Ok(Guest::Server(introduction, sealed)) => {
             ticket.become_server(introduction.from, introduction.purpose);
             guests::server(address, &introduction, *sealed, house);

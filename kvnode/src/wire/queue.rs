@@ -72,15 +72,15 @@ impl Queue {
 
     /// Messages are taken from now on.
     pub(crate) fn open(&self) {
-        let mut state = self.state.lock();
-        state.broken = None;
-        state.open = true;
+        self.state.lock().open = true;
     }
 
-    /// No more messages are taken, and those that wait are dropped: when the peer is back, they say nothing new.
+    /// No more messages are taken, and those that wait are dropped: when the peer is back, they say nothing new. Nobody
+    /// may call [`break_off`](Queue::break_off) for this connection any more.
     pub(crate) fn shut(&self) {
         let mut state = self.state.lock();
         state.open = false;
+        state.broken = None;
         state.dropped += mem::take(&mut state.messages).len() as u64;
         state.bytes = 0;
     }
@@ -111,10 +111,10 @@ impl Queue {
                 state.bytes = 0;
                 return Found::Messages(mem::take(&mut state.messages));
             }
-            if self.changed.wait_until(&mut state, at).timed_out() && state.messages.is_empty() && Instant::now() >= at
-            {
-                return if state.stopped { Found::Stopped } else { Found::Nothing };
+            if Instant::now() >= at {
+                return Found::Nothing;
             }
+            self.changed.wait_until(&mut state, at);
         }
     }
 

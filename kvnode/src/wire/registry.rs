@@ -10,6 +10,7 @@ use raftapi::ServerId;
 
 use super::Limits;
 use super::hello::Purpose;
+use super::outbox::Outbox;
 
 /// All open connections of a listener.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ struct Open {
     stream: Arc<TcpStream>,
     address: SocketAddr,
     stage: Stage,
+    /// Of a client: its reader may wait there.
+    outbox: Option<Arc<Outbox>>,
 }
 
 /// What a connection has come to.
@@ -67,7 +70,7 @@ impl Registry {
         }
         let number = state.next;
         state.next += 1;
-        state.open.insert(number, Open { stream, address, stage: Stage::Handshake });
+        state.open.insert(number, Open { stream, address, stage: Stage::Handshake, outbox: None });
         Some(Ticket { registry: Arc::clone(self), number })
     }
 
@@ -77,6 +80,9 @@ impl Registry {
         state.stopping = true;
         for open in state.open.values() {
             let _ = open.stream.shutdown(Shutdown::Both);
+            if let Some(outbox) = &open.outbox {
+                outbox.close(None);
+            }
         }
     }
 
@@ -122,18 +128,23 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The connection is a client's.
+    /// The connection is a client's, whose replies go into `outbox`.
     ///
     /// # Errors
     ///
     /// If there are too many of them.
-    pub(crate) fn become_client(&self) -> Result<(), String> {
+    pub(crate) fn become_client(&self, outbox: &Arc<Outbox>) -> Result<(), String> {
         let most = self.registry.limits.clients;
         let mut state = self.registry.state.lock();
         if state.count(|stage| *stage == Stage::Client) >= most {
             return Err(format!("there are {most} clients, and no more are let in"));
         }
         state.set(self.number, Stage::Client);
+        if state.stopping {
+            outbox.close(None);
+        } else if let Some(open) = state.open.get_mut(&self.number) {
+            open.outbox = Some(Arc::clone(outbox));
+        }
         Ok(())
     }
 
