@@ -66,7 +66,7 @@ impl Contents {
 }
 
 /// The `index`th command of every run.
-pub(crate) fn put(index: u64) -> Put {
+fn put(index: u64) -> Put {
     let draw = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     Put {
         key: format!("key-{:08}", draw % KEYS),
@@ -76,13 +76,19 @@ pub(crate) fn put(index: u64) -> Put {
     }
 }
 
+/// The commands after `last`, and the entries that hold them.
+pub(crate) fn commands(last: u64, count: u64) -> (Vec<Put>, Vec<Vec<u8>>) {
+    let puts: Vec<Put> = (last + 1..=last + count).map(put).collect();
+    let entries = puts.iter().map(|put| [put.key.as_bytes(), &put.value].concat()).collect();
+    (puts, entries)
+}
+
 /// One batch after `last`, saved and applied. Returns the new last index.
-pub(crate) fn batch<E: Engine>(engine: &mut E, last: u64, commands: u64) -> Result<u64, String> {
-    let puts: Vec<Put> = (last + 1..=last + commands).map(put).collect();
-    let entries: Vec<Vec<u8>> = puts.iter().map(|put| [put.key.as_bytes(), &put.value].concat()).collect();
+fn batch<E: Engine>(engine: &mut E, last: u64, count: u64) -> Result<u64, String> {
+    let (puts, entries) = commands(last, count);
     engine.save(last + 1, &entries)?;
-    engine.apply(last + commands, &puts)?;
-    Ok(last + commands)
+    engine.apply(last + count, &puts)?;
+    Ok(last + count)
 }
 
 fn main() {
