@@ -20,6 +20,9 @@ use super::error::OpenError;
 /// Its name in the directory.
 pub(super) const FILE: &str = "ACKNOWLEDGED";
 
+/// The number of the commit that makes a store.
+pub(super) const FIRST_COMMIT: u64 = 1;
+
 /// A number and its checksum. Two slots are written in turns, a page apart, so that a torn write costs one of them.
 const SLOT_BYTES: usize = 16;
 const SLOT_DISTANCE: u64 = 4096;
@@ -31,14 +34,14 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// A new file, in place of any other, for a store without commits.
+    /// A new file, in place of any other, for a new store.
     pub(super) fn create(dir: &Path) -> Result<Guard, OpenError> {
         let path = dir.join(FILE);
         let create = || {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
             let mut guard = Guard { file };
-            guard.write(0)?;
-            guard.write(1)?;
+            guard.write(FIRST_COMMIT - 1)?;
+            guard.write(FIRST_COMMIT)?;
             guard.sync()?;
             Ok(guard)
         };

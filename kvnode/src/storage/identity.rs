@@ -48,7 +48,7 @@ impl Identity {
             return Some(format!("it is of cluster '{}', and this is cluster '{}'", self.cluster, wanted.cluster));
         }
         if self.server != wanted.server {
-            return Some(format!("it is of server {}, and this is server {}", self.server, wanted.server));
+            return Some(format!("it is of server {}, and this is server {}", self.server.0, wanted.server.0));
         }
         let (found, wanted) = (self.servers, wanted.servers);
         (found != wanted).then(|| format!("it is of a cluster of {found} servers, and this is one of {wanted}"))

@@ -60,16 +60,15 @@ pub enum Outcome {
     Value(Bytes),
     /// The key was never written.
     NoKey,
-    /// The entry was no command of a client.
-    Nothing,
 }
 
 /// The table of a state machine, within a transaction that writes.
 pub(super) type Machine<'txn> = Table<'txn, MachineKey, &'static [u8]>;
 
 impl Storage {
-    /// Applies entries, of which the first is at `first`: for each its term, and its command if it has one. Their effects,
-    /// the duplicate table and the applied index change in one step. Returns what each client is to be told.
+    /// Applies entries, of which the first is at `first`: for each its term, and the commands in it, if it has some. Their
+    /// effects, the duplicate table and the applied index change in one step. Returns what the client of each command is to
+    /// be told.
     ///
     /// This is not durable when it returns, and need not be: the entries are, and a server that starts again applies
     /// those that it finds not applied.
@@ -81,7 +80,10 @@ impl Storage {
     /// # Panics
     ///
     /// If `first` is not the entry that follows on what is applied.
-    pub fn apply(&self, first: Index, entries: &[(Term, Vec<Command>)]) -> Result<Vec<Outcome>, StorageError> {
+    pub fn apply<C>(&self, first: Index, entries: &[(Term, C)]) -> Result<Vec<Outcome>, StorageError>
+    where
+        for<'a> &'a C: IntoIterator<Item = &'a Command>,
+    {
         let Some((last_term, _)) = entries.last() else { return Ok(Vec::new()) };
         let last = first.0 + entries.len() as u64 - 1;
         let write = self.shared.begin(Durability::None)?;

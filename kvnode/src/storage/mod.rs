@@ -82,9 +82,12 @@ struct Shared {
     ledger: Mutex<Ledger>,
     /// The bytes of all keys and values.
     data_bytes: AtomicU64,
-    /// Held while the directory is open; the operating system lets go of it when the process ends, however it ends.
-    _lock: File,
+    /// Let go of last.
+    _lock: Lock,
 }
+
+/// The lock file of the directory, locked. The operating system lets go of it when the process ends, however it ends.
+struct Lock(File);
 
 /// Durable commits are counted, and the log is measured.
 struct Ledger {
@@ -152,6 +155,13 @@ impl Shared {
     /// What the engine says, in one line and with the file's name.
     fn failed(&self, error: impl std::fmt::Display) -> StorageError {
         StorageError::Disk { path: self.path.clone(), what: one_line(error) }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would not do if a process that was started meanwhile has inherited it.
+        let _ = self.0.unlock();
     }
 }
 

@@ -22,7 +22,7 @@ use super::sweeper::Sweeper;
 use super::tables::{
     APPLIED, BASE, COMMIT, DATA, HARD_STATE, IDENTITY, INCOMING, LOG, STATE, decode, decode_entry, decode_hard_state,
 };
-use super::{Ledger, Shared, Storage};
+use super::{Ledger, Lock, Shared, Storage};
 
 /// The file of the engine.
 const STORE: &str = "STORE";
@@ -116,13 +116,13 @@ impl Storage {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path) -> Result<Lock, OpenError> {
     let path = dir.join(LOCK);
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(OpenError::unreadable(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(OpenError::unreadable(&path)(error)),
     }
@@ -154,7 +154,7 @@ fn begin(dir: &Path, identity: &Identity, sync: Sync) -> Result<(), OpenError> {
         {
             let mut state = write.open_table(STATE)?;
             state.insert(IDENTITY, identity.lines().as_bytes())?;
-            state.insert(COMMIT, &0_u64.to_le_bytes()[..])?;
+            state.insert(COMMIT, &guard::FIRST_COMMIT.to_le_bytes()[..])?;
             write.open_table(LOG)?;
             write.open_table(DATA)?;
         }

@@ -285,7 +285,8 @@ fn a_store_that_has_gone_back_by_one_commit_is_refused() {
     let (dir, broken) = (fresh("back"), fresh("gone-back"));
     let (storage, _) = Storage::open(&dir, &identity(), Sync::Never).unwrap();
     let mut stores = BTreeMap::new();
-    for term in 1..5 {
+    // The store itself was commit 1.
+    for term in 2..6 {
         storage.save(Some(HardState { term: Term(term), voted_for: None }), None).unwrap();
         stores.insert(storage.shared.ledger.lock().commit, fs::read(dir.join("STORE")).unwrap());
     }
