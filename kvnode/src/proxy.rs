@@ -305,6 +305,11 @@ impl Mesh {
         }
     }
 
+    /// How many bytes have been forwarded, in both directions.
+    pub fn forwarded(&self) -> u64 {
+        self.proxies.values().map(Proxy::forwarded).sum()
+    }
+
     /// How many servers there are.
     pub fn servers(&self) -> usize {
         self.servers

@@ -278,6 +278,7 @@ impl Driver {
             commit_index: status.commit_index,
             applied: status.last_applied,
             log_bytes: self.storage.log_bytes(),
+            data_bytes: self.storage.data_bytes(),
             waiting: self.clients.waiting(),
             followers: status.followers.iter().map(follower).collect(),
         }

@@ -26,6 +26,8 @@ pub struct NodeStatus {
     pub applied: Index,
     /// How many bytes of log it keeps.
     pub log_bytes: u64,
+    /// How many bytes all keys and values have.
+    pub data_bytes: u64,
     /// How many clients are waiting for it.
     pub waiting: usize,
     /// Of a leader: what it knows of the others.

@@ -1,0 +1,371 @@
+//! A cluster of real processes, for the stories of part 4: a crash is `kill -9`, a partition is cut by proxies between the
+//! servers, and what a server has saved is on the disk.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kvnode::node::{NodeStatus, RoleInTerm};
+use kvnode::proxy::{Mesh, Proxy, Way};
+use kvnode::wire::{Clerk, ClerkError, ClerkSettings, ClientReply, ClientRequest, Connection, Limits};
+use raftapi::{ServerId, Term};
+use tester::kv::{ClerkId, KvCluster, KvHandle, KvSetting};
+
+/// How long a server may take to tell how it is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Servers as processes. Whatever is left of them ends with this.
+pub(crate) struct Processes {
+    setting: KvSetting,
+    dir: PathBuf,
+    links: Arc<Links>,
+    servers: Vec<Mutex<Server>>,
+    /// What stands between clerks and servers; nothing for a clerk that can reach all.
+    clerks: Mutex<Vec<Vec<Proxy>>>,
+    operations: Arc<AtomicU64>,
+    unrest: Mutex<Option<Unrest>>,
+}
+
+/// One server, whether it runs or not.
+struct Server {
+    id: ServerId,
+    address: SocketAddr,
+    child: Option<Child>,
+    connection: Option<Connection>,
+    /// What it last told.
+    status: Option<NodeStatus>,
+}
+
+/// The ways between the servers, and which of them are cut because the story says so.
+struct Links {
+    mesh: Mesh,
+    cut: Mutex<BTreeSet<(ServerId, ServerId)>>,
+}
+
+impl Links {
+    fn set(&self, from: ServerId, to: ServerId, is_open: bool) {
+        let mut cut = self.cut.lock().unwrap();
+        let changed = if is_open { cut.remove(&(from, to)) } else { cut.insert((from, to)) };
+        if changed {
+            self.mesh.set_way(from, to, if is_open { Way::Open } else { Way::Severed });
+        }
+    }
+
+    /// What is under way from one to the other is lost, and so is the connection.
+    fn interrupt(&self, from: ServerId, to: ServerId) {
+        let cut = self.cut.lock().unwrap();
+        if !cut.contains(&(from, to)) {
+            self.mesh.set_way(from, to, Way::Severed);
+            self.mesh.set_way(from, to, Way::Open);
+        }
+    }
+
+    /// Cuts off `server` from all others.
+    fn isolate(&self, server: ServerId) {
+        for other in (0..self.mesh.servers()).map(ServerId).filter(|&other| other != server) {
+            self.set(server, other, false);
+            self.set(other, server, false);
+        }
+    }
+}
+
+impl Processes {
+    /// A running cluster whose servers can all talk to each other.
+    pub(crate) fn start(setting: KvSetting) -> Processes {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let name = format!("processes-{}-{number}", std::process::id());
+        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let mesh = Mesh::start(setting.servers).expect("proxies between the servers");
+        // All at once, so that no two are the same.
+        let listeners: Vec<TcpListener> =
+            (0..setting.servers).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let servers = listeners.iter().enumerate().map(|(id, listener)| {
+            let (id, address) = (ServerId(id), listener.local_addr().expect("an address"));
+            mesh.set_target(id, address);
+            Mutex::new(Server { id, address, child: None, connection: None, status: None })
+        });
+        let servers = servers.collect();
+        drop(listeners);
+        fs::create_dir_all(&dir).expect("a directory for the servers");
+        let cluster = Processes {
+            setting,
+            dir,
+            servers,
+            clerks: Mutex::default(),
+            operations: Arc::default(),
+            unrest: Mutex::default(),
+            links: Arc::new(Links { mesh, cut: Mutex::default() }),
+        };
+        (0..setting.servers).for_each(|server| cluster.boot(ServerId(server)));
+        cluster
+    }
+
+    /// As [`start`](Processes::start), for the tester.
+    pub(crate) fn host(setting: KvSetting) -> Arc<dyn KvCluster> {
+        let cluster = Processes::start(setting);
+        if !setting.reliable {
+            *cluster.unrest.lock().unwrap() = Some(Unrest::begin(&cluster.links));
+        }
+        Arc::new(cluster)
+    }
+
+    /// Where each server is for clients.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.lock().unwrap().address.to_string()).collect()
+    }
+
+    /// The directory of a server.
+    pub(crate) fn data(&self, server: ServerId) -> PathBuf {
+        self.dir.join(server.to_string())
+    }
+
+    /// How a server is, if it runs and says so.
+    pub(crate) fn status(&self, server: ServerId) -> Option<NodeStatus> {
+        self.servers[server.0].lock().unwrap().ask()
+    }
+
+    /// Starts a server that does not run.
+    pub(crate) fn boot(&self, id: ServerId) {
+        let mut server = self.servers[id.0].lock().unwrap();
+        assert!(server.child.is_none(), "{id} runs");
+        let peers: Vec<String> = (0..self.setting.servers)
+            .map(|other| if other == id.0 { server.address } else { self.links.mesh.address(id, ServerId(other)) })
+            .map(|address| address.to_string())
+            .collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
+        command.args(["serve", "--end-with-input", "--id", &id.0.to_string(), "--peers", &peers.join(",")]);
+        command.arg("--data").arg(self.data(id));
+        if let Some(limit) = self.setting.max_raft_state {
+            command.args(["--log-limit", &limit.to_string()]);
+        }
+        // Where it says why it ends, should it end by itself.
+        let log = fs::File::options().create(true).append(true).open(self.dir.join(format!("{id}.log")));
+        command.env("LAB_LOG", "info").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log.expect("a log file"));
+        server.child = Some(command.spawn().expect("a server starts"));
+    }
+
+    /// Kills a server as `kill -9` does.
+    pub(crate) fn kill(&self, id: ServerId) {
+        let mut server = self.servers[id.0].lock().unwrap();
+        server.connection = None;
+        if let Some(mut child) = server.child.take() {
+            if let Some(status) = child.try_wait().expect("the state of a child") {
+                panic!("{id} has ended by itself, with {status}: {}", self.log(id));
+            }
+            child.kill().expect("the right to kill a child");
+            child.wait().expect("the end of a child");
+        }
+    }
+
+    /// The last lines that a server has logged.
+    pub(crate) fn log(&self, id: ServerId) -> String {
+        let mut text = String::new();
+        let _ = fs::File::open(self.dir.join(format!("{id}.log"))).and_then(|mut file| file.read_to_string(&mut text));
+        let lines: Vec<&str> = text.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    fn end(&self) {
+        self.unrest.lock().unwrap().take();
+        for server in &self.servers {
+            let child = server.lock().unwrap().child.take();
+            if let Some(mut child) = child {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        self.end();
+        // What a failed test leaves is there to look at.
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+impl Server {
+    fn ask(&mut self) -> Option<NodeStatus> {
+        self.child.as_ref()?;
+        let connection = match self.connection.take().filter(|connection| connection.ended().is_none()) {
+            Some(connection) => connection,
+            None => Connection::open(&self.address.to_string(), &Limits { connect: PATIENCE, ..Limits::default() }).ok()?,
+        };
+        let Ok(ClientReply::Status(status)) = connection.call(ClientRequest::Status, PATIENCE) else { return None };
+        self.connection = Some(connection);
+        let status = NodeStatus::decode(&status).expect("a status");
+        assert_eq!(status.server, self.id);
+        self.status = Some(status.clone());
+        Some(status)
+    }
+}
+
+impl KvCluster for Processes {
+    fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    fn leader(&self) -> Option<(Term, ServerId)> {
+        let statuses = (0..self.len()).filter_map(|server| self.status(ServerId(server)));
+        let leaders = statuses.filter(|status| status.role == RoleInTerm::Leader);
+        leaders.map(|status| (status.term, status.server)).max()
+    }
+
+    fn partition(&self, parts: &[&[ServerId]]) {
+        let part = |server| parts.iter().position(|part| part.contains(&server));
+        let all = || (0..self.len()).map(ServerId).filter_map(|server| Some((server, part(server)?)));
+        for ((from, own), (to, other)) in all().flat_map(|from| all().map(move |to| (from, to))) {
+            if from != to {
+                self.links.set(from, to, own == other);
+            }
+        }
+    }
+
+    fn crash(&self, server: ServerId) {
+        self.links.isolate(server);
+        self.kill(server);
+    }
+
+    fn start(&self, server: ServerId) {
+        self.boot(server);
+    }
+
+    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn KvHandle>) {
+        let mut clerks = self.clerks.lock().unwrap();
+        let (mut addresses, mut proxies) = (self.addresses(), Vec::new());
+        if to.len() < self.len() {
+            for (server, address) in addresses.iter_mut().enumerate() {
+                let proxy = Proxy::start().expect("a proxy");
+                proxy.set_target(address.parse().expect("an address"));
+                proxy.set_way(if to.contains(&ServerId(server)) { Way::Open } else { Way::Severed });
+                *address = proxy.address().to_string();
+                proxies.push(proxy);
+            }
+        }
+        clerks.push(proxies);
+        let settings = ClerkSettings { follow_strangers: false, ..ClerkSettings::default() };
+        let handle = Handle { clerk: Clerk::new(addresses, settings), operations: Arc::clone(&self.operations) };
+        (ClerkId(clerks.len() - 1), Box::new(handle))
+    }
+
+    fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]) {
+        let clerks = self.clerks.lock().unwrap();
+        // One without proxies can reach all of them.
+        to.iter().filter_map(|server| clerks[clerk.0].get(server.0)).for_each(|proxy| proxy.set_way(Way::Open));
+    }
+
+    fn log_size(&self) -> usize {
+        // One that does not run has what it had.
+        self.largest(|status| status.log_bytes)
+    }
+
+    fn snapshot_size(&self) -> usize {
+        // The data are the snapshot of what the log does not have any more.
+        self.largest(|status| if status.first_index.0 > 1 { status.data_bytes } else { 0 })
+    }
+
+    fn rpcs(&self) -> u64 {
+        self.operations.load(Relaxed)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.links.mesh.forwarded()
+    }
+
+    fn shut_down(&self) {
+        for id in (0..self.len()).map(ServerId) {
+            // None has ended by itself.
+            self.kill(id);
+        }
+        self.end();
+    }
+
+    fn abandon(&self) {
+        self.end();
+    }
+}
+
+impl Processes {
+    fn largest(&self, of: impl Fn(&NodeStatus) -> u64) -> usize {
+        let sizes = self.servers.iter().filter_map(|server| {
+            let mut server = server.lock().unwrap();
+            server.ask();
+            server.status.as_ref().map(&of)
+        });
+        sizes.max().unwrap_or(0) as usize
+    }
+}
+
+/// A clerk of the tester.
+struct Handle {
+    clerk: Clerk,
+    operations: Arc<AtomicU64>,
+}
+
+impl Handle {
+    fn write(&mut self, key: &str, value: &str, write: fn(&mut Clerk, &str, String) -> Result<(), ClerkError>) {
+        self.operations.fetch_add(1, Relaxed);
+        write(&mut self.clerk, key, value.to_string()).expect("a clerk that never gives up is never refused");
+    }
+}
+
+impl KvHandle for Handle {
+    fn get(&mut self, key: &str) -> String {
+        self.operations.fetch_add(1, Relaxed);
+        let value = self.clerk.get(key).expect("a clerk that never gives up is never refused");
+        value.map_or(String::new(), |value| String::from_utf8(value.to_vec()).expect("what was put was text"))
+    }
+
+    fn put(&mut self, key: &str, value: &str) {
+        self.write(key, value, |clerk, key, value| clerk.put(key, value));
+    }
+
+    fn append(&mut self, key: &str, value: &str) {
+        self.write(key, value, |clerk, key, value| clerk.append(key, value));
+    }
+}
+
+/// A network that fails now and then: one way after the other is severed for a moment, and what was under way on it is lost.
+struct Unrest {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Unrest {
+    fn begin(links: &Arc<Links>) -> Unrest {
+        const EVERY: Duration = Duration::from_millis(100);
+        let over = Arc::new(AtomicBool::new(false));
+        let (links, ends) = (Arc::clone(links), Arc::clone(&over));
+        let work = move || {
+            let servers = links.mesh.servers();
+            // Each pair in its turn.
+            let pairs = (0..servers).flat_map(|from| (1..servers).map(move |step| (from, (from + step) % servers)));
+            for (from, to) in pairs.cycle().take_while(|_| !ends.load(Relaxed)) {
+                links.interrupt(ServerId(from), ServerId(to));
+                thread::sleep(EVERY);
+            }
+        };
+        let thread = thread::Builder::new().name("unrest".to_string()).spawn(work).expect("a thread");
+        Unrest { over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Unrest {
+    fn drop(&mut self) {
+        self.over.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The key/value service as real processes, driven by the same stories as the one in the lab, killed and cut off for real.
+
+mod cluster;
+mod kills;
+mod scenarios;

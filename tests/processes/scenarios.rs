@@ -1,0 +1,59 @@
+//! The scenarios of parts 4A and 4B, told of processes: restarts are `kill -9` and start, partitions are cut at proxies, and the
+//! histories have to be linearizable as in the lab.
+
+use std::sync::Arc;
+
+use tester::{Clock, KvHost, harness, kv_scenarios_on};
+
+use crate::cluster::Processes;
+
+/// Runs the scenario with this name once.
+fn tell(name: &str) {
+    let host: KvHost = Arc::new(Processes::host);
+    harness::test(&kv_scenarios_on(&host), Clock::Threads, name, env!("CARGO_PKG_NAME"));
+}
+
+macro_rules! on_processes {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]
+            fn $name() {
+                tell(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn all_stories_that_can_be_told_of_processes_are() {
+            let host: KvHost = Arc::new(Processes::host);
+            let names: Vec<&str> = kv_scenarios_on(&host).iter().map(|scenario| scenario.about.name).collect();
+            assert_eq!(names, [$(stringify!($name)),*]);
+        }
+    };
+}
+
+on_processes! {
+    basic_4A
+    speed_4A
+    concurrent_4A
+    unreliable_4A
+    unreliable_one_key_4A
+    one_partition_4A
+    many_partitions_one_client_4A
+    many_partitions_many_clients_4A
+    persist_one_client_4A
+    persist_concurrent_4A
+    persist_concurrent_unreliable_4A
+    persist_partition_4A
+    persist_partition_unreliable_4A
+    persist_partition_unreliable_linearizable_4A
+    snapshot_rpc_4B
+    snapshot_size_4B
+    speed_4B
+    snapshot_recover_4B
+    snapshot_recover_many_clients_4B
+    snapshot_unreliable_4B
+    snapshot_unreliable_recover_4B
+    snapshot_unreliable_recover_concurrent_partition_4B
+    snapshot_unreliable_recover_concurrent_partition_linearizable_4B
+}
