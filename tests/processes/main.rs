@@ -2,4 +2,5 @@
 
 mod cluster;
 mod kills;
+mod mistakes;
 mod scenarios;

@@ -42,6 +42,12 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, String> {
             let asking: Vec<_> = watched.iter_mut().map(|server| scope.spawn(|| server.ask())).collect();
             asking.into_iter().map(|asked| asked.join().expect("asking does not panic")).collect()
         });
+        if !live && answers.iter().all(Result::is_err) {
+            return Err(format!(
+                "no server answers at {}; start some, or say where they are with --peers",
+                args.peers.join(",")
+            ));
+        }
         let table = table(&watched, &answers);
         // Over the one before.
         let back = if drawn > 0 { format!("\x1b[{drawn}A\x1b[J") } else { String::new() };
@@ -52,23 +58,11 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, String> {
             Ok(()) => {}
         }
         if !live {
-            return outcome(&watched, &answers);
+            return Ok(if leader(&answers).is_some() { 0 } else { 1 });
         }
         drawn = table.lines().count();
         thread::sleep(EVERY);
     }
-}
-
-/// The exit status.
-fn outcome(watched: &[Watched], answers: &[Answer]) -> Result<u8, String> {
-    if answers.iter().all(Result::is_err) {
-        let addresses: Vec<&str> = watched.iter().map(|server| &*server.address).collect();
-        return Err(format!(
-            "no server answers at {}; start some, or say where they are with --peers",
-            addresses.join(",")
-        ));
-    }
-    Ok(if leader(answers).is_some() { 0 } else { 1 })
 }
 
 /// A server that is asked again and again.

@@ -1,0 +1,220 @@
+//! What a user can do wrong, and what can go wrong with a disk: each ends in one clear line and exit status 2 (or 1 when a
+//! server that had started cannot go on).
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kvnode::wire::{Clerk, ClerkSettings};
+
+/// How long a server may take for something, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory for one test, removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a directory");
+        Folder(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn raftlab(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_raftlab")).args(arguments).stdin(Stdio::null()).output().expect("it runs")
+}
+
+/// The one line that a command ends with which cannot be carried out.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } = raftlab(arguments);
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert_eq!(status.code(), Some(2), "{arguments:?}: {stdout}{stderr}");
+    assert_eq!(stdout, "", "{arguments:?}");
+    // What is logged before is no error.
+    let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with('[')).collect();
+    assert_eq!(errors.len(), 1, "{arguments:?}: {stderr}");
+    assert!(errors[0].starts_with("error: "), "{arguments:?}: {stderr}");
+    errors[0].to_string()
+}
+
+/// The arguments of a server that is alone.
+fn alone(data: &Path, port: u16) -> Vec<String> {
+    let words = ["serve", "--end-with-input", "--id", "0", "--peers", &format!("127.0.0.1:{port}"), "--data"];
+    words.iter().map(ToString::to_string).chain([data.display().to_string()]).collect()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+fn start(arguments: &[String]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().expect("a server starts")
+}
+
+fn clerk(port: u16) -> Clerk {
+    let settings = ClerkSettings { deadline: Some(PATIENCE), ..ClerkSettings::default() };
+    Clerk::new([format!("127.0.0.1:{port}")], settings)
+}
+
+#[test]
+fn bad_arguments_are_one_line() {
+    let folder = Folder::new("arguments");
+    let data = folder.path().join("data").display().to_string();
+    let peers = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103";
+    let serve = |more: &[&str]| refused(&[&["serve", "--data", &data], more].concat());
+    assert!(serve(&["--id", "3", "--peers", peers]).contains("--id 3 is none of the 3 servers"));
+    assert!(serve(&["--id", "one", "--peers", peers]).contains("one"));
+    assert!(serve(&["--id", "0"]).contains("--peers"));
+    assert!(serve(&["--id", "0", "--peers", "127.0.0.1"]).contains("host:port"));
+    assert!(serve(&["--id", "0", "--peers", "127.0.0.1:1,127.0.0.1:1"]).contains("two servers have the address"));
+    assert!(serve(&["--id", "0", "--peers", "192.0.2.1:7101"]).contains("--listen"));
+    assert!(serve(&["--id", "0", "--peers", "127.0.0.1:7101,192.0.2.1:7101"]).contains("--secret"));
+    assert!(serve(&["--id", "0", "--peers", peers, "--log-limit", "much"]).contains("64K"));
+    assert!(serve(&["--id", "0", "--peers", peers, "--secret", "no-such-file"]).contains("no-such-file"));
+    let short = folder.path().join("short");
+    fs::write(&short, "abc").expect("a file");
+    assert!(serve(&["--id", "0", "--peers", peers, "--secret", &short.display().to_string()]).contains("guessed"));
+    assert!(!Path::new(&data).exists(), "nothing was made");
+    assert!(refused(&["cluster", "0"]).contains("1..=9"));
+    assert!(refused(&["cluster", "3", "--port", "65535"]).contains("--port"));
+    assert!(refused(&["bench", "--clients", "0"]).contains("1..=1024"));
+    let nobody = format!("127.0.0.1:{}", free_port());
+    assert!(refused(&["kv", "get", "x", "--peers", &nobody, "--timeout", "1"]).contains(&nobody));
+    assert!(refused(&["status", "--peers", &nobody]).contains("no server answers"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_line() {
+    let folder = Folder::new("port");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let arguments = alone(&folder.path().join("data"), port);
+    let line = refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(line.contains(&port.to_string()) && line.contains("choose another port"), "{line}");
+    let line = refused(&["cluster", "1", "--port", &port.to_string(), "--data", &folder.path().display().to_string()]);
+    assert!(line.contains("--port"), "{line}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_one_line() {
+    let folder = Folder::new("directory");
+    let data = folder.path().join("data");
+    let refused_with = |data: &Path, id: &str, peers: &str| {
+        refused(&["serve", "--id", id, "--peers", peers, "--data", &data.display().to_string()])
+    };
+    let [first, second] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let both = format!("{first},{second}");
+
+    // A file.
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    assert!(refused_with(&file, "0", &first).contains("directory"));
+
+    // One that a server uses.
+    let port = free_port();
+    let mut server = start(&alone(&data, port));
+    clerk(port).put("x", "1").expect("an answer");
+    assert!(refused_with(&data, "0", &first).contains("another process has it open"));
+    drop(server.stdin.take());
+    assert_eq!(server.wait().expect("an end").code(), Some(0));
+
+    // One of another server, or of another cluster.
+    let line = refused_with(&data, "1", &both);
+    assert!(line.contains("it is of server 0, and this is server 1"), "{line}");
+    let line = refused_with(&data, "0", &both);
+    assert!(line.contains("a cluster of 1 servers, and this is one of 2"), "{line}");
+
+    // One that a later version has written.
+    let identity = data.join("IDENTITY");
+    let text = fs::read_to_string(&identity).expect("the identity");
+    let newer = text.replace("format 1", "format 2");
+    let body = newer.rsplit_once("checksum").expect("a checksum").0;
+    fs::write(&identity, format!("{body}checksum {:08x}\n", crc32fast::hash(body.as_bytes()))).expect("a file");
+    let line = refused_with(&data, "0", &first);
+    assert!(line.contains("format 2") && line.contains("later version"), "{line}");
+
+    // One that was damaged.
+    fs::write(&identity, newer).expect("a file");
+    assert!(refused_with(&data, "0", &first).contains("damaged"));
+}
+
+#[test]
+fn a_server_ends_cleanly_when_it_is_asked_to() {
+    let folder = Folder::new("clean-end");
+    let (data, port) = (folder.path().join("data"), free_port());
+    for (round, signal) in ["TERM", "INT", "HUP"].into_iter().enumerate() {
+        let mut server = start(&alone(&data, port));
+        let mut clerk = clerk(port);
+        assert_eq!(clerk.get("x").expect("an answer").unwrap_or_default().len(), round, "what was written is there");
+        clerk.append("x", "1").expect("an answer");
+        let kill = Command::new("kill").args(["-s", signal, &server.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = server.try_wait().expect("the state of a child") {
+                break status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "SIG{signal} does not end it");
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(0), "SIG{signal}");
+    }
+}
+
+/// A shell limits the size of files and has the signal ignored, so that a write beyond it fails as on a full disk.
+#[test]
+fn a_full_disk_ends_a_server_with_one_line_and_loses_nothing() {
+    let folder = Folder::new("full-disk");
+    let (data, port) = (folder.path().join("data"), free_port());
+    // In blocks of 512 bytes, as POSIX has it: 4 MB.
+    let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_raftlab")).args(alone(&data, port));
+    command.args(["--log-limit", "1G"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let server = command.spawn().expect("a server starts");
+
+    let mut clerk = clerk(port);
+    let mut acknowledged: u32 = 0;
+    let value = |number: u32| format!("{number}-{}", "x".repeat(10_000));
+    // It ends within some hundred of these.
+    let settings = ClerkSettings { deadline: Some(Duration::from_secs(3)), ..ClerkSettings::default() };
+    let mut writer = Clerk::new([format!("127.0.0.1:{port}")], settings);
+    clerk.put("first", "1").expect("an answer");
+    while writer.put(&format!("key-{acknowledged}"), value(acknowledged)).is_ok() {
+        acknowledged += 1;
+        assert!(acknowledged < 5_000, "the disk never fills");
+    }
+    assert!(acknowledged > 20, "{acknowledged}");
+    let Output { status, stderr, .. } = server.wait_with_output().expect("an end");
+    let stderr = String::from_utf8_lossy(&stderr);
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!((status.code(), errors.len()), (Some(1), 1), "{stderr}");
+    assert!(errors[0].contains("disk is full"), "{stderr}");
+
+    // With room again, everything is there.
+    let mut server = start(&alone(&data, port));
+    for number in 0..acknowledged {
+        let found = clerk.get(&format!("key-{number}")).expect("an answer").unwrap_or_default();
+        assert!(found == value(number).as_bytes(), "key-{number} of {acknowledged}");
+    }
+    drop(server.stdin.take());
+    assert_eq!(server.wait().expect("an end").code(), Some(0));
+}
