@@ -98,7 +98,10 @@ fn main() {
         faults::try_out::<on_redb::Redb>();
         return;
     }
-    println!("{:>8} {:>6} {:>8} {:>12} {:>14} {:>12} {:>14}", "engine", "sync", "commands", "batches/s", "commands/s", "reopened in", "bytes written");
+    println!(
+        "{:>8} {:>6} {:>8} {:>12} {:>14} {:>12} {:>14}",
+        "engine", "sync", "commands", "batches/s", "commands/s", "reopened in", "bytes written"
+    );
     for sync in [true, false] {
         for commands in [1, 32, 256] {
             // In turns, twice: figures of a shared machine can only be compared when they are taken together.

@@ -62,6 +62,12 @@ impl Engine for Redb {
         let mut builder = Database::builder();
         builder.set_check_integrity_on_open(true);
         let db = builder.create_with_backend(Disk { file, sync }).map_err(said)?;
+        let write = db.begin_write().map_err(said)?;
+        write.open_table(LOG).map_err(said)?;
+        write.open_table(DATA).map_err(said)?;
+        write.open_table(CLIENTS).map_err(said)?;
+        write.open_table(META).map_err(said)?;
+        write.commit().map_err(said)?;
         Ok(Redb { db })
     }
 

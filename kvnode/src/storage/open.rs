@@ -63,13 +63,16 @@ impl Storage {
         watch: impl FnOnce(Disk) -> B,
     ) -> Result<(Storage, Restored), OpenError> {
         fs::create_dir_all(dir).map_err(OpenError::unreadable(dir))?;
+        if !dir.join(identity::FILE).exists() {
+            // Before anything is written into it.
+            refuse_strange_files(dir)?;
+        }
         let lock = lock(dir)?;
         let store = dir.join(STORE);
         match identity::read(dir, identity)? {
             Some(State::Complete) => {}
             Some(State::New) => begin(dir, identity, sync)?,
             None => {
-                refuse_strange_files(dir)?;
                 identity::write(dir, identity, State::New)?;
                 begin(dir, identity, sync)?;
             }

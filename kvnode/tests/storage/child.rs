@@ -134,7 +134,7 @@ fn a_full_disk_is_said_and_costs_nothing_that_was_acknowledged() {
     let failed =
         output.lines().find(|line| line.starts_with("failed: ")).unwrap_or_else(|| panic!("it fails: {output}"));
     assert!(failed.contains("STORE: ") && failed.contains("disk is full"), "{failed}");
-    let last = output.lines().filter_map(acknowledged).last().unwrap_or(0);
+    let last = output.lines().filter_map(acknowledged).next_back().unwrap_or(0);
     assert!(last > 10, "it had written before: {last} batches");
     let found = look(&dir, last);
     println!("{failed}\n{last} acknowledged, {found} found");

@@ -130,8 +130,10 @@ fn a_file_that_is_missing_is_missed() {
 fn a_directory_with_other_things_in_it_is_left_alone() {
     let place = Place::new("home");
     fs::write(place.join("diary"), b"today").unwrap();
-    let message = refused(open(place.join("diary").parent().unwrap()));
+    let home = place.join("diary").parent().unwrap().to_path_buf();
+    let message = refused(open(&home));
     assert!(message.contains("it has files of somebody else in it, such as diary"), "{message}");
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 1, "nothing was written into it");
     let message = refused(open(&place.join("diary")));
     assert!(message.contains("diary: "), "{message}");
 }
