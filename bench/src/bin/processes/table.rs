@@ -64,7 +64,7 @@ pub(crate) fn table(heading: &Heading, rows: &[Row]) -> String {
     for row in rows {
         let fsync = if row.load.sync { "yes" } else { "no" };
         let mut cells = vec![fsync.to_string(), row.load.clients.to_string()];
-        cells.extend(row.sides.iter().flat_map(|side| cells_of(side)));
+        cells.extend(row.sides.iter().flat_map(cells_of));
         cells.push(ratio(&row.sides).map_or_else(String::new, |ratio| format!("{ratio:.2}")));
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }

@@ -1,6 +1,10 @@
 //! etcd: three processes of the program that the system has, and clients that talk to it as its own do.
 //!
 //! Each measurement has a cluster of its own, which begins with an empty log.
+//!
+//! It gets what is fastest for it, as tried out with 32 and 256 clients on two cores: clients that talk to the leader (through
+//! followers a Put takes more CPU time) and share one connection, as the users of one client of etcd do (with
+//! 32 connections it takes a third to a half more). The clients take about a sixth of all CPU time.
 
 mod cluster;
 mod load;
@@ -15,9 +19,6 @@ use self::wire::Connection;
 use crate::args::Members;
 use crate::figures::{Figures, Load};
 
-/// How many connections there are at most.
-const CONNECTIONS: usize = 256;
-
 /// Starts a cluster, puts it under this load, and ends it.
 ///
 /// # Errors
@@ -26,7 +27,7 @@ const CONNECTIONS: usize = 256;
 pub(crate) async fn measure(load: Load, members: Members, folder: &Path) -> Result<Figures, String> {
     let folder = tempfile::tempdir_in(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut cluster = Cluster::start(folder.path(), load.sync).await?;
-    let connections = connect(&cluster, members, load.clients).await?;
+    let connections = connect(&cluster, members).await?;
     let before = cluster.leader();
     let figures = load::put(load.clients, &connections, Duration::from_secs(load.seconds)).await?;
     cluster.find_leader().await?;
@@ -39,14 +40,14 @@ pub(crate) async fn measure(load: Load, members: Members, folder: &Path) -> Resu
     Ok(figures)
 }
 
-/// The connections that the clients take turns with.
-async fn connect(cluster: &Cluster, members: Members, clients: usize) -> Result<Vec<Connection>, String> {
+/// A connection to each member that the clients talk to, for all of its clients.
+async fn connect(cluster: &Cluster, members: Members) -> Result<Vec<Connection>, String> {
     let urls = match members {
         Members::Leader => vec![cluster.leader_url()],
         Members::All => cluster.urls(),
     };
     let mut connections = Vec::new();
-    for url in urls.into_iter().cycle().take(clients.min(std::env::var("X_CONNS").ok().and_then(|x| x.parse().ok()).unwrap_or(CONNECTIONS))) {
+    for url in urls {
         connections.push(Connection::open(url).await?);
     }
     Ok(connections)
