@@ -134,7 +134,9 @@ fn heading(args: &Args) -> Heading {
         eprintln!("{reason}");
     }
     let (rounds, seconds) = (args.rounds.get(), args.seconds.get());
-    let folder = args.folder.display().to_string();
+    let where_to =
+        if floor::is_in_memory(&args.folder) { " (no disk but memory: choose another --folder)" } else { "" };
+    let folder = format!("{}{where_to}", args.folder.display());
     Heading { machine: Machine::look(), rounds, seconds, folder, etcd, raftlab }
 }
 

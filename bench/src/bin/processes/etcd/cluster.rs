@@ -185,7 +185,17 @@ impl Member {
 
     fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().next_back().unwrap_or("its log is empty").to_string()
+        log.lines().next_back().map_or_else(|| "its log is empty".to_string(), gist)
+    }
+}
+
+/// What a line of the log says, without when, where and by which calls.
+fn gist(line: &str) -> String {
+    let fields: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    match (fields["msg"].as_str(), fields["error"].as_str()) {
+        (Some(message), Some(error)) => format!("{message}: {error}"),
+        (Some(message), None) => message.to_string(),
+        _ => line.to_string(),
     }
 }
 
@@ -211,6 +221,13 @@ mod tests {
         assert_eq!(agreed(&beliefs(&[11, 11, 0])), None, "one has not heard of it");
         assert_eq!(agreed(&beliefs(&[11, 11])), None, "one does not answer");
         assert_eq!(agreed(&beliefs(&[0, 0, 0])), None, "nobody leads");
+    }
+
+    #[test]
+    fn the_gist_of_a_line_is_what_went_wrong() {
+        let line = r#"{"level":"fatal","ts":"now","msg":"discovery failed","error":"bind: address already in use"}"#;
+        assert_eq!(gist(line), "discovery failed: bind: address already in use");
+        assert_eq!(gist("no JSON"), "no JSON");
     }
 
     #[test]

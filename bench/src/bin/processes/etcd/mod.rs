@@ -2,9 +2,9 @@
 //!
 //! Each measurement has a cluster of its own, which begins with an empty log.
 //!
-//! It gets what is fastest for it, as tried out with 32 and 256 clients on two cores: clients that talk to the leader (through
-//! followers a Put takes more CPU time) and share one connection, as the users of one client of etcd do (with
-//! 32 connections it takes a third to a half more). The clients take about a sixth of all CPU time.
+//! It gets what is fastest for it, as tried out with 32 and 256 clients on two cores: clients that talk to the leader, because
+//! followers only pass Puts on, and that share one connection, as the users of one client of etcd do (with 32 connections a
+//! Put takes a third to a half more CPU time). The clients take about a sixth of all CPU time.
 
 mod cluster;
 mod load;
