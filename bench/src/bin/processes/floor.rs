@@ -14,8 +14,8 @@ const MEASURED: Duration = Duration::from_secs(1);
 
 /// Whether what is in this folder is only in memory, where a sync costs nothing.
 pub(crate) fn is_in_memory(folder: &Path) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::statfs(folder).is_ok_and(|system| i64::from(system.f_type) == TMPFS)
+    const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+    rustix::fs::statfs(folder).is_ok_and(|system| system.f_type == TMPFS)
 }
 
 /// How often each of so many files, all in this folder and at the same time, is synced in a second.
