@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 
 /// Measure what this project promises of its speed, and print it as a table.
 #[derive(Debug, Parser)]
@@ -29,24 +28,6 @@ pub(crate) struct Args {
     /// The folder of histories for the row `checker`
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/histories"))]
     pub(crate) histories: PathBuf,
-}
-
-/// The help if it was asked for; else clap's complaint in one line. Returns the exit status.
-pub(crate) fn refuse_or_help(error: &clap::Error) -> u8 {
-    if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
-        // Whoever closes the output has read enough of it.
-        let _ = error.print();
-        return 0;
-    }
-    let text = error.render().to_string();
-    let complaint: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    refuse(&format!("{}; --help lists what there is", complaint.join(" ").trim_start_matches("error: ")))
-}
-
-/// Says what was wrong, in one line. Returns the exit status.
-pub(crate) fn refuse(message: &str) -> u8 {
-    eprintln!("error: {message}");
-    2
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use bench::sample::percentile;
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Run, thread};
@@ -10,7 +11,6 @@ use raftapi::ServerId;
 use tester::kv::{InProcess, KvCluster, KvHandle, KvSetting};
 
 use crate::cpu;
-use crate::sample::percentile;
 
 pub(crate) const SERVERS: usize = 3;
 

@@ -7,7 +7,7 @@ use std::thread;
 
 /// The machine, and how busy it was.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
+pub struct Machine {
     cores: usize,
     model: String,
     rustc: String,
@@ -16,7 +16,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// As it is now.
-    pub(crate) fn look() -> Machine {
+    pub fn look() -> Machine {
         Machine {
             cores: thread::available_parallelism().map_or(1, Into::into),
             model: model().unwrap_or_else(|| "a CPU of unknown model".to_string()),
@@ -26,7 +26,7 @@ impl Machine {
     }
 
     /// At the end: how busy it is now.
-    pub(crate) fn look_again(&mut self) {
+    pub fn look_again(&mut self) {
         self.loads[1] = load();
     }
 }

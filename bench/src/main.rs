@@ -14,21 +14,20 @@ mod clerks;
 mod core;
 mod cpu;
 mod figure;
-mod machine;
 mod peers;
 mod pipeline;
 mod row;
 mod rows;
-mod sample;
 mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use bench::arguments::{refuse, refuse_or_help};
+use bench::machine::Machine;
 use clap::Parser;
 
 use crate::args::Args;
-use crate::machine::Machine;
 use crate::row::{Measured, Row, Setting};
 
 fn main() -> ExitCode {
@@ -39,11 +38,11 @@ fn main() -> ExitCode {
 fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
-        Err(error) => return args::refuse_or_help(&error),
+        Err(error) => return refuse_or_help(&error),
     };
     let rows = match rows::select(&args.rows, args.all) {
         Ok(rows) => rows,
-        Err(message) => return args::refuse(&message),
+        Err(message) => return refuse(&message),
     };
     if args.list {
         print!("{}", table::list());

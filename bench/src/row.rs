@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use bench::sample::median;
+
 use crate::figure::Bar;
-use crate::sample::median;
 
 /// A row before it is measured.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 /// # Panics
 ///
 /// If there is none.
-pub(crate) fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -17,17 +17,17 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 /// # Panics
 ///
 /// If there is none.
-pub(crate) fn percentile<T: Copy>(sorted: &[T], share: f64) -> T {
+pub fn percentile<T: Copy>(sorted: &[T], share: f64) -> T {
     sorted[((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)]
 }
 
 /// Two things measured in turns: A, B, A, B.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Turns {
+pub struct Turns {
     /// The figures of one, a round each.
-    pub(crate) a: Vec<f64>,
+    pub a: Vec<f64>,
     /// Those of the other.
-    pub(crate) b: Vec<f64>,
+    pub b: Vec<f64>,
 }
 
 impl Turns {
@@ -36,7 +36,7 @@ impl Turns {
     /// # Errors
     ///
     /// The first of theirs.
-    pub(crate) fn take(
+    pub fn take(
         rounds: usize,
         mut a: impl FnMut() -> Result<f64, String>,
         mut b: impl FnMut() -> Result<f64, String>,
@@ -50,7 +50,7 @@ impl Turns {
     }
 
     /// A divided by B, for each round.
-    pub(crate) fn ratios(&self) -> impl Iterator<Item = [f64; 1]> {
+    pub fn ratios(&self) -> impl Iterator<Item = [f64; 1]> {
         self.a.iter().zip(&self.b).map(|(a, b)| [a / b])
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use bench::machine::Machine;
+
 use crate::figure::Bar;
-use crate::machine::Machine;
 use crate::row::{Figures, Measured, Row};
 use crate::rows;
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bench::sample::median;
+
 use crate::clerks::{Until, put};
 use crate::figure::{Bar, Unit};
 use crate::row::{Figures, Measured, Row, Setting};
-use crate::sample::median;
 
 pub(super) const PUT_1: Row = Row {
     name: "put-1",

@@ -1,11 +1,12 @@
 //! Our core beside that of `raft-rs`, without threads, network and encoding.
 
+use bench::sample::{Turns, median};
+
 use crate::core;
 use crate::cpu;
 use crate::figure::{Bar, Unit};
 use crate::peers::raft_rs;
 use crate::row::{Figures, Measured, Row, Setting};
-use crate::sample::{Turns, median};
 
 pub(super) const CORE_1: Row = Row {
     name: "core-1",

@@ -1,12 +1,13 @@
 //! Our service beside `openraft`, on two cores.
 
+use bench::sample::{Turns, median};
+
 use crate::clerks::{Until, put};
 use crate::figure::{Bar, Unit};
 use crate::peers::openraft::puts_a_second;
 use crate::pipeline;
 use crate::row::{Figures, Measured, Row, Setting};
 use crate::rows::clerks::{MAX_RAFT_STATE, MEASURED};
-use crate::sample::{Turns, median};
 
 pub(super) const OPENRAFT_64: Row = Row {
     name: "openraft-64",

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use bench::sample::{Turns, median};
 use kvraft::KvServer;
 use record::Options;
 use tester::{
@@ -12,7 +13,6 @@ use tester::{
 use crate::cpu;
 use crate::figure::{Bar, Unit};
 use crate::row::{Figures, Measured, Row, Setting};
-use crate::sample::{Turns, median};
 
 pub(super) const RAFT_SIM: Row = Row {
     name: "raft-sim",

@@ -6,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use bench::sample::{Turns, median};
 use serde_json::Value;
 
 use super::scenarios::{of_kv, of_raft};
 use crate::cpu;
 use crate::figure::{Bar, Unit};
 use crate::row::{Figures, Measured, Row, Setting};
-use crate::sample::{Turns, median};
 
 pub(super) const DEV_BUILD: Row = Row {
     name: "dev-build",
