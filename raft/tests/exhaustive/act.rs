@@ -56,8 +56,6 @@ pub(crate) struct Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
     pub(crate) mistake: Mistake,
-    /// After how many ticks a leader gives up what is under way.
-    pub(crate) answer_ticks: u32,
     /// Whether what was applied survives a crash.
     pub(crate) state_survives: bool,
 }
@@ -95,7 +93,7 @@ impl Outcomes {
 impl Manner {
     /// A server that starts with what its disk has.
     pub(crate) fn start(self, disk: Disk, me: ServerId) -> Server {
-        let config = Config { heartbeat_ticks: 1, answer_ticks: self.answer_ticks, ..disk.config(me, SERVERS) };
+        let config = Config { heartbeat_ticks: 1, answer_ticks: 1, ..disk.config(me, SERVERS) };
         Server { raw: RawNode::new(config).expect("what was saved is whole"), disk }
     }
 
@@ -144,6 +142,7 @@ impl Manner {
                 applied.push((entry.index, Entry { term: entry.term, command: entry.command }));
             }
             last.confirmed_a_read |= ready.reads.iter().any(|read| read.index.is_some());
+            last.lost_a_read |= ready.reads.iter().any(|read| read.index.is_none());
             reads.extend(ready.reads);
             server.raw.advance();
         }

@@ -42,7 +42,7 @@ pub(crate) struct Bounds {
     /// How many reads begin, all servers together.
     pub(crate) reads: u8,
     /// How many batches of entries or snapshots a leader sends to a peer in one leadership. One that is not answered within a
-    /// tick is given up; 0 if none is ever given up and there is no such bound.
+    /// tick is given up, and may be sent again.
     pub(crate) batches: u64,
     /// Whether a server that starts again still has what it had applied.
     pub(crate) state_survives: bool,
@@ -77,11 +77,13 @@ pub(crate) enum Step {
     Propose(usize),
     /// All that was sent between these two, until there is nothing new.
     Talk(usize, usize),
+    /// What is still on its way is lost.
+    Lose,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { terms: 1, proposals: 0, crashes: 0, compactions: 0, reads: 0, batches: 0, state_survives: true }
+        Bounds { terms: 1, proposals: 0, crashes: 0, compactions: 0, reads: 0, batches: 1, state_survives: true }
     }
 }
 
@@ -102,6 +104,10 @@ impl Model for Cluster {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        // What comes of a broken rule is of no interest.
+        if !state.history.broken.is_empty() {
+            return;
+        }
         let Bounds { terms, proposals, crashes, compactions, reads, .. } = self.bounds;
         let Spent { touched, .. } = state.spent;
         let first_untouched = touched.iter().position(|touched| !touched);
@@ -165,14 +171,12 @@ impl Model for Cluster {
     }
 
     fn within_boundary(&self, state: &State) -> bool {
-        let batches = self.bounds.batches;
-        batches == 0
-            || state.sent.iter().all(|message| match &message.body {
-                Body::AppendEntries { ticket, .. } | Body::InstallSnapshot { ticket, .. } => {
-                    ticket.number.is_none_or(|number| number <= batches)
-                }
-                _ => true,
-            })
+        state.sent.iter().all(|message| match &message.body {
+            Body::AppendEntries { ticket, .. } | Body::InstallSnapshot { ticket, .. } => {
+                ticket.number.is_none_or(|number| number <= self.bounds.batches)
+            }
+            _ => true,
+        })
     }
 
     fn properties(&self) -> Vec<Property<Cluster>> {
@@ -190,10 +194,25 @@ impl Model for Cluster {
 }
 
 impl Cluster {
+    pub(crate) fn new(bounds: Bounds) -> Cluster {
+        let (story, sights, outcomes) = (Vec::new(), Vec::new(), Arc::default());
+        Cluster { bounds, mistake: Mistake::None, story, sights, outcomes }
+    }
+
+    pub(crate) fn after(self, story: Vec<Step>) -> Cluster {
+        Cluster { story, ..self }
+    }
+
+    pub(crate) fn with(self, mistake: Mistake) -> Cluster {
+        Cluster { mistake, ..self }
+    }
+
+    pub(crate) fn sights(self, sights: impl IntoIterator<Item = Property<Cluster>>) -> Cluster {
+        Cluster { sights: sights.into_iter().collect(), ..self }
+    }
+
     fn manner(&self) -> Manner {
-        let Bounds { batches, state_survives, .. } = self.bounds;
-        let answer_ticks = if batches == 0 { u32::MAX } else { 1 };
-        Manner { mistake: self.mistake, answer_ticks, state_survives }
+        Manner { mistake: self.mistake, state_survives: self.bounds.state_survives }
     }
 
     fn tell(&self, state: State, step: &Step) -> State {
@@ -201,6 +220,7 @@ impl Cluster {
         match *step {
             Step::Campaign(server) => next(&state, Action::Campaign(ServerId(server))),
             Step::Propose(server) => next(&state, Action::Propose(ServerId(server), state.spent.proposals)),
+            Step::Lose => State { sent: Vec::new(), ..state },
             Step::Talk(one, other) => {
                 let mut state = state;
                 loop {
@@ -209,8 +229,8 @@ impl Cluster {
                         ends == (one, other) || ends == (other, one)
                     };
                     let talks = state.sent.iter().filter(between);
-                    let after = talks.map(|message| next(&state, Action::Deliver(message.clone())));
-                    match { after }.find(|after| *after != state) {
+                    let mut after = talks.filter_map(|message| self.next_state(&state, Action::Deliver(message.clone())));
+                    match after.next() {
                         Some(after) => state = after,
                         None => return state,
                     }

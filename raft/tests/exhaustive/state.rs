@@ -65,6 +65,7 @@ pub(crate) struct Last {
     pub(crate) restarted_a_voter: bool,
     pub(crate) installed: bool,
     pub(crate) confirmed_a_read: bool,
+    pub(crate) lost_a_read: bool,
 }
 
 impl State {
