@@ -33,6 +33,11 @@ use crate::state::{Last, Part, SERVERS, Server, Spent, State};
 pub(crate) struct Bounds {
     /// The highest term for which an election is started.
     pub(crate) terms: u64,
+    /// Which servers start elections.
+    pub(crate) candidates: [bool; SERVERS],
+    /// Whether a leader's clock ticks. If not, there are the heartbeats of its election and those that reads ask for, and
+    /// nothing is given up.
+    pub(crate) ticks: bool,
     /// How many commands are proposed, all servers together.
     pub(crate) proposals: u8,
     /// How often a server crashes, all servers together.
@@ -74,7 +79,9 @@ pub(crate) struct Cluster {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Campaign(usize),
+    Tick(usize),
     Propose(usize),
+    Crash(usize),
     /// All that was sent between these two, until there is nothing new.
     Talk(usize, usize),
     /// What is still on its way is lost.
@@ -83,7 +90,12 @@ pub(crate) enum Step {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { terms: 1, proposals: 0, crashes: 0, compactions: 0, reads: 0, batches: 1, state_survives: true }
+        Bounds {
+            terms: 1,
+            candidates: [true; SERVERS],
+            ticks: true,
+            proposals: 0,
+            crashes: 0, compactions: 0, reads: 0, batches: 1, state_survives: true }
     }
 }
 
@@ -108,7 +120,7 @@ impl Model for Cluster {
         if !state.history.broken.is_empty() {
             return;
         }
-        let Bounds { terms, proposals, crashes, compactions, reads, .. } = self.bounds;
+        let Bounds { terms, candidates, ticks, proposals, crashes, compactions, reads, .. } = self.bounds;
         let Spent { touched, .. } = state.spent;
         let first_untouched = touched.iter().position(|touched| !touched);
         let may_act = |id: ServerId| touched[id.0] || first_untouched == Some(id.0);
@@ -121,10 +133,10 @@ impl Model for Cluster {
             let Server { raw, disk } = state.server(id);
             let core = raw.core();
             let leads = core.is_leader();
-            if !leads && core.current_term() < Term(terms) {
+            if !leads && candidates[id.0] && core.current_term() < Term(terms) {
                 actions.push(Action::Campaign(id));
             }
-            if leads {
+            if leads && ticks {
                 actions.push(Action::Tick(id));
             }
             if leads && state.spent.proposals < proposals {
@@ -219,7 +231,9 @@ impl Cluster {
         let next = |state: &State, action| self.next_state(state, action).expect("a step of a story can be taken");
         match *step {
             Step::Campaign(server) => next(&state, Action::Campaign(ServerId(server))),
+            Step::Tick(server) => next(&state, Action::Tick(ServerId(server))),
             Step::Propose(server) => next(&state, Action::Propose(ServerId(server), state.spent.proposals)),
+            Step::Crash(server) => next(&state, Action::Crash(ServerId(server))),
             Step::Lose => State { sent: Vec::new(), ..state },
             Step::Talk(one, other) => {
                 let mut state = state;
