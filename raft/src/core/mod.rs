@@ -174,7 +174,10 @@ impl Core {
     /// If the log does not reach from `index`: what was applied is committed, and what is committed was saved.
     pub fn already_applied(&mut self, index: Index) {
         let (base, last) = (self.log.base_index(), self.log.last_index());
-        assert!(base <= index && index <= last, "{index} was applied, but the log has what is after {base}, up to {last}");
+        assert!(
+            base <= index && index <= last,
+            "{index} was applied, but the log has what is after {base}, up to {last}"
+        );
         // Only what is committed is ever applied.
         (self.commit_index, self.last_applied) = (index, index);
     }

@@ -254,13 +254,17 @@ impl RawNode {
             Body::RequestVote(args) => args.candidate_id,
             Body::AppendEntries { args, .. } => args.leader_id,
             Body::InstallSnapshot { args, .. } => args.leader_id,
-            Body::RequestVoteReply { .. } | Body::AppendEntriesReply { .. } | Body::InstallSnapshotReply { .. } => *from,
+            Body::RequestVoteReply { .. } | Body::AppendEntriesReply { .. } | Body::InstallSnapshotReply { .. } => {
+                *from
+            }
         };
         if named != *from {
             return bad(format!("it names {named} as its sender; check the addresses"));
         }
         match body {
-            Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. } if self.never_sent(sent) => {
+            Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. }
+                if self.never_sent(sent) =>
+            {
                 bad("it answers what was never sent; does its sender belong to another cluster?".to_string())
             }
             _ => Ok(()),

@@ -121,7 +121,13 @@ impl RawNode {
 
     /// A follower has answered. If the snapshot came too late for it, it had committed more without it; and what it has
     /// committed is the same in the log of every leader of its term (5.4, Leader Completeness).
-    pub(super) fn snapshot_answered(&mut self, from: ServerId, sent: Sent, reply: InstallSnapshotReply, committed: Index) {
+    pub(super) fn snapshot_answered(
+        &mut self,
+        from: ServerId,
+        sent: Sent,
+        reply: InstallSnapshotReply,
+        committed: Index,
+    ) {
         let has = if reply.term == sent.term { sent.last_index.max(committed) } else { sent.last_index };
         let sent = Sent { last_index: has.min(self.core.log().last_index()), ..sent };
         let effects = self.core.handle_install_snapshot_reply(from, &sent, reply);

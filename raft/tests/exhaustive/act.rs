@@ -116,7 +116,8 @@ impl Manner {
             Action::Read(_, number) => server.raw.read_index(u64::from(*number)).ok()?,
         }
         let outcome = self.carry_out(before.raw.core(), server, last);
-        let changes_nothing = outcome.server == *before && outcome.reads.is_empty() && !matches!(action, Action::Crash(_));
+        let changes_nothing =
+            outcome.server == *before && outcome.reads.is_empty() && !matches!(action, Action::Crash(_));
         let nothing = changes_nothing && outcome.messages.is_empty();
         (!nothing).then_some(Outcome { changes_nothing, ..outcome })
     }

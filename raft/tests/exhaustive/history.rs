@@ -102,9 +102,7 @@ impl History {
     pub(crate) fn leader_completeness(&self, core: &Core) -> bool {
         !core.is_leader()
             || (1..).map(Index).zip(&self.committed).all(|(index, (entry, term))| {
-                *term >= core.current_term()
-                    || index <= core.log().base_index()
-                    || core.log().get(index) == Some(entry)
+                *term >= core.current_term() || index <= core.log().base_index() || core.log().get(index) == Some(entry)
             })
     }
 }

@@ -135,8 +135,7 @@ fn explore_all(name: &str, cluster: Cluster) {
 fn find(rule: &'static str, cluster: Cluster) {
     let (bounds, mistake) = (cluster.bounds, cluster.mistake);
     let begun = Instant::now();
-    let checker =
-        cluster.checker().threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker = cluster.checker().threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     report(&format!("mistake: {mistake:?}"), &bounds, &checker, begun);
     let broken: Vec<_> = checker.discoveries().into_keys().collect();
     assert!(broken.contains(&rule), "{rule} is broken by this mistake: {broken:?}");
@@ -171,7 +170,9 @@ fn leader_of_term_3() -> Property<Cluster> {
 }
 
 fn voter_restarted() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a server that has voted for another starts again", |_, state| state.last.restarted_a_voter)
+    Property::<Cluster>::sometimes("a server that has voted for another starts again", |_, state| {
+        state.last.restarted_a_voter
+    })
 }
 
 fn all_have_applied(entries: u64) -> Property<Cluster> {

@@ -95,7 +95,12 @@ impl Default for Bounds {
             candidates: [true; SERVERS],
             ticks: true,
             proposals: 0,
-            crashes: 0, compactions: 0, reads: 0, batches: 1, state_survives: true }
+            crashes: 0,
+            compactions: 0,
+            reads: 0,
+            batches: 1,
+            state_survives: true,
+        }
     }
 }
 
@@ -243,7 +248,8 @@ impl Cluster {
                         ends == (one, other) || ends == (other, one)
                     };
                     let talks = state.sent.iter().filter(between);
-                    let mut after = talks.filter_map(|message| self.next_state(&state, Action::Deliver(message.clone())));
+                    let mut after =
+                        talks.filter_map(|message| self.next_state(&state, Action::Deliver(message.clone())));
                     match after.next() {
                         Some(after) => state = after,
                         None => return state,

@@ -96,7 +96,8 @@ impl State {
 
     /// Whether to send this would change nothing.
     pub(crate) fn has_sent(&self, message: &Part<Message>) -> bool {
-        let is_there = |message: &Part<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
+        let is_there =
+            |message: &Part<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
         is_there(message) || self.remainder(message).is_none_or(|message| is_there(&message))
     }
 
@@ -225,13 +226,22 @@ impl PartialEq for State {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for core in self.cores() {
-            let log: Vec<u64> = core.log().entries(core.log().base_index().next(), core.log().last_index())
+            let log: Vec<u64> = core
+                .log()
+                .entries(core.log().base_index().next(), core.log().last_index())
                 .iter()
                 .map(|entry| entry.term.0)
                 .collect();
             let standing = core.standing();
-            write!(f, "[{} {} t{} voted {:?} log {log:?} commit {}] ", core.me(), standing.role, standing.term,
-                core.voted_for(), core.commit_index())?;
+            write!(
+                f,
+                "[{} {} t{} voted {:?} log {log:?} commit {}] ",
+                core.me(),
+                standing.role,
+                standing.term,
+                core.voted_for(),
+                core.commit_index()
+            )?;
         }
         write!(f, "{} messages, {:?}", self.sent.len(), self.spent)
     }

@@ -38,7 +38,11 @@ impl Disk {
         if let Some(new) = &ready.entries {
             assert!(!new.entries.is_empty(), "entries are there only if there are any");
             assert!(self.base.0 < new.first && new.first <= self.last_index().next(), "a log has no gaps");
-            assert_eq!(new.truncates, new.first <= self.last_index(), "entries are void exactly if others come instead");
+            assert_eq!(
+                new.truncates,
+                new.first <= self.last_index(),
+                "entries are void exactly if others come instead"
+            );
             assert!(new.first > self.applied, "what is applied is never replaced");
             self.entries.truncate((new.first.0 - self.base.0.0 - 1) as usize);
             self.entries.extend_from_slice(&new.entries);

@@ -208,9 +208,7 @@ fn a_vote_is_saved_before_it_is_sent_and_survives() {
         };
         Message { from, to: S0, body: Body::RequestVote(args) }
     };
-    let granted = |messages: &[Message]| {
-        matches!(&messages[..], [Message { body: Body::RequestVoteReply { reply, .. }, .. }] if reply.vote_granted)
-    };
+    let granted = |messages: &[Message]| matches!(messages, [Message { body: Body::RequestVoteReply { reply, .. }, .. }] if reply.vote_granted);
     owner.step(ask(S1, 1));
     let ready = owner.raw.ready();
     assert!(ready.hard_state.is_some() && ready.needs_sync() && granted(&ready.messages), "{ready:?}");
@@ -233,10 +231,14 @@ fn a_heartbeat_commits_no_more_than_the_follower_is_known_to_have() {
     talk(&mut owners, Some(S2));
     assert_eq!(owners[0].raw.core().commit_index(), Index(1));
     owners[0].raw.tick(|| 1);
-    let commits: Vec<(ServerId, Index)> = owners[0].carry_out_all().iter().map(|message| match &message.body {
-        Body::AppendEntries { args, .. } if args.entries.is_empty() => (message.to, args.leader_commit),
-        body => panic!("a heartbeat is due, not {body:?}"),
-    }).collect();
+    let commits: Vec<(ServerId, Index)> = owners[0]
+        .carry_out_all()
+        .iter()
+        .map(|message| match &message.body {
+            Body::AppendEntries { args, .. } if args.entries.is_empty() => (message.to, args.leader_commit),
+            body => panic!("a heartbeat is due, not {body:?}"),
+        })
+        .collect();
     assert_eq!(commits, [(S1, Index(1)), (S2, Index(0))]);
 }
 
@@ -305,7 +307,11 @@ fn reads_are_confirmed_by_a_majority_or_lost() {
 
     owners[0].raw.read_index(8).expect("it leads");
     owners[2].raw.campaign();
-    owners[2].carry_out_all().into_iter().filter(|message| message.to == S0).for_each(|message| owners[0].step(message));
+    owners[2]
+        .carry_out_all()
+        .into_iter()
+        .filter(|message| message.to == S0)
+        .for_each(|message| owners[0].step(message));
     assert_eq!(owners[0].carry_out().reads, [ReadState { context: 8, index: None }]);
 }
 
