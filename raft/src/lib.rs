@@ -54,7 +54,8 @@
 //! To see the protocol at work, read the scripts in `tests/scripts`: each is a short story (an election, a split vote,
 //! Figures 7 and 8 of the paper, a snapshot that is overtaken) with every message and every decision printed below each
 //! step. `tests/paper.rs` states the paper's rules one by one, in its order; `tests/safety.rs` checks the five properties
-//! of Figure 3 over thousands of random schedules; `tests/storage.rs` damages what was saved, bit by bit.
+//! of Figure 3 over thousands of random schedules, and `tests/exhaustive` over every schedule of small clusters;
+//! `tests/storage.rs` damages what was saved, bit by bit.
 //!
 //! # Why a core without threads
 //!

@@ -10,7 +10,7 @@ use crate::core::{AppendEntriesArgs, Sent};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Link {
     /// How long ago something was sent to it.
-    since_sent: u32,
+    pub(super) since_sent: u32,
     /// A heartbeat is due.
     pub(super) heartbeat_due: bool,
     /// The entries that are under way to it, and for how long.
@@ -48,11 +48,6 @@ impl RawNode {
                 self.send(peer, Body::RequestVote(args));
             }
         }
-    }
-
-    /// A leadership begins: "send initial empty AppendEntries RPCs (heartbeat) to each server" (5.2).
-    pub(super) fn begin_to_lead(&mut self) {
-        self.links.fill(Link { heartbeat_due: true, ..Link::default() });
     }
 
     /// Something came from `peer`: what was under way to it may not be any more.

@@ -230,8 +230,8 @@ impl RawNode {
         for (peer, args) in effects.request_votes {
             self.send(peer, Body::RequestVote(args));
         }
-        if effects.send_heartbeats {
-            self.begin_to_lead();
+        if effects.role_change.is_some() {
+            self.links.fill(leading::Link { heartbeat_due: effects.send_heartbeats, ..Default::default() });
         }
         for peer in effects.ask_whether_it_leads {
             self.links[peer.0].heartbeat_due = true;

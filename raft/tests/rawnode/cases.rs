@@ -1,1 +1,416 @@
-//! Cases.
+//! What a `RawNode` promises its owner, one case at a time.
+
+use bytes::Bytes;
+use raft::core::{AppendEntriesArgs, Entry, HardState, InstallSnapshotArgs, Log, RequestVoteArgs, RoleName};
+use raft::rawnode::{Body, Config, Message, NotLeader, RawNode, ReadRefused, ReadState, Ready, Ticket, Transfer};
+use raftapi::{FollowerState, Index, ServerId, Term};
+
+use crate::owner::Disk;
+
+const S0: ServerId = ServerId(0);
+const S1: ServerId = ServerId(1);
+const S2: ServerId = ServerId(2);
+
+/// A node and its disk, and all that it was ordered to do.
+struct Owner {
+    raw: RawNode,
+    disk: Disk,
+}
+
+impl Owner {
+    fn new(me: ServerId, servers: usize) -> Owner {
+        let config = Config { heartbeat_ticks: 1, answer_ticks: 2, ..Config::new(me, servers) };
+        Owner { raw: RawNode::new(config).expect("a node that has never run"), disk: Disk::default() }
+    }
+
+    /// Carries out one Ready.
+    fn carry_out(&mut self) -> Ready {
+        assert!(self.raw.has_ready(), "something is to be done");
+        let ready = self.raw.ready();
+        self.disk.save(&ready);
+        if let Some(last) = ready.committed.last() {
+            self.disk.applied = last.index;
+        }
+        self.raw.advance();
+        ready
+    }
+
+    /// Carries out all there is; what was sent.
+    fn carry_out_all(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while self.raw.has_ready() {
+            messages.extend(self.carry_out().messages);
+        }
+        messages
+    }
+
+    fn step(&mut self, message: Message) {
+        self.raw.step(message).expect("a node's message");
+    }
+
+    fn start_again(&mut self) {
+        let me = self.raw.core().me();
+        let config = Config { heartbeat_ticks: 1, answer_ticks: 2, ..self.disk.config(me, 3) };
+        self.raw = RawNode::new(config).expect("what was saved is whole");
+    }
+}
+
+/// Carries messages between the owners until there are none; to and from `silent` nothing gets.
+fn talk(owners: &mut [Owner], silent: Option<ServerId>) {
+    for _ in 0..1_000 {
+        let mut messages: Vec<Message> = owners.iter_mut().flat_map(Owner::carry_out_all).collect();
+        messages.retain(|message| silent != Some(message.from) && silent != Some(message.to));
+        if messages.is_empty() {
+            return;
+        }
+        messages.into_iter().for_each(|message| owners[message.to.0].step(message));
+    }
+    panic!("the nodes never stop talking");
+}
+
+/// Three servers, of which the first leads term 1.
+fn led_by_the_first() -> Vec<Owner> {
+    let mut owners: Vec<Owner> = [S0, S1, S2].map(|me| Owner::new(me, 3)).into();
+    owners[0].raw.campaign();
+    talk(&mut owners, None);
+    assert!(owners[0].raw.core().is_leader(), "the only candidate wins");
+    owners
+}
+
+fn command(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn append(prev: (u64, u64), term: u64, terms: &[u64], commit: u64) -> Message {
+    let args = AppendEntriesArgs {
+        term: Term(term),
+        leader_id: S1,
+        prev_log_index: Index(prev.0),
+        prev_log_term: Term(prev.1),
+        entries: terms.iter().map(|&term| Entry { term: Term(term), command: command("x") }).collect(),
+        leader_commit: Index(commit),
+    };
+    Message { from: S1, to: S0, body: Body::AppendEntries { args, ticket: Ticket { number: Some(1), reads: 0 } } }
+}
+
+#[test]
+fn a_new_node_has_nothing_to_do() {
+    let node = RawNode::new(Config::new(S0, 3)).expect("a node that has never run");
+    assert!(!node.has_ready(), "nothing has happened");
+    assert_eq!(node.standing().role, RoleName::Follower);
+}
+
+#[test]
+fn a_proposal_to_a_follower_is_refused_and_names_the_leader() {
+    let mut owners = led_by_the_first();
+    assert_eq!(owners[1].raw.propose(command("a")), Err(NotLeader { leader: Some(S0) }));
+    assert_eq!(owners[1].raw.read_index(1), Err(ReadRefused::NotLeader(NotLeader { leader: Some(S0) })));
+    let mut alone = Owner::new(S0, 3);
+    let refused = alone.raw.propose_many([command("a")]).expect_err("there is no leader");
+    assert_eq!(refused.to_string(), "this server does not lead, and knows no leader");
+}
+
+#[test]
+fn proposals_made_together_are_saved_together_and_sent_together() {
+    let mut owners = led_by_the_first();
+    let started = owners[0].raw.propose_many([command("a"), command("b")]).expect("it leads");
+    let _ = owners[0].raw.propose(command("c"));
+    assert_eq!((started.index, started.term), (Index(1), Term(1)));
+    let ready = owners[0].carry_out();
+    let new = ready.entries.expect("entries to be saved");
+    assert_eq!((new.first, new.entries.len(), new.truncates), (Index(1), 3, false));
+    assert_eq!(ready.messages.len(), 2, "one message a peer: {:?}", ready.messages);
+    assert_eq!(ready.committed, [], "nobody has answered");
+    assert!(ready.hard_state.is_none() && ready.standing.is_none(), "what has not changed is not there");
+}
+
+#[test]
+fn the_only_server_waits_for_its_own_disk() {
+    let mut owner = Owner::new(S0, 1);
+    owner.raw.campaign();
+    let _ = owner.raw.propose(command("a"));
+    let ready = owner.carry_out();
+    assert!(ready.entries.is_some() && ready.committed.is_empty(), "what is not saved is not handed out: {ready:?}");
+    assert_eq!(owner.carry_out().committed.len(), 1, "it is saved now");
+}
+
+#[test]
+fn entries_that_come_with_the_word_that_they_are_committed_are_saved_first() {
+    let mut owner = Owner::new(S0, 3);
+    owner.step(append((0, 0), 1, &[1, 1], 2));
+    let ready = owner.carry_out();
+    assert!(ready.entries.is_some() && ready.committed.is_empty(), "first they are saved: {ready:?}");
+    assert_eq!(owner.carry_out().committed.len(), 2, "then they are handed out");
+}
+
+#[test]
+fn a_log_that_is_cut_off_says_so() {
+    let mut owner = Owner::new(S0, 3);
+    owner.step(append((0, 0), 1, &[1, 1, 1], 0));
+    owner.carry_out_all();
+    owner.step(append((1, 1), 2, &[2], 0));
+    let new = owner.carry_out().entries.expect("entries to be saved");
+    assert_eq!((new.truncates, new.first, new.entries.len()), (true, Index(2), 1));
+    assert_eq!(owner.disk.last_index(), Index(2));
+}
+
+#[test]
+fn entries_that_are_replaced_while_they_are_being_saved_are_saved_over() {
+    let mut owner = Owner::new(S0, 3);
+    owner.step(append((0, 0), 1, &[1, 1, 1], 0));
+    let first = owner.raw.ready();
+    owner.step(append((1, 1), 2, &[2], 2));
+    assert!(!owner.raw.has_ready(), "one at a time");
+    owner.disk.save(&first);
+    owner.raw.advance();
+    let second = owner.carry_out();
+    assert!(second.entries.as_ref().is_some_and(|new| new.truncates && new.first == Index(2)), "{second:?}");
+    let handed_out: Vec<Index> = second.committed.iter().map(|entry| entry.index).collect();
+    assert_eq!(handed_out, [Index(1)], "the entry at 2 is not saved yet");
+    assert_eq!(owner.carry_out().committed.len(), 1);
+}
+
+#[test]
+fn after_a_restart_entries_are_handed_out_from_the_applied_one_on() {
+    let entries = [1, 1, 1].map(|term| Entry { term: Term(term), command: command("x") });
+    let hard_state = HardState { term: Term(1), voted_for: None };
+    let config = Config { hard_state, log: Log::new(entries.into()), applied: Index(2), ..Config::new(S0, 3) };
+    let mut node = RawNode::new(config).expect("what was saved is whole");
+    assert!(!node.has_ready(), "what was applied is not handed out again");
+    node.step(append((3, 1), 1, &[], 3)).expect("a node's message");
+    let handed_out: Vec<Index> = node.ready().committed.iter().map(|entry| entry.index).collect();
+    assert_eq!(handed_out, [Index(3)]);
+}
+
+#[test]
+fn a_state_that_was_never_saved_is_refused_in_one_line() {
+    let log = Log::new(vec![Entry { term: Term(3), command: command("x") }]);
+    let config = Config { log: log.clone(), ..Config::new(S0, 3) };
+    let refused = RawNode::new(config).expect_err("the term is lost").to_string();
+    assert!(refused.contains("ends in term 3, but the saved term is 0"), "{refused}");
+    let hard_state = HardState { term: Term(3), voted_for: None };
+    let config = Config { hard_state, log, applied: Index(2), ..Config::new(S0, 3) };
+    let refused = RawNode::new(config).expect_err("an entry is lost").to_string();
+    assert!(refused.contains("entries up to 2 were applied") && !refused.contains('\n'), "{refused}");
+    let refused = RawNode::new(Config::new(S2, 2)).expect_err("there is no such server").to_string();
+    assert_eq!(refused, "S2 is not one of 2 servers: check the list of servers");
+}
+
+#[test]
+fn a_vote_is_saved_before_it_is_sent_and_survives() {
+    let mut owner = Owner::new(S0, 3);
+    let ask = |from, term| {
+        let args = RequestVoteArgs {
+            term: Term(term),
+            candidate_id: from,
+            last_log_index: Index::ZERO,
+            last_log_term: Term::ZERO,
+        };
+        Message { from, to: S0, body: Body::RequestVote(args) }
+    };
+    let granted = |messages: &[Message]| matches!(messages, [Message { body: Body::RequestVoteReply { reply, .. }, .. }] if reply.vote_granted);
+    owner.step(ask(S1, 1));
+    let ready = owner.raw.ready();
+    assert!(ready.hard_state.is_some() && ready.needs_sync() && granted(&ready.messages), "{ready:?}");
+    // A crash before it is saved: nobody has the vote.
+    owner.start_again();
+    owner.step(ask(S2, 1));
+    assert!(granted(&owner.carry_out_all()), "the vote is free");
+    // A crash after it is saved, sent or not: it is given.
+    owner.start_again();
+    owner.step(ask(S1, 1));
+    assert!(!granted(&owner.carry_out_all()), "one vote a term");
+    owner.step(ask(S2, 1));
+    assert!(granted(&owner.carry_out_all()), "the same answer as before");
+}
+
+#[test]
+fn a_heartbeat_commits_no_more_than_the_follower_is_known_to_have() {
+    let mut owners = led_by_the_first();
+    let _ = owners[0].raw.propose(command("a"));
+    talk(&mut owners, Some(S2));
+    assert_eq!(owners[0].raw.core().commit_index(), Index(1));
+    owners[0].raw.tick(|| 1);
+    let commits: Vec<(ServerId, Index)> = owners[0]
+        .carry_out_all()
+        .iter()
+        .map(|message| match &message.body {
+            Body::AppendEntries { args, .. } if args.entries.is_empty() => (message.to, args.leader_commit),
+            body => panic!("a heartbeat is due, not {body:?}"),
+        })
+        .collect();
+    assert_eq!(commits, [(S1, Index(1)), (S2, Index(0))]);
+}
+
+#[test]
+fn the_answer_to_a_heartbeat_that_shows_a_lagging_follower_brings_it_entries() {
+    let mut owners = led_by_the_first();
+    let _ = owners[0].raw.propose(command("a"));
+    talk(&mut owners, Some(S2));
+    // Without an answer what was under way is given up, and nothing but heartbeats goes out.
+    owners[0].raw.tick(|| 1);
+    owners[0].raw.tick(|| 1);
+    let lag = owners[0].raw.status().followers[1];
+    assert_eq!((lag.server, lag.match_index, lag.state), (S2, Index(0), FollowerState::Silent));
+    talk(&mut owners, None);
+    assert_eq!(owners[0].raw.status().followers[1].match_index, Index(1), "it was sent what it lacks");
+}
+
+#[test]
+fn an_answer_may_come_twice_and_late() {
+    let mut owners = led_by_the_first();
+    let _ = owners[0].raw.propose(command("a"));
+    let messages = owners[0].carry_out_all();
+    messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
+    let answers = owners[1].carry_out_all();
+    let old = answers[0].clone();
+    answers.into_iter().for_each(|message| owners[0].step(message));
+    let _ = owners[0].raw.propose(command("b"));
+    owners[0].carry_out_all();
+    owners[0].step(old.clone());
+    let sent = owners[0].carry_out_all();
+    let entries_to_s1 = sent.iter().filter(|message| {
+        message.to == S1 && matches!(&message.body, Body::AppendEntries { args, .. } if !args.entries.is_empty())
+    });
+    assert_eq!(entries_to_s1.count(), 0, "an old answer does not end the waiting for what is under way: {sent:?}");
+    // In another term it says nothing at all.
+    owners[0].start_again();
+    owners[0].raw.campaign();
+    let before = owners[0].raw.status();
+    owners[0].step(old);
+    assert_eq!(owners[0].raw.status(), before);
+}
+
+#[test]
+fn messages_that_no_node_sends_are_refused() {
+    let mut owners = led_by_the_first();
+    let stranger = Message { to: S1, ..append((0, 0), 1, &[], 0) };
+    let refused = owners[0].raw.step(stranger).expect_err("it is for another").to_string();
+    assert!(refused.contains("check the addresses") && !refused.contains('\n'), "{refused}");
+    let liar = Message { from: S2, ..append((0, 0), 1, &[], 0) };
+    assert!(owners[0].raw.step(liar).is_err(), "it names another sender");
+    assert!(!owners[0].raw.has_ready(), "nothing has changed");
+}
+
+#[test]
+fn reads_are_confirmed_by_a_majority_or_lost() {
+    let mut owners = led_by_the_first();
+    assert_eq!(owners[0].raw.read_index(1), Err(ReadRefused::NothingCommitted));
+    let _ = owners[0].raw.propose(command("a"));
+    talk(&mut owners, None);
+    owners[0].raw.read_index(7).expect("it leads");
+    let questions = owners[0].carry_out();
+    assert_eq!((questions.messages.len(), questions.reads.len()), (2, 0), "it asks both: {questions:?}");
+    questions.messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
+    owners[1].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
+    assert_eq!(owners[0].carry_out().reads, [ReadState { context: 7, index: Some(Index(1)) }]);
+
+    owners[0].raw.read_index(8).expect("it leads");
+    owners[2].raw.campaign();
+    owners[2]
+        .carry_out_all()
+        .into_iter()
+        .filter(|message| message.to == S0)
+        .for_each(|message| owners[0].step(message));
+    assert_eq!(owners[0].carry_out().reads, [ReadState { context: 8, index: None }]);
+}
+
+/// A leader whose log begins after entry 3, and S2 that has nothing of it.
+fn with_a_lagging_follower() -> Vec<Owner> {
+    let mut owners = led_by_the_first();
+    let _ = owners[0].raw.propose_many(["a", "b", "c"].map(command));
+    talk(&mut owners, Some(S2));
+    owners[0].raw.compact(Index(3));
+    let ready = owners[0].carry_out();
+    assert_eq!((ready.base, ready.needs_sync()), (Some((Index(3), Term(1))), false));
+    let _ = owners[0].raw.propose(command("d"));
+    talk(&mut owners, Some(S2));
+    (0..2).for_each(|_| owners[0].raw.tick(|| 1));
+    owners
+}
+
+#[test]
+fn a_snapshot_is_ordered_made_of_something_later_and_installed() {
+    let mut owners = with_a_lagging_follower();
+    let questions = owners[0].carry_out().messages;
+    questions.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
+    owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
+    let order = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs a snapshot");
+    assert_eq!((order.to(), order.at_least()), (S2, Index(3)));
+    assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
+
+    // Made later than at the log's base, of what is applied by then.
+    owners[2].step(order.message(Index(4), Term(1), command("file 4")));
+    owners[0].raw.report_snapshot(&order, Transfer::Arrived);
+    let ready = owners[2].carry_out();
+    let snapshot = ready.snapshot.expect("it is to be installed");
+    assert_eq!((snapshot.index, snapshot.term, snapshot.descriptor), (Index(4), Term(1), command("file 4")));
+    assert_eq!((ready.committed.len(), ready.base), (0, None));
+    ready.messages.into_iter().for_each(|message| owners[0].step(message));
+    let follower = owners[0].raw.status().followers[1];
+    assert_eq!((follower.match_index, follower.state), (Index(4), FollowerState::Replicating));
+}
+
+#[test]
+fn a_failed_transfer_is_ordered_again_when_the_follower_answers() {
+    let mut owners = with_a_lagging_follower();
+    let answer_of_s2 = |owners: &mut Vec<Owner>| {
+        owners[0].raw.tick(|| 1);
+        let messages = owners[0].carry_out_all();
+        messages.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
+        owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
+    };
+    answer_of_s2(&mut owners);
+    let first = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs a snapshot");
+    // However long it takes.
+    (0..100).for_each(|_| answer_of_s2(&mut owners));
+    assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
+    owners[0].raw.report_snapshot(&first, Transfer::Failed);
+    assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::Silent);
+    answer_of_s2(&mut owners);
+    let second = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs it still");
+    owners[0].raw.report_snapshot(&first, Transfer::Failed);
+    let state = owners[0].raw.status().followers[1].state;
+    assert_eq!(state, FollowerState::ReceivingSnapshot, "a late report is not about {second:?}");
+}
+
+#[test]
+fn a_snapshot_that_comes_too_late_is_refused_with_what_is_committed() {
+    let mut owner = Owner::new(S0, 3);
+    owner.step(append((0, 0), 1, &[1, 1, 1], 3));
+    owner.carry_out_all();
+    let args = InstallSnapshotArgs {
+        term: Term(1),
+        leader_id: S1,
+        last_included_index: Index(2),
+        last_included_term: Term(1),
+        data: Bytes::new(),
+    };
+    let ticket = Ticket { number: Some(2), reads: 0 };
+    owner.step(Message { from: S1, to: S0, body: Body::InstallSnapshot { args, ticket } });
+    let ready = owner.carry_out();
+    assert!(ready.snapshot.is_none(), "it would take the service back");
+    let [Message { body: Body::InstallSnapshotReply { committed, sent, .. }, .. }] = ready.messages[..] else {
+        panic!("it is answered: {ready:?}")
+    };
+    assert_eq!((committed, sent.last_index, sent.number), (Index(3), Index(2), Some(2)));
+}
+
+#[test]
+#[should_panic(expected = "advance() comes before the next ready()")]
+fn one_ready_at_a_time() {
+    let mut owner = Owner::new(S0, 3);
+    owner.raw.campaign();
+    let _ = owner.raw.ready();
+    let _ = owner.raw.ready();
+}
+
+#[test]
+fn messages_survive_their_encoding() {
+    let mut owners = led_by_the_first();
+    let _ = owners[0].raw.propose(command("a"));
+    for message in owners[0].carry_out_all() {
+        let bytes = labgob::encode(&message);
+        assert_eq!(labgob::decode::<Message>(&bytes).expect("what was encoded"), message);
+    }
+}

@@ -67,6 +67,8 @@ pub(crate) struct Network {
     nodes: Vec<Node>,
     under_way: Vec<Message>,
     properties: Properties,
+    /// A server that nothing reaches and from which nothing comes.
+    cut_off: Option<ServerId>,
     next_command: u64,
     seen: Seen,
 }
@@ -88,6 +90,7 @@ impl Network {
             nodes: (0..servers).map(node).collect(),
             under_way: Vec::new(),
             properties: Properties::new(servers),
+            cut_off: None,
             next_command: 0,
             seen: Seen::default(),
         }
@@ -114,6 +117,7 @@ impl Network {
             982..984 => self.carry_out(server, Some(Crash::BeforeSending)),
             984..986 => self.carry_out(server, Some(Crash::BeforeAdvance)),
             986..987 => self.crash(server, Crash::Between),
+            987..993 => self.cut_off = self.rng.random_bool(0.7).then_some(ServerId(server)),
             _ => self.save_state(server),
         }
         self.check(server);
@@ -125,6 +129,7 @@ impl Network {
 
     /// Ends all faults: ticks alone make the cluster useful again, and a new command is applied by all.
     pub(crate) fn recover(&mut self) {
+        self.cut_off = None;
         let mut proposed = None;
         for _ in 0..TICKS_TO_RECOVER_MAX {
             for server in 0..self.nodes.len() {
@@ -190,9 +195,11 @@ impl Network {
         let place = self.rng.random_range(0..self.under_way.len());
         let twice = self.rng.random_bool(0.1);
         let message = if twice { self.under_way[place].clone() } else { self.under_way.swap_remove(place) };
-        let to = message.to.0;
-        self.nodes[to].raw.step(message).expect("a node's message");
-        self.check(to);
+        if self.cut_off.is_none_or(|server| message.from != server && message.to != server) {
+            let to = message.to.0;
+            self.nodes[to].raw.step(message).expect("a node's message");
+            self.check(to);
+        }
     }
 
     fn lose_any(&mut self) {

@@ -1,0 +1,197 @@
+//! What an action does to the one server that it happens to: a real `RawNode` is told, and its owner carries out what comes of
+//! it. The outcome depends on the server and the action alone, so it is worked out once and remembered: a server in the same
+//! situation is part of very many states.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use raft::core::{Core, Entry};
+use raft::rawnode::{Config, Message, RawNode, ReadState, Transfer};
+use raftapi::{Index, ServerId};
+
+use crate::history::leader_append_only;
+use crate::model::Mistake;
+use crate::owner::Disk;
+use crate::state::{Last, Part, SERVERS, Server};
+
+/// More outcomes than this are not remembered but worked out again.
+const REMEMBERED_MAX: usize = 1 << 20;
+
+/// What happens to a server.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(crate) enum Action {
+    Deliver(Part<Message>),
+    Campaign(ServerId),
+    Tick(ServerId),
+    /// The manieth proposal it is. Each is another command, so that two entries are the same only if they are one.
+    Propose(ServerId, u8),
+    Crash(ServerId),
+    Compact(ServerId),
+    /// The manieth read it is.
+    Read(ServerId, u8),
+}
+
+/// What comes of it.
+pub(crate) struct Outcome {
+    pub(crate) server: Part<Server>,
+    /// What it sends.
+    pub(crate) messages: Vec<Part<Message>>,
+    /// What its owner applies.
+    pub(crate) applied: Vec<(Index, Entry)>,
+    pub(crate) reads: Vec<ReadState>,
+    /// What it takes for committed.
+    pub(crate) commit: Index,
+    /// Whether it shows anything that it did not show before: role, term, log, or commit index.
+    pub(crate) shows_more: bool,
+    /// Whether it has kept its log if it has led all the time.
+    pub(crate) appends_only: bool,
+    pub(crate) last: Last,
+    /// Whether the server is as it was before, and only sends something.
+    pub(crate) changes_nothing: bool,
+}
+
+/// How a server and its owner behave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) mistake: Mistake,
+    /// Whether what was applied survives a crash.
+    pub(crate) state_survives: bool,
+}
+
+/// The outcomes that were worked out, by the hashes of the server and of the action; `None` if nothing comes of it.
+#[derive(Default)]
+pub(crate) struct Outcomes(RwLock<BTreeMap<(u64, u64), Option<Arc<Outcome>>>>);
+
+impl Action {
+    /// To which server it happens.
+    pub(crate) fn server(&self) -> ServerId {
+        match self {
+            Action::Deliver(message) => message.to,
+            Action::Campaign(id) | Action::Tick(id) | Action::Propose(id, _) => *id,
+            Action::Crash(id) | Action::Compact(id) | Action::Read(id, _) => *id,
+        }
+    }
+}
+
+impl Outcomes {
+    pub(crate) fn of(&self, manner: Manner, before: &Part<Server>, action: &Action) -> Option<Arc<Outcome>> {
+        let key = (before.digest(), Part::hash_of(action));
+        if let Some(known) = self.0.read().get(&key) {
+            return known.clone();
+        }
+        let outcome = manner.act(before, action).map(Arc::new);
+        let mut known = self.0.write();
+        if known.len() < REMEMBERED_MAX {
+            known.insert(key, outcome.clone());
+        }
+        outcome
+    }
+}
+
+impl Manner {
+    /// A server that starts with what its disk has.
+    pub(crate) fn start(self, disk: Disk, me: ServerId) -> Server {
+        let config = Config { heartbeat_ticks: 1, answer_ticks: 1, ..disk.config(me, SERVERS) };
+        Server { raw: RawNode::new(config).expect("what was saved is whole"), disk }
+    }
+
+    /// `None` if nothing changes and nothing is sent.
+    fn act(self, before: &Part<Server>, action: &Action) -> Option<Outcome> {
+        let mut server = Server::clone(before);
+        let mut last = Last::default();
+        match action {
+            Action::Deliver(message) => server.raw.step(Message::clone(message)).expect("a node's message"),
+            Action::Campaign(_) => server.raw.campaign(),
+            Action::Tick(_) => server.raw.tick(|| unreachable!("a leader has no election timer")),
+            Action::Propose(_, number) => {
+                server.raw.propose(vec![*number].into()).expect("it leads");
+            }
+            Action::Crash(id) => {
+                last.restarted_a_voter = server.raw.core().voted_for().is_some_and(|candidate| candidate != *id);
+                server = self.start_again(server, *id);
+            }
+            Action::Compact(_) => server.raw.compact(server.disk.applied),
+            Action::Read(_, number) => server.raw.read_index(u64::from(*number)).ok()?,
+        }
+        let outcome = self.carry_out(before.raw.core(), server, last);
+        let changes_nothing =
+            outcome.server == *before && outcome.reads.is_empty() && !matches!(action, Action::Crash(_));
+        let nothing = changes_nothing && outcome.messages.is_empty();
+        (!nothing).then_some(Outcome { changes_nothing, ..outcome })
+    }
+
+    /// Does all there is to be done, in the order that a `Ready` asks for.
+    fn carry_out(self, before: &Core, mut server: Server, mut last: Last) -> Outcome {
+        let (mut messages, mut applied, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        while server.raw.has_ready() {
+            let ready = server.raw.ready();
+            server.disk.save(&ready);
+            last.truncated |= ready.entries.as_ref().is_some_and(|new| new.truncates);
+            last.installed |= ready.snapshot.is_some();
+            messages.extend(ready.messages);
+            for order in ready.snapshots_wanted {
+                // Made and sent at once; it may arrive at any later moment.
+                let index = server.disk.applied;
+                let term = server.disk.term(index).expect("the owner knows the term of what it has applied");
+                messages.push(order.message(index, term, Bytes::new()));
+                server.raw.report_snapshot(&order, Transfer::Arrived);
+            }
+            for entry in ready.committed {
+                server.disk.applied = entry.index;
+                applied.push((entry.index, Entry { term: entry.term, command: entry.command }));
+            }
+            last.confirmed_a_read |= ready.reads.iter().any(|read| read.index.is_some());
+            last.lost_a_read |= ready.reads.iter().any(|read| read.index.is_none());
+            reads.extend(ready.reads);
+            server.raw.advance();
+        }
+        let core = server.raw.core();
+        let commit = match self.mistake {
+            Mistake::CommitsByCounting => on_a_majority(core).max(core.commit_index()),
+            Mistake::None | Mistake::ForgetsItsVote => core.commit_index(),
+        };
+        applied.extend((core.commit_index().next().0..=commit.0).map(Index).map(|index| {
+            let entry = core.log().get(index).expect("what lies on a majority is there");
+            (index, entry.clone())
+        }));
+        let shows_more = before.standing() != core.standing()
+            || before.log() != core.log()
+            || before.commit_index() != core.commit_index()
+            || !applied.is_empty();
+        Outcome {
+            messages: messages.into_iter().map(Part::new).collect(),
+            applied,
+            reads,
+            commit,
+            shows_more,
+            appends_only: leader_append_only(before, core),
+            last,
+            changes_nothing: false,
+            server: Part::new(server),
+        }
+    }
+
+    fn start_again(self, server: Server, me: ServerId) -> Server {
+        let mut disk = server.disk;
+        if self.mistake == Mistake::ForgetsItsVote {
+            disk.hard_state.voted_for = None;
+        }
+        if !self.state_survives {
+            disk.applied = server.raw.core().log().base_index();
+        }
+        self.start(disk, me)
+    }
+}
+
+/// The highest index that a leader knows to lie on a majority, of whatever term; 0 if it does not lead.
+fn on_a_majority(core: &Core) -> Index {
+    if !core.is_leader() {
+        return Index::ZERO;
+    }
+    let of_peers = core.peers().filter_map(|peer| core.progress(peer)).map(|progress| progress.match_index());
+    let mut reached: Vec<Index> = of_peers.chain([core.log().last_index()]).collect();
+    reached.sort_unstable();
+    reached[SERVERS - (SERVERS / 2 + 1)]
+}

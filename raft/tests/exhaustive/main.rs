@@ -1,0 +1,210 @@
+//! Every order of events, not a random one: the published model checker `stateright` explores small clusters of three
+//! `RawNode`s to the last state within some bounds, and looks in each state whether the five properties of Figure 3 hold, and
+//! that confirmed reads see what was committed. What may happen is in `model.rs`, what an action does in `act.rs`, what a
+//! state is and what is left out of it in `state.rs`, the properties in `history.rs`.
+//!
+//! Each test prints its bounds and how many different states there were. That rare things are among them (a log is cut off, an
+//! entry of a former term commits) is checked by properties that have to hold somewhere; that a breach would be found, by two
+//! mistakes that are made around the node: nothing of them is in it.
+
+mod act;
+mod history;
+mod model;
+#[path = "../owner/mod.rs"]
+mod owner;
+mod state;
+
+use std::io::Write;
+use std::time::Instant;
+
+use model::{Bounds, Cluster, Mistake, Step};
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+/// How many threads explore.
+const THREADS: usize = 2;
+
+#[test]
+fn elections_and_crashes() {
+    explore_all(
+        "elections and crashes",
+        Cluster::new(Bounds { terms: 2, crashes: 2, ..Bounds::default() }).sights([leader(), voter_restarted()]),
+    );
+}
+
+#[test]
+fn elections_in_three_terms() {
+    explore_all(
+        "elections in three terms",
+        Cluster::new(Bounds { terms: 3, ..Bounds::default() }).sights([leader(), leader_of_term_3()]),
+    );
+}
+
+#[test]
+fn the_log_of_one_leader() {
+    explore_all(
+        "the log of one leader",
+        Cluster::new(Bounds { proposals: 2, batches: 2, ..Bounds::default() }).sights([leader(), all_have_applied(2)]),
+    );
+}
+
+#[test]
+fn the_log_of_one_leader_and_crashes() {
+    let bounds = Bounds { proposals: 1, crashes: 2, state_survives: false, ..Bounds::default() };
+    explore_all(
+        "the log of one leader, and crashes",
+        Cluster::new(bounds).sights([leader(), voter_restarted(), all_have_applied(1)]),
+    );
+}
+
+#[test]
+fn the_logs_of_two_leaders() {
+    let bounds = Bounds { terms: 2, ticks: false, proposals: 2, batches: 1, ..Bounds::default() };
+    explore_all("the logs of two leaders", Cluster::new(bounds).sights([leader(), log_truncated()]));
+}
+
+#[test]
+fn snapshots() {
+    let bounds = Bounds { proposals: 1, compactions: 1, batches: 2, ..Bounds::default() };
+    explore_all("snapshots", Cluster::new(bounds).sights([leader(), snapshot_installed()]));
+}
+
+#[test]
+fn reads() {
+    let bounds = Bounds { terms: 2, ticks: false, proposals: 2, reads: 1, crashes: 1, batches: 2, ..Bounds::default() };
+    explore_all("reads", Cluster::new(bounds).after(one_entry()).sights([read_confirmed(), read_lost()]));
+}
+
+#[test]
+fn from_figure_8_on_with_a_new_entry() {
+    let bounds = Bounds { terms: 3, ticks: false, proposals: 3, batches: 2, ..Bounds::default() };
+    explore_all(
+        "from Figure 8 (b) on, with a new entry",
+        Cluster::new(bounds).after(figure_8_b()).sights([former_term_committed(), log_truncated()]),
+    );
+}
+
+#[test]
+fn from_figure_8_on_with_two_more_leaders() {
+    explore_all(
+        "from Figure 8 (b) on, with two more leaders",
+        Cluster::new(two_more_leaders()).after(figure_8_b()).sights([leader(), log_truncated()]),
+    );
+}
+
+#[test]
+fn figure_8_is_found_if_entries_of_former_terms_are_committed_by_counting() {
+    find("Leader Completeness", Cluster::new(two_more_leaders()).after(figure_8_b()).with(Mistake::CommitsByCounting));
+}
+
+#[test]
+fn two_leaders_are_found_if_a_server_forgets_its_vote() {
+    let bounds = Bounds { terms: 1, crashes: 1, ..Bounds::default() };
+    find("Election Safety", Cluster::new(bounds).with(Mistake::ForgetsItsVote));
+}
+
+/// Figure 8 up to after (b), of three servers: S0 led term 1, has an entry that nobody else has, and crashed; then S2 led term 2
+/// with the vote of S1, has another entry in its place, and crashed. Both are back. What they sent is lost.
+fn figure_8_b() -> Vec<Step> {
+    use Step::{Campaign, Crash, Lose, Propose, Talk};
+    let s0 = [Campaign(0), Talk(0, 1), Propose(0), Crash(0)];
+    let s2 = [Campaign(2), Campaign(2), Talk(2, 1), Propose(2), Crash(2), Lose];
+    s0.into_iter().chain(s2).collect()
+}
+
+/// Room for the rest of Figure 8: (c) and (d). The right node and the mistaken one are explored within the same bounds.
+fn two_more_leaders() -> Bounds {
+    Bounds { terms: 4, ticks: false, proposals: 2, ..Bounds::default() }
+}
+
+/// S0 leads term 1, and has committed an entry, which all have and know to be committed.
+fn one_entry() -> Vec<Step> {
+    use Step::{Campaign, Lose, Propose, Talk, Tick};
+    vec![Campaign(0), Talk(0, 1), Talk(0, 2), Propose(0), Talk(0, 1), Talk(0, 2), Tick(0), Talk(0, 1), Talk(0, 2), Lose]
+}
+
+/// Explores all there is: every rule holds in every state, and every sight is seen in one.
+fn explore_all(name: &str, cluster: Cluster) {
+    let bounds = cluster.bounds;
+    let begun = Instant::now();
+    let checker = cluster.checker().threads(THREADS).spawn_bfs().join();
+    report(name, &bounds, &checker, begun);
+    checker.assert_properties();
+}
+
+/// Explores until a rule is broken: it is `rule`. Prints the shortest way there.
+fn find(rule: &'static str, cluster: Cluster) {
+    let (bounds, mistake) = (cluster.bounds, cluster.mistake);
+    let begun = Instant::now();
+    let checker = cluster.checker().threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    report(&format!("mistake: {mistake:?}"), &bounds, &checker, begun);
+    let broken: Vec<_> = checker.discoveries().into_keys().collect();
+    assert!(broken.contains(&rule), "{rule} is broken by this mistake: {broken:?}");
+    let path = checker.discovery(rule).expect("it was found");
+    for (state, action) in path.into_vec() {
+        eprintln!("{state:?}");
+        if let Some(action) = action {
+            eprintln!("    {action:?}");
+        }
+    }
+}
+
+fn report(name: &str, bounds: &Bounds, checker: &impl Checker<Cluster>, begun: Instant) {
+    let (unique, all, depth) = (checker.unique_state_count(), checker.state_count(), checker.max_depth());
+    let line = format!(
+        "{name}: {unique} states ({all} ways into them, up to {depth} steps deep) in {:.1} s; {bounds:?}\n",
+        begun.elapsed().as_secs_f64()
+    );
+    // Not through `eprintln`, which the test runner swallows.
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
+}
+
+/// "A leader is elected."
+fn leader() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a leader is elected", |_, state| state.cores().any(|core| core.is_leader()))
+}
+
+fn leader_of_term_3() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("term 3 has a leader", |_, state| {
+        state.cores().any(|core| core.is_leader() && core.current_term().0 == 3)
+    })
+}
+
+fn voter_restarted() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a server that has voted for another starts again", |_, state| {
+        state.last.restarted_a_voter
+    })
+}
+
+fn all_have_applied(entries: u64) -> Property<Cluster> {
+    match entries {
+        1 => Property::<Cluster>::sometimes("all have applied 1 entry", |_, state| {
+            state.cores().all(|core| core.last_applied().0 == 1)
+        }),
+        2 => Property::<Cluster>::sometimes("all have applied 2 entries", |_, state| {
+            state.cores().all(|core| core.last_applied().0 == 2)
+        }),
+        _ => unreachable!("there is no such test"),
+    }
+}
+
+fn snapshot_installed() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a snapshot is installed", |_, state| state.last.installed)
+}
+
+fn read_confirmed() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a read is confirmed", |_, state| state.last.confirmed_a_read)
+}
+
+fn read_lost() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a read is lost with its leadership", |_, state| state.last.lost_a_read)
+}
+
+fn log_truncated() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a log is cut off", |_, state| state.last.truncated)
+}
+
+fn former_term_committed() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("an entry of a former term is committed", |_, state| {
+        state.history.has_committed_of_a_former_term()
+    })
+}

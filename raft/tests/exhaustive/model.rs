@@ -1,0 +1,292 @@
+//! What may happen to a small cluster of `RawNode`s, for stateright to try in every order.
+//!
+//! # The network
+//!
+//! A message stays sent. To deliver it is always possible, and does not take it away. So without any bound on losses,
+//! repetitions or overtaking, every message may come at any later moment, as often as you like, or never.
+//!
+//! # Crashes
+//!
+//! An action and the carrying out of its `Ready` are one step, and a crash comes between two. That leaves nothing out: a
+//! crash before the `Ready` was saved is one before the action, because nobody has heard of it; a crash after it was saved
+//! and before its messages were sent is one after them, with those messages never delivered. What the owner had applied
+//! survives or not ([`Bounds::state_survives`]).
+//!
+//! # The servers are alike
+//!
+//! Before anything has happened to them, they differ by their names alone. So of several to which nothing has happened yet,
+//! the first one is first, and nothing is lost by it.
+
+use std::sync::Arc;
+
+use raft::rawnode::{Body, Message};
+use raftapi::{ServerId, Term};
+use stateright::{Model, Property};
+
+use crate::act::{Action, Manner, Outcome, Outcomes};
+use crate::history::{History, Rule, log_matching};
+use crate::owner::Disk;
+use crate::state::{Last, Part, SERVERS, Server, Spent, State};
+
+/// How far the exploration goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The highest term for which an election is started.
+    pub(crate) terms: u64,
+    /// Which servers start elections.
+    pub(crate) candidates: [bool; SERVERS],
+    /// Whether a leader's clock ticks. If not, there are the heartbeats of its election and those that reads ask for, and
+    /// nothing is given up.
+    pub(crate) ticks: bool,
+    /// How many commands are proposed, all servers together.
+    pub(crate) proposals: u8,
+    /// How often a server crashes, all servers together.
+    pub(crate) crashes: u8,
+    /// How often a log loses its beginning, all servers together.
+    pub(crate) compactions: u8,
+    /// How many reads begin, all servers together.
+    pub(crate) reads: u8,
+    /// How many batches of entries or snapshots a leader sends to a peer in one leadership. One that is not answered within a
+    /// tick is given up, and may be sent again.
+    pub(crate) batches: u64,
+    /// Whether a server that starts again still has what it had applied.
+    pub(crate) state_survives: bool,
+}
+
+/// A mistake made around a right node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    None,
+    /// A server that starts again has forgotten whom it voted for.
+    ForgetsItsVote,
+    /// A leader takes for committed what lies on a majority, of whatever term it is (Figure 8).
+    CommitsByCounting,
+}
+
+/// The model.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) bounds: Bounds,
+    pub(crate) mistake: Mistake,
+    /// What has happened before the exploration begins.
+    pub(crate) story: Vec<Step>,
+    /// What is to be found, beside the rules.
+    pub(crate) sights: Vec<Property<Cluster>>,
+    pub(crate) outcomes: Arc<Outcomes>,
+}
+
+/// A step of a story: of what has happened before.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Campaign(usize),
+    Tick(usize),
+    Propose(usize),
+    Crash(usize),
+    /// All that was sent between these two, until there is nothing new.
+    Talk(usize, usize),
+    /// What is still on its way is lost.
+    Lose,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            terms: 1,
+            candidates: [true; SERVERS],
+            ticks: true,
+            proposals: 0,
+            crashes: 0,
+            compactions: 0,
+            reads: 0,
+            batches: 1,
+            state_survives: true,
+        }
+    }
+}
+
+impl Model for Cluster {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let server = |me| Part::new(self.manner().start(Disk::default(), ServerId(me)));
+        let beginning = State {
+            servers: [0, 1, 2].map(server),
+            sent: Vec::new(),
+            history: Part::new(History::default()),
+            spent: Spent::default(),
+            last: Last::default(),
+        };
+        vec![self.story.iter().fold(beginning, |state, step| self.tell(state, step))]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        // What comes of a broken rule is of no interest.
+        if !state.history.broken.is_empty() {
+            return;
+        }
+        let Bounds { terms, candidates, ticks, proposals, crashes, compactions, reads, .. } = self.bounds;
+        let Spent { touched, .. } = state.spent;
+        let first_untouched = touched.iter().position(|touched| !touched);
+        let may_act = |id: ServerId| touched[id.0] || first_untouched == Some(id.0);
+        for message in &state.sent {
+            if may_act(message.to) {
+                actions.push(Action::Deliver(message.clone()));
+            }
+        }
+        for id in (0..SERVERS).map(ServerId).filter(|&id| may_act(id)) {
+            let Server { raw, disk } = state.server(id);
+            let core = raw.core();
+            let leads = core.is_leader();
+            if !leads && candidates[id.0] && core.current_term() < Term(terms) {
+                actions.push(Action::Campaign(id));
+            }
+            if leads && ticks {
+                actions.push(Action::Tick(id));
+            }
+            if leads && state.spent.proposals < proposals {
+                actions.push(Action::Propose(id, state.spent.proposals));
+            }
+            if leads && state.spent.reads < reads {
+                actions.push(Action::Read(id, state.spent.reads));
+            }
+            if state.spent.crashes < crashes && touched[id.0] {
+                actions.push(Action::Crash(id));
+            }
+            if state.spent.compactions < compactions && core.log().base_index() < disk.applied {
+                actions.push(Action::Compact(id));
+            }
+        }
+    }
+
+    fn next_state(&self, before: &State, action: Action) -> Option<State> {
+        let id = action.server();
+        let outcome = self.outcomes.of(self.manner(), &before.servers[id.0], &action)?;
+        if outcome.changes_nothing && outcome.messages.iter().all(|message| before.has_sent(message)) {
+            return None;
+        }
+        let mut state = before.clone();
+        state.last = outcome.last;
+        state.servers[id.0] = outcome.server.clone();
+        state.spent.touched[id.0] = true;
+        match action {
+            Action::Propose(..) => state.spent.proposals += 1,
+            Action::Crash(_) => state.spent.crashes += 1,
+            Action::Compact(_) => state.spent.compactions += 1,
+            Action::Read(..) => state.spent.reads += 1,
+            Action::Deliver(_) | Action::Campaign(_) | Action::Tick(_) => {}
+        }
+        let about_reads = matches!(action, Action::Read(..) | Action::Crash(_)) || !outcome.reads.is_empty();
+        if outcome.shows_more || about_reads {
+            let mut history = History::clone(&state.history);
+            note_reads(&mut history, &action, &outcome);
+            note(&mut history, &state, id, &outcome);
+            state.history = Part::new(history);
+        }
+        state.send(id, &outcome.messages);
+        Some(state)
+    }
+
+    fn within_boundary(&self, state: &State) -> bool {
+        state.sent.iter().all(|message| match &message.body {
+            Body::AppendEntries { ticket, .. } | Body::InstallSnapshot { ticket, .. } => {
+                ticket.number.is_none_or(|number| number <= self.bounds.batches)
+            }
+            _ => true,
+        })
+    }
+
+    fn properties(&self) -> Vec<Property<Cluster>> {
+        let mut properties = vec![
+            Property::<Cluster>::always("Election Safety", |_, state| state.keeps(Rule::ElectionSafety)),
+            Property::<Cluster>::always("Leader Append-Only", |_, state| state.keeps(Rule::LeaderAppendOnly)),
+            Property::<Cluster>::always("Log Matching", |_, state| state.keeps(Rule::LogMatching)),
+            Property::<Cluster>::always("Leader Completeness", |_, state| state.keeps(Rule::LeaderCompleteness)),
+            Property::<Cluster>::always("State Machine Safety", |_, state| state.keeps(Rule::StateMachineSafety)),
+            Property::<Cluster>::always("Reads See All", |_, state| state.keeps(Rule::ReadsSeeAll)),
+        ];
+        properties.extend(self.sights.iter().cloned());
+        properties
+    }
+}
+
+impl Cluster {
+    pub(crate) fn new(bounds: Bounds) -> Cluster {
+        let (story, sights, outcomes) = (Vec::new(), Vec::new(), Arc::default());
+        Cluster { bounds, mistake: Mistake::None, story, sights, outcomes }
+    }
+
+    pub(crate) fn after(self, story: Vec<Step>) -> Cluster {
+        Cluster { story, ..self }
+    }
+
+    pub(crate) fn with(self, mistake: Mistake) -> Cluster {
+        Cluster { mistake, ..self }
+    }
+
+    pub(crate) fn sights(self, sights: impl IntoIterator<Item = Property<Cluster>>) -> Cluster {
+        Cluster { sights: sights.into_iter().collect(), ..self }
+    }
+
+    fn manner(&self) -> Manner {
+        Manner { mistake: self.mistake, state_survives: self.bounds.state_survives }
+    }
+
+    fn tell(&self, state: State, step: &Step) -> State {
+        let next = |state: &State, action| self.next_state(state, action).expect("a step of a story can be taken");
+        match *step {
+            Step::Campaign(server) => next(&state, Action::Campaign(ServerId(server))),
+            Step::Tick(server) => next(&state, Action::Tick(ServerId(server))),
+            Step::Propose(server) => next(&state, Action::Propose(ServerId(server), state.spent.proposals)),
+            Step::Crash(server) => next(&state, Action::Crash(ServerId(server))),
+            Step::Lose => State { sent: Vec::new(), ..state },
+            Step::Talk(one, other) => {
+                let mut state = state;
+                loop {
+                    let between = |message: &&Part<Message>| {
+                        let ends = (message.from.0, message.to.0);
+                        ends == (one, other) || ends == (other, one)
+                    };
+                    let talks = state.sent.iter().filter(between);
+                    let mut after =
+                        talks.filter_map(|message| self.next_state(&state, Action::Deliver(message.clone())));
+                    match after.next() {
+                        Some(after) => state = after,
+                        None => return state,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Notes what the server `id` shows that has changed, and which rules that breaks. All that a rule is about is in the server
+/// that has changed, in its pairs with others, or in the history.
+fn note(history: &mut History, state: &State, id: ServerId, outcome: &Outcome) {
+    let core = state.server(id).raw.core();
+    history.note_leader(core);
+    history.note_commits(core, outcome.commit);
+    for (index, entry) in &outcome.applied {
+        history.note_applied(*index, entry);
+    }
+    if !outcome.appends_only {
+        history.break_rule(Rule::LeaderAppendOnly);
+    }
+    if !state.cores().all(|other| log_matching(core.log(), other.log())) {
+        history.break_rule(Rule::LogMatching);
+    }
+    if !state.cores().all(|core| history.leader_completeness(core)) {
+        history.break_rule(Rule::LeaderCompleteness);
+    }
+}
+
+/// Notes which reads have begun and which are settled, and whether one is answered from too little.
+fn note_reads(history: &mut History, action: &Action, outcome: &Outcome) {
+    let id = action.server();
+    match action {
+        Action::Read(_, number) => history.begin_read(id, u64::from(*number)),
+        Action::Crash(_) => history.forget_reads(id),
+        _ => {}
+    }
+    outcome.reads.iter().for_each(|read| history.settle_read(id, *read));
+}
