@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -165,12 +164,16 @@ impl Processes {
         }
     }
 
-    /// The last lines that a server has logged.
+    /// All that a server has logged.
+    pub(crate) fn whole_log(&self, id: ServerId) -> String {
+        fs::read_to_string(self.dir.join(format!("{id}.log"))).unwrap_or_default()
+    }
+
+    /// The last lines of that.
     pub(crate) fn log(&self, id: ServerId) -> String {
-        let mut text = String::new();
-        let _ = fs::File::open(self.dir.join(format!("{id}.log"))).and_then(|mut file| file.read_to_string(&mut text));
-        let lines: Vec<&str> = text.lines().rev().take(20).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        let text = self.whole_log(id);
+        let first = text.lines().count().saturating_sub(20);
+        text.lines().skip(first).collect::<Vec<_>>().join("\n")
     }
 
     fn end(&self) {
