@@ -31,7 +31,7 @@ impl Storage {
     ///
     /// # Panics
     ///
-    /// If the entries do not follow on the log, or would replace some that are given up or applied.
+    /// If the entries do not follow on the log, or would replace some that it has given up.
     pub fn save(&self, hard_state: Option<HardState>, tail: Option<Tail<'_>>) -> Result<(), StorageError> {
         let shared = &self.shared;
         let mut ledger = shared.ledger.lock();

@@ -60,9 +60,12 @@ pub(crate) struct Manner {
     pub(crate) state_survives: bool,
 }
 
-/// The outcomes that were worked out, by the hashes of the server and of the action; `None` if nothing comes of it.
+/// The outcomes that were worked out. `None` if nothing comes of it.
 #[derive(Default)]
-pub(crate) struct Outcomes(RwLock<BTreeMap<(u64, u64), Option<Arc<Outcome>>>>);
+pub(crate) struct Outcomes(RwLock<BTreeMap<Occasion, Option<Arc<Outcome>>>>);
+
+/// The hashes of a server and of an action.
+type Occasion = (u64, u64);
 
 impl Action {
     /// To which server it happens.

@@ -15,8 +15,8 @@ mod owner;
 mod state;
 
 use std::io::Write;
-use std::time::Instant;
 
+use labstd::time::Instant;
 use model::{Bounds, Cluster, Mistake, Step};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 

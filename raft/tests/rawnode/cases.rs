@@ -397,6 +397,21 @@ fn a_snapshot_that_comes_too_late_is_refused_with_what_is_committed() {
 }
 
 #[test]
+fn a_leader_learns_from_a_refused_snapshot_how_far_the_follower_is() {
+    let mut owners = with_a_lagging_follower();
+    let questions = owners[0].carry_out().messages;
+    questions.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
+    owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
+    let order = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs a snapshot");
+    // It has got further by itself meanwhile, say by one that was sent before.
+    owners[2].step(order.message(Index(4), Term(1), Bytes::new()));
+    owners[2].carry_out_all();
+    owners[2].step(order.message(Index(3), Term(1), Bytes::new()));
+    owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
+    assert_eq!(owners[0].raw.status().followers[1].match_index, Index(4), "what is committed there is the leader's");
+}
+
+#[test]
 #[should_panic(expected = "advance() comes before the next ready()")]
 fn one_ready_at_a_time() {
     let mut owner = Owner::new(S0, 3);
