@@ -203,7 +203,9 @@ impl Server {
         self.child.as_ref()?;
         let connection = match self.connection.take().filter(|connection| connection.ended().is_none()) {
             Some(connection) => connection,
-            None => Connection::open(&self.address.to_string(), &Limits { connect: PATIENCE, ..Limits::default() }).ok()?,
+            None => {
+                Connection::open(&self.address.to_string(), &Limits { connect: PATIENCE, ..Limits::default() }).ok()?
+            }
         };
         let Ok(ClientReply::Status(status)) = connection.call(ClientRequest::Status, PATIENCE) else { return None };
         self.connection = Some(connection);

@@ -117,7 +117,9 @@ fn config(args: &ServeArgs) -> Result<Config, String> {
         Some(path) => secret::read(path)?,
         None if addresses::is_local(&listen) && peers.iter().all(addresses::is_local) => Secret::of_loopback(),
         None => {
-            return Err("servers on several machines need a secret that they share; --secret names its file".to_string());
+            return Err(
+                "servers on several machines need a secret that they share; --secret names its file".to_string()
+            );
         }
     };
     Ok(Config {
