@@ -146,3 +146,111 @@ impl Clients {
         std::mem::replace(&mut self.confirmed, later).into_values().flatten().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::wire::WriteOp;
+    use crate::wire::messages::FromServer;
+    use crate::wire::outbox::Outbox;
+
+    /// What clients ask, by number, and what they are told.
+    struct Asking(Arc<Outbox>);
+
+    impl Asking {
+        fn new() -> Asking {
+            Asking(Arc::new(Outbox::new(100)))
+        }
+
+        fn ask(&self, number: u64) -> ReplyTo {
+            ReplyTo::new(Arc::clone(&self.0), number)
+        }
+
+        /// All that was told until now.
+        fn told(&self) -> Vec<(u64, ClientReply)> {
+            // So that there is something to take.
+            self.0.reply(u64::MAX, ClientReply::Busy);
+            let told = self.0.take().expect("it is open").into_iter().map(|reply| match reply {
+                FromServer::Reply { id, reply } => (id, reply),
+                FromServer::Bye(reason) => panic!("{reason}"),
+            });
+            told.filter(|(id, _)| *id != u64::MAX).collect()
+        }
+    }
+
+    fn write(number: u64, bytes: usize) -> Write {
+        let value = vec![b'x'; bytes].into();
+        Write { client: number, seq: 1, key: "k".to_string(), op: WriteOp::Put, value }
+    }
+
+    fn at(index: u64, term: u64) -> Started {
+        Started { index: Index(index), term: Term(term) }
+    }
+
+    #[test]
+    fn writes_that_come_together_become_one_entry_as_long_as_it_is_not_too_large() {
+        let (asking, mut clients) = (Asking::new(), Clients::default());
+        for (number, bytes) in [10, 10, ENTRY_BYTES, 10, ENTRY_BYTES / 2, ENTRY_BYTES / 2].into_iter().enumerate() {
+            clients.write(write(number as u64, bytes), asking.ask(number as u64));
+        }
+        let entries: Vec<Vec<u64>> = clients
+            .take_writes()
+            .into_iter()
+            .map(|(command, replies)| {
+                let Command::Writes(writes) = command else { panic!("{command:?}") };
+                assert_eq!(writes.len(), replies.len());
+                writes.iter().map(|write| write.client).collect()
+            })
+            .collect();
+        assert_eq!(entries, [vec![0, 1], vec![2], vec![3, 4], vec![5]]);
+        assert!(clients.take_writes().is_empty());
+    }
+
+    #[test]
+    fn who_waits_is_told_what_became_of_its_entry() {
+        let (asking, mut clients) = (Asking::new(), Clients::default());
+        clients.proposed(at(5, 2), [vec![asking.ask(1), asking.ask(2)], vec![asking.ask(3)], vec![asking.ask(4)]]);
+        clients.executed(Index(4), Term(1));
+        assert_eq!(asking.told(), [], "nobody waits for that");
+        clients.executed(Index(5), Term(2));
+        assert_eq!(asking.told(), [(1, ClientReply::Written), (2, ClientReply::Written)]);
+        // Another leader's entry is in the place of the next.
+        clients.executed(Index(6), Term(3));
+        assert_eq!(asking.told(), [(3, ClientReply::Unanswered)]);
+        assert_eq!(clients.waiting(), 1);
+        clients.send_away(None, None);
+        assert_eq!(asking.told(), [(4, ClientReply::Unanswered)], "it may be executed or not");
+    }
+
+    #[test]
+    fn a_server_that_does_not_lead_sends_away_who_has_asked_for_nothing_yet() {
+        let (asking, mut clients) = (Asking::new(), Clients::default());
+        clients.write(write(1, 1), asking.ask(1));
+        clients.read("k".to_string(), asking.ask(2));
+        clients.send_away(Some(ServerId(1)), Some("there"));
+        let there = ClientReply::NotLeader { leader: Some(ServerId(1)), leader_addr: Some("there".to_string()) };
+        assert_eq!(asking.told(), [(1, there.clone()), (2, there)]);
+        assert_eq!(clients.waiting(), 0);
+    }
+
+    #[test]
+    fn a_read_waits_for_a_majority_and_then_for_its_index() {
+        let (asking, mut clients) = (Asking::new(), Clients::default());
+        clients.read("a".to_string(), asking.ask(1));
+        let first = clients.next_question();
+        clients.asked(first);
+        clients.read("b".to_string(), asking.ask(2));
+        let second = clients.next_question();
+        clients.asked(second);
+        assert!(clients.readable(Index(100)).is_empty(), "no majority has answered");
+        clients.confirmed(first, Some(Index(7)));
+        assert!(clients.readable(Index(6)).is_empty(), "what it has to see is not applied");
+        let keys: Vec<String> = clients.readable(Index(7)).into_iter().map(|read| read.key).collect();
+        assert_eq!(keys, ["a"]);
+        assert_eq!(asking.told(), [(1, ClientReply::Unanswered)], "who answers a read is the loop; here nobody has");
+        clients.confirmed(second, None);
+        assert_eq!(asking.told(), [(2, ClientReply::NotLeader { leader: None, leader_addr: None })]);
+    }
+}

@@ -51,3 +51,47 @@ impl Compaction {
         self.proposed = Some(index);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raft::rawnode::{Config, RawNode};
+    use raftapi::ServerId;
+
+    use super::*;
+
+    /// A leader that is alone, and has applied ten entries.
+    fn leader() -> RawNode {
+        let mut node = RawNode::new(Config::new(ServerId(0), 1)).expect("a new node");
+        node.campaign();
+        node.propose_many((0..10).map(|_| Command::Nothing.encode())).expect("it leads");
+        while node.has_ready() {
+            let _carried_out = node.ready();
+            node.advance();
+        }
+        assert_eq!(node.core().last_applied(), Index(10));
+        node
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_is_cut_once() {
+        let node = leader();
+        let mut compaction = Compaction::new(100);
+        assert_eq!(compaction.due(node.core(), 100, None), None);
+        assert_eq!(compaction.due(node.core(), 101, None), Some(Command::Compact { up_to: Index(10) }));
+        compaction.proposed(Index(11));
+        assert_eq!(compaction.due(node.core(), 101, None), None, "that is under way");
+        assert!(
+            compaction.of_new_leader().due(node.core(), 101, None).is_some(),
+            "what another has proposed may be lost"
+        );
+    }
+
+    #[test]
+    fn entries_behind_a_snapshot_under_way_are_kept_for_a_while() {
+        let node = leader();
+        let compaction = Compaction::new(100);
+        assert_eq!(compaction.due(node.core(), 101, Some(Index(4))), Some(Command::Compact { up_to: Index(4) }));
+        assert_eq!(compaction.due(node.core(), 101, Some(Index(0))), None, "there is nothing to cut");
+        assert_eq!(compaction.due(node.core(), 401, Some(Index(4))), Some(Command::Compact { up_to: Index(10) }));
+    }
+}

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use raft::core::{HardState, RoleName, Standing};
-use raft::rawnode::{Committed, RawNode, Ready, Snapshot};
+use raft::rawnode::{Committed, RawNode, Ready, Snapshot, Transfer};
 use raftapi::Index;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -182,7 +182,10 @@ impl Driver {
             self.storage.compact_log(index)?;
         }
         for order in snapshots_wanted {
-            self.transfers.begin(order, self.storage.view()?);
+            // Until it is told, the node waits for the end of the transfer.
+            if !self.transfers.begin(order.clone(), self.storage.view()?) {
+                self.node.report_snapshot(&order, Transfer::Failed);
+            }
         }
         for read in reads {
             self.clients.confirmed(read.context, read.index);

@@ -27,6 +27,7 @@ mod status;
 mod transfers;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -122,10 +123,15 @@ impl Node {
             received: None,
         };
         let run = move || {
-            let result = driver.run();
+            // A server whose loop is gone must not seem to be there.
+            let result = catch_unwind(AssertUnwindSafe(|| driver.run()));
             driver.peers.stop();
-            if let Err(failure) = result {
-                failed(failure);
+            match result {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => failed(failure),
+                Err(_) => {
+                    failed("this server has met a mistake of its own, which is told above; start it again".to_string())
+                }
             }
         };
         let driver = thread::Builder::new().name("loop".to_string()).spawn(run);
@@ -135,11 +141,9 @@ impl Node {
 
     /// Ends it. What it has saved stays.
     pub fn stop(self) {
-        // The loop may have ended by itself.
+        // The loop may have ended by itself; it never panics.
         let _ = self.events.send(Event::Stop);
-        if self.driver.join().is_err() {
-            log::error!("the loop has panicked");
-        }
+        let _ = self.driver.join();
         self.listener.stop();
     }
 }

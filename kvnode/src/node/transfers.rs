@@ -44,8 +44,8 @@ impl Transfers {
         Transfers { identity, addresses, limits, dir: dir.to_path_buf(), events, under_way: Vec::new() }
     }
 
-    /// Sends what `view` shows to the server that needs it.
-    pub(super) fn begin(&mut self, order: SnapshotOrder, view: View) {
+    /// Sends what `view` shows to the server that needs it; `false` if there is no thread for it.
+    pub(super) fn begin(&mut self, order: SnapshotOrder, view: View) -> bool {
         self.under_way.push((order.clone(), view.applied()));
         let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
         let address = self.addresses[order.to().0].to_string();
@@ -72,10 +72,12 @@ impl Transfers {
             let _ = events.send(Event::SnapshotSent(sending, transfer));
         };
         let thread = thread::Builder::new().name(format!("snapshot for {}", order.to()));
-        if let Err(error) = thread.spawn(work) {
+        let spawned = thread.spawn(work);
+        if let Err(error) = &spawned {
             log::error!("cannot start a thread to send a snapshot: {error}");
             self.ended(&order);
         }
+        spawned.is_ok()
     }
 
     /// A transfer has ended.
