@@ -30,8 +30,13 @@ const STRANGERS: [(&str, &[&str]); 3] =
     [("tester", &["raft", "kvraft"]), ("cli", &["raft", "kvraft"]), ("starter", &["raft", "kvraft"])];
 
 /// Libraries that one room hides from the others.
-const HIDDEN: [(&str, &[&str]); 3] =
-    [("bincode", &["labgob"]), ("corosensei", &["labstd"]), ("crossbeam-channel", &["labstd"])];
+const HIDDEN: [(&str, &[&str]); 5] = [
+    ("bincode", &["labgob"]),
+    ("corosensei", &["labstd"]),
+    ("crossbeam-channel", &["labstd"]),
+    ("redb", &["kvnode"]),
+    ("snow", &["kvnode"]),
+];
 
 /// For each package of the workspace, what it depends on; `true` for its tests alone.
 fn dependencies() -> BTreeMap<String, Vec<(String, bool)>> {
