@@ -156,6 +156,7 @@ fn a_directory_that_cannot_be_used_is_one_line() {
     assert!(refused_with(&data, "0", &first).contains("damaged"));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_server_ends_cleanly_when_it_is_asked_to() {
     let folder = Folder::new("clean-end");
@@ -180,6 +181,7 @@ fn a_server_ends_cleanly_when_it_is_asked_to() {
 }
 
 /// A shell limits the size of files and has the signal ignored, so that a write beyond it fails as on a full disk.
+#[cfg(unix)]
 #[test]
 fn a_full_disk_ends_a_server_with_one_line_and_loses_nothing() {
     let folder = Folder::new("full-disk");

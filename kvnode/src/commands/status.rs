@@ -48,7 +48,12 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, String> {
                 args.peers.join(",")
             ));
         }
-        let table = table(&watched, &answers);
+        let mut table = table(&watched, &answers);
+        if live {
+            // A line that wraps would be two to go back over.
+            let width = terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| width.0.into());
+            table = table.lines().map(|line| line.chars().take(width).collect::<String>() + "\n").collect();
+        }
         // Over the one before.
         let back = if drawn > 0 { format!("\x1b[{drawn}A\x1b[J") } else { String::new() };
         let mut out = io::stdout().lock();

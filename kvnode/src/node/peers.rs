@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use raft::rawnode::Message;
 use raftapi::ServerId;
 
-use crate::wire::{Identity, Limits, Link, LinkChange};
+use crate::wire::{Identity, Limits, Link};
 
 /// A link to each other server.
 pub(super) struct Peers {
@@ -21,7 +21,8 @@ impl Peers {
         let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         let link = |(place, address): (usize, &String)| {
             let server = ServerId(place);
-            (server != identity.me).then(|| Link::start(identity.clone(), server, address.clone(), limits, log_change))
+            // The link logs by itself what becomes of it.
+            (server != identity.me).then(|| Link::start(identity.clone(), server, address.clone(), limits, |_, _| {}))
         };
         Peers { links: addresses.iter().enumerate().map(link).collect(), addresses }
     }
@@ -46,12 +47,5 @@ impl Peers {
     /// Ends all connections.
     pub(super) fn stop(self) {
         self.links.into_iter().flatten().for_each(Link::stop);
-    }
-}
-
-fn log_change(server: ServerId, change: LinkChange) {
-    match change {
-        LinkChange::Up => log::info!("has reached {server}"),
-        LinkChange::Down { reason } => log::warn!("cannot reach {server}: {reason}"),
     }
 }
