@@ -16,6 +16,7 @@ use raftapi::{Index, ServerId};
 
 use super::command::Write;
 use super::event::{Event, Received};
+use super::side_files;
 use crate::storage::Image;
 use crate::wire::{ClientReply, ClientRequest, Handler, ReplyTo, SnapshotChunks, Verdict};
 
@@ -30,7 +31,7 @@ pub(super) struct Guests {
 
 impl Guests {
     pub(super) fn new(events: SyncSender<Event>, committed: Arc<AtomicU64>, data: &Path) -> Guests {
-        Guests { events, committed, incoming: Mutex::new(data.join("incoming.snapshot")) }
+        Guests { events, committed, incoming: Mutex::new(side_files::incoming(data)) }
     }
 
     /// Tells the loop. If that has ended, the connections are about to, too.

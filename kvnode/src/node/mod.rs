@@ -23,6 +23,7 @@ mod driver;
 mod event;
 mod guests;
 mod peers;
+mod side_files;
 mod status;
 mod transfers;
 
@@ -94,6 +95,7 @@ impl Node {
         let bound = Listener::bind(&listen.to_string()).map_err(|error| error.to_string())?;
         let owner = storage::Identity { cluster: CLUSTER.to_string(), server: me, servers };
         let (storage, restored) = Storage::open(&data, &owner, sync).map_err(|error| error.to_string())?;
+        side_files::remove_leftovers(&data)?;
         let (applied, last_index) = (restored.applied, restored.log.last_index());
         let node = RawNode::new(rawnode::Config {
             hard_state: restored.hard_state,

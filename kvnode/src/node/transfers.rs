@@ -14,6 +14,7 @@ use raft::rawnode::{SnapshotOrder, Transfer};
 use raftapi::Index;
 
 use super::event::Event;
+use super::side_files;
 use crate::storage::View;
 use crate::wire::{Identity, Limits, SnapshotError, SnapshotSender, Verdict};
 
@@ -50,8 +51,7 @@ impl Transfers {
         let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
         let address = self.addresses[order.to().0].to_string();
         let sending = order.clone();
-        // One server gets one snapshot at a time.
-        let file = self.dir.join(format!("outgoing-{}.snapshot", order.to()));
+        let file = side_files::outgoing(&self.dir, order.to());
         let work = move || {
             let to = sending.to();
             let (begun, index) = (Instant::now(), view.applied());
