@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::addresses;
-use crate::wire::{Clerk, ClerkSettings};
+use crate::wire::{Clerk, ClerkError, ClerkSettings};
 
 /// The arguments of `kv`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,11 @@ pub(super) fn run(args: &KvArgs) -> Result<u8, String> {
         Operation::Put { key, value } => clerk.put(key, text(value)?),
         Operation::Append { key, value } => clerk.append(key, text(value)?),
     };
-    done.map(|()| 0).map_err(|error| format!("{error}; `raftlab status` tells how the servers are"))
+    match done {
+        Ok(()) => Ok(0),
+        Err(error @ ClerkError::GaveUp { .. }) => Err(format!("{error}; `raftlab status` tells how the servers are")),
+        Err(error @ ClerkError::Refused(_)) => Err(error.to_string()),
+    }
 }
 
 /// What was given, or all of standard input.
