@@ -5,3 +5,5 @@ mod kills;
 mod mistakes;
 mod scenarios;
 mod snapshots;
+#[cfg(unix)]
+mod together;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,18 +70,22 @@ pub(super) fn run(args: &ClusterArgs) -> Result<u8, String> {
     eprintln!("in another terminal: raftlab kv put x 1; raftlab kv get x; raftlab status");
     eprintln!("Ctrl-C ends them; what they have saved stays in {}", args.data.display());
 
-    let mut left = servers.len();
+    let (mut left, mut some_failed) = (servers.len(), false);
     while left > 0 {
         match told.recv().expect("this thread has a sender") {
             News::Line(id, line) => eprintln!("S{id} | {line}"),
             News::Ended(id) => {
                 left -= 1;
-                eprintln!("S{id} | has ended: {}; {left} of {} left", servers[id].status(), args.servers);
+                let status = servers[id].child.wait();
+                some_failed |= !status.as_ref().is_ok_and(ExitStatus::success);
+                let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                eprintln!("S{id} | has ended: {status}; {left} of {} left", args.servers);
             }
             News::Asked => return end_all(servers, left, &told),
         }
     }
-    Err("no server is left; each has said why above".to_string())
+    // Whoever has asked each of them to end has asked for all.
+    if some_failed { Err("no server is left; those that failed have said why above".to_string()) } else { Ok(0) }
 }
 
 /// Asks all of them to end, and waits until they have.
@@ -115,6 +119,9 @@ impl Server {
         command.args(["serve", "--end-with-input", "--id", &id.to_string(), "--peers", &peers.join(",")]);
         command.arg("--data").arg(args.data.join(id.to_string()));
         command.arg("--secret").arg(args.data.join("secret")).args(args.tuning.words());
+        // Ctrl-C is for this process, which then ends them.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let (input, log) = (child.stdin.take(), child.stderr.take().expect("it is piped"));
         let news = news.clone();
@@ -131,11 +138,6 @@ impl Server {
     /// Asks it to end.
     fn end(&mut self) {
         self.input = None;
-    }
-
-    /// How it has ended.
-    fn status(&mut self) -> String {
-        self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
     }
 }
 
