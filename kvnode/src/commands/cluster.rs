@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::serve::Tuning;
+use super::serve::{self, Tuning};
 use super::{addresses, end, secret};
 
 /// How long servers may take to end when they are asked to.
@@ -56,7 +56,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<u8, String> {
     fs::create_dir_all(&args.data).map_err(|error| {
         format!("cannot make the directory {}: {error}; choose another with --data", args.data.display())
     })?;
-    secret::create_if_missing(&args.data.join("secret"))?;
+    secret::create_if_missing(&secret::within(&args.data))?;
 
     let (news, told) = mpsc::channel();
     let asked = news.clone();
@@ -115,14 +115,11 @@ struct Server {
 
 impl Server {
     fn start(id: usize, peers: &[String], args: &ClusterArgs, news: &Sender<News>) -> io::Result<Server> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--end-with-input", "--id", &id.to_string(), "--peers", &peers.join(",")]);
-        command.arg("--data").arg(args.data.join(id.to_string()));
-        command.arg("--secret").arg(args.data.join("secret")).args(args.tuning.words());
+        let mut command = serve::child(id, peers, &args.data, args.tuning.words())?;
         // Ctrl-C is for this process, which then ends them.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
         let (input, log) = (child.stdin.take(), child.stderr.take().expect("it is piped"));
         let news = news.clone();
         thread::Builder::new().name(format!("log of S{id}")).spawn(move || {

@@ -2,11 +2,11 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, process};
 
-use super::secret;
+use super::{secret, serve};
 
 /// The servers. They end when this is dropped.
 pub(super) struct OwnCluster {
@@ -18,29 +18,18 @@ pub(super) struct OwnCluster {
 impl OwnCluster {
     /// Starts `servers` of them, in a directory of their own within `parent`.
     pub(super) fn start(servers: usize, parent: Option<&Path>, no_sync: bool) -> Result<OwnCluster, String> {
-        let program = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("raftlab-{}-{}", process::id(), since_1970.as_nanos());
         let dir = parent.map_or_else(env::temp_dir, Path::to_path_buf).join(name);
         fs::create_dir_all(&dir).map_err(|error| format!("cannot make the directory {}: {error}", dir.display()))?;
         let mut cluster = OwnCluster { servers: Vec::new(), addresses: free_addresses(servers)?, dir };
-        let secret = cluster.dir.join("secret");
-        secret::create_if_missing(&secret)?;
+        secret::create_if_missing(&secret::within(&cluster.dir))?;
         for id in 0..servers {
-            let mut command = Command::new(&program);
-            command.args([
-                "serve",
-                "--end-with-input",
-                "--id",
-                &id.to_string(),
-                "--peers",
-                &cluster.addresses.join(","),
-            ]);
-            command.arg("--data").arg(cluster.dir.join(id.to_string())).arg("--secret").arg(&secret);
-            command.args(no_sync.then_some("--no-sync"));
+            let tuning = no_sync.then(|| "--no-sync".to_string());
             // What they say when all is well is of no interest here.
-            command.env("LAB_LOG", "error").stdin(Stdio::piped()).stdout(Stdio::null());
-            let mut child = command.spawn().map_err(|error| format!("cannot start a server: {error}"))?;
+            let child = serve::child(id, &cluster.addresses, &cluster.dir, tuning)
+                .and_then(|mut command| command.env("LAB_LOG", "error").spawn());
+            let mut child = child.map_err(|error| format!("cannot start a server: {error}"))?;
             let input = child.stdin.take();
             cluster.servers.push((child, input));
         }

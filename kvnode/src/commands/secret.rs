@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -11,6 +11,11 @@ use crate::wire::Secret;
 
 /// How many random bytes a new secret has.
 const BYTES: usize = 32;
+
+/// Where the secret is of servers that have their folders in `dir`.
+pub(crate) fn within(dir: &Path) -> PathBuf {
+    dir.join("secret")
+}
 
 /// Makes a file with a new secret that only its owner can read, unless there is one.
 pub(crate) fn create_if_missing(path: &Path) -> Result<(), String> {

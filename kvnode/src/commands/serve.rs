@@ -1,7 +1,9 @@
 //! `raftlab serve`: one server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::{env, io};
 
 use raftapi::ServerId;
 
@@ -60,6 +62,21 @@ impl Tuning {
         words.extend(self.no_sync.then(|| "--no-sync".to_string()));
         words
     }
+}
+
+/// What runs server `id` of those at `peers`, as a child of this process. What it saves is in a folder of its own within `dir`,
+/// where the secret of all of them is, too. It ends when its standard input does, and so with this process, however that ends.
+pub(super) fn child(
+    id: usize,
+    peers: &[String],
+    dir: &Path,
+    tuning: impl IntoIterator<Item = String>,
+) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(["serve", "--end-with-input", "--id", &id.to_string(), "--peers", &peers.join(",")]);
+    command.arg("--data").arg(dir.join(id.to_string())).arg("--secret").arg(secret::within(dir)).args(tuning);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    Ok(command)
 }
 
 /// What ends a server.
