@@ -2,17 +2,15 @@
 //!
 //! The thread that brought the event does it. So if the network takes no time, a command goes out on the thread of the client
 //! that proposed it, and everything up to its commitment happens there, without a hand-over between threads
-//! ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)). What takes time is the replicators' business
-//! (`replicator.rs`), and what a moment has to bring about; and so is what is left when one thread has sent for long enough:
-//! it may be that of a client, who wants to go on.
-
-use std::collections::VecDeque;
+//! ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)); and if it does, a thread of the network's waits for the
+//! answer and goes on from there. The replicators (`replicator.rs`) do what a moment has to bring about, and what is left when
+//! one thread has sent for long enough: it may be that of a client, who wants to go on.
 
 use labrpc::Prompt;
 use labstd::sync::Arc;
 use raftapi::{Index, ServerId};
 
-use crate::core::{RequestVoteArgs, Sent};
+use crate::core::{RequestVoteArgs, Sent, Servers};
 use crate::reads::Reader;
 use crate::replicator::{self, Reply, Request};
 use crate::server::Shared;
@@ -31,7 +29,10 @@ pub(crate) struct Errands {
     /// A candidate asks for votes.
     pub(crate) vote_requests: Vec<(ServerId, RequestVoteArgs)>,
     /// A leader has something for these peers.
-    pub(crate) to_serve: VecDeque<ServerId>,
+    pub(crate) to_serve: Servers,
+    /// More may be proposed at this very moment: to peers that cannot be reached without delay the replicators send, which
+    /// take all of it together.
+    pub(crate) more_may_come: bool,
 }
 
 /// Who sends what a leader has for its peers.
@@ -39,6 +40,8 @@ pub(crate) struct Errands {
 pub(crate) enum Sending {
     /// The thread that has brought the event.
     Here,
+    /// The same if it takes no time; else the peers' replicators.
+    HereIfAtOnce,
     /// The peers' replicators.
     ByReplicators,
 }
@@ -46,19 +49,20 @@ pub(crate) enum Sending {
 impl Shared {
     /// Does what is left, and what that leaves.
     pub(crate) fn run(self: &Arc<Self>, errands: Errands) {
+        let more_may_come = errands.more_may_come;
         let to_serve = self.tell(errands);
-        self.serve_peers(to_serve, None);
+        self.serve_peers(to_serve, more_may_come);
     }
 
-    /// Sends to these peers, on the thread of the `replicator` of one of them if that is named. Another thread leaves what
-    /// takes time to them: so what others bring meanwhile goes along, and nobody is kept.
+    /// Sends to these peers; to those that cannot be reached at once not if `more_may_come`, but wakes their replicators.
     ///
     /// What goes to a peer is looked up when it is the peer's turn: by then more may have come together, or another thread
     /// may have sent it.
-    pub(crate) fn serve_peers(self: &Arc<Self>, mut to_serve: VecDeque<ServerId>, replicator: Option<ServerId>) {
-        let mut sent_so_far = 0;
-        while let Some(peer) = to_serve.pop_front() {
-            if replicator != Some(peer) && !self.peers[peer.0].takes_no_time() {
+    pub(crate) fn serve_peers(self: &Arc<Self>, mut to_serve: Servers, more_may_come: bool) {
+        let (mut served, mut sent_so_far) = (0, 0);
+        while let Some(&peer) = to_serve.get(served) {
+            served += 1;
+            if more_may_come && !self.peers[peer.0].takes_no_time() {
                 self.replicate[peer.0].notify_one();
                 continue;
             }
@@ -93,8 +97,8 @@ impl Shared {
     }
 
     /// Tells those who wait for something; what is to be sent to the peers of a leader is left.
-    fn tell(self: &Arc<Self>, errands: Errands) -> VecDeque<ServerId> {
-        let Errands { deliver, settled, vote_requests, to_serve } = errands;
+    fn tell(self: &Arc<Self>, errands: Errands) -> Servers {
+        let Errands { deliver, settled, vote_requests, to_serve, .. } = errands;
         if deliver {
             let _told = self.deliver();
         }

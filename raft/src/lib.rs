@@ -83,6 +83,7 @@ use labstd::{rng, thread};
 use raftapi::{ApplyMsg, Consumer, Index, Persister, ServerId, Started, StateChange, Status, Term};
 
 use crate::core::{AppendEntriesArgs, InstallSnapshotArgs, RequestVoteArgs};
+use crate::errands::Sending;
 use crate::server::Shared;
 
 /// The reference implementation of [`raftapi::Raft`]: the [core](core::Core) under one lock, and threads around it.
@@ -121,7 +122,8 @@ impl raftapi::Raft for Raft {
     }
 
     fn start(&self, command: Bytes) -> Option<Started> {
-        self.shared.step(|core| match core.propose(command) {
+        // Whoever proposes one by one may have the next one ready.
+        self.shared.step_sending(Sending::HereIfAtOnce, |core| match core.propose(command) {
             Some((started, effects)) => (Some(started), effects),
             None => (None, Default::default()),
         })

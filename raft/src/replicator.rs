@@ -1,8 +1,8 @@
 //! The leader's side of one peer: what is to be sent to it, and a thread for what nobody else sends. All that is pending goes
 //! in one AppendEntries (paper, 5.3), or the snapshot goes (section 7), or a heartbeat when nothing was sent for a while (5.2).
 //!
-//! Whoever brings something new sends it, if that takes no time (`errands.rs`). Else it wakes the thread here, which also waits
-//! for moments: for a heartbeat, for telling a new commit index, or for giving up an answer.
+//! Whoever brings something new sends it (`errands.rs`). The thread here waits for moments: for a heartbeat, for telling a new
+//! commit index, or for giving up an answer; and for what comes in single commands, to send them together.
 //!
 //! It never waits for an answer that takes time: a call begun while the peer is cut off may take seconds to fail. A pooled
 //! thread makes the call and gives the answer to the core. Without one after a heartbeat interval the peer is taken to be
@@ -35,7 +35,7 @@ pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     while !shared.killed() {
         if has_something(&mut state, peer) {
             drop(state);
-            shared.serve_peers([peer].into(), Some(peer));
+            shared.serve_peers([peer].into_iter().collect(), false);
             state = shared.state.lock();
         } else if state.core.is_leader() {
             let until = next_due(&state, peer);

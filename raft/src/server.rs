@@ -120,10 +120,19 @@ impl Shared {
     /// Lets the core see an event and does what it orders. Under the lock: saving, timers. After it: all that involves
     /// others.
     pub(crate) fn step<T>(self: &Arc<Self>, event: impl FnOnce(&mut Core) -> (T, Effects)) -> T {
+        self.step_sending(Sending::Here, event)
+    }
+
+    /// As [`step`](Shared::step); says who sends what is to be sent.
+    pub(crate) fn step_sending<T>(
+        self: &Arc<Self>,
+        sending: Sending,
+        event: impl FnOnce(&mut Core) -> (T, Effects),
+    ) -> T {
         let (answer, errands) = {
             let mut state = self.state.lock();
             let (answer, effects) = event(&mut state.core);
-            (answer, self.carry_out(&mut state, effects, Sending::Here))
+            (answer, self.carry_out(&mut state, effects, sending))
         };
         self.run(errands);
         answer
@@ -139,7 +148,11 @@ impl Shared {
             state.news.tell(&effects, &state.core, saved_bytes);
         }
         let now = Instant::now();
-        let mut errands = Errands { vote_requests: effects.request_votes, ..Errands::default() };
+        let mut errands = Errands {
+            vote_requests: effects.request_votes,
+            more_may_come: sending == Sending::HereIfAtOnce,
+            ..Errands::default()
+        };
         if effects.reset_election_timer {
             state.restart_election_timer();
         }
@@ -196,7 +209,7 @@ impl Shared {
     /// There is something for `peer`: it is sent here, when the lock is released, or by its replicator.
     fn serve(&self, peer: ServerId, sending: Sending, errands: &mut Errands) {
         match sending {
-            Sending::Here => errands.to_serve.push_back(peer),
+            Sending::Here | Sending::HereIfAtOnce => errands.to_serve.push(peer),
             Sending::ByReplicators => self.replicate[peer.0].notify_one(),
         }
     }

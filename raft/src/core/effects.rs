@@ -2,8 +2,12 @@
 //! message travels is decided elsewhere.
 
 use raftapi::{Index, ServerId, Term};
+use smallvec::SmallVec;
 
 use super::{RequestVoteArgs, Standing};
+
+/// Some servers. Most events concern one or a few, and happen often: those of a cluster of the usual size need no allocation.
+pub type Servers = SmallVec<[ServerId; 8]>;
 
 /// What must be done after an event, in the order of the fields.
 #[must_use = "effects are orders; one that is not carried out breaks a promise that the core has made"]
@@ -25,9 +29,9 @@ pub struct Effects {
     pub send_heartbeats: bool,
     /// There is something new for these peers: entries or a snapshot that may be sent, or a commit index they have not
     /// been told.
-    pub wake_replicators: Vec<ServerId>,
+    pub wake_replicators: Servers,
     /// Send these peers a heartbeat at once, even if none is due: reads wait for the answers.
-    pub ask_whether_it_leads: Vec<ServerId>,
+    pub ask_whether_it_leads: Servers,
     /// Reads that waited are confirmed, or never will be: wake those who wait for them.
     pub reads_settled: bool,
     /// Everything up to here is committed now: wake the applier.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use raftapi::{ServerId, Term};
 
 use super::reads::Reads;
-use super::{Core, Effects, Progress, RequestVoteArgs, RequestVoteReply, Role};
+use super::{Core, Effects, Peers, Progress, RequestVoteArgs, RequestVoteReply, Role};
 
 impl Core {
     /// The election timer ran out.
@@ -107,8 +107,7 @@ impl Core {
     /// "Upon election: send initial empty AppendEntries RPCs (heartbeat) to each server" (Figure 2, Rules for Leaders).
     fn become_leader(&mut self, effects: &mut Effects) {
         debug_assert_eq!(self.voted_for, Some(self.me), "a leader has voted for itself");
-        let last_index = self.log.last_index();
-        let peers = self.peers().map(|peer| (peer, Progress::new(last_index))).collect();
+        let peers = Peers::new(self.me, self.servers, &Progress::new(self.log.last_index()));
         self.role = Role::Leader { peers, reads: Reads::default() };
         self.announce_standing(effects);
         effects.send_heartbeats = true;

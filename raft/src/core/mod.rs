@@ -24,22 +24,24 @@ mod effects;
 mod election;
 mod log;
 mod message;
+mod peers;
 mod progress;
 mod reads;
 mod replication;
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
-pub use self::effects::{Effects, HardState, LogChange, NewSnapshot, Persist};
+pub use self::effects::{Effects, HardState, LogChange, NewSnapshot, Persist, Servers};
 pub use self::log::{Entry, Log};
 pub use self::message::{
     AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs, RequestVoteReply,
 };
+use self::peers::Peers;
 pub use self::progress::{Flow, Probe, Progress, Sent};
 pub use self::reads::{Read, ReadOutcome};
 pub use self::replication::MAX_BATCH_BYTES;
@@ -91,7 +93,7 @@ enum Role {
     /// Takes commands and replicates them.
     Leader {
         /// What is known of each other server; Figure 2's "volatile state on leaders".
-        peers: BTreeMap<ServerId, Progress>,
+        peers: Peers,
         /// The reads that clients have begun.
         reads: reads::Reads,
     },
@@ -314,7 +316,7 @@ impl Core {
     /// What this leader knows of `peer`; `None` if this server does not lead, or if `peer` is no other server.
     pub fn progress(&self, peer: ServerId) -> Option<&Progress> {
         match &self.role {
-            Role::Leader { peers, .. } => peers.get(&peer),
+            Role::Leader { peers, .. } => peers.get(peer),
             Role::Follower { .. } | Role::Candidate { .. } => None,
         }
     }

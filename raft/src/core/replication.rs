@@ -99,7 +99,7 @@ impl Core {
         let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
-        let progress = peers.get_mut(&peer)?;
+        let progress = peers.get_mut(peer)?;
         // A peer that needs the snapshot is asked about the entry before the log's first. Its answer shows that it is
         // there, and whether it needs the snapshot still.
         let prev_log_index = progress.next_index().prev().max(self.log.base_index());
@@ -268,16 +268,13 @@ impl Core {
         let Role::Leader { peers, .. } = &self.role else {
             return T::default();
         };
-        let mut reached: Vec<T> = peers.values().map(of_peer).collect();
-        reached.push(own);
-        reached.sort_unstable();
-        reached[self.servers - self.majority()]
+        peers.reached_by(self.majority(), own, of_peer)
     }
 
     /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
     pub(super) fn progress_for(&mut self, peer: ServerId, sent: &Sent) -> Option<&mut Progress> {
         match &mut self.role {
-            Role::Leader { peers, .. } if sent.term == self.current_term => peers.get_mut(&peer),
+            Role::Leader { peers, .. } if sent.term == self.current_term => peers.get_mut(peer),
             _ => None,
         }
     }

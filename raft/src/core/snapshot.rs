@@ -44,7 +44,7 @@ impl Core {
         let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
-        let progress = peers.get_mut(&peer)?;
+        let progress = peers.get_mut(peer)?;
         let last_included_index = self.log.base_index();
         if !progress.may_send_snapshot(last_included_index) {
             return None;

@@ -1,0 +1,102 @@
+//! The followers of a leader: one [`Progress`] for each other server (Figure 2, "volatile state on leaders").
+
+use raftapi::ServerId;
+
+use super::Progress;
+
+/// What a leader knows of each other server. There are few of them and each answer looks at all, so they stand in a row.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Peers {
+    /// The leader, who has no place here.
+    me: ServerId,
+    /// By server, without the leader.
+    others: Vec<Progress>,
+}
+
+impl Peers {
+    /// The same to begin with, of each of the `servers` but `me`.
+    pub(super) fn new(me: ServerId, servers: usize, begin: &Progress) -> Peers {
+        Peers { me, others: vec![begin.clone(); servers - 1] }
+    }
+
+    pub(super) fn get(&self, peer: ServerId) -> Option<&Progress> {
+        self.others.get(self.place(peer)?)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: ServerId) -> Option<&mut Progress> {
+        let place = self.place(peer)?;
+        self.others.get_mut(place)
+    }
+
+    /// All of them, in the order of the servers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ServerId, &Progress)> {
+        let me = self.me.0;
+        (0..).map(move |place| ServerId(place + usize::from(place >= me))).zip(&self.others)
+    }
+
+    /// The highest value that so many servers have reached, the leader with its `own` among them. Looks at all for each, which
+    /// for the few servers of a cluster costs less than to put them into order.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub(super) fn reached_by<T>(&self, count: usize, own: T, of_peer: impl Fn(&Progress) -> T) -> T
+    where
+        T: Copy + Ord,
+    {
+        let values = || self.others.iter().map(&of_peer).chain([own]);
+        let by_enough = |value: &T| values().filter(|other| other >= value).count() >= count;
+        values().filter(by_enough).max().expect("no more than there are")
+    }
+
+    fn place(&self, peer: ServerId) -> Option<usize> {
+        (peer != self.me).then(|| peer.0 - usize::from(peer.0 > self.me.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftapi::Index;
+
+    use super::*;
+
+    fn peers(me: usize, servers: usize) -> Peers {
+        Peers::new(ServerId(me), servers, &Progress::new(Index(1)))
+    }
+
+    #[test]
+    fn every_other_server_has_a_place_of_its_own_and_nobody_else_has() {
+        for servers in 1..6 {
+            for me in 0..servers {
+                let mut peers = peers(me, servers);
+                let others: Vec<ServerId> = (0..servers).filter(|&server| server != me).map(ServerId).collect();
+                for &peer in &others {
+                    *peers.get_mut(peer).expect("a peer") = Progress::new(Index(10 + peer.0 as u64));
+                }
+                assert_eq!(peers.iter().map(|(peer, _)| peer).collect::<Vec<_>>(), others);
+                for (peer, progress) in peers.iter() {
+                    assert_eq!(progress.next_index(), Index(11 + peer.0 as u64));
+                    assert_eq!(peers.get(peer).map(Progress::next_index), Some(progress.next_index()));
+                }
+                assert!(peers.get(ServerId(me)).is_none() && peers.get(ServerId(servers)).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn what_so_many_have_reached_is_what_stands_there_when_all_are_in_order() {
+        let next_indexes = [7, 3, 5, 3];
+        for own in [1, 4, 5, 9] {
+            let mut peers = peers(2, 5);
+            for (place, next) in next_indexes.into_iter().enumerate() {
+                peers.others[place] = Progress::new(Index(next - 1));
+            }
+            let mut in_order: Vec<u64> = next_indexes.into_iter().chain([own]).collect();
+            in_order.sort_unstable_by(|a, b| b.cmp(a));
+            for count in 1..=5 {
+                let reached = peers.reached_by(count, Index(own), Progress::next_index);
+                assert_eq!(reached, Index(in_order[count - 1]), "{count} of {in_order:?}");
+            }
+        }
+    }
+}
