@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use bytes::Bytes;
 use labstd::rng::{self, Stream};
-use labstd::sync::{Arc, Condvar, Mutex};
+use labstd::sync::{Arc, Latch, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::Duration;
 use serde::Serialize;
@@ -86,20 +86,16 @@ impl ClientEnd {
         Reply: DeserializeOwned + 'static,
     {
         let end = Arc::clone(&self.0);
-        let group = Group::current();
         let types = Types::of::<Args, Reply>();
         let args = labgob::encode(args);
         let method = method.to_string();
         let from = Location::caller();
-        let job = move || {
+        let job = Box::new(move || {
             let request = Request { method: &method, types, args };
             let reply = thread::called_from(from, || call::live(&end, &request));
             on_reply(reply.map(|reply| decode_reply(&method, &reply)));
-        };
-        self.0.network.pool.run(match group {
-            Some(group) => Box::new(move || group.enter(job)),
-            None => Box::new(job),
         });
+        self.0.network.pool.run_in(Group::current(), job);
     }
 }
 
@@ -119,12 +115,11 @@ pub(crate) struct End {
     pub(crate) name: Name,
     pub(crate) network: Arc<Shared>,
     state: Mutex<State>,
-    /// Signalled when the end is deleted.
-    deleted: Condvar,
+    /// Opened, under the lock, when the end is deleted.
+    deleted: Latch,
 }
 
 struct State {
-    deleted: bool,
     stream: Stream,
     route: Arc<Route>,
     /// The calls that wait for news, by number.
@@ -142,15 +137,14 @@ pub(crate) struct Departure {
 impl End {
     /// An end whose chances are drawn from the stream of this name.
     pub(crate) fn new(name: Name, stream: &str, network: Arc<Shared>) -> End {
-        let state =
-            State { deleted: false, stream: rng::stream(stream), route: Arc::default(), waiting: BTreeMap::new() };
-        End { name, network, state: Mutex::new(state), deleted: Condvar::new() }
+        let state = State { stream: rng::stream(stream), route: Arc::default(), waiting: BTreeMap::new() };
+        End { name, network, state: Mutex::new(state), deleted: Latch::new() }
     }
 
     /// A call sets out; `None` if the end is deleted.
     pub(crate) fn depart(self: &Arc<End>) -> Option<Departure> {
         let mut state = self.state.lock();
-        if state.deleted {
+        if self.deleted.is_open() {
             return None;
         }
         let route = self.current_route(&mut state);
@@ -169,7 +163,7 @@ impl End {
     /// The server, if a call that sets out now reaches it without delay, whatever chance says; and how it goes there.
     pub(crate) fn open_road(self: &Arc<End>) -> Option<(Arc<Route>, Arc<Registered>)> {
         let mut state = self.state.lock();
-        if state.deleted {
+        if self.deleted.is_open() {
             return None;
         }
         let route = self.current_route(&mut state);
@@ -196,9 +190,7 @@ impl End {
         if time.is_zero() {
             return Ok(());
         }
-        let mut state = self.state.lock();
-        let deleted = !self.deleted.wait_while_for(&mut state, |state| !state.deleted, time).timed_out();
-        if deleted { Err(Loss::Abandoned) } else { Ok(()) }
+        if self.deleted.wait_for(time) { Err(Loss::Abandoned) } else { Ok(()) }
     }
 
     /// Call number `call` waits for what comes into `letterbox` from now on; that is the end's deletion, if it is deleted.
@@ -208,7 +200,7 @@ impl End {
     /// If it is deleted already.
     pub(crate) fn expect_news(&self, call: u64, letterbox: Arc<Letterbox>) -> Result<(), Loss> {
         let mut state = self.state.lock();
-        if state.deleted {
+        if self.deleted.is_open() {
             return Err(Loss::Abandoned);
         }
         state.waiting.insert(call, letterbox);
@@ -224,10 +216,9 @@ impl End {
     pub(crate) fn delete(&self) {
         let waiting = {
             let mut state = self.state.lock();
-            state.deleted = true;
+            self.deleted.open();
             std::mem::take(&mut state.waiting)
         };
-        self.deleted.notify_all();
         for letterbox in waiting.into_values() {
             // A call that has its news already does not read this.
             letterbox.put(Err(Loss::Abandoned));

@@ -30,6 +30,8 @@ struct State {
 
 struct Task {
     job: Job,
+    /// Whom it is done for, if not for the pool's own group.
+    group: Option<Group>,
     /// The worker's own sender, to be put back among the idle.
     worker: Sender<Task>,
 }
@@ -46,6 +48,11 @@ impl Pool {
 
     /// Has a worker do `job`, now, however many are busy. A pool that is closed still takes jobs.
     pub(crate) fn run(self: &Arc<Pool>, job: Job) {
+        self.run_in(None, job);
+    }
+
+    /// As [`run`](Pool::run), in this `group` if it is one.
+    pub(crate) fn run_in(self: &Arc<Pool>, group: Option<Group>, job: Job) {
         let (idle, number) = {
             let mut state = self.state.lock();
             let idle = state.idle.pop();
@@ -54,11 +61,11 @@ impl Pool {
         };
         match idle {
             Some(sender) => {
-                let task = Task { job, worker: sender.clone() };
+                let task = Task { job, group, worker: sender.clone() };
                 // An idle worker waits for its one task, unless it unwinds with the rest of a run that is over.
                 let _ = sender.send(task);
             }
-            None => self.start_worker(number, job),
+            None => self.start_worker(number, group, job),
         }
     }
 
@@ -72,9 +79,9 @@ impl Pool {
         drop(idle);
     }
 
-    fn start_worker(self: &Arc<Pool>, number: u64, job: Job) {
+    fn start_worker(self: &Arc<Pool>, number: u64, group: Option<Group>, job: Job) {
         let (sender, tasks) = channel::bounded(1);
-        let first = Task { job, worker: sender };
+        let first = Task { job, group, worker: sender };
         let pool = Arc::clone(self);
         self.group.enter(|| {
             thread::spawn(format!("rpc-worker-{number}"), move || pool.work(first, &tasks));
@@ -84,8 +91,11 @@ impl Pool {
     /// The life of a worker.
     fn work(&self, first: Task, tasks: &Receiver<Task>) {
         let mut next = Some(first);
-        while let Some(Task { job, worker }) = next {
-            job();
+        while let Some(Task { job, group, worker }) = next {
+            match group {
+                Some(group) => group.enter(job),
+                None => job(),
+            }
             {
                 let mut state = self.state.lock();
                 if state.closed {

@@ -3,7 +3,7 @@
 
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The facade call in which a thread is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(crate) enum Kind {
     Lock,
     Condvar,
     CondvarTimed,
+    Latch,
     Send,
     SendTimed,
     Recv,
@@ -31,6 +32,7 @@ impl Kind {
             Kind::Lock => "in Mutex::lock",
             Kind::Condvar => "in Condvar::wait",
             Kind::CondvarTimed => "in Condvar::wait_for",
+            Kind::Latch => "in Latch::wait_for",
             Kind::Send => "in Sender::send",
             Kind::SendTimed => "in Sender::send_timeout",
             Kind::Recv => "in Receiver::recv",
@@ -41,12 +43,13 @@ impl Kind {
     }
 
     fn from_u8(n: u8) -> Kind {
-        const ALL: [Kind; 11] = [
+        const ALL: [Kind; 12] = [
             Kind::Running,
             Kind::Ready,
             Kind::Lock,
             Kind::Condvar,
             Kind::CondvarTimed,
+            Kind::Latch,
             Kind::Send,
             Kind::SendTimed,
             Kind::Recv,
@@ -150,13 +153,20 @@ pub(crate) struct LockState {
     /// The id of the holding thread; 0 if free, or held by a thread that belongs to no run.
     owner: AtomicU64,
     taken_at: AtomicPtr<Location<'static>>,
+    /// How many threads of a simulation wait for it. Nearly always none does, and then its release need not look for one.
+    waiting: AtomicU32,
     /// Where the lock was made: the nearest thing it has to a name.
     pub(crate) made_at: &'static Location<'static>,
 }
 
 impl LockState {
     pub(crate) const fn new(made_at: &'static Location<'static>) -> LockState {
-        LockState { owner: AtomicU64::new(0), taken_at: AtomicPtr::new(ptr::null_mut()), made_at }
+        LockState {
+            owner: AtomicU64::new(0),
+            taken_at: AtomicPtr::new(ptr::null_mut()),
+            waiting: AtomicU32::new(0),
+            made_at,
+        }
     }
 
     pub(crate) fn taken(&self, by: u64, at: &'static Location<'static>) {
@@ -166,6 +176,20 @@ impl LockState {
 
     pub(crate) fn released(&self) {
         self.owner.store(0, Relaxed);
+    }
+
+    /// The calling thread of a simulation waits for it for as long as `wait` takes.
+    pub(crate) fn while_waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
+        // No two threads of a simulation run at once.
+        self.waiting.store(self.waiting.load(Relaxed) + 1, Relaxed);
+        let outcome = wait();
+        self.waiting.store(self.waiting.load(Relaxed) - 1, Relaxed);
+        outcome
+    }
+
+    /// Whether a thread of a simulation waits for it.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
     }
 
     pub(crate) fn owner(&self) -> u64 {

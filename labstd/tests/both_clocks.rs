@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use labstd::channel::{self, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
-use labstd::sync::{Condvar, Mutex};
+use labstd::sync::{Condvar, Latch, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, Instant, run_elapsed};
 use labstd::{rng, rng::RngExt};
@@ -30,6 +30,8 @@ under_both_clocks! {
     notify_all_wakes_everybody
     a_timed_wait_ends_by_its_time
     wait_while_for_tells_time_from_condition
+    a_latch_that_is_opened_lets_everybody_go_on
+    a_wait_for_a_latch_that_stays_shut_ends_by_its_time
     a_bounded_channel_makes_its_sender_wait
     messages_arrive_in_order
     the_last_sender_disconnects
@@ -130,6 +132,31 @@ fn wait_while_for_tells_time_from_condition() {
     });
     assert!(!flag.1.wait_while_for(&mut flag.0.lock(), |set| !*set, 10_000 * MS).timed_out());
     setter.join().unwrap();
+}
+
+fn a_latch_that_is_opened_lets_everybody_go_on() {
+    let latch = Arc::new(Latch::new());
+    let waiting: Vec<_> = (0..3)
+        .map(|n| {
+            let latch = Arc::clone(&latch);
+            thread::spawn(format!("waiter-{n}"), move || latch.wait_for(Duration::from_secs(60)))
+        })
+        .collect();
+    thread::sleep(5 * MS);
+    assert!(!latch.is_open());
+    let begun = Instant::now();
+    latch.open();
+    assert!(latch.is_open());
+    assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
+    assert!(latch.wait_for(Duration::from_secs(60)), "who comes later does not wait");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+fn a_wait_for_a_latch_that_stays_shut_ends_by_its_time() {
+    let latch = Latch::new();
+    let begun = Instant::now();
+    assert!(!latch.wait_for(5 * MS));
+    assert!(begun.elapsed() >= 5 * MS);
 }
 
 fn a_bounded_channel_makes_its_sender_wait() {

@@ -312,9 +312,11 @@ impl Sim {
 
     /// A lock is free: wakes one of the threads that wait for it, and is a place where another may go on. Unwinding does
     /// not begin here, for guards are dropped while it goes on.
-    pub(crate) fn released(&self, key: usize) {
+    pub(crate) fn released(&self, key: usize, lock: &LockState) {
         let mut scheduler = self.scheduler.borrow_mut();
-        scheduler.unpark_one(key);
+        if lock.somebody_waits() {
+            scheduler.unpark_one(key);
+        }
         if !scheduler.ending {
             self.perhaps_interrupt(scheduler);
         }
@@ -388,7 +390,7 @@ impl Sim {
             self.run.fail(Failure::Deadlock { cycle, threads: self.run.statuses(|_| true) });
             self.scheduler.borrow_mut().end();
         }
-        let woken = self.park_quietly(key, Kind::Lock, at, deadline);
+        let woken = lock.while_waiting(|| self.park_quietly(key, Kind::Lock, at, deadline));
         if !woken && !self.ending() {
             let holder = self.run.thread(lock.owner());
             let holder = holder.map_or(crate::state::OUTSIDER.to_string(), |holder| holder.status().to_string());

@@ -133,7 +133,9 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     pub(super) fn release(&mut self) {
         self.mutex.state.released();
         self.inner = None;
-        if let Some(sim) = sim::current() {
+        if let Some(sim) = sim::current()
+            && self.mutex.state.somebody_waits()
+        {
             sim.unpark_one(self.mutex.key());
         }
     }
@@ -165,7 +167,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
         self.mutex.state.released();
         self.inner = None;
         if let Some(sim) = sim::current() {
-            sim.released(self.mutex.key());
+            sim.released(self.mutex.key(), &self.mutex.state);
         }
     }
 }
