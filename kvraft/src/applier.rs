@@ -65,7 +65,7 @@ fn apply<R: Raft>(shared: &Shared<R>, take: impl FnOnce() -> Vec<ApplyMsg>) {
         if shared.killed() {
             return;
         }
-        // Decoded before the lock is taken that every request needs.
+        // Snapshots are decoded before the lock is taken that every request needs.
         let deliveries: Vec<Delivery> = take().into_iter().map(Delivery::from).collect();
         shared.with_state(|state| {
             if shared.killed() {
@@ -81,33 +81,25 @@ fn apply<R: Raft>(shared: &Shared<R>, take: impl FnOnce() -> Vec<ApplyMsg>) {
     }
 }
 
-/// What Raft has delivered, decoded.
+/// What Raft has delivered: an encoded [`Command`], or a snapshot, decoded.
 enum Delivery {
-    Command { index: Index, term: Term, command: Command, bytes: usize },
-    Snapshot { index: Index, term: Term, store: Store },
+    Command { index: Index, term: Term, entry: Bytes },
+    Snapshot { index: Index, term: Term, store: Box<Store> },
 }
 
 impl From<ApplyMsg> for Delivery {
     /// # Panics
     ///
-    /// If it was never given to Raft by this service.
+    /// If it is a snapshot, and none of this service.
     fn from(message: ApplyMsg) -> Delivery {
         match message {
-            ApplyMsg::Command { index, term, command: entry } => {
-                let bytes = entry.len();
-                let command = labgob::decode(&entry).unwrap_or_else(|error| {
-                    panic!(
-                        "the entry at index {index}, of {bytes} bytes, was never given to Raft by this service: {error}"
-                    )
-                });
-                Delivery::Command { index, term, command, bytes }
-            }
+            ApplyMsg::Command { index, term, command: entry } => Delivery::Command { index, term, entry },
             ApplyMsg::Snapshot { index, term, snapshot } => {
                 let store = Store::restore(&snapshot).unwrap_or_else(|error| {
                     panic!("the snapshot up to index {index} is none of this service's: {error}")
                 });
                 assert_eq!(store.applied(), index, "Raft delivered the snapshot of another index");
-                Delivery::Snapshot { index, term, store }
+                Delivery::Snapshot { index, term, store: Box::new(store) }
             }
         }
     }
@@ -116,17 +108,25 @@ impl From<ApplyMsg> for Delivery {
 impl State {
     fn apply(&mut self, delivery: Delivery) {
         match delivery {
-            Delivery::Command { index, term, command, bytes } => self.execute(index, term, command, bytes),
-            Delivery::Snapshot { index, term, store } => self.install(index, term, store),
+            Delivery::Command { index, term, entry } => self.execute(index, term, &entry),
+            Delivery::Snapshot { index, term, store } => self.install(index, term, *store),
         }
     }
 
-    /// Applies one entry, of so many bytes.
-    fn execute(&mut self, index: Index, term: Term, command: Command, bytes: usize) {
+    /// Applies one entry.
+    ///
+    /// # Panics
+    ///
+    /// If it was never given to Raft by this service.
+    fn execute(&mut self, index: Index, term: Term, entry: &[u8]) {
         // A snapshot has overtaken it.
         if index <= self.store.applied() {
             return;
         }
+        let bytes = entry.len();
+        let command: Command<&str> = labgob::decode(entry).unwrap_or_else(|error| {
+            panic!("the entry at index {index}, of {bytes} bytes, was never given to Raft by this service: {error}")
+        });
         report::applied(index, term);
         let id = command.id;
         let reply = self.store.apply(index, command);

@@ -16,36 +16,37 @@ pub struct OperationId {
     pub seq: u64,
 }
 
-/// An operation as it is sent to a server, and as it is in the log.
+/// An operation as it is sent to a server, and as it is in the log. What is applied may borrow its strings from there: `S` is
+/// then `&str`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Command {
+pub struct Command<S = String> {
     /// Which operation it is.
     pub id: OperationId,
     /// What is to be done.
-    pub operation: Operation,
+    pub operation: Operation<S>,
 }
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
+pub enum Operation<S = String> {
     /// The value of `key`.
     Get {
         /// Whose value.
-        key: String,
+        key: S,
     },
     /// Replace the value of `key`.
     Put {
         /// Whose value.
-        key: String,
+        key: S,
         /// What it becomes.
-        value: String,
+        value: S,
     },
     /// Add to the value of `key`, or begin one.
     Append {
         /// Whose value.
-        key: String,
+        key: S,
         /// What is added at its end.
-        value: String,
+        value: S,
     },
 }
 

@@ -92,13 +92,13 @@ impl Pipeline {
 
     /// Submits a write that replaces the value of `key`. Waits while the pipeline is full of writes that are not done.
     pub fn put(&mut self, key: &str, value: &str) -> Ticket {
-        self.submit(key, Operation::Put { key: key.to_string(), value: value.to_string() })
+        self.submit(key, Operation::Put { key, value })
     }
 
     /// Submits a write that adds `value` at the end of the value of `key`. Waits while the pipeline is full of writes that are
     /// not done.
     pub fn append(&mut self, key: &str, value: &str) -> Ticket {
-        self.submit(key, Operation::Append { key: key.to_string(), value: value.to_string() })
+        self.submit(key, Operation::Append { key, value })
     }
 
     /// How many writes were submitted and not collected.
@@ -118,7 +118,7 @@ impl Pipeline {
         done
     }
 
-    fn submit(&mut self, key: &str, operation: Operation) -> Ticket {
+    fn submit(&mut self, key: &str, operation: Operation<&str>) -> Ticket {
         self.wait_for_room();
         let ticket = Ticket(self.submitted);
         self.submitted += 1;

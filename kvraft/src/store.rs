@@ -57,7 +57,7 @@ impl Store {
     /// # Panics
     ///
     /// If it is not the entry that follows.
-    pub(crate) fn apply(&mut self, index: Index, command: Command) -> Reply {
+    pub(crate) fn apply(&mut self, index: Index, command: Command<&str>) -> Reply {
         assert_eq!(
             index,
             self.applied.next(),
@@ -66,7 +66,7 @@ impl Store {
         );
         self.applied = index;
         // A read changes nothing and is not remembered: it may be executed twice.
-        if let Operation::Get { key } = &command.operation {
+        if let Operation::Get { key } = command.operation {
             return self.get(key);
         }
         if !self.has_written(command.id) {
@@ -77,19 +77,23 @@ impl Store {
     }
 
     /// Executes a write.
-    fn write(&mut self, operation: Operation) {
+    fn write(&mut self, operation: Operation<&str>) {
         match operation {
             Operation::Get { .. } => {}
-            Operation::Put { key, value } => {
-                self.values.insert(key, Value::new(value));
-            }
-            Operation::Append { key, value } => match self.values.get_mut(&key) {
-                Some(present) => present.push(&value),
-                None => {
-                    self.values.insert(key, Value::new(value));
-                }
+            Operation::Put { key, value } => match self.values.get_mut(key) {
+                Some(present) => *present = Value::new(value.to_string()),
+                None => self.begin(key, value),
+            },
+            Operation::Append { key, value } => match self.values.get_mut(key) {
+                Some(present) => present.push(value),
+                None => self.begin(key, value),
             },
         }
+    }
+
+    /// Adds a key that there was not.
+    fn begin(&mut self, key: &str, value: &str) {
+        self.values.insert(key.to_string(), Value::new(value.to_string()));
     }
 
     /// The value of `key`, or that there is none.
@@ -107,18 +111,18 @@ impl Store {
 mod tests {
     use super::*;
 
-    fn append(client: u64, seq: u64, value: &str) -> Command {
-        let operation = Operation::Append { key: "k".to_string(), value: value.to_string() };
+    fn append(client: u64, seq: u64, value: &str) -> Command<&str> {
+        let operation = Operation::Append { key: "k", value };
         Command { id: OperationId { client, seq }, operation }
     }
 
-    fn put(client: u64, seq: u64, value: &str) -> Command {
-        let operation = Operation::Put { key: "k".to_string(), value: value.to_string() };
+    fn put(client: u64, seq: u64, value: &str) -> Command<&str> {
+        let operation = Operation::Put { key: "k", value };
         Command { id: OperationId { client, seq }, operation }
     }
 
-    fn get(client: u64, seq: u64) -> Command {
-        Command { id: OperationId { client, seq }, operation: Operation::Get { key: "k".to_string() } }
+    fn get(client: u64, seq: u64) -> Command<&'static str> {
+        Command { id: OperationId { client, seq }, operation: Operation::Get { key: "k" } }
     }
 
     fn value(text: &str) -> Reply {
@@ -126,7 +130,7 @@ mod tests {
     }
 
     /// A store after these commands, and what they answered.
-    fn after(commands: impl IntoIterator<Item = Command>) -> (Store, Vec<Reply>) {
+    fn after<'a>(commands: impl IntoIterator<Item = Command<&'a str>>) -> (Store, Vec<Reply>) {
         let mut store = Store::default();
         let replies = (1..).zip(commands).map(|(index, command)| store.apply(Index(index), command)).collect();
         (store, replies)

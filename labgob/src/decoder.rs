@@ -1,16 +1,16 @@
 //! From bytes to values: one value that must be all of the input, or several in a row.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::{DecodeError, MAX_LEN, deserializer::Deserializer};
 
-/// Decodes the one value that `bytes` hold.
+/// Decodes the one value that `bytes` hold. It may borrow its strings from them.
 ///
 /// # Errors
 ///
 /// If the bytes end early, go on behind the value, or are not the encoding of a `T`; see the crate's page for what a
 /// damaged input can do.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let value = decoder.take()?;
     match decoder.check_end() {
@@ -37,7 +37,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     ///
     /// If the next bytes are not the encoding of a `T`. The decoder then still stands before them.
-    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
+    pub fn take<T: Deserialize<'a>>(&mut self) -> Result<T, DecodeError> {
         if self.bytes.len() > MAX_LEN {
             let found = format!("{} bytes", self.bytes.len());
             return Err(DecodeError::unexpected(0, format!("at most {MAX_LEN} bytes"), found).within::<T>(0));

@@ -1,6 +1,5 @@
 //! The caller's side of the network: an end, its generator, and the calls that wait on it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 
@@ -78,7 +77,7 @@ impl ClientEnd {
     #[track_caller]
     pub fn call_async<Args, Reply>(
         &self,
-        method: &str,
+        method: &'static str,
         args: &Args,
         on_reply: impl FnOnce(Option<Reply>) + Send + 'static,
     ) where
@@ -88,12 +87,11 @@ impl ClientEnd {
         let end = Arc::clone(&self.0);
         let types = Types::of::<Args, Reply>();
         let args = labgob::encode(args);
-        let method = method.to_string();
         let from = Location::caller();
         let job = Box::new(move || {
-            let request = Request { method: &method, types, args };
+            let request = Request { method, types, args };
             let reply = thread::called_from(from, || call::live(&end, &request));
-            on_reply(reply.map(|reply| decode_reply(&method, &reply)));
+            on_reply(reply.map(|reply| decode_reply(method, &reply)));
         });
         self.0.network.pool.run_in(Group::current(), job);
     }
@@ -122,8 +120,8 @@ pub(crate) struct End {
 struct State {
     stream: Stream,
     route: Arc<Route>,
-    /// The calls that wait for news, by number.
-    waiting: BTreeMap<u64, Arc<Letterbox>>,
+    /// The calls that wait for news, with their numbers: a few at most.
+    waiting: Vec<(u64, Arc<Letterbox>)>,
 }
 
 /// What a call knows when it sets out. It stays fixed for this call, whatever is changed meanwhile.
@@ -137,7 +135,7 @@ pub(crate) struct Departure {
 impl End {
     /// An end whose chances are drawn from the stream of this name.
     pub(crate) fn new(name: Name, stream: &str, network: Arc<Shared>) -> End {
-        let state = State { stream: rng::stream(stream), route: Arc::default(), waiting: BTreeMap::new() };
+        let state = State { stream: rng::stream(stream), route: Arc::default(), waiting: Vec::new() };
         End { name, network, state: Mutex::new(state), deleted: Latch::new() }
     }
 
@@ -203,23 +201,27 @@ impl End {
         if self.deleted.is_open() {
             return Err(Loss::Abandoned);
         }
-        state.waiting.insert(call, letterbox);
+        state.waiting.push((call, letterbox));
         Ok(())
     }
 
     /// Call number `call` has its news.
     pub(crate) fn had_news(&self, call: u64) {
-        self.state.lock().waiting.remove(&call);
+        let mut state = self.state.lock();
+        if let Some(place) = state.waiting.iter().position(|&(number, _)| number == call) {
+            state.waiting.swap_remove(place);
+        }
     }
 
     /// Ends all calls that wait, and every later one.
     pub(crate) fn delete(&self) {
-        let waiting = {
+        let mut waiting = {
             let mut state = self.state.lock();
             self.deleted.open();
             std::mem::take(&mut state.waiting)
         };
-        for letterbox in waiting.into_values() {
+        waiting.sort_unstable_by_key(|&(number, _)| number);
+        for (_, letterbox) in waiting {
             // A call that has its news already does not read this.
             letterbox.put(Err(Loss::Abandoned));
         }

@@ -51,7 +51,7 @@ impl ClientEnd {
     #[track_caller]
     pub fn call_promptly<Args, Reply>(
         &self,
-        method: &str,
+        method: &'static str,
         args: &Args,
         on_reply: impl FnOnce(Option<Reply>) + Send + 'static,
     ) -> Prompt<Reply>

@@ -1,6 +1,5 @@
 //! A server: the services it offers, the thread group they run in, and how many requests reached them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use labstd::sync::Arc;
@@ -17,13 +16,14 @@ use crate::service::{Handler, Method, Service, Types};
 /// on: what they start, log and record belongs to the server, not to the caller.
 pub struct Server {
     group: Option<Group>,
-    services: BTreeMap<&'static str, Service>,
+    /// In the order of their names; a few.
+    services: Vec<Service>,
 }
 
 impl Server {
     /// A server without services, in the calling thread's group.
     pub fn new() -> Server {
-        Server { group: Group::current(), services: BTreeMap::new() }
+        Server { group: Group::current(), services: Vec::new() }
     }
 
     /// The same server with one more service.
@@ -44,8 +44,13 @@ impl Server {
     /// If it has a service of this name.
     pub fn add_service(&mut self, service: Service) {
         let name = service.name();
-        let before = self.services.insert(name, service);
-        assert!(before.is_none(), "the server has two services {name}");
+        assert!(self.find(name).is_none(), "the server has two services {name}");
+        let place = self.services.partition_point(|other| other.name() < name);
+        self.services.insert(place, service);
+    }
+
+    fn find(&self, service: &str) -> Option<&Service> {
+        self.services.iter().find(|offered| offered.name() == service)
     }
 }
 
@@ -96,8 +101,8 @@ impl Registered {
     /// ends with a list of the alternatives).
     pub(crate) fn dispatch(&self, service: &str, method: &str, types: Types) -> Arc<Method> {
         self.count.fetch_add(1, Relaxed);
-        let Some(offered) = self.server.services.get(service) else {
-            let known = list(self.server.services.keys());
+        let Some(offered) = self.server.find(service) else {
+            let known = list(self.server.services.iter().map(Service::name));
             panic!("server {} has no service {service} (wanted {service}.{method}); it has {known}", self.name);
         };
         let Some(found) = offered.find(method) else {
@@ -115,7 +120,7 @@ impl Registered {
 
     /// Whether there is such a method, with a handler that never blocks and replies at its end.
     pub(crate) fn answers_promptly(&self, service: &str, method: &str) -> bool {
-        let found = self.server.services.get(service).and_then(|service| service.find(method));
+        let found = self.server.find(service).and_then(|service| service.find(method));
         found.is_some_and(|method| matches!(method.handler, Handler::Prompt(_)))
     }
 

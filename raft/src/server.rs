@@ -165,7 +165,9 @@ impl Shared {
             }
         }
         for peer in effects.wake_replicators {
-            self.serve(peer, sending, &mut errands);
+            if state.core.has_content_for(peer) {
+                self.serve(peer, sending, &mut errands);
+            }
             if state.core.needs_commit_notice(peer) {
                 let link = &mut state.links[peer.0];
                 link.heartbeat_due = link.heartbeat_due.min(now + COMMIT_NOTICE);

@@ -25,6 +25,7 @@ use std::fmt;
 
 use labstd::sync::Arc;
 use raftapi::{Index, Persister};
+use smallvec::SmallVec;
 
 use crate::core::{Core, HardState, Log, MAX_BATCH_BYTES, Persist, Saved};
 use layout::Layout;
@@ -146,7 +147,7 @@ impl<'a> Writer<'a> {
         let mut rest = log.entries(first, log.last_index());
         let mut first = first;
         while !rest.is_empty() {
-            let mut sizes = Vec::with_capacity(rest.len());
+            let mut sizes = SmallVec::<[usize; 16]>::new();
             let mut bytes = 0;
             let length = record::write(&mut self.bytes, Kind::Entries, |payload| {
                 labgob::encode_into(&first, payload);

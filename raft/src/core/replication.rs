@@ -253,6 +253,9 @@ impl Core {
     /// The term matters (5.4.2): an entry of an earlier term can lie on a majority and still be overwritten by a server
     /// that has a later one (Figure 8). It is committed with the first entry of this term above it.
     fn commit_what_a_majority_has(&mut self, effects: &mut Effects) {
+        if self.commit_index == self.log.last_index() {
+            return;
+        }
         let majority_has = self.highest_that_a_majority_has(self.log.last_index(), |progress| progress.match_index());
         if majority_has > self.commit_index && self.log.term(majority_has) == Some(self.current_term) {
             self.commit_up_to(majority_has, effects);
