@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use labgob::DecodeError;
+use labgob::{DecodeError, Encoder};
 use raftapi::Index;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,14 @@ impl Store {
 
     /// Encodes everything.
     pub(crate) fn snapshot(&self) -> Bytes {
-        labgob::encode(self)
+        Encoder::with_capacity(self.snapshot_bytes_max()).put(self).finish()
+    }
+
+    /// The most bytes that everything may take when it is encoded: a number takes nine, a string its length beside.
+    fn snapshot_bytes_max(&self) -> usize {
+        const NUMBER: usize = 9;
+        let values: usize = self.values.iter().map(|(key, value)| key.len() + value.len() + 2 * NUMBER).sum();
+        values + (2 * self.last_written.len() + 3) * NUMBER
     }
 
     /// The index of the last entry that was applied.
@@ -174,6 +181,15 @@ mod tests {
         assert_eq!(restored.applied(), Index(3));
         restored.apply(Index(4), put(1 << 61, 300, "again"));
         assert_eq!(restored.get("k"), value("bc"));
+    }
+
+    #[test]
+    fn the_room_for_a_snapshot_is_enough() {
+        let mut store = Store::default();
+        for (index, length) in (1..).zip([0, 1, 250, 251, 65_535, 65_536, 100_000]) {
+            store.apply(Index(index), put(u64::MAX - index, u64::MAX, &"x".repeat(length)));
+            assert!(store.snapshot().len() <= store.snapshot_bytes_max(), "{length}");
+        }
     }
 
     #[test]

@@ -16,6 +16,11 @@ impl Value {
         Value(Arc::new(text))
     }
 
+    /// The length of the string, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds `text` at the end.
     pub(crate) fn push(&mut self, text: &str) {
         Arc::make_mut(&mut self.0).push_str(text);

@@ -57,6 +57,12 @@ impl Encoder {
         Encoder::default()
     }
 
+    /// An encoder that has written nothing and has room for so many bytes: whoever encodes something large and can tell how
+    /// large it will be about saves all that growing copies.
+    pub fn with_capacity(bytes: usize) -> Encoder {
+        Encoder { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// Adds one value behind those before it.
     ///
     /// # Panics
