@@ -70,6 +70,7 @@
 
 mod failure;
 mod hook;
+mod membership;
 mod run;
 mod state;
 mod threads;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant as OsInstant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::failure::{Failure, Panicked, ThreadStatus};
+use crate::membership::Membership;
 use crate::sim;
 use crate::thread::Group;
 use crate::wait::{Kind, Wait};
@@ -50,7 +51,7 @@ pub(crate) struct ThreadInfo {
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) run: Arc<RunState>,
-    group: Mutex<Option<Group>>,
+    group: Membership,
     pub(crate) wait: Wait,
     /// The OS thread, to be woken from a sleep when the run fails (threads only).
     pub(crate) os: OnceLock<std::thread::Thread>,
@@ -100,7 +101,7 @@ impl RunState {
             id: self.next_thread.fetch_add(1, Relaxed),
             name: name.into(),
             run: Arc::clone(self),
-            group: Mutex::new(group),
+            group: Membership::new(group),
             wait: Wait::new(),
             os: OnceLock::new(),
             last_panic: Mutex::new(None),
@@ -163,17 +164,7 @@ impl ThreadInfo {
     }
 
     pub(crate) fn group(&self) -> Option<Group> {
-        self.group.lock().clone()
-    }
-
-    /// Moves the thread to another group; returns the one that it leaves.
-    pub(crate) fn set_group(&self, group: Option<Group>) -> Option<Group> {
-        std::mem::replace(&mut self.group.lock(), group)
-    }
-
-    /// Calls `look` with the context of the thread's group, if it has one.
-    pub(crate) fn with_context<T>(&self, look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
-        look(self.group.lock().as_ref().and_then(Group::context))
+        self.group.get()
     }
 
     /// What the thread is doing now.
@@ -256,6 +247,23 @@ pub(crate) fn with_me<T>(look: impl FnOnce(Option<&ThreadInfo>) -> T) -> T {
     // SAFETY: `ME` is null or points into an `Arc<ThreadInfo>` that is kept alive while it is set: on an OS thread by
     // the frame that set it (`threads::Identity`), in a simulation by the task that runs.
     look(unsafe { ME.get().as_ref() })
+}
+
+/// Moves the calling thread to another group and returns the one that it leaves; `None` if it belongs to no run.
+#[expect(unsafe_code, reason = "the calling thread owns its membership")]
+pub(crate) fn move_to(group: Option<Group>) -> Option<Option<Group>> {
+    // SAFETY: the entry is the calling thread's own.
+    with_me(|me| me.map(|me| unsafe { me.group.change(group) }))
+}
+
+/// Calls `look` with the context of the calling thread's group, if it has one.
+#[expect(unsafe_code, reason = "the calling thread owns its membership")]
+pub(crate) fn with_context<T>(look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
+    with_me(|me| match me {
+        // SAFETY: the entry is the calling thread's own.
+        Some(me) => unsafe { me.group.look(|group| look(group.and_then(Group::context))) },
+        None => look(None),
+    })
 }
 
 /// The run of the calling thread.

@@ -189,13 +189,13 @@ pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
     with_context(|context| context.cloned())
 }
 
-/// Calls `look` with the context of the calling thread's group, if it has one. `look` must not ask for groups or statuses of
-/// threads, nor enter another group: the calling thread's is locked meanwhile.
+/// Calls `look` with the context of the calling thread's group, if it has one. It takes no lock.
+///
+/// # Panics
+///
+/// If `look` [enters](Group::enter) another group.
 pub fn with_context<T>(look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
-    with_me(|me| match me {
-        Some(me) => me.with_context(look),
-        None => look(None),
-    })
+    state::with_context(look)
 }
 
 /// Threads that belong together, such as those of one incarnation of one server, with one context value.
@@ -241,11 +241,11 @@ impl Group {
         impl Drop for Back {
             fn drop(&mut self) {
                 if let Some(before) = self.0.take() {
-                    with_me(|me| me.map(|me| me.set_group(before)));
+                    drop(state::move_to(before));
                 }
             }
         }
-        let _back = Back(with_me(|me| me.map(|me| me.set_group(Some(self.clone())))));
+        let _back = Back(state::move_to(Some(self.clone())));
         body()
     }
 
