@@ -88,6 +88,8 @@ impl Shared {
             return Errands::default();
         }
         let mut state = self.state.lock();
+        let link = &mut state.links[peer.0];
+        link.answered_in_a_row = if reply.is_some() { link.answered_in_a_row.saturating_add(1) } else { 0 };
         let effects = match reply {
             Some(Reply::AppendEntries(reply)) => state.core.handle_append_entries_reply(peer, sent, reply),
             Some(Reply::InstallSnapshot(reply)) => state.core.handle_install_snapshot_reply(peer, sent, reply),

@@ -30,7 +30,8 @@ pub struct Effects {
     /// There is something new for these peers: entries or a snapshot that may be sent, or a commit index they have not
     /// been told.
     pub wake_replicators: Servers,
-    /// Send these peers a heartbeat at once, even if none is due: reads wait for the answers.
+    /// Send these peers a heartbeat at once, even if none is due: reads wait for the answers. At least as many of them as
+    /// [`Core::voices_needed`](super::Core::voices_needed) says.
     pub ask_whether_it_leads: Servers,
     /// Reads that waited are confirmed, or never will be: wake those who wait for them.
     pub reads_settled: bool,

@@ -143,6 +143,11 @@ impl Progress {
         self.reads_acknowledged < begun && self.reads_asked <= self.reads_acknowledged
     }
 
+    /// Whether it was asked about all the reads that have `begun`, and has answered or may yet.
+    pub(super) fn was_asked(&self, begun: u64) -> bool {
+        self.reads_asked >= begun
+    }
+
     /// Notes that `args` is on its way, after so many reads have begun.
     pub(super) fn sending(&mut self, args: &AppendEntriesArgs, reads: u64) -> Sent {
         let last_index = args.last_index();

@@ -12,7 +12,10 @@
 //! any of it takes does not matter. Reads are numbered. Each message remembers how many reads had begun when it was sent
 //! ([`Sent::reads`](super::Sent::reads)): its answer is one voice for all of them. A peer is asked out of turn, by a
 //! heartbeat, when a read waits and it has no other question to answer; reads that begin in the meantime share the next
-//! one. A question that is lost is made up for by the regular heartbeat.
+//! one. When a question is lost the others are asked, and the regular heartbeat makes up for the rest.
+//!
+//! Whoever carries out the orders need not ask all of them: it may leave out some as long as it asks as many as
+//! [`Core::voices_needed`](super::Core::voices_needed) says.
 
 use raftapi::{Index, Term};
 
@@ -96,6 +99,16 @@ impl Core {
             }
             _ => ReadOutcome::Lost,
         }
+    }
+
+    /// How many of those that an event orders to be [asked](Effects::ask_whether_it_leads) have to be, for a majority to confirm
+    /// all reads: enough if all answer, those included who were asked before.
+    pub fn voices_needed(&self) -> usize {
+        let Role::Leader { peers, reads } = &self.role else {
+            return 0;
+        };
+        let asked = peers.iter().filter(|(_, progress)| progress.was_asked(reads.begun)).count();
+        (self.majority() - 1).saturating_sub(asked)
     }
 
     /// Counts the answers, and asks on if reads still wait. Nothing happens while nobody reads.

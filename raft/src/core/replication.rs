@@ -84,12 +84,14 @@ impl Core {
     }
 
     /// The call that carried `sent` to `peer` failed: no answer will come. If that was soon, the network may just have
-    /// lost it, and the peer is sent to again at once, a few times.
+    /// lost it, and the peer is sent to again at once, a few times. Reads that it was to confirm are a question for the others.
     pub fn request_failed(&mut self, peer: ServerId, sent: &Sent) -> Effects {
         let mut effects = Effects::default();
         if let Some(progress) = self.progress_for(peer, sent) {
             progress.failed(sent);
             self.wake_replicator(peer, &mut effects);
+            self.confirm_reads(&mut effects);
+            effects.ask_whether_it_leads.retain(|other| *other != peer);
         }
         effects
     }
