@@ -59,9 +59,11 @@ impl Shared {
     /// What goes to a peer is looked up when it is the peer's turn: by then more may have come together, or another thread
     /// may have sent it.
     pub(crate) fn serve_peers(self: &Arc<Self>, mut to_serve: Servers, more_may_come: bool) {
-        let (mut served, mut sent_so_far) = (0, 0);
-        while let Some(&peer) = to_serve.get(served) {
-            served += 1;
+        let (mut peer, mut sent_so_far) = (ServerId(Servers::MAX - 1), 0);
+        // In turns: answers may bring more for the peer that has given them.
+        while let Some(next) = to_serve.next_after(peer) {
+            peer = next;
+            to_serve.remove(peer);
             if more_may_come && !self.peers[peer.0].takes_no_time() {
                 self.replicate[peer.0].notify_one();
                 continue;
@@ -74,7 +76,7 @@ impl Shared {
                 false => Sending::ByReplicators,
             };
             let more = self.answered(peer, &sent, reply, sending);
-            to_serve.extend(self.tell(more));
+            to_serve = to_serve.and(self.tell(more));
         }
     }
 

@@ -13,7 +13,7 @@ use labstd::sync::Arc;
 use labstd::time::Instant;
 use raftapi::ServerId;
 
-use crate::core::{AppendEntriesArgs, AppendEntriesReply, Core, InstallSnapshotArgs, InstallSnapshotReply, Sent};
+use crate::core::{AppendEntriesArgs, AppendEntriesReply, Core, InstallSnapshotArgs, InstallSnapshotReply, Sent, Servers};
 use crate::errands::Sending;
 use crate::server::{HEARTBEAT_INTERVAL, Shared, State};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     while !shared.killed() {
         if has_something(&mut state, peer) {
             drop(state);
-            shared.serve_peers([peer].into_iter().collect(), false);
+            shared.serve_peers(Servers::from_iter([peer]), false);
             state = shared.state.lock();
         } else if state.core.is_leader() {
             let until = next_due(&state, peer);

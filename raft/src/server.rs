@@ -171,7 +171,7 @@ impl Shared {
                 self.replicate[peer.0].notify_one();
             }
         }
-        for peer in effects.wake_replicators {
+        for peer in effects.wake_replicators.iter() {
             if state.core.has_content_for(peer) {
                 self.serve(peer, sending, &mut errands);
             }
@@ -183,7 +183,7 @@ impl Shared {
                 }
             }
         }
-        for peer in state.whom_to_ask(effects.ask_whether_it_leads) {
+        for peer in state.whom_to_ask(effects.ask_whether_it_leads).iter() {
             state.links[peer.0].heartbeat_due = now;
             self.serve(peer, sending, &mut errands);
         }
@@ -218,7 +218,7 @@ impl Shared {
     /// There is something for `peer`: it is sent here, when the lock is released, or by its replicator.
     fn serve(&self, peer: ServerId, sending: Sending, errands: &mut Errands) {
         match sending {
-            Sending::Here | Sending::HereIfAtOnce => errands.to_serve.push(peer),
+            Sending::Here | Sending::HereIfAtOnce => errands.to_serve.insert(peer),
             Sending::ByReplicators => self.replicate[peer.0].notify_one(),
         }
     }
@@ -311,7 +311,7 @@ impl State {
         if candidates.iter().filter(|peer| answers(peer)).count() < needed {
             return candidates;
         }
-        candidates.into_iter().filter(answers).take(needed).collect()
+        candidates.iter().filter(answers).take(needed).collect()
     }
 
     fn restart_election_timer(&mut self) {

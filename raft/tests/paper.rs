@@ -6,7 +6,7 @@ mod section_7;
 use bytes::Bytes;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, Log, Persist, RequestVoteArgs,
-    RequestVoteReply, RoleName, Saved,
+    RequestVoteReply, RoleName, Saved, Servers,
 };
 use raftapi::{Index, ServerId, Term};
 
@@ -168,7 +168,7 @@ fn section_5_3_a_leader_appends_and_sends_to_all() {
     let mut core = leader(3, &[1]);
     let (started, effects) = core.propose(Bytes::from("x")).expect("a leader takes commands");
     assert_eq!((started.index, started.term), (Index(2), Term(4)), "the command is at the end of the log");
-    assert_eq!(effects.wake_replicators[..], [PEER, OTHER], "every peer has something to get");
+    assert_eq!(effects.wake_replicators, Servers::from_iter([PEER, OTHER]), "every peer has something to get");
     let change = effects.persist.log.expect("the entry has to be saved before anyone hears of it");
     assert_eq!((change.first, change.last, change.truncates), (Index(2), Index(2), false), "and it alone");
     let (args, _) = core.append_entries(PEER).expect("there is an entry to send");
@@ -254,7 +254,7 @@ fn section_5_3_a_leader_goes_back_by_terms() {
     let next_after = |core: &mut Core, conflict_term: Option<u64>, conflict_index: u64| {
         let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
         let effects = core.handle_append_entries_reply(PEER, &sent, conflict(6, conflict_term, conflict_index));
-        assert_eq!(effects.wake_replicators[..], [PEER], "there is something to send now");
+        assert_eq!(effects.wake_replicators, Servers::from_iter([PEER]), "there is something to send now");
         core.progress(PEER).expect("a leader knows its peers").next_index()
     };
     assert_eq!(next_after(&mut core, None, 6), Index(6), "a log that ends earlier is continued at its end");

@@ -2,12 +2,8 @@
 //! message travels is decided elsewhere.
 
 use raftapi::{Index, ServerId, Term};
-use smallvec::SmallVec;
 
-use super::{RequestVoteArgs, Standing};
-
-/// Some servers. Most events concern one or a few, and happen often: those of a cluster of the usual size need no allocation.
-pub type Servers = SmallVec<[ServerId; 8]>;
+use super::{RequestVoteArgs, Servers, Standing};
 
 /// What must be done after an event, in the order of the fields.
 #[must_use = "effects are orders; one that is not carried out breaks a promise that the core has made"]

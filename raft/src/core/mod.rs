@@ -28,6 +28,7 @@ mod peers;
 mod progress;
 mod reads;
 mod replication;
+mod servers;
 mod snapshot;
 
 use std::collections::BTreeSet;
@@ -36,7 +37,7 @@ use std::fmt;
 use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
-pub use self::effects::{Effects, HardState, LogChange, NewSnapshot, Persist, Servers};
+pub use self::effects::{Effects, HardState, LogChange, NewSnapshot, Persist};
 pub use self::log::{Entry, Log};
 pub use self::message::{
     AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs, RequestVoteReply,
@@ -45,6 +46,7 @@ use self::peers::Peers;
 pub use self::progress::{Flow, Probe, Progress, Sent};
 pub use self::reads::{Read, ReadOutcome};
 pub use self::replication::MAX_BATCH_BYTES;
+pub use self::servers::Servers;
 
 /// One server's Raft, as Figure 2 describes it.
 ///
@@ -137,7 +139,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If `me` is not one of the `servers`.
+    /// If `me` is not one of the `servers`, or if those are more than [`Servers::MAX`].
     pub fn new(me: ServerId, servers: usize) -> Core {
         Core::restore(me, servers, Saved::default())
     }
@@ -148,11 +150,12 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If `me` is not one of the `servers`, or if the log has an entry of a term above the saved one: such a state was
+    /// If `me` is not one of the `servers`, if those are more than [`Servers::MAX`], or if the log has an entry of a term above the saved one: such a state was
     /// never saved by this code, and a server that does not know what it promised must not take part.
     pub fn restore(me: ServerId, servers: usize, saved: Saved) -> Core {
         let Saved { hard_state: HardState { term, voted_for }, log, snapshot } = saved;
         assert!(me.0 < servers, "server {me} is not one of {servers} servers");
+        assert!(servers <= Servers::MAX, "a cluster has {} servers at most, and not {servers}", Servers::MAX);
         assert!(log.last_term() <= term, "the log ends in term {}, after term {term}", log.last_term());
         let base = log.base_index();
         Core {

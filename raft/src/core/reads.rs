@@ -129,7 +129,7 @@ impl Core {
         }
         if reads.some_wait() {
             let to_ask = peers.iter().filter(|(_, progress)| progress.is_to_be_asked(begun));
-            effects.ask_whether_it_leads.extend(to_ask.map(|(peer, _)| peer));
+            effects.ask_whether_it_leads = to_ask.map(|(peer, _)| peer).collect();
         }
     }
 }

@@ -91,7 +91,7 @@ impl Core {
             progress.failed(sent);
             self.wake_replicator(peer, &mut effects);
             self.confirm_reads(&mut effects);
-            effects.ask_whether_it_leads.retain(|other| *other != peer);
+            effects.ask_whether_it_leads.remove(peer);
         }
         effects
     }
@@ -294,7 +294,7 @@ impl Core {
     /// Wakes the replicator of `peer` if there is something to send: entries, the snapshot, or the commit index.
     pub(super) fn wake_replicator(&self, peer: ServerId, effects: &mut Effects) {
         if self.has_content_for(peer) || self.needs_commit_notice(peer) {
-            effects.wake_replicators.push(peer);
+            effects.wake_replicators.insert(peer);
         }
     }
 

@@ -233,7 +233,7 @@ impl RawNode {
         if effects.role_change.is_some() {
             self.links.fill(leading::Link { heartbeat_due: effects.send_heartbeats, ..Default::default() });
         }
-        for peer in effects.ask_whether_it_leads {
+        for peer in effects.ask_whether_it_leads.iter() {
             self.links[peer.0].heartbeat_due = true;
         }
         if effects.reads_settled {

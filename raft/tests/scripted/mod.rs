@@ -288,10 +288,10 @@ impl Cluster {
         if effects.send_heartbeats {
             self.heartbeat(server, None);
         }
-        for peer in effects.ask_whether_it_leads {
+        for peer in effects.ask_whether_it_leads.iter() {
             self.heartbeat(server, Some(peer));
         }
-        for peer in effects.wake_replicators {
+        for peer in effects.wake_replicators.iter() {
             // A peer that only has to be told the commit index waits for a heartbeat.
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
                 self.last_sent.insert((server, peer), sent);

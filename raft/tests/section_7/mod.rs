@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use raft::core::{
     AppendEntriesArgs, Core, Effects, Flow, HardState, InstallSnapshotArgs, InstallSnapshotReply, Log, NewSnapshot,
-    Probe, RoleName, Saved,
+    Probe, RoleName, Saved, Servers,
 };
 use raftapi::{ApplyMsg, Index, Term};
 
@@ -106,7 +106,7 @@ fn an_answer_to_the_snapshot_moves_next_index_behind_it() {
     refuse_heartbeat(&mut core, 2);
     let (_, sent) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
     let effects = core.handle_install_snapshot_reply(PEER, &sent, InstallSnapshotReply { term: Term(4) });
-    assert_eq!(effects.wake_replicators[..], [PEER], "the entry at 4 can go out");
+    assert_eq!(effects.wake_replicators, Servers::from_iter([PEER]), "the entry at 4 can go out");
     let progress = core.progress(PEER).expect("a leader knows its peers");
     assert_eq!((progress.match_index(), progress.next_index()), (Index(3), Index(4)));
     let effects = core.handle_install_snapshot_reply(OTHER, &sent, InstallSnapshotReply { term: Term(9) });
@@ -237,7 +237,7 @@ fn leader_with_a_snapshot() -> Core {
 fn refuse_heartbeat(core: &mut Core, index: u64) {
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, conflict(4, None, index));
-    assert_eq!(effects.wake_replicators[..], [PEER], "there is something to send now");
+    assert_eq!(effects.wake_replicators, Servers::from_iter([PEER]), "there is something to send now");
 }
 
 fn flow(core: &Core) -> Flow {

@@ -177,12 +177,12 @@ impl Servers {
         if effects.send_heartbeats {
             self.heartbeat(server);
         }
-        for peer in effects.ask_whether_it_leads {
+        for peer in effects.ask_whether_it_leads.iter() {
             if let Some((args, sent)) = self.cores[server.0].heartbeat(peer) {
                 self.send(server, peer, Content::AppendEntries(args, sent));
             }
         }
-        for peer in effects.wake_replicators {
+        for peer in effects.wake_replicators.iter() {
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
                 self.last_sent.insert((server, peer), sent);
                 self.send(server, peer, Content::AppendEntries(args, sent));
