@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant as OsInstant};
 
-use corosensei::stack::{DefaultStack, Stack};
+use corosensei::stack::Stack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::scheduler::{Scheduler, Slot};
-use super::stack::Stacks;
+use super::stack::{SimStack, Stacks};
 use super::{NEVER, overflow};
 use crate::failure::Failure;
 use crate::run::{Limits, Stats};
@@ -22,7 +22,7 @@ use crate::state::{Killed, RunState, ThreadInfo, set_me};
 use crate::threads;
 use crate::wait::{Kind, LockState, held_too_long};
 
-type Co = Coroutine<(), (), (), DefaultStack>;
+type Co = Coroutine<(), (), (), SimStack>;
 
 thread_local! {
     /// The simulation that this OS thread drives; null on all others.
