@@ -21,15 +21,12 @@ pub(crate) struct Trace {
 impl Trace {
     /// The network has accepted a request of `bytes` bytes from the calling thread's server.
     pub(crate) fn sent(call: u64, to: Option<&Target>, method: &str, bytes: usize) -> Trace {
-        let scope = record::scope();
-        let from = scope.as_ref().and_then(|scope| scope.server);
-        let trace = Trace { call, from, recorded: scope.is_some() };
-        if trace.recorded {
+        let from = record::with_scope(|scope| {
             let to = to.map_or(Peer::Named("(nobody)".into()), Target::peer);
-            let method = method.to_string().into();
-            trace.emit(from, EventKind::RpcSent { call, from, to, method, bytes: bytes as u64 });
-        }
-        trace
+            scope.emit_sent(call, &to, method, bytes as u64);
+            scope.server
+        });
+        Trace { call, from: from.flatten(), recorded: from.is_some() }
     }
 
     /// The request is about to be handled.

@@ -25,6 +25,7 @@
 //! Lines of the `log` crate join the stream once [`install_logger`] has been called. [`Recorder::write`] and [`file::read`]
 //! take a record to a file and back. A recorder with [`Options::off`] takes nothing, and [`enabled`] says so.
 
+mod encode;
 mod event;
 pub mod file;
 mod ids;
@@ -42,5 +43,5 @@ pub use event::{
 pub use ids::{Index, ServerId, Term};
 pub use logger::install_logger;
 pub use recorder::{Events, Options, Recorder};
-pub use scope::{Scope, emit, emit_for, enabled, scope};
+pub use scope::{Scope, emit, emit_for, enabled, scope, with_scope};
 pub use topic::{Topic, UnknownTopic};

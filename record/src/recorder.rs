@@ -10,9 +10,10 @@ use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::encode::{self, Sent};
 use crate::file::{self, Summary};
 use crate::window::{self, Chunk};
-use crate::{Event, Topic, live};
+use crate::{Event, EventKind, ServerId, Topic, live};
 
 /// How much a recorder keeps.
 #[derive(Clone, Copy, Debug)]
@@ -108,10 +109,38 @@ impl Recorder {
     /// then has the time of the event before it.
     ///
     /// Does nothing if the recorder is off.
-    pub fn record(&self, mut event: Event) {
+    pub fn record(&self, event: Event) {
+        self.record_kind(event.at, event.server, &event.kind);
+    }
+
+    /// As [`record`](Recorder::record), of an event that nobody has made: it becomes one if it is printed.
+    #[inline]
+    pub(crate) fn record_kind(&self, at: u64, server: Option<ServerId>, kind: &EventKind) {
+        let encode = |at, out: &mut Vec<u8>| encode::event(at, server, kind, out);
+        self.add(at, server, kind.topic(), encode, || kind.clone());
+    }
+
+    /// As [`record`](Recorder::record), of an [`EventKind::RpcSent`] whose texts are lent.
+    #[inline]
+    pub(crate) fn record_sent(&self, at: u64, server: Option<ServerId>, sent: &Sent<'_>) {
+        let encode = |at, out: &mut Vec<u8>| encode::sent(at, server, sent, out);
+        self.add(at, server, Topic::Rpc, encode, || sent.to_kind());
+    }
+
+    #[inline]
+    fn add(
+        &self,
+        at: u64,
+        server: Option<ServerId>,
+        topic: Topic,
+        encode: impl FnOnce(u64, &mut Vec<u8>),
+        kind: impl FnOnce() -> EventKind,
+    ) {
         if self.is_on() {
-            self.0.stream.lock().add(&mut event);
-            live::print(&event);
+            let at = self.0.stream.lock().add(at, topic, encode);
+            if live::prints() {
+                live::print(&Event { at, server, kind: kind() });
+            }
         }
     }
 
@@ -178,21 +207,27 @@ impl fmt::Debug for Recorder {
 }
 
 impl Stream {
-    fn add(&mut self, event: &mut Event) {
-        event.at = event.at.max(self.latest);
-        self.latest = event.at;
-        let topic = event.kind.topic();
+    /// Adds an event that is encoded with its time, and returns that.
+    #[inline]
+    fn add(&mut self, at: u64, topic: Topic, encode: impl FnOnce(u64, &mut Vec<u8>)) -> u64 {
+        let at = at.max(self.latest);
+        self.latest = at;
         self.counts[topic as usize] += 1;
-
-        labgob::encode_into(&*event, &mut self.last);
+        encode(at, &mut self.last);
         if self.last.len() >= CHUNK_BYTES {
-            self.hash.update(&self.last);
-            self.full_bytes += self.last.len();
-            let next = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
-            let events = std::mem::replace(&mut self.last, next).into();
-            self.full.push(Chunk { events, until: self.latest });
-            self.make_room();
+            self.close_chunk();
         }
+        at
+    }
+
+    /// Begins another chunk.
+    fn close_chunk(&mut self) {
+        self.hash.update(&self.last);
+        self.full_bytes += self.last.len();
+        let next = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
+        let events = std::mem::replace(&mut self.last, next).into();
+        self.full.push(Chunk { events, until: self.latest });
+        self.make_room();
     }
 
     fn len(&self) -> u64 {

@@ -5,7 +5,8 @@ use std::{any::Any, sync::Arc};
 
 use labstd::{thread, time};
 
-use crate::{Event, EventKind, Recorder, ServerId};
+use crate::encode::Sent;
+use crate::{EventKind, Peer, Recorder, ServerId};
 
 /// Where what a thread reports belongs: to a run, and to a server of it.
 #[derive(Clone, Debug)]
@@ -32,6 +33,13 @@ impl Scope {
     pub fn enter<R>(self, group: impl Into<String>, body: impl FnOnce() -> R) -> R {
         thread::Group::new(group, Some(self.into_context())).enter(body)
     }
+
+    /// Reports, now, that the network accepted a request of this server: [`EventKind::RpcSent`], for which nobody has to
+    /// own the texts.
+    pub fn emit_sent(&self, call: u64, to: &Peer, method: &str, bytes: u64) {
+        let from = self.server;
+        self.recorder.record_sent(now(), from, &Sent { call, from, to, method, bytes });
+    }
 }
 
 /// The scope of the calling thread; `None` outside of any run, and in a run that nobody records or whose recorder is off.
@@ -39,8 +47,9 @@ pub fn scope() -> Option<Arc<Scope>> {
     thread::context()?.downcast().ok().filter(|scope: &Arc<Scope>| scope.recorder.is_on())
 }
 
-/// As [`scope`], for as long as `look` takes, which does no more than to look: it happens for every event.
-fn with_scope<T>(look: impl FnOnce(&Scope) -> T) -> Option<T> {
+/// As [`scope`], for as long as `look` takes: it happens for every event. `look` may report through the scope that it has,
+/// but must not ask for another, nor for groups of threads; see [`thread::with_context`].
+pub fn with_scope<T>(look: impl FnOnce(&Scope) -> T) -> Option<T> {
     thread::with_context(|context| {
         let scope: &Scope = context?.downcast_ref()?;
         scope.recorder.is_on().then(|| look(scope))
@@ -52,19 +61,27 @@ pub fn enabled() -> bool {
     with_scope(|_| ()).is_some()
 }
 
+// Those two are in line, so that what they are given need not be moved, and is dropped where its kind is known.
+
 /// Reports that something happened, now, on the calling thread's server. Does nothing outside of a run.
+#[inline]
 pub fn emit(kind: EventKind) {
-    with_scope(|scope| record_now(&scope.recorder, scope.server, kind));
+    report(&kind);
 }
 
 /// Reports that something happened, now, on `server`, whatever server the calling thread works for. Does nothing outside
 /// of a run.
+#[inline]
 pub fn emit_for(server: Option<ServerId>, kind: EventKind) {
-    with_scope(|scope| record_now(&scope.recorder, server, kind));
+    report_for(server, &kind);
 }
 
-fn record_now(recorder: &Recorder, server: Option<ServerId>, kind: EventKind) {
-    recorder.record(Event { at: now(), server, kind });
+fn report(kind: &EventKind) {
+    with_scope(|scope| scope.recorder.record_kind(now(), scope.server, kind));
+}
+
+fn report_for(server: Option<ServerId>, kind: &EventKind) {
+    with_scope(|scope| scope.recorder.record_kind(now(), server, kind));
 }
 
 /// The time on the run's clock, in nanoseconds; 0 outside of any run.
