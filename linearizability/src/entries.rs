@@ -42,34 +42,39 @@ impl Entries {
     ///
     /// If an operation returns before it is called, or if there are 2^31 operations or more.
     pub(crate) fn new(times: impl Iterator<Item = (u64, u64)>) -> Entries {
-        let mut events = Vec::with_capacity(times.size_hint().0 * 2);
-        let mut count = 0_u32;
+        let mut calls = Vec::with_capacity(times.size_hint().0);
+        let mut returns = Vec::with_capacity(times.size_hint().0);
         for (position, (call, ret)) in times.enumerate() {
             assert!(call <= ret, "operation {position} is called at {call} and returns before, at {ret}");
-            assert!(count < RETURN / 2, "a history has fewer than 2^30 operations");
-            events.push((call, false, count));
-            events.push((ret, true, count));
-            count += 1;
+            assert!(position < RETURN as usize / 2, "a history has fewer than 2^30 operations");
+            calls.push((call, position as u32));
+            returns.push((ret, position as u32));
         }
-        events.sort_unstable();
+        // Apart, since either is mostly in order already: a client asks when it was answered, and operations are recorded
+        // when they return.
+        calls.sort_unstable();
+        returns.sort_unstable();
 
-        let mut operations = Vec::with_capacity(count as usize);
-        let mut numbers = vec![0_u32; count as usize];
-        let mut links = Vec::with_capacity(events.len() + 1);
-        let last = events.len() as u32;
+        let mut operations = Vec::with_capacity(calls.len());
+        let mut numbers = vec![0_u32; calls.len()];
+        let last = 2 * calls.len() as u32;
+        let mut links = Vec::with_capacity(last as usize + 1);
         links.push(Link { previous: last, next: if last == 0 { SENTINEL } else { 1 }, what: 0 });
-        for (rank, &(_, is_return, position)) in (1..).zip(&events) {
+        let (mut calls, mut returns) = (calls.into_iter().peekable(), returns.into_iter().peekable());
+        for rank in 1..=last {
             let next = if rank == last { SENTINEL } else { rank + 1 };
-            let what = if is_return {
-                let number = numbers[position as usize];
-                let placed: &mut Placed = &mut operations[number as usize];
-                placed.ret = rank;
-                number | RETURN
-            } else {
+            let is_call = |call: &(u64, u32)| returns.peek().is_none_or(|ret| call.0 <= ret.0);
+            let what = if let Some((_, position)) = calls.next_if(is_call) {
                 let number = operations.len() as u32;
                 numbers[position as usize] = number;
                 operations.push(Placed { position, call: rank, ret: 0 });
                 number
+            } else {
+                let (_, position) = returns.next().expect("a return is left if no call is");
+                let number = numbers[position as usize];
+                let placed: &mut Placed = &mut operations[number as usize];
+                placed.ret = rank;
+                number | RETURN
             };
             links.push(Link { previous: rank - 1, next, what });
         }

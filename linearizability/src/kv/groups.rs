@@ -3,7 +3,7 @@
 //! From a Get's value, follow back the Appends as long as only one can have led there: the node where that ends is the
 //! *trunk* of the value. Gets with the same trunk are a group. Its *bases* are the Puts that can have begun the trunk.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::{
     graph::Graph,
@@ -57,12 +57,13 @@ pub(super) fn find(graph: &Graph, times: &Times, does: &[Does]) -> Groups {
 
     let mut found = Groups { of_get: vec![(NONE, 0); does.len()], ..Groups::default() };
     let mut numbers = FxHashMap::default();
+    let mut bases = Bases::new(graph, times);
     for node in by_length {
         let Some(gets) = gets_at.get(&node) else { continue };
         let trunk = trunks[node as usize];
         let number = *numbers.entry(trunk).or_insert_with(|| {
             let number = found.groups.len() as u32;
-            let bases = bases(graph, times, trunk);
+            let bases = bases.of(trunk);
             found.groups.push(Group { gets: Vec::new(), bases: bases.as_ref().map(|bases| bases.len() as u32) });
             for base in bases.into_iter().flatten() {
                 found.of_put.entry(base).or_default().push(number);
@@ -78,21 +79,42 @@ pub(super) fn find(graph: &Graph, times: &Times, does: &[Does]) -> Groups {
     found
 }
 
-/// The Puts that can have begun what became `trunk`, if there are not too many ways to find them.
-fn bases(graph: &Graph, times: &Times, trunk: u32) -> Option<Vec<u32>> {
-    let mut nodes = vec![trunk];
-    let mut known = FxHashSet::from_iter([trunk]);
-    let mut bases = Vec::new();
-    while let Some(node) = nodes.pop() {
-        bases.extend_from_slice(times.puts(node));
-        for edge in graph.into(node) {
-            if times.suppliers(*edge).next().is_some() && known.insert(edge.from) {
-                nodes.push(edge.from);
+/// Finds the bases of one trunk after the other.
+struct Bases<'a> {
+    graph: &'a Graph,
+    times: &'a Times,
+    /// By node: the trunk on whose way back it was met last, or [`NONE`].
+    met: Vec<u32>,
+    /// By node: whether more than [`NODES_MAX`] nodes are known to lie on its way back, itself included. Then so they do
+    /// on that of whatever comes from it: of a long chain of trunks, each is given up at the one before.
+    too_many: Vec<bool>,
+}
+
+impl<'a> Bases<'a> {
+    fn new(graph: &'a Graph, times: &'a Times) -> Bases<'a> {
+        Bases { graph, times, met: vec![NONE; graph.len()], too_many: vec![false; graph.len()] }
+    }
+
+    /// The Puts that can have begun what became `trunk`, if there are not too many ways to find them.
+    fn of(&mut self, trunk: u32) -> Option<Vec<u32>> {
+        let mut bases = Vec::new();
+        let mut nodes = vec![trunk];
+        let mut count = 1;
+        self.met[trunk as usize] = trunk;
+        while let Some(node) = nodes.pop() {
+            if count > NODES_MAX || self.too_many[node as usize] {
+                self.too_many[trunk as usize] = true;
+                return None;
+            }
+            bases.extend_from_slice(self.times.puts(node));
+            for edge in self.graph.into(node) {
+                if self.met[edge.from as usize] != trunk && self.times.suppliers(*edge).next().is_some() {
+                    self.met[edge.from as usize] = trunk;
+                    nodes.push(edge.from);
+                    count += 1;
+                }
             }
         }
-        if known.len() > NODES_MAX {
-            return None;
-        }
+        Some(bases)
     }
-    Some(bases)
 }

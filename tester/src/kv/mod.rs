@@ -15,6 +15,7 @@ pub mod in_process;
 
 mod pending;
 mod test;
+mod under_way;
 
 pub use cluster::{ClerkId, KvCluster, KvHandle};
 pub use in_process::{InProcess, KvMaker, KvSetting, KvSubject};

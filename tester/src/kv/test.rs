@@ -1,6 +1,5 @@
 //! A story of part 4 under way: its cluster, its clients, its stages, and the history of its clients.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 
@@ -14,6 +13,7 @@ use raftapi::ServerId;
 use record::{EventKind, Excerpt, OperationKind};
 
 use super::cluster::{ClerkId, KvCluster, KvHandle};
+use super::under_way::{Operation, Operations, Place};
 use crate::cluster::Figures;
 use crate::diagnosis::Rule;
 use crate::runner::TIME_LIMIT;
@@ -44,19 +44,9 @@ struct Inner {
 /// What clients ask and were answered.
 #[derive(Default)]
 struct Book {
-    /// The operations under way, by number.
-    under_way: BTreeMap<u64, UnderWay>,
+    under_way: Operations,
     /// Those of the clients whose operations go into the history.
     asked: Asked,
-}
-
-/// An operation that has no answer yet.
-#[derive(Clone)]
-struct UnderWay {
-    client: u32,
-    what: OperationKind,
-    key: String,
-    since: Instant,
 }
 
 impl KvTest {
@@ -137,7 +127,7 @@ impl KvTest {
 
     fn client(&self, client: u32, to: &[ServerId], logged: bool) -> Clerk {
         let (id, handle) = self.0.cluster.clerk(to);
-        Clerk { test: self.clone(), id, client, logged, handle }
+        Clerk { test: self.clone(), id, client, logged, place: None, handle }
     }
 
     /// A stage begins, with counters at zero. One that had begun and was not ended never was.
@@ -186,9 +176,8 @@ impl KvTest {
             self.0.over_changed.wait_for(&mut over, LOOK);
             let last_moment = (run_elapsed() + A_MOMENT > TIME_LIMIT).then_some(SOME_WHILE);
             let Some(patience) = last_moment.or(patience) else { continue };
-            // Numbers are given in the order in which operations begin.
-            let oldest = self.0.book.lock().under_way.first_key_value().map(|(_, oldest)| oldest.clone());
-            if let Some(UnderWay { client, what, key, since }) = oldest
+            let oldest = self.0.book.lock().under_way.oldest().cloned();
+            if let Some(Operation { client, what, key, since, .. }) = oldest
                 && since.elapsed() > patience
             {
                 let seconds = since.elapsed().as_secs();
@@ -251,6 +240,8 @@ pub struct Clerk {
     client: u32,
     /// Whether its operations go into the history.
     logged: bool,
+    /// Where its operations are noted while they have no answer, once it has begun one.
+    place: Option<Place>,
     handle: Box<dyn KvHandle>,
 }
 
@@ -290,8 +281,9 @@ impl Clerk {
             key: key.to_string(),
             value: Excerpt::from(value),
         });
-        let asked = UnderWay { client, what, key: key.to_string(), since: Instant::now() };
-        book.lock().under_way.insert(operation, asked);
+        let since = Instant::now();
+        let place = book.lock().under_way.begin(self.place, (operation, client, what, key), since);
+        self.place = Some(place);
         let call = now();
         let mut result = String::new();
         let kind = match what {
@@ -312,7 +304,7 @@ impl Clerk {
         record::emit(EventKind::OperationEnded { operation, value: Excerpt::from(&*result) });
         answered.fetch_add(1, Relaxed);
         let mut book = book.lock();
-        book.under_way.remove(&operation);
+        book.under_way.end(place);
         if self.logged {
             let value = if kind == Kind::Get { &result } else { value };
             book.asked.history.add(client, call, ret, kind, key, value);

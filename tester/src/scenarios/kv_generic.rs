@@ -132,13 +132,13 @@ impl Generic {
             operations += 1;
             let other_key = self.random_keys.then(|| rng.random_range(0..self.clients).to_string());
             let key = other_key.as_ref().unwrap_or(&own_key);
-            let new = element(number, written);
             if rng.random_range(0..1000) < 500 {
+                let new = element(number, written);
                 clerk.append(key, &new);
                 last.push_str(&new);
                 written += 1;
             } else if self.random_keys && rng.random_range(0..1000) < 100 {
-                clerk.put(key, &new);
+                clerk.put(key, &element(number, written));
                 written += 1;
             } else {
                 let value = clerk.get(key);
