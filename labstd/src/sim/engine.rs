@@ -3,9 +3,10 @@
 //! The OS thread of the simulation runs [`Sim::drive`]: resume a coroutine; when it suspends or ends, resume the next. A
 //! coroutine that blocks asks the scheduler for the next one itself and suspends only if that is not again itself.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant as OsInstant};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant as OsInstant};
 use corosensei::stack::Stack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+use super::pulse::Pulse;
 use super::scheduler::{Scheduler, Slot};
 use super::stack::{SimStack, Stacks};
 use super::{NEVER, overflow};
@@ -33,6 +35,8 @@ thread_local! {
 pub(crate) struct Sim {
     run: Arc<RunState>,
     scheduler: RefCell<Scheduler>,
+    /// The scheduler's.
+    pulse: Rc<Pulse>,
     /// By slot.
     tracks: RefCell<Vec<Track>>,
     stacks: RefCell<Stacks>,
@@ -131,9 +135,11 @@ fn ends_before_stall(run: &RunState, simulation: &std::thread::JoinHandle<Stats>
 
 /// The whole life of a simulation, on the OS thread that is its own.
 fn simulate_here(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnce() + Send>, limits: Limits) -> Stats {
+    let scheduler = Scheduler::new(Arc::clone(run), limits);
     let sim = Sim {
         run: Arc::clone(run),
-        scheduler: RefCell::new(Scheduler::new(Arc::clone(run), limits)),
+        pulse: scheduler.pulse(),
+        scheduler: RefCell::new(scheduler),
         tracks: RefCell::new(Vec::new()),
         stacks: RefCell::new(Stacks::new()),
         next: Cell::new(None),
@@ -250,8 +256,7 @@ impl Sim {
         }
         let (me, next) = {
             let mut scheduler = self.scheduler.borrow_mut();
-            let now = scheduler.now();
-            scheduler.running().info.wait.begin(kind, at, now);
+            scheduler.running().info.wait.begin(kind, at, self.now());
             scheduler.block(key, deadline);
             (scheduler.current, scheduler.pick())
         };
@@ -313,28 +318,27 @@ impl Sim {
     /// A lock is free: wakes one of the threads that wait for it, and is a place where another may go on. Unwinding does
     /// not begin here, for guards are dropped while it goes on.
     pub(crate) fn released(&self, key: usize, lock: &LockState) {
-        let mut scheduler = self.scheduler.borrow_mut();
         if lock.somebody_waits() {
-            scheduler.unpark_one(key);
+            self.unpark_one(key);
         }
-        if !scheduler.ending {
-            self.perhaps_interrupt(scheduler);
+        if self.pulse.interrupts() && !self.ending() {
+            self.perhaps_interrupt();
         }
     }
 
     /// A place where the seed may decide that another thread goes on.
+    #[inline]
     pub(crate) fn preemption_point(&self, at: &'static Location<'static>) {
-        let mut scheduler = self.scheduler.borrow_mut();
-        if scheduler.count_call() && !scheduler.ending {
-            self.perhaps_interrupt(scheduler);
-        } else {
-            drop(scheduler);
+        if !self.pulse.count_call() || self.ending() {
             self.stop_spinning(at);
             self.leave_if_killed();
+        } else if self.pulse.interrupts() {
+            self.perhaps_interrupt();
         }
     }
 
-    fn perhaps_interrupt(&self, mut scheduler: RefMut<'_, Scheduler>) {
+    fn perhaps_interrupt(&self) {
+        let mut scheduler = self.scheduler.borrow_mut();
         if scheduler.interrupts_here() {
             scheduler.running().info.wait.ready();
             let (me, next) = (scheduler.current, scheduler.pick_other());
@@ -421,7 +425,7 @@ impl Sim {
 
     /// Counts a call and fails the run if there were too many while the clock stood still.
     fn count_call(&self, at: &'static Location<'static>) {
-        if !self.scheduler.borrow_mut().count_call() {
+        if !self.pulse.count_call() {
             self.stop_spinning(at);
         }
     }
@@ -429,11 +433,11 @@ impl Sim {
     /// Fails the run, unless it is over, because there were too many calls while the clock stood still.
     #[cold]
     fn stop_spinning(&self, at: &'static Location<'static>) {
-        let mut scheduler = self.scheduler.borrow_mut();
-        if scheduler.ending {
+        if self.ending() {
             return;
         }
-        let calls = scheduler.calls_limit();
+        let mut scheduler = self.scheduler.borrow_mut();
+        let calls = self.pulse.calls_limit();
         let name = &scheduler.running().info.name;
         let what =
             format!("thread '{name}' keeps calling from {at}: {calls} calls were made and the clock never moved");
@@ -444,11 +448,11 @@ impl Sim {
     }
 
     fn now(&self) -> u64 {
-        self.scheduler.borrow().now()
+        self.pulse.now()
     }
 
     fn ending(&self) -> bool {
-        self.scheduler.borrow().ending
+        self.pulse.ending()
     }
 }
 

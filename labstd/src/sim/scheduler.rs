@@ -2,6 +2,7 @@
 //! threads goes on, which of the waiting ones is woken, and where a running thread is interrupted.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::NEVER;
 use super::lot::Lot;
+use super::pulse::Pulse;
 use super::timers::Timers;
 use crate::failure::Failure;
 use crate::run::Limits;
@@ -46,7 +48,7 @@ struct Policy {
 pub(super) struct Scheduler {
     run: Arc<RunState>,
     limits: Limits,
-    now: u64,
+    pulse: Rc<Pulse>,
     /// The task that runs.
     pub(super) current: Slot,
     /// By slot.
@@ -61,10 +63,7 @@ pub(super) struct Scheduler {
     policy: Policy,
     pub(super) steps: u64,
     pub(super) hash: u64,
-    calls_at_this_instant: u64,
     steps_since_end: u64,
-    /// The run is over: every thread that wakes unwinds.
-    pub(super) ending: bool,
 }
 
 impl Policy {
@@ -80,10 +79,11 @@ impl Scheduler {
         let mut rng = ChaCha8Rng::seed_from_u64(run.seed);
         rng.set_stream(SCHEDULER_STREAM);
         let policy = Policy::draw(&mut rng);
+        let pulse = Pulse::new(limits.calls_at_one_instant, policy.interrupt_permille > 0);
         Scheduler {
             run,
             limits,
-            now: 0,
+            pulse: Rc::new(pulse),
             current: 0,
             tasks: Vec::new(),
             free: Vec::new(),
@@ -94,9 +94,7 @@ impl Scheduler {
             policy,
             steps: 0,
             hash: 0,
-            calls_at_this_instant: 0,
             steps_since_end: 0,
-            ending: false,
         }
     }
 
@@ -127,28 +125,18 @@ impl Scheduler {
         self.task(self.current)
     }
 
-    /// The present moment, in nanoseconds.
-    pub(super) fn now(&self) -> u64 {
-        self.now
+    /// What every call looks at.
+    pub(super) fn pulse(&self) -> Rc<Pulse> {
+        Rc::clone(&self.pulse)
     }
 
     /// How many steps the destructors of a run that is over may take before what is left is given up.
     const STEPS_TO_END: u64 = 1_000_000;
 
-    /// Counts a call of the running thread. `false` if there were too many since the clock last moved.
-    pub(super) fn count_call(&mut self) -> bool {
-        self.calls_at_this_instant += 1;
-        self.calls_at_this_instant <= self.limits.calls_at_one_instant
-    }
-
-    pub(super) fn calls_limit(&self) -> u64 {
-        self.limits.calls_at_one_instant
-    }
-
-    /// Whether the running thread is to be interrupted here, in favour of another.
+    /// Whether the running thread is to be interrupted here, in favour of another. Asked only in runs that know
+    /// [interruptions](Pulse::interrupts).
     pub(super) fn interrupts_here(&mut self) -> bool {
-        self.policy.interrupt_permille > 0
-            && !self.runnable.is_empty()
+        !self.runnable.is_empty()
             && self.rng.random_range(0..1000) < self.policy.interrupt_permille
     }
 
@@ -159,7 +147,7 @@ impl Scheduler {
             self.lot.park(self.current, key);
         }
         if deadline != NEVER {
-            self.timers.set(self.current, deadline.max(self.now));
+            self.timers.set(self.current, deadline.max(self.pulse.now()));
         }
     }
 
@@ -199,12 +187,12 @@ impl Scheduler {
 
     /// Chooses who runs next, moving the clock if nobody can run now. `None` when nobody ever can again.
     pub(super) fn pick(&mut self) -> Option<Slot> {
-        if self.run.stopping() && !self.ending {
+        if self.run.stopping() && !self.pulse.ending() {
             self.end();
         }
         while self.runnable.is_empty() {
             if !self.advance_clock() {
-                if self.ending {
+                if self.pulse.ending() {
                     return None;
                 }
                 self.run.fail(Failure::Deadlock { cycle: Vec::new(), threads: self.run.statuses(|_| true) });
@@ -224,8 +212,8 @@ impl Scheduler {
         self.current = slot;
         let id = self.task(slot).info.id;
         self.run.running.store(id, Relaxed);
-        if !self.ending {
-            self.hash = mix(mix(self.hash, id), self.now);
+        if !self.pulse.ending() {
+            self.hash = mix(mix(self.hash, id), self.pulse.now());
         }
         Some(slot)
     }
@@ -240,7 +228,7 @@ impl Scheduler {
 
     /// The run is over: wakes everybody, to unwind.
     pub(super) fn end(&mut self) {
-        self.ending = true;
+        self.pulse.end();
         for slot in 0..self.tasks.len() {
             if self.tasks[slot].as_ref().is_some_and(|task| task.blocked) {
                 self.wake(slot, false);
@@ -257,7 +245,7 @@ impl Scheduler {
     fn count_step(&mut self) -> bool {
         self.steps += 1;
         self.run.steps.store(self.steps, Relaxed);
-        if self.ending {
+        if self.pulse.ending() {
             self.steps_since_end += 1;
         } else if self.steps > self.limits.steps {
             let threads = self.run.statuses(|_| true);
@@ -271,7 +259,7 @@ impl Scheduler {
     fn advance_clock(&mut self) -> bool {
         let Some((deadline, _)) = self.timers.earliest() else { return false };
         let limit = self.limits.time.map_or(NEVER, |limit| limit.as_nanos() as u64);
-        if deadline > limit && !self.ending {
+        if deadline > limit && !self.pulse.ending() {
             self.set_clock(limit);
             let threads = self.run.statuses(|_| true);
             self.run.fail(Failure::TimeLimit { limit: Duration::from_nanos(limit), threads });
@@ -288,8 +276,7 @@ impl Scheduler {
     }
 
     fn set_clock(&mut self, now: u64) {
-        self.now = now;
-        self.calls_at_this_instant = 0;
+        self.pulse.set_clock(now);
         self.run.virtual_now.store(now, Relaxed);
     }
 }

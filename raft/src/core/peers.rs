@@ -1,6 +1,7 @@
 //! The followers of a leader: one [`Progress`] for each other server (Figure 2, "volatile state on leaders").
 
 use raftapi::ServerId;
+use smallvec::SmallVec;
 
 use super::Progress;
 
@@ -34,8 +35,7 @@ impl Peers {
         (0..).map(move |place| ServerId(place + usize::from(place >= me))).zip(&self.others)
     }
 
-    /// The highest value that so many servers have reached, the leader with its `own` among them. Looks at all for each, which
-    /// for the few servers of a cluster costs less than to put them into order.
+    /// The highest value that so many servers have reached, the leader with its `own` among them.
     ///
     /// # Panics
     ///
@@ -44,9 +44,9 @@ impl Peers {
     where
         T: Copy + Ord,
     {
-        let values = || self.others.iter().map(&of_peer).chain([own]);
-        let by_enough = |value: &T| values().filter(|other| other >= value).count() >= count;
-        values().filter(by_enough).max().expect("no more than there are")
+        let mut reached: SmallVec<[T; 8]> = self.others.iter().map(of_peer).chain([own]).collect();
+        reached.sort_unstable();
+        reached[reached.len() - count]
     }
 
     fn place(&self, peer: ServerId) -> Option<usize> {
