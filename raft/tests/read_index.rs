@@ -284,6 +284,56 @@ fn a_question_that_is_lost_costs_one_heartbeat() {
 }
 
 #[test]
+fn where_all_answer_as_many_are_asked_as_are_needed() {
+    const READS: u64 = 50;
+    simulated(|| {
+        let cluster = Cluster::new(5);
+        let leader = cluster.settled_leader();
+        let read = || assert_eq!(cluster.rafts[leader].read_index(), Some(Index(1)));
+        let rpcs = || cluster.network.total_count();
+        let before = rpcs();
+        read();
+        thread::sleep(Duration::from_millis(10));
+        assert!(rpcs() - before >= 4, "peers that have answered a few times only are all asked");
+        // Heartbeats alone show that they answer.
+        thread::sleep(20 * HEARTBEAT_INTERVAL);
+        let (before, begun) = (rpcs(), Instant::now());
+        (0..READS).for_each(|_| read());
+        let heartbeats = 4 * (begun.elapsed().as_nanos() / HEARTBEAT_INTERVAL.as_nanos() + 1) as u64;
+        let asked = rpcs() - before;
+        assert!(asked >= 2 * READS, "{asked} RPCs are not enough for {READS} reads");
+        assert!(asked <= 2 * READS + heartbeats, "{asked} RPCs for {READS} reads, and {heartbeats} heartbeats");
+        cluster.shut_down();
+    });
+}
+
+#[test]
+fn a_peer_that_no_longer_answers_costs_one_heartbeat_once() {
+    simulated(|| {
+        let cluster = Cluster::new(5);
+        let leader = cluster.settled_leader();
+        thread::sleep(20 * HEARTBEAT_INTERVAL);
+        // Those who would be asked. A majority is left.
+        let mut others = (0..5).filter(|&server| server != leader);
+        let gone = [others.next(), others.next()].map(|server| server.expect("there are four"));
+        let left: Vec<usize> = (0..5).filter(|server| !gone.contains(server)).collect();
+        cluster.partition(&[&left, &gone]);
+        let time_of_a_read = || {
+            let begun = Instant::now();
+            assert_eq!(cluster.rafts[leader].read_index(), Some(Index(1)));
+            begun.elapsed()
+        };
+        let first = time_of_a_read();
+        assert!(first <= HEARTBEAT_INTERVAL + Duration::from_millis(10), "the others were asked after {first:?}");
+        for _ in 0..100 {
+            let later = time_of_a_read();
+            assert!(later < Duration::from_millis(10), "{later:?} for a read that those who answer can confirm");
+        }
+        cluster.shut_down();
+    });
+}
+
+#[test]
 fn a_server_that_is_killed_ends_its_reads() {
     under_both_clocks(|| {
         let cluster = Cluster::new(3);

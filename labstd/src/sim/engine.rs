@@ -321,7 +321,7 @@ impl Sim {
         if lock.somebody_waits() {
             self.unpark_one(key);
         }
-        if self.pulse.interrupts() && !self.ending() {
+        if self.pulse.interruptible() && !self.ending() {
             self.perhaps_interrupt();
         }
     }
@@ -332,7 +332,7 @@ impl Sim {
         if !self.pulse.count_call() || self.ending() {
             self.stop_spinning(at);
             self.leave_if_killed();
-        } else if self.pulse.interrupts() {
+        } else if self.pulse.interruptible() {
             self.perhaps_interrupt();
         }
     }

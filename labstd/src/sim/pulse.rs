@@ -1,5 +1,6 @@
-//! What every call looks at: the time, how many calls were made since it last moved, whether the run is over. It stands
-//! beside the scheduler, who changes it, so that a call which neither blocks nor wakes anybody need not look further.
+//! What every call looks at: the time, how many calls were made since it last moved, whether another thread could go on,
+//! whether the run is over. It stands beside the scheduler, who changes it, so that a call which neither blocks nor wakes
+//! anybody need not look further.
 
 use std::cell::Cell;
 
@@ -12,19 +13,19 @@ pub(super) struct Pulse {
     calls_limit: u64,
     /// Whether the run is over: every thread that wakes unwinds.
     ending: Cell<bool>,
-    /// Whether running threads are ever interrupted.
-    interrupts: bool,
+    /// Whether the running thread might be interrupted: another can run, and it is a run with interruptions.
+    interruptible: Cell<bool>,
 }
 
 impl Pulse {
     /// At the beginning of a run in which so many calls may be made while the clock stands still.
-    pub(super) fn new(calls_limit: u64, interrupts: bool) -> Pulse {
+    pub(super) fn new(calls_limit: u64) -> Pulse {
         Pulse {
             now: Cell::new(0),
             calls_left: Cell::new(calls_limit),
             calls_limit,
             ending: Cell::new(false),
-            interrupts,
+            interruptible: Cell::new(false),
         }
     }
 
@@ -66,7 +67,11 @@ impl Pulse {
     }
 
     #[inline]
-    pub(super) fn interrupts(&self) -> bool {
-        self.interrupts
+    pub(super) fn interruptible(&self) -> bool {
+        self.interruptible.get()
+    }
+
+    pub(super) fn set_interruptible(&self, interruptible: bool) {
+        self.interruptible.set(interruptible);
     }
 }

@@ -79,7 +79,7 @@ impl Scheduler {
         let mut rng = ChaCha8Rng::seed_from_u64(run.seed);
         rng.set_stream(SCHEDULER_STREAM);
         let policy = Policy::draw(&mut rng);
-        let pulse = Pulse::new(limits.calls_at_one_instant, policy.interrupt_permille > 0);
+        let pulse = Pulse::new(limits.calls_at_one_instant);
         Scheduler {
             run,
             limits,
@@ -106,7 +106,7 @@ impl Scheduler {
             self.tasks.len() - 1
         });
         self.tasks[slot] = Some(task);
-        self.runnable.push_back(slot);
+        self.enqueue(slot);
         slot
     }
 
@@ -133,11 +133,15 @@ impl Scheduler {
     /// How many steps the destructors of a run that is over may take before what is left is given up.
     const STEPS_TO_END: u64 = 1_000_000;
 
-    /// Whether the running thread is to be interrupted here, in favour of another. Asked only in runs that know
-    /// [interruptions](Pulse::interrupts).
+    /// Whether the running thread, which [may be](Pulse::interruptible), is to be interrupted here, in favour of another.
     pub(super) fn interrupts_here(&mut self) -> bool {
-        !self.runnable.is_empty()
-            && self.rng.random_range(0..1000) < self.policy.interrupt_permille
+        self.rng.random_range(0..1000) < self.policy.interrupt_permille
+    }
+
+    /// Makes a task runnable.
+    fn enqueue(&mut self, slot: Slot) {
+        self.runnable.push_back(slot);
+        self.pulse.set_interruptible(self.policy.interrupt_permille > 0);
     }
 
     /// Blocks the running task under `key` (0: under none) until it is unparked or `deadline` comes.
@@ -153,7 +157,7 @@ impl Scheduler {
 
     /// Puts the running task back among the runnable ones.
     pub(super) fn requeue_running(&mut self) {
-        self.runnable.push_back(self.current);
+        self.enqueue(self.current);
     }
 
     /// Wakes one of those that wait under `key`.
@@ -182,7 +186,7 @@ impl Scheduler {
         task.blocked = false;
         task.woken = woken;
         task.info.wait.ready();
-        self.runnable.push_back(slot);
+        self.enqueue(slot);
     }
 
     /// Chooses who runs next, moving the clock if nobody can run now. `None` when nobody ever can again.
@@ -209,6 +213,7 @@ impl Scheduler {
             self.runnable.swap_remove_back(chosen)
         }
         .expect("somebody can run");
+        self.pulse.set_interruptible(self.policy.interrupt_permille > 0 && !self.runnable.is_empty());
         self.current = slot;
         let id = self.task(slot).info.id;
         self.run.running.store(id, Relaxed);
@@ -222,7 +227,7 @@ impl Scheduler {
     pub(super) fn pick_other(&mut self) -> Option<Slot> {
         let me = self.current;
         let next = self.pick();
-        self.runnable.push_back(me);
+        self.enqueue(me);
         next
     }
 
