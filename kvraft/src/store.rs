@@ -76,8 +76,10 @@ impl Store {
         if let Operation::Get { key } = command.operation {
             return self.get(key);
         }
-        if !self.has_written(command.id) {
-            self.last_written.insert(command.id.client, command.id.seq);
+        let OperationId { client, seq } = command.id;
+        let last = self.last_written.entry(client).or_default();
+        if *last < seq {
+            *last = seq;
             self.write(command.operation);
         }
         Reply::Written

@@ -180,6 +180,9 @@ impl fmt::Display for Types {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("name", &self.name).field("methods", &self.methods().collect::<Vec<_>>()).finish()
+        f.debug_struct("Service")
+            .field("name", &self.name)
+            .field("methods", &self.methods().collect::<Vec<_>>())
+            .finish()
     }
 }

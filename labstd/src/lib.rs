@@ -9,7 +9,7 @@
 //! | | on threads ([`Clock::Threads`]) | simulated ([`Clock::Simulated`]) |
 //! |---|---|---|
 //! | a thread is | an OS thread | a stackful coroutine; one runs at a time |
-//! | a lock, a condvar, a channel | `parking_lot`, `crossbeam-channel` | the same objects; only the blocking is the scheduler's |
+//! | a lock, a condvar, a latch, a channel | `parking_lot`, `crossbeam-channel` | the same objects; only the blocking is the scheduler's |
 //! | `sleep(50 ms)` | takes 50 ms | takes no time: when nobody can run, the clock jumps to the next timer |
 //! | which thread runs next | the OS decides | a seeded generator decides: same seed, same run |
 //!

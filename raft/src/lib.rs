@@ -41,7 +41,7 @@
 //! | AppendEntries on both sides, the commit rule | Figure 2 "AppendEntries RPC"; 5.3, 5.4.2 | `core/replication.rs` |
 //! | snapshots, on both sides | Figure 13; 7 | `core/snapshot.rs` |
 //! | reads that do not go through the log | 8; dissertation, 6.4 | `core/reads.rs`, `reads.rs` |
-//! | what a leader knows of one follower | `nextIndex`, `matchIndex` | `core/progress.rs` |
+//! | what a leader knows of one follower, and of all | `nextIndex`, `matchIndex` | `core/progress.rs`, `core/peers.rs` |
 //! | the log itself, and how an index becomes a place in memory | 5.3; 7 | `core/log.rs` |
 //! | the messages | the argument lists of Figures 2 and 13 | `core/message.rs` |
 //! | what the threads around the core have to do, and in which order | | `core/effects.rs` |

@@ -13,7 +13,9 @@ use labstd::sync::Arc;
 use labstd::time::Instant;
 use raftapi::ServerId;
 
-use crate::core::{AppendEntriesArgs, AppendEntriesReply, Core, InstallSnapshotArgs, InstallSnapshotReply, Sent, Servers};
+use crate::core::{
+    AppendEntriesArgs, AppendEntriesReply, Core, InstallSnapshotArgs, InstallSnapshotReply, Sent, Servers,
+};
 use crate::errands::Sending;
 use crate::server::{HEARTBEAT_INTERVAL, Shared, State};
 

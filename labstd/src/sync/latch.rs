@@ -22,11 +22,7 @@ pub struct Latch {
 impl Latch {
     /// A shut latch.
     pub const fn new() -> Latch {
-        Latch {
-            open: AtomicBool::new(false),
-            lock: parking_lot::Mutex::new(()),
-            opened: parking_lot::Condvar::new(),
-        }
+        Latch { open: AtomicBool::new(false), lock: parking_lot::Mutex::new(()), opened: parking_lot::Condvar::new() }
     }
 
     /// Whether it is open. What was done before it was opened is seen by whoever sees it open.
