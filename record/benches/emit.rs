@@ -34,11 +34,10 @@ fn call_delivered(bencher: Bencher<'_, '_>, recorded: Recorded) {
 fn call_sent(bencher: Bencher<'_, '_>, recorded: Recorded) {
     report(bencher, recorded, |n| {
         // As in the network, which has the name of the method from its caller.
-        if record::enabled() {
-            let method = std::hint::black_box("Raft.AppendEntries").to_string().into();
-            let (from, to) = (Some(ServerId(0)), ServerId(1).into());
-            record::emit_for(from, EventKind::RpcSent { call: n, from, to, method, bytes: 97 });
-        }
+        record::with_scope(|scope| {
+            let method = std::hint::black_box("Raft.AppendEntries");
+            scope.emit_sent(n, &ServerId(1).into(), method, 97);
+        });
     });
 }
 

@@ -131,13 +131,11 @@ impl Numbers<'_> {
     /// Each in a byte if that is enough, else behind one that tells how many it has.
     #[inline(always)]
     fn put<const N: usize>(&mut self, numbers: [u64; N]) {
-        const U16_MAX: u64 = u16::MAX as u64;
-        const U32_MAX: u64 = u32::MAX as u64;
         for number in numbers {
             let (first, bytes) = match number {
                 0..=250 => (number as u8, 0),
-                251..=U16_MAX => (251, 2),
-                ..=U32_MAX => (252, 4),
+                251..=0xffff => (251, 2),
+                0x1_0000..=0xffff_ffff => (252, 4),
                 _ => (253, 8),
             };
             // All eight are put down, and what comes next begins behind those that count.
