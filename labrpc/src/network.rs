@@ -10,7 +10,7 @@ use labstd::Clock;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use labstd::sync::{Arc, Mutex, Weak};
 use labstd::thread::{self, Group};
-use labstd::time::{Duration, run_elapsed};
+use labstd::time::{Duration, run_elapsed_nanos};
 use record::ServerId;
 
 use crate::Name;
@@ -357,7 +357,7 @@ impl Shared {
     pub(crate) fn is_calm(&self) -> bool {
         match self.calm_from.load(Relaxed) {
             NEVER => false,
-            moment => run_elapsed().as_nanos() >= u128::from(moment),
+            moment => run_elapsed_nanos() >= moment,
         }
     }
 

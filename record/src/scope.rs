@@ -86,6 +86,5 @@ fn report_for(server: Option<ServerId>, kind: &EventKind) {
 
 /// The time on the run's clock, in nanoseconds; 0 outside of any run.
 pub(crate) fn now() -> u64 {
-    // A run lasts for minutes; the cast is good for five hundred years.
-    time::run_elapsed().as_nanos() as u64
+    time::run_elapsed_nanos()
 }
