@@ -128,7 +128,7 @@ impl<R: Rules> Search<R> {
             rules,
             entries,
             linearized: Linearized::new(operations),
-            path: Vec::new(),
+            path: Vec::with_capacity(operations),
             choices: Vec::new(),
             failed: Failed::new(),
             longest: explain.then(|| Longest::new(operations)),

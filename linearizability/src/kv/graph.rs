@@ -19,6 +19,8 @@ pub(super) const EMPTY: u32 = 0;
 pub(super) struct Graph {
     /// What the nodes are; the first is the empty string.
     places: Vec<Place>,
+    /// Which node each place is.
+    numbers: FxHashMap<Place, u32>,
     /// Sorted by `to`.
     edges: Vec<Edge>,
     /// Where the edges to each node begin, and at last where all end.
@@ -42,22 +44,20 @@ impl Graph {
     /// It is built backwards: from each value, strip each appended string that it ends with, and go on with what is left.
     pub(super) fn new(values: &Values, observed: impl Iterator<Item = Place>, appended: &[&str]) -> Graph {
         let endings = Endings::new(appended);
-        let mut graph = Graph { places: vec![ROOT], edges: Vec::new(), into: vec![0], out: FxHashMap::default() };
-        let mut numbers = FxHashMap::default();
-        numbers.insert(ROOT, EMPTY);
-        let mut number = |places: &mut Vec<Place>, place: Place| {
-            *numbers.entry(place).or_insert_with(|| {
-                places.push(place);
-                places.len() as u32 - 1
-            })
+        let mut graph = Graph {
+            places: vec![ROOT],
+            numbers: FxHashMap::from_iter([(ROOT, EMPTY)]),
+            edges: Vec::new(),
+            into: vec![0],
+            out: FxHashMap::default(),
         };
         for place in observed {
-            number(&mut graph.places, place);
+            graph.number(place);
         }
         let mut to = 0;
         while let Some(&place) = graph.places.get(to as usize) {
             for (length, class) in endings.of(values.bytes_backwards(place)) {
-                let from = number(&mut graph.places, values.prefix(place, place.length - length));
+                let from = graph.number(values.prefix(place, place.length - length));
                 graph.edges.push(Edge { from, class, to });
                 graph.out.insert((from, class), to);
             }
@@ -65,6 +65,19 @@ impl Graph {
             to += 1;
         }
         graph
+    }
+
+    /// The node of a place, which is one from now on.
+    fn number(&mut self, place: Place) -> u32 {
+        *self.numbers.entry(place).or_insert_with(|| {
+            self.places.push(place);
+            self.places.len() as u32 - 1
+        })
+    }
+
+    /// The node of a place, or [`DEAD`].
+    pub(super) fn node(&self, place: Place) -> u32 {
+        self.numbers.get(&place).copied().unwrap_or(DEAD)
     }
 
     /// How many nodes there are.

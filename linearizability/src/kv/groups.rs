@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     graph::Graph,
+    lists::Lists,
     plan::{Does, Source},
     times::Times,
 };
@@ -46,35 +47,36 @@ pub(super) fn find(graph: &Graph, times: &Times, does: &[Does]) -> Groups {
             trunks[node as usize] = trunks[from as usize];
         }
     }
-    let mut gets_at = FxHashMap::<u32, Vec<u32>>::default();
-    for (operation, does) in (0..).zip(does) {
-        if let Does::Get(node) = *does
-            && times.is_possible(node)
-        {
-            gets_at.entry(node).or_default().push(operation);
-        }
-    }
+    let gets = (0..).zip(does).filter_map(|(operation, does)| match *does {
+        Does::Get(node) if times.is_possible(node) => Some((node, operation)),
+        _ => None,
+    });
+    let gets_at = Lists::new(graph.len(), gets);
 
     let mut found = Groups { of_get: vec![(NONE, 0); does.len()], ..Groups::default() };
-    let mut numbers = FxHashMap::default();
+    // By trunk.
+    let mut numbers = vec![NONE; graph.len()];
     let mut bases = Bases::new(graph, times);
     for node in by_length {
-        let Some(gets) = gets_at.get(&node) else { continue };
+        let gets = gets_at.of(node);
+        if gets.is_empty() {
+            continue;
+        }
         let trunk = trunks[node as usize];
-        let number = *numbers.entry(trunk).or_insert_with(|| {
-            let number = found.groups.len() as u32;
+        let number = &mut numbers[trunk as usize];
+        if *number == NONE {
+            *number = found.groups.len() as u32;
             let bases = bases.of(trunk);
             found.groups.push(Group { gets: Vec::new(), bases: bases.as_ref().map(|bases| bases.len() as u32) });
             for base in bases.into_iter().flatten() {
-                found.of_put.entry(base).or_default().push(number);
+                found.of_put.entry(base).or_default().push(*number);
             }
-            number
-        });
-        let group = &mut found.groups[number as usize];
-        for &get in gets {
-            found.of_get[get as usize] = (number, group.gets.len() as u32);
-            group.gets.push((get, node));
         }
+        let group = &mut found.groups[*number as usize];
+        for (place, &get) in (group.gets.len() as u32..).zip(gets) {
+            found.of_get[get as usize] = (*number, place);
+        }
+        group.gets.extend(gets.iter().map(|&get| (get, node)));
     }
     found
 }
@@ -88,20 +90,23 @@ struct Bases<'a> {
     /// By node: whether more than [`NODES_MAX`] nodes are known to lie on its way back, itself included. Then so they do
     /// on that of whatever comes from it: of a long chain of trunks, each is given up at the one before.
     too_many: Vec<bool>,
+    /// Those still to be looked at.
+    nodes: Vec<u32>,
 }
 
 impl<'a> Bases<'a> {
     fn new(graph: &'a Graph, times: &'a Times) -> Bases<'a> {
-        Bases { graph, times, met: vec![NONE; graph.len()], too_many: vec![false; graph.len()] }
+        Bases { graph, times, met: vec![NONE; graph.len()], too_many: vec![false; graph.len()], nodes: Vec::new() }
     }
 
     /// The Puts that can have begun what became `trunk`, if there are not too many ways to find them.
     fn of(&mut self, trunk: u32) -> Option<Vec<u32>> {
         let mut bases = Vec::new();
-        let mut nodes = vec![trunk];
+        self.nodes.clear();
+        self.nodes.push(trunk);
         let mut count = 1;
         self.met[trunk as usize] = trunk;
-        while let Some(node) = nodes.pop() {
+        while let Some(node) = self.nodes.pop() {
             if count > NODES_MAX || self.too_many[node as usize] {
                 self.too_many[trunk as usize] = true;
                 return None;
@@ -110,7 +115,7 @@ impl<'a> Bases<'a> {
             for edge in self.graph.into(node) {
                 if self.met[edge.from as usize] != trunk && self.times.suppliers(*edge).next().is_some() {
                     self.met[edge.from as usize] = trunk;
-                    nodes.push(edge.from);
+                    self.nodes.push(edge.from);
                     count += 1;
                 }
             }

@@ -65,6 +65,7 @@ mod edn;
 mod graph;
 mod groups;
 mod history;
+mod lists;
 mod plan;
 mod rules;
 mod times;

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use super::{
     graph::{DEAD, EMPTY, Edge, Graph},
     groups::{self, Groups},
+    lists::Lists,
     times::Times,
     values::{Place, ROOT, Values},
 };
@@ -49,7 +50,7 @@ pub(super) struct Plan {
     /// The only node at which an Append can be done, or [`ANYWHERE`].
     pub(super) only_at: Vec<u32>,
     /// Where the edges of each class of Appends lead to.
-    pub(super) targets: Vec<Vec<u32>>,
+    pub(super) targets: Lists<u32>,
     /// For each node, the places among all nodes, in an order of the trie, of those that continue it.
     pub(super) ranges: Vec<(u32, u32)>,
     pub(super) groups: Groups,
@@ -64,32 +65,29 @@ impl Plan {
         let gets = acts.iter().filter_map(|act| if let Act::Get(place) = act { Some(*place) } else { None });
         let graph = Graph::new(values, gets, &strings);
 
-        let node_at: FxHashMap<Place, u32> = (0..).zip(graph.places()).map(|(node, &place)| (place, node)).collect();
-        let node = |place: Place| node_at.get(&place).copied().unwrap_or(DEAD);
         let mut does: Vec<Does> = acts
             .iter()
             .zip(&of_operation)
             .map(|(act, &class)| match *act {
-                Act::Get(place) => Does::Get(node(place)),
+                Act::Get(place) => Does::Get(graph.node(place)),
                 Act::Append("") => Does::Nothing,
                 Act::Put("") => Does::Put(EMPTY),
-                Act::Put(string) => Does::Put(values.find(string).map_or(DEAD, node)),
+                Act::Put(string) => Does::Put(values.find(string).map_or(DEAD, |place| graph.node(place))),
                 Act::Append(_) => Does::Append(class),
             })
             .collect();
-        debug_assert_eq!(node(ROOT), EMPTY);
+        debug_assert_eq!(graph.node(ROOT), EMPTY);
 
         let times = Times::new(&graph, &does, &members, entries);
         let mut unseen = members;
-        let mut targets = vec![Vec::new(); strings.len()];
         for &edge in graph.edges() {
-            targets[edge.class as usize].push(edge.to);
-            unseen[edge.class as usize].retain(|&operation| !times.supplies(operation, edge));
+            unseen.retain(edge.class, |operation| !times.supplies(operation, edge));
         }
+        let targets = Lists::new(strings.len(), graph.edges().iter().map(|edge| (edge.class, edge.to)));
         let (only_at, contradiction) = only_places(&graph, &times, acts.len());
         let refuted = contradiction || !times.all_gets_possible(&does, entries);
         let groups = groups::find(&graph, &times, &does);
-        for operation in unseen.into_iter().flatten() {
+        for operation in unseen.items() {
             does[operation as usize] = Does::Unseen;
         }
         for does in does.iter_mut().filter(|does| **does == Does::Put(DEAD)) {
@@ -116,26 +114,23 @@ struct Classes<'a> {
     strings: Vec<&'a str>,
     /// The class of each operation; of no meaning unless it is an Append of something.
     of_operation: Vec<u32>,
-    members: Vec<Vec<u32>>,
+    members: Lists<u32>,
 }
 
 impl<'a> Classes<'a> {
     fn new(acts: &[Act<'a>]) -> Classes<'a> {
         let mut numbers = FxHashMap::default();
-        let (mut strings, mut members) = (Vec::new(), Vec::<Vec<u32>>::new());
-        let of_operation = (0..).zip(acts).map(|(operation, act)| match *act {
-            Act::Append(string) if !string.is_empty() => {
-                let class = *numbers.entry(string).or_insert_with(|| {
-                    strings.push(string);
-                    members.push(Vec::new());
-                    strings.len() as u32 - 1
-                });
-                members[class as usize].push(operation);
-                class
-            }
+        let mut strings = Vec::new();
+        let of_operation = acts.iter().map(|act| match *act {
+            Act::Append(string) if !string.is_empty() => *numbers.entry(string).or_insert_with(|| {
+                strings.push(string);
+                strings.len() as u32 - 1
+            }),
             _ => DEAD,
         });
-        Classes { of_operation: of_operation.collect(), strings, members }
+        let of_operation: Vec<u32> = of_operation.collect();
+        let members = of_operation.iter().copied().zip(0..).filter(|&(class, _)| class != DEAD);
+        Classes { members: Lists::new(strings.len(), members), strings, of_operation }
     }
 }
 

@@ -108,7 +108,7 @@ impl Guided {
             Does::Unseen => true,
             Does::Put(node) => self.is_dead(node),
             Does::Append(class) => {
-                let targets = &self.plan.targets[class as usize];
+                let targets = self.plan.targets.of(class);
                 targets.len() <= TARGETS_MAX && targets.iter().all(|&node| self.is_dead(node))
             }
             Does::Get(_) | Does::Nothing => false,

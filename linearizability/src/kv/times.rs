@@ -5,6 +5,7 @@
 
 use super::{
     graph::{DEAD, EMPTY, Edge, Graph},
+    lists::Lists,
     plan::Does,
 };
 use crate::entries::Entries;
@@ -28,7 +29,7 @@ pub(super) struct Times {
     /// For each operation: call, return, and the earliest return of a Put called after that.
     spans: Vec<Span>,
     /// The Appends of each class, by call, each with the latest return of it and those before it.
-    members: Vec<Vec<(u32, u32)>>,
+    members: Lists<(u32, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,8 @@ struct Span {
 }
 
 impl Times {
-    pub(super) fn new(graph: &Graph, does: &[Does], members: &[Vec<u32>], entries: &Entries) -> Times {
+    pub(super) fn new(graph: &Graph, does: &[Does], members: &Lists<u32>, entries: &Entries) -> Times {
+        let spans = spans(does, entries);
         let mut times = Times {
             earliest: vec![NEVER; graph.len()],
             last_return: vec![0; graph.len()],
@@ -47,10 +49,9 @@ impl Times {
             puts: vec![Vec::new(); graph.len()],
             initial: true,
             observed: vec![false; graph.len()],
-            spans: spans(does, entries),
-            members: Vec::new(),
+            members: in_order(members, &spans),
+            spans,
         };
-        times.members = members.iter().map(|class| times.in_order(class)).collect();
         let by_length = graph.by_length();
         times.find_observers(graph, does, &by_length);
         times.find_beginnings(does);
@@ -98,23 +99,12 @@ impl Times {
     /// The Appends that [`supplies`](Times::supplies) is true of, by call.
     pub(super) fn suppliers(&self, edge: Edge) -> impl Iterator<Item = u32> {
         let earliest = self.earliest[edge.from as usize];
-        let members = &self.members[edge.class as usize];
+        let members = self.members.of(edge.class);
         let returned = members.partition_point(|&(_, latest_return)| latest_return < earliest);
         let called = members[returned..].iter().map(|&(operation, _)| operation);
         let last = self.last_return[edge.to as usize];
         let in_time = called.take_while(move |&operation| self.spans[operation as usize].call < last);
         in_time.filter(move |&operation| self.supplies(operation, edge))
-    }
-
-    fn in_order(&self, class: &[u32]) -> Vec<(u32, u32)> {
-        let mut class = class.to_vec();
-        class.sort_unstable_by_key(|&operation| self.spans[operation as usize].call);
-        let mut latest_return = 0;
-        let with_return = class.into_iter().map(|operation| {
-            latest_return = latest_return.max(self.spans[operation as usize].ret);
-            (operation, latest_return)
-        });
-        with_return.collect()
     }
 
     /// Whether some Get of the node, or of what follows it, can have seen what the operation wrote.
@@ -172,6 +162,21 @@ impl Times {
 
 fn is_put(does: &Does) -> bool {
     matches!(does, Does::Put(_))
+}
+
+/// The Appends of each class, by call, each with the latest return of it and those before it.
+fn in_order(members: &Lists<u32>, spans: &[Span]) -> Lists<(u32, u32)> {
+    let mut classes = members.map(|operation| (operation, spans[operation as usize].ret));
+    for class in 0..classes.len() as u32 {
+        let class = classes.of_mut(class);
+        class.sort_unstable_by_key(|&(operation, _)| spans[operation as usize].call);
+        let mut latest_return = 0;
+        for (_, ret) in class {
+            latest_return = latest_return.max(*ret);
+            *ret = latest_return;
+        }
+    }
+    classes
 }
 
 fn spans(does: &[Does], entries: &Entries) -> Vec<Span> {
