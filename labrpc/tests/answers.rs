@@ -113,7 +113,7 @@ fn a_deferred_handler_runs_on_the_callers_thread_in_the_servers_group() {
 }
 
 /// Calls `method`, and waits if that takes time; returns the reply, and whether it was there at once.
-fn promptly(network: &Network, name: &str, method: &str, n: u64) -> (Option<u64>, bool) {
+fn promptly(network: &Network, name: &str, method: &'static str, n: u64) -> (Option<u64>, bool) {
     let (sender, replies) = channel::bounded(1);
     let on_reply = move |reply: Option<u64>| sender.send(reply).expect("the test waits");
     match end(network, name).call_promptly(method, &n, on_reply) {
