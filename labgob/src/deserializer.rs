@@ -13,7 +13,7 @@ use serde::de::{
     self, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use crate::{DecodeError, FORMAT, Format, MAX_DEPTH, MAX_EMPTY_ELEMENTS, input::Input};
+use crate::{DecodeError, FORMAT, Format, MAX_DEPTH, MAX_EMPTY_ELEMENTS, ONE_BYTE_MAX, input::Input};
 
 /// Decodes one value.
 pub(crate) struct Deserializer<'de> {
@@ -52,6 +52,19 @@ impl<'de> Deserializer<'de> {
         T::decode(&mut self.codec).map_err(|error| self.not_found(expected, error))
     }
 
+    /// An integer without a sign, a length or the number of a variant. Most are small, and a small one is its byte.
+    #[inline]
+    fn read_unsigned<T: Decode<()> + From<u8>>(&mut self, expected: &'static str) -> Result<T, DecodeError> {
+        let at = self.position();
+        match self.codec.reader().take_byte_up_to(ONE_BYTE_MAX) {
+            Some(byte) => {
+                self.last_read_at = at;
+                Ok(T::from(byte))
+            }
+            None => self.read(expected),
+        }
+    }
+
     #[cold]
     fn not_found(&self, expected: &'static str, error: CodecError) -> DecodeError {
         let found = match error {
@@ -67,7 +80,7 @@ impl<'de> Deserializer<'de> {
 
     /// A length and as many bytes, which are borrowed from the input.
     fn read_block(&mut self, expected: &'static str) -> Result<&'de [u8], DecodeError> {
-        let length: u64 = self.read(expected)?;
+        let length: u64 = self.read_unsigned(expected)?;
         let block = usize::try_from(length).ok().and_then(|length| self.codec.reader().take(length));
         block.ok_or_else(|| self.too_long(expected, length))
     }
@@ -82,7 +95,7 @@ impl<'de> Deserializer<'de> {
 
     /// The number of elements of a sequence or map. Each takes a byte at least, but for the few that may take none.
     fn read_count(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
-        let count: u64 = self.read(expected)?;
+        let count: u64 = self.read_unsigned(expected)?;
         let most = self.codec.reader().remaining() + self.empty_elements_left;
         usize::try_from(count).ok().filter(|&n| n <= most).ok_or_else(|| self.too_long(expected, count))
     }
@@ -140,13 +153,25 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         deserialize_i64, visit_i64, i64, "an i64";
         deserialize_i128, visit_i128, i128, "an i128";
         deserialize_u8, visit_u8, u8, "a u8";
-        deserialize_u16, visit_u16, u16, "a u16";
-        deserialize_u32, visit_u32, u32, "a u32";
-        deserialize_u64, visit_u64, u64, "a u64";
         deserialize_u128, visit_u128, u128, "a u128";
         deserialize_f32, visit_f32, f32, "an f32";
         deserialize_f64, visit_f64, f64, "an f64";
         deserialize_char, visit_char, char, "a char";
+    }
+
+    #[inline]
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_u16(self.read_unsigned("a u16")?)
+    }
+
+    #[inline]
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_u32(self.read_unsigned("a u32")?)
+    }
+
+    #[inline]
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_u64(self.read_unsigned("a u64")?)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -317,7 +342,7 @@ impl<'de> EnumAccess<'de> for &mut Deserializer<'de> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
-        let variant: u32 = self.read("the number of a variant")?;
+        let variant: u32 = self.read_unsigned("the number of a variant")?;
         let value = seed.deserialize(variant.into_deserializer())?;
         Ok((value, self))
     }

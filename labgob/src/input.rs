@@ -31,6 +31,14 @@ impl<'de> Input<'de> {
         self.bytes.len() - self.at
     }
 
+    /// The next byte if it is not above `most`, or `None`, with nothing read.
+    #[inline]
+    pub(crate) fn take_byte_up_to(&mut self, most: u8) -> Option<u8> {
+        let byte = self.bytes.get(self.at).copied().filter(|&byte| byte <= most)?;
+        self.at += 1;
+        Some(byte)
+    }
+
     /// The next `length` bytes, or `None`, with nothing read, if there are fewer.
     #[inline]
     pub(crate) fn take(&mut self, length: usize) -> Option<&'de [u8]> {

@@ -67,3 +67,7 @@ type Format = bincode::config::Configuration;
 
 /// See [`Format`].
 const FORMAT: Format = bincode::config::standard();
+
+/// The largest integer without a sign that is its own encoding, of one byte; the bytes above say how long the integer is that
+/// follows.
+const ONE_BYTE_MAX: u8 = 250;

@@ -9,7 +9,7 @@ use std::fmt;
 use bincode::{Encode, enc::write::Writer, error::EncodeError as CodecError};
 use serde::{Serialize, ser};
 
-use crate::FORMAT;
+use crate::{FORMAT, ONE_BYTE_MAX};
 
 /// Encodes values behind what the buffer holds.
 pub(crate) struct Serializer<'a> {
@@ -19,9 +19,6 @@ pub(crate) struct Serializer<'a> {
 /// Why a value has no encoding. Small, because it is part of what every step returns.
 #[derive(Debug)]
 pub(crate) struct Refused(Box<str>);
-
-/// The longest integer that is its own encoding; the bytes above say how long the integer is that follows.
-const ONE_BYTE_MAX: u64 = 250;
 
 impl<'a> Serializer<'a> {
     /// Behind what `out` holds.
@@ -38,7 +35,7 @@ impl<'a> Serializer<'a> {
     /// An integer without a sign, a length or the number of a variant.
     #[inline]
     fn integer(&mut self, value: u64) -> Result<(), Refused> {
-        if value <= ONE_BYTE_MAX { self.byte(value as u8) } else { self.codec(value) }
+        if value <= u64::from(ONE_BYTE_MAX) { self.byte(value as u8) } else { self.codec(value) }
     }
 
     #[inline]

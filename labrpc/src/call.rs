@@ -63,8 +63,8 @@ pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Bytes> {
 
 /// Service and method of `Service.Method`.
 pub(crate) fn names(method: &str) -> (&str, &str) {
-    method
-        .rsplit_once('.')
+    let dot = method.bytes().rposition(|byte| byte == b'.');
+    dot.map(|dot| (&method[..dot], &method[dot + 1..]))
         .unwrap_or_else(|| panic!("'{method}' names no method: it must be Service.Method, such as Raft.AppendEntries"))
 }
 
