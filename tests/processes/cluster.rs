@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -16,6 +16,8 @@ use kvnode::proxy::{Mesh, Proxy, Way};
 use kvnode::wire::{Clerk, ClerkError, ClerkSettings, ClientReply, ClientRequest, Connection, Limits};
 use raftapi::{ServerId, Term};
 use tester::kv::{ClerkId, KvCluster, KvHandle, KvSetting};
+
+use crate::ports;
 
 /// How long a server may take to tell how it is.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -83,16 +85,13 @@ impl Processes {
         let name = format!("processes-{}-{number}", std::process::id());
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let mesh = Mesh::start(setting.servers).expect("proxies between the servers");
-        // All at once, so that no two are the same.
-        let listeners: Vec<TcpListener> =
-            (0..setting.servers).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-        let servers = listeners.iter().enumerate().map(|(id, listener)| {
-            let (id, address) = (ServerId(id), listener.local_addr().expect("an address"));
+        let ports = ports::free(setting.servers as u16)..;
+        let servers = ports.take(setting.servers).enumerate().map(|(id, port)| {
+            let (id, address) = (ServerId(id), SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
             mesh.set_target(id, address);
             Mutex::new(Server { id, address, child: None, connection: None, status: None })
         });
         let servers = servers.collect();
-        drop(listeners);
         fs::create_dir_all(&dir).expect("a directory for the servers");
         let cluster = Processes {
             setting,

@@ -3,6 +3,7 @@
 mod cluster;
 mod kills;
 mod mistakes;
+mod ports;
 mod scenarios;
 mod snapshots;
 #[cfg(unix)]

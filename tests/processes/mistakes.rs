@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use kvnode::wire::{Clerk, ClerkSettings};
 
+use crate::ports;
+
 /// How long a server may take for something, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,7 +62,7 @@ fn alone(data: &Path, port: u16) -> Vec<String> {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    ports::free(1)
 }
 
 fn start(arguments: &[String]) -> Child {

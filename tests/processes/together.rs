@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use kvnode::wire::{Clerk, ClerkSettings};
 
+use crate::ports;
+
 /// How long servers may take to begin or to end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,13 +36,13 @@ impl Cluster {
 
     fn clerk(&self) -> Clerk {
         let settings = ClerkSettings { deadline: Some(PATIENCE), ..ClerkSettings::default() };
-        Clerk::new(ports(self.first_port).map(|port| format!("127.0.0.1:{port}")), settings)
+        Clerk::new(ports_from(self.first_port).map(|port| format!("127.0.0.1:{port}")), settings)
     }
 
     /// Waits until no server has its port any more.
     fn wait_until_all_are_gone(&self) {
         let begun = Instant::now();
-        for port in ports(self.first_port) {
+        for port in ports_from(self.first_port) {
             while TcpListener::bind(("127.0.0.1", port)).is_err() {
                 assert!(begun.elapsed() < PATIENCE, "somebody still listens on port {port}");
                 thread::sleep(Duration::from_millis(10));
@@ -56,22 +58,15 @@ impl Drop for Cluster {
     }
 }
 
-fn ports(first: u16) -> impl Iterator<Item = u16> {
+fn ports_from(first: u16) -> impl Iterator<Item = u16> {
     first..first + SERVERS
-}
-
-/// The first of some free ports one behind the other, from below those that the system gives away by itself.
-fn free_ports() -> u16 {
-    let mut firsts = (20_000 + (std::process::id() % 1000) as u16 * 10..32_000).step_by(10);
-    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    firsts.find(|&first| ports(first).all(is_free)).expect("free ports")
 }
 
 #[test]
 fn servers_begin_and_end_together_and_go_on_from_what_they_had() {
     let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("together-{}", std::process::id()));
     let _ = fs::remove_dir_all(&data);
-    let first_port = free_ports();
+    let first_port = ports::free(SERVERS);
     for round in 0..3 {
         let mut cluster = Cluster::start(&data, first_port);
         let mut clerk = cluster.clerk();
