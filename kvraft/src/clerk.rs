@@ -105,7 +105,7 @@ pub(crate) fn ask<Args: Serialize + 'static>(
 /// again.
 pub(crate) fn draw_client_id(servers: &[ClientEnd], number: usize) -> u64 {
     let names: Vec<String> = servers.iter().map(|end| end.name().to_string()).collect();
-    let stream = format!("clerk/{}/{}/{number}", names.join(","), time::run_elapsed().as_nanos());
+    let stream = format!("clerk/{}/{}/{number}", names.join(","), time::run_elapsed_nanos());
     rng::stream(&stream).random_range(0..CLIENT_IDS)
 }
 

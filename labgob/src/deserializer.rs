@@ -134,10 +134,10 @@ impl<'de> Deserializer<'de> {
 
 /// The methods for values that the codec reads itself.
 macro_rules! single_values {
-    ($($method:ident, $visit:ident, $type:ty, $expected:literal;)*) => {$(
+    ($read:ident; $($method:ident, $visit:ident, $type:ty, $expected:literal;)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            visitor.$visit(self.read::<$type>($expected)?)
+            visitor.$visit(self.$read::<$type>($expected)?)
         }
     )*};
 }
@@ -145,7 +145,7 @@ macro_rules! single_values {
 impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     type Error = DecodeError;
 
-    single_values! {
+    single_values! { read;
         deserialize_bool, visit_bool, bool, "a bool";
         deserialize_i8, visit_i8, i8, "an i8";
         deserialize_i16, visit_i16, i16, "an i16";
@@ -159,19 +159,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         deserialize_char, visit_char, char, "a char";
     }
 
-    #[inline]
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_u16(self.read_unsigned("a u16")?)
-    }
-
-    #[inline]
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_u32(self.read_unsigned("a u32")?)
-    }
-
-    #[inline]
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_u64(self.read_unsigned("a u64")?)
+    single_values! { read_unsigned;
+        deserialize_u16, visit_u16, u16, "a u16";
+        deserialize_u32, visit_u32, u32, "a u32";
+        deserialize_u64, visit_u64, u64, "a u64";
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {

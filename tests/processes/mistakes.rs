@@ -61,10 +61,6 @@ fn alone(data: &Path, port: u16) -> Vec<String> {
     words.iter().map(ToString::to_string).chain([data.display().to_string()]).collect()
 }
 
-fn free_port() -> u16 {
-    ports::free(1)
-}
-
 fn start(arguments: &[String]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -98,7 +94,7 @@ fn bad_arguments_are_one_line() {
     assert!(refused(&["cluster", "0"]).contains("1..=9"));
     assert!(refused(&["cluster", "3", "--port", "65535"]).contains("--port"));
     assert!(refused(&["bench", "--clients", "0"]).contains("1..=1024"));
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let nobody = format!("127.0.0.1:{}", ports::free(1));
     assert!(refused(&["kv", "get", "x", "--peers", &nobody, "--timeout", "1"]).contains(&nobody));
     assert!(refused(&["status", "--peers", &nobody]).contains("no server answers"));
 }
@@ -122,7 +118,7 @@ fn a_directory_that_cannot_be_used_is_one_line() {
     let refused_with = |data: &Path, id: &str, peers: &str| {
         refused(&["serve", "--id", id, "--peers", peers, "--data", &data.display().to_string()])
     };
-    let [first, second] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let [first, second] = [ports::free(1), ports::free(1)].map(|port| format!("127.0.0.1:{port}"));
     let both = format!("{first},{second}");
 
     // A file.
@@ -131,7 +127,7 @@ fn a_directory_that_cannot_be_used_is_one_line() {
     assert!(refused_with(&file, "0", &first).contains("directory"));
 
     // One that a server uses.
-    let port = free_port();
+    let port = ports::free(1);
     let mut server = start(&alone(&data, port));
     clerk(port).put("x", "1").expect("an answer");
     assert!(refused_with(&data, "0", &first).contains("another process has it open"));
@@ -162,7 +158,7 @@ fn a_directory_that_cannot_be_used_is_one_line() {
 #[test]
 fn a_server_ends_cleanly_when_it_is_asked_to() {
     let folder = Folder::new("clean-end");
-    let (data, port) = (folder.path().join("data"), free_port());
+    let (data, port) = (folder.path().join("data"), ports::free(1));
     for (round, signal) in ["TERM", "INT", "HUP"].into_iter().enumerate() {
         let mut server = start(&alone(&data, port));
         let mut clerk = clerk(port);
@@ -187,7 +183,7 @@ fn a_server_ends_cleanly_when_it_is_asked_to() {
 #[test]
 fn a_full_disk_ends_a_server_with_one_line_and_loses_nothing() {
     let folder = Folder::new("full-disk");
-    let (data, port) = (folder.path().join("data"), free_port());
+    let (data, port) = (folder.path().join("data"), ports::free(1));
     // In blocks of 512 bytes, as POSIX has it: 4 MB.
     let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");

@@ -7,7 +7,7 @@ use labstd::ThreadStatus;
 use labstd::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
-use labstd::time::{Duration, Instant, run_elapsed};
+use labstd::time::{Duration, Instant, run_elapsed, run_elapsed_nanos};
 use linearizability::kv::Kind;
 use raftapi::ServerId;
 use record::{EventKind, Excerpt, OperationKind};
@@ -284,7 +284,7 @@ impl Clerk {
         let since = Instant::now();
         let place = book.lock().under_way.begin(self.place, (operation, client, what, key), since);
         self.place = Some(place);
-        let call = now();
+        let call = run_elapsed_nanos();
         let mut result = String::new();
         let kind = match what {
             OperationKind::Get => {
@@ -300,7 +300,7 @@ impl Clerk {
                 Kind::Append
             }
         };
-        let ret = now();
+        let ret = run_elapsed_nanos();
         record::emit(EventKind::OperationEnded { operation, value: Excerpt::from(&*result) });
         answered.fetch_add(1, Relaxed);
         let mut book = book.lock();
@@ -319,12 +319,6 @@ impl Clerk {
 fn table(threads: &[ThreadStatus]) -> String {
     let lines: String = threads.iter().map(|thread| format!("\n    {thread}")).collect();
     format!("\n  threads:{lines}")
-}
-
-/// The time on the run's clock, in nanoseconds.
-fn now() -> u64 {
-    // A run lasts for minutes; the cast is good for five hundred years.
-    run_elapsed().as_nanos() as u64
 }
 
 impl fmt::Debug for Clerk {
