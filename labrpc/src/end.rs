@@ -152,9 +152,9 @@ impl End {
             unreliable: route.unreliable && !calm,
             long_reordering: route.long_reordering && !calm,
             hops: self.network.hops,
+            unreachable: server.is_none(),
         };
-        let unhindered = server.is_some() && hazards.none();
-        let fate = if unhindered { Fate::default() } else { Fate::draw(&mut state.stream, hazards) };
+        let fate = if hazards.none() { Fate::default() } else { Fate::draw(&mut state.stream, hazards) };
         Some(Departure { route, server, fate })
     }
 

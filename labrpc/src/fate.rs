@@ -2,7 +2,7 @@
 //! it is drawn at the beginning, always in the same order and always in full, so that switching a fault on or off
 //! changes what befalls the calls of an end, but not the numbers that later calls draw.
 
-use labstd::rng::{RngExt, Stream};
+use labstd::rng::{Rng, Stream};
 use labstd::time::Duration;
 
 /// An unreliable network delays requests by less than this, in milliseconds.
@@ -37,7 +37,7 @@ pub(crate) struct Fate {
     /// How long the request and the reply travel.
     pub(crate) request_hop: Duration,
     pub(crate) reply_hop: Duration,
-    /// When the call fails if it cannot reach its server, without and with long delays.
+    /// When the call fails, which cannot reach its server, without and with long delays.
     pub(crate) failure: Duration,
     pub(crate) failure_with_long_delays: Duration,
 }
@@ -48,42 +48,56 @@ pub(crate) struct Hazards {
     pub(crate) unreliable: bool,
     pub(crate) long_reordering: bool,
     pub(crate) hops: bool,
+    /// The call reaches no server.
+    pub(crate) unreachable: bool,
 }
 
 impl Fate {
     /// Draws what befalls the next call of an end.
     pub(crate) fn draw(stream: &mut Stream, hazards: Hazards) -> Fate {
+        let drawn: [Draw; 10] = std::array::from_fn(|_| Draw(stream.next_u32()));
+        let [request_delay, request_lost, reply_lost, reordered, more, reply_delay, request_hop, reply_hop, failure, late] =
+            drawn;
         let millis = |number: u32| Duration::from_millis(number.into());
         let nanos = |number: u32| Duration::from_nanos(number.into());
-        let request_delay = millis(stream.random_range(0..SHORT_DELAY_MS));
-        let request_lost = stream.random_range(0..1000) < LOST_PERMILLE;
-        let reply_lost = stream.random_range(0..1000) < LOST_PERMILLE;
-        let reordered = stream.random_range(0..REORDERED_OF) < REORDERED;
-        // The bound of the second draw is itself drawn, so that small values are the most frequent.
-        let more = stream.random_range(0..=REORDERED_MS_MORE);
-        let reply_delay = millis(REORDERED_MS_MIN + stream.random_range(0..=more));
-        let request_hop = nanos(stream.random_range(HOP_NANOS_MIN..HOP_NANOS_MAX));
-        let reply_hop = nanos(stream.random_range(HOP_NANOS_MIN..HOP_NANOS_MAX));
-        let failure = millis(stream.random_range(0..FAILURE_MS));
-        let failure_with_long_delays = millis(stream.random_range(0..LONG_DELAY_MS));
 
-        let Hazards { unreliable, long_reordering, hops } = hazards;
-        Fate {
-            request_delay: if unreliable { request_delay } else { Duration::ZERO },
-            request_lost: unreliable && request_lost,
-            reply_lost: unreliable && reply_lost,
-            reply_delay: if long_reordering && reordered { reply_delay } else { Duration::ZERO },
-            request_hop: if hops { request_hop } else { Duration::ZERO },
-            reply_hop: if hops { reply_hop } else { Duration::ZERO },
-            failure,
-            failure_with_long_delays,
+        let mut fate = Fate::default();
+        if hazards.unreliable {
+            fate.request_delay = millis(request_delay.below(SHORT_DELAY_MS));
+            fate.request_lost = request_lost.below(1000) < LOST_PERMILLE;
+            fate.reply_lost = reply_lost.below(1000) < LOST_PERMILLE;
         }
+        if hazards.long_reordering && reordered.below(REORDERED_OF) < REORDERED {
+            // The bound of the second number is itself drawn, so that small values are the most frequent.
+            let more = more.below(REORDERED_MS_MORE + 1);
+            fate.reply_delay = millis(REORDERED_MS_MIN + reply_delay.below(more + 1));
+        }
+        if hazards.hops {
+            fate.request_hop = nanos(HOP_NANOS_MIN + request_hop.below(HOP_NANOS_MAX - HOP_NANOS_MIN));
+            fate.reply_hop = nanos(HOP_NANOS_MIN + reply_hop.below(HOP_NANOS_MAX - HOP_NANOS_MIN));
+        }
+        if hazards.unreachable {
+            fate.failure = millis(failure.below(FAILURE_MS));
+            fate.failure_with_long_delays = millis(late.below(LONG_DELAY_MS));
+        }
+        fate
+    }
+}
+
+/// One of the numbers that are drawn for a call, read only if it matters.
+#[derive(Clone, Copy)]
+struct Draw(u32);
+
+impl Draw {
+    /// As a number less than `bound`; each is as likely as any other, to one part in 2^32 / `bound`.
+    fn below(self, bound: u32) -> u32 {
+        ((u64::from(self.0) * u64::from(bound)) >> 32) as u32
     }
 }
 
 impl Hazards {
-    /// Whether a call that reaches its server meets with nothing at all.
+    /// Whether the call meets with nothing at all.
     pub(crate) fn none(self) -> bool {
-        !(self.unreliable || self.long_reordering || self.hops)
+        !(self.unreliable || self.long_reordering || self.hops || self.unreachable)
     }
 }

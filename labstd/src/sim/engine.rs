@@ -321,8 +321,8 @@ impl Sim {
         if lock.somebody_waits() {
             self.unpark_one(key);
         }
-        if self.pulse.interruptible() && !self.ending() {
-            self.perhaps_interrupt();
+        if !self.ending() && self.pulse.interrupts_here() {
+            self.interrupt();
         }
     }
 
@@ -332,19 +332,20 @@ impl Sim {
         if !self.pulse.count_call() || self.ending() {
             self.stop_spinning(at);
             self.leave_if_killed();
-        } else if self.pulse.interruptible() {
-            self.perhaps_interrupt();
+        } else if self.pulse.interrupts_here() {
+            self.interrupt();
         }
     }
 
-    fn perhaps_interrupt(&self) {
-        let mut scheduler = self.scheduler.borrow_mut();
-        if scheduler.interrupts_here() {
+    /// Another thread goes on, though this one could.
+    #[inline(never)]
+    fn interrupt(&self) {
+        let (me, next) = {
+            let mut scheduler = self.scheduler.borrow_mut();
             scheduler.running().info.wait.ready();
-            let (me, next) = (scheduler.current, scheduler.pick_other());
-            drop(scheduler);
-            self.switch(me, next);
-        }
+            (scheduler.current, scheduler.pick_other())
+        };
+        self.switch(me, next);
     }
 
     /// Lets another thread go on, if one can.

@@ -1,7 +1,7 @@
 //! The simulation: threads as stackful coroutines on one OS thread, a seeded scheduler and a virtual clock.
 //!
-//! - [`scheduler`] decides who runs next and when the clock moves; it knows nothing of coroutines. Who waits for what is
-//!   in its [`lot`], until when in its [`timers`]; its [`pulse`] is what every call looks at.
+//! - [`scheduler`] decides who runs next, by its [`policy`], and when the clock moves; it knows nothing of coroutines. Who
+//!   waits for what is in its [`lot`], until when in its [`timers`]; its [`pulse`] is what every call looks at.
 //! - [`engine`] switches stacks and is what the rest of the crate calls.
 //! - [`stack`] keeps used stacks for the next thread; [`overflow`] names the thread that runs out of its own.
 //!
@@ -12,6 +12,7 @@
 mod engine;
 mod lot;
 mod overflow;
+mod policy;
 mod pulse;
 mod scheduler;
 mod stack;

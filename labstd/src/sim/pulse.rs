@@ -15,17 +15,21 @@ pub(super) struct Pulse {
     ending: Cell<bool>,
     /// Whether the running thread might be interrupted: another can run, and it is a run with interruptions.
     interruptible: Cell<bool>,
+    /// How many places will be passed, where a thread might be interrupted, before one is.
+    places_left: Cell<u32>,
 }
 
 impl Pulse {
-    /// At the beginning of a run in which so many calls may be made while the clock stands still.
-    pub(super) fn new(calls_limit: u64) -> Pulse {
+    /// At the beginning of a run in which so many calls may be made while the clock stands still, and so many places are
+    /// passed before the first interruption.
+    pub(super) fn new(calls_limit: u64, places_left: u32) -> Pulse {
         Pulse {
             now: Cell::new(0),
             calls_left: Cell::new(calls_limit),
             calls_limit,
             ending: Cell::new(false),
             interruptible: Cell::new(false),
+            places_left: Cell::new(places_left),
         }
     }
 
@@ -66,12 +70,26 @@ impl Pulse {
         self.ending.set(true);
     }
 
+    /// Whether the running thread is to be interrupted here, where it touches a lock or a channel.
     #[inline]
-    pub(super) fn interruptible(&self) -> bool {
-        self.interruptible.get()
+    pub(super) fn interrupts_here(&self) -> bool {
+        if !self.interruptible.get() {
+            return false;
+        }
+        match self.places_left.get() {
+            0 => true,
+            left => {
+                self.places_left.set(left - 1);
+                false
+            }
+        }
     }
 
     pub(super) fn set_interruptible(&self, interruptible: bool) {
         self.interruptible.set(interruptible);
+    }
+
+    pub(super) fn set_places_left(&self, places: u32) {
+        self.places_left.set(places);
     }
 }

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::NEVER;
 use super::lot::Lot;
+use super::policy::Policy;
 use super::pulse::Pulse;
 use super::timers::Timers;
 use crate::failure::Failure;
@@ -36,14 +37,6 @@ pub(super) struct Task {
     pub(super) unwound: u32,
 }
 
-/// How the next thread is chosen. No policy finds every bug, so each seed draws one.
-struct Policy {
-    /// First come, first served, instead of any of the runnable ones.
-    fifo: bool,
-    /// How often in 1,000 a running thread is interrupted where it touches a lock or a channel.
-    interrupt_permille: u32,
-}
-
 /// The scheduler's state.
 pub(super) struct Scheduler {
     run: Arc<RunState>,
@@ -66,20 +59,12 @@ pub(super) struct Scheduler {
     steps_since_end: u64,
 }
 
-impl Policy {
-    fn draw(rng: &mut ChaCha8Rng) -> Policy {
-        const INTERRUPT_PERMILLE: [u32; 5] = [0, 10, 50, 200, 500];
-        let fifo = rng.random_range(0..8) == 0;
-        Policy { fifo, interrupt_permille: INTERRUPT_PERMILLE[rng.random_range(0..INTERRUPT_PERMILLE.len())] }
-    }
-}
-
 impl Scheduler {
     pub(super) fn new(run: Arc<RunState>, limits: Limits) -> Scheduler {
         let mut rng = ChaCha8Rng::seed_from_u64(run.seed);
         rng.set_stream(SCHEDULER_STREAM);
         let policy = Policy::draw(&mut rng);
-        let pulse = Pulse::new(limits.calls_at_one_instant);
+        let pulse = Pulse::new(limits.calls_at_one_instant, policy.draw_places(&mut rng));
         Scheduler {
             run,
             limits,
@@ -133,15 +118,10 @@ impl Scheduler {
     /// How many steps the destructors of a run that is over may take before what is left is given up.
     const STEPS_TO_END: u64 = 1_000_000;
 
-    /// Whether the running thread, which [may be](Pulse::interruptible), is to be interrupted here, in favour of another.
-    pub(super) fn interrupts_here(&mut self) -> bool {
-        self.rng.random_range(0..1000) < self.policy.interrupt_permille
-    }
-
     /// Makes a task runnable.
     fn enqueue(&mut self, slot: Slot) {
         self.runnable.push_back(slot);
-        self.pulse.set_interruptible(self.policy.interrupt_permille > 0);
+        self.pulse.set_interruptible(self.policy.interrupts());
     }
 
     /// Blocks the running task under `key` (0: under none) until it is unparked or `deadline` comes.
@@ -213,7 +193,7 @@ impl Scheduler {
             self.runnable.swap_remove_back(chosen)
         }
         .expect("somebody can run");
-        self.pulse.set_interruptible(self.policy.interrupt_permille > 0 && !self.runnable.is_empty());
+        self.pulse.set_interruptible(self.policy.interrupts() && !self.runnable.is_empty());
         self.current = slot;
         let id = self.task(slot).info.id;
         self.run.running.store(id, Relaxed);
@@ -223,8 +203,10 @@ impl Scheduler {
         Some(slot)
     }
 
-    /// Chooses another than the running task, which stays runnable.
+    /// Interrupts the running task, which stays runnable, in favour of another.
     pub(super) fn pick_other(&mut self) -> Option<Slot> {
+        let places = self.policy.draw_places(&mut self.rng);
+        self.pulse.set_places_left(places);
         let me = self.current;
         let next = self.pick();
         self.enqueue(me);
