@@ -66,6 +66,8 @@ fn two_locks_in_opposite_orders() {
     let (a, b) = (Arc::new(Mutex::new("a")), Arc::new(Mutex::new("b")));
     let holding = Arc::new(AtomicUsize::new(0));
     thread::spawn("clockwork", || {
+        // It is asleep whenever the others wake.
+        thread::sleep(MS / 2);
         loop {
             thread::sleep(MS);
         }
