@@ -46,7 +46,7 @@ pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Bytes> {
     }
     let departure = end.depart()?;
     let number = network.accept(request.args.len());
-    let trace = Trace::sent(number, departure.route.target.as_ref(), request.method, request.args.len());
+    let trace = Trace::sent(number, departure.way.target.as_ref(), request.method, request.args.len());
     let call = Call { number, end, request, departure, trace };
     match call.travel(service, method) {
         Ok(reply) => {
@@ -63,8 +63,8 @@ pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Bytes> {
 
 /// Service and method of `Service.Method`.
 pub(crate) fn names(method: &str) -> (&str, &str) {
-    let dot = method.bytes().rposition(|byte| byte == b'.');
-    dot.map(|dot| (&method[..dot], &method[dot + 1..]))
+    method
+        .rsplit_once('.')
         .unwrap_or_else(|| panic!("'{method}' names no method: it must be Service.Method, such as Raft.AppendEntries"))
 }
 
@@ -81,7 +81,7 @@ impl Call<'_> {
                 self.handle_and_wait(server, |answer| server.run(|| handler(args, answer)))?
             }
             Handler::Blocking(_) => {
-                self.handle_and_wait(server, |answer| self.handle_elsewhere(server, &found, answer))?
+                self.handle_and_wait(server, |answer| self.handle_elsewhere(server, found, answer))?
             }
         };
         self.check_alive(server)?;
@@ -168,7 +168,7 @@ impl Call<'_> {
     /// A call has no reply from a server that was removed or replaced meanwhile, so that nobody sees the success of a
     /// change that only a superseded incarnation has kept.
     fn check_alive(&self, server: &Arc<Registered>) -> Result<(), Loss> {
-        self.end.network.check_alive(self.end, &self.departure.route, server)
+        self.end.network.check_alive(self.end, &self.departure.way, server)
     }
 
     /// Brings the reply to the caller. Whether the server is still there does not matter any more.

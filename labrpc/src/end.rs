@@ -15,7 +15,7 @@ use crate::Name;
 use crate::call::{self, Request};
 use crate::fate::{Fate, Hazards};
 use crate::letterbox::Letterbox;
-use crate::network::{Route, Shared};
+use crate::network::{Route, Shared, Way};
 use crate::server::Registered;
 use crate::service::Types;
 use crate::trace::Loss;
@@ -119,14 +119,14 @@ pub(crate) struct End {
 
 struct State {
     stream: Stream,
-    route: Arc<Route>,
+    route: Route,
     /// The calls that wait for news, with their numbers: a few at most.
     waiting: Vec<(u64, Arc<Letterbox>)>,
 }
 
 /// What a call knows when it sets out. It stays fixed for this call, whatever is changed meanwhile.
 pub(crate) struct Departure {
-    pub(crate) route: Arc<Route>,
+    pub(crate) way: Way,
     /// `None` if nobody can be reached.
     pub(crate) server: Option<Arc<Registered>>,
     pub(crate) fate: Fate,
@@ -135,7 +135,7 @@ pub(crate) struct Departure {
 impl End {
     /// An end whose chances are drawn from the stream of this name.
     pub(crate) fn new(name: Name, stream: &str, network: Arc<Shared>) -> End {
-        let state = State { stream: rng::stream(stream), route: Arc::default(), waiting: Vec::new() };
+        let state = State { stream: rng::stream(stream), route: Route::default(), waiting: Vec::new() };
         End { name, network, state: Mutex::new(state), deleted: Latch::new() }
     }
 
@@ -145,7 +145,8 @@ impl End {
         if self.deleted.is_open() {
             return None;
         }
-        let route = self.current_route(&mut state);
+        self.look_up_route(&mut state);
+        let State { route, stream, .. } = &mut *state;
         let server = route.server.upgrade();
         let calm = self.network.is_calm();
         let hazards = Hazards {
@@ -154,29 +155,28 @@ impl End {
             hops: self.network.hops,
             unreachable: server.is_none(),
         };
-        let fate = if hazards.none() { Fate::default() } else { Fate::draw(&mut state.stream, hazards) };
-        Some(Departure { route, server, fate })
+        let fate = if hazards.none() { Fate::default() } else { Fate::draw(stream, hazards) };
+        Some(Departure { way: route.way.clone(), server, fate })
     }
 
     /// The server, if a call that sets out now reaches it without delay, whatever chance says; and how it goes there.
-    pub(crate) fn open_road(self: &Arc<End>) -> Option<(Arc<Route>, Arc<Registered>)> {
+    pub(crate) fn open_road(self: &Arc<End>) -> Option<(Way, Arc<Registered>)> {
         let mut state = self.state.lock();
         if self.deleted.is_open() {
             return None;
         }
-        let route = self.current_route(&mut state);
-        let calm = self.network.is_calm();
-        let free = calm || !(route.unreliable || route.long_reordering);
-        let server = route.server.upgrade().filter(|_| free)?;
-        Some((route, server))
+        self.look_up_route(&mut state);
+        let route = &state.route;
+        let free = !(route.unreliable || route.long_reordering) || self.network.is_calm();
+        let server = if free { route.server.upgrade() } else { None }?;
+        Some((route.way.clone(), server))
     }
 
-    /// What the network's configuration says about this end.
-    fn current_route(self: &Arc<End>, state: &mut State) -> Arc<Route> {
-        if !self.network.is_current(&state.route) {
-            state.route = Arc::new(self.network.route(self));
+    /// Looks what the network's configuration says about this end, if it has changed.
+    fn look_up_route(self: &Arc<End>, state: &mut State) {
+        if !self.network.is_current(&state.route.way) {
+            state.route = self.network.route(self);
         }
-        Arc::clone(&state.route)
     }
 
     /// Waits for `time` to pass.

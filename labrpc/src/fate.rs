@@ -56,8 +56,18 @@ impl Fate {
     /// Draws what befalls the next call of an end.
     pub(crate) fn draw(stream: &mut Stream, hazards: Hazards) -> Fate {
         let drawn: [Draw; 10] = std::array::from_fn(|_| Draw(stream.next_u32()));
-        let [request_delay, request_lost, reply_lost, reordered, more, reply_delay, request_hop, reply_hop, failure, late] =
-            drawn;
+        let [
+            request_delay,
+            request_lost,
+            reply_lost,
+            reordered,
+            more,
+            reply_delay,
+            request_hop,
+            reply_hop,
+            failure,
+            late,
+        ] = drawn;
         let millis = |number: u32| Duration::from_millis(number.into());
         let nanos = |number: u32| Duration::from_nanos(number.into());
 

@@ -77,13 +77,20 @@ struct Place {
 /// What the configuration says about one end.
 #[derive(Default)]
 pub(crate) struct Route {
-    /// The configuration's version; 0 is older than any.
-    version: u64,
+    pub(crate) way: Way,
     pub(crate) unreliable: bool,
     pub(crate) long_reordering: bool,
-    pub(crate) target: Option<Target>,
     /// The server, if the end is enabled, connected, and the server exists. Not owned: a server may own ends.
     pub(crate) server: Weak<Registered>,
+}
+
+/// What a call remembers of its route.
+#[derive(Clone, Default)]
+pub(crate) struct Way {
+    /// The configuration's version; 0 is older than any.
+    pub(crate) version: u64,
+    /// Whom the end is connected to.
+    pub(crate) target: Option<Target>,
 }
 
 impl Network {
@@ -370,16 +377,16 @@ impl Shared {
         if self.intercepts.load(Relaxed) { self.interceptor.lock().clone() } else { None }
     }
 
-    /// Whether the configuration is still the one that `route` was read from.
-    pub(crate) fn is_current(&self, route: &Route) -> bool {
-        self.version.load(Acquire) == route.version
+    /// Whether the configuration is still the one that `way` was read from.
+    pub(crate) fn is_current(&self, way: &Way) -> bool {
+        self.version.load(Acquire) == way.version
     }
 
     /// Reads what the configuration says about an end.
     pub(crate) fn route(&self, end: &Arc<End>) -> Route {
         let config = self.config.lock();
         let mut route = Route {
-            version: self.version.load(Acquire),
+            way: Way { version: self.version.load(Acquire), target: None },
             unreliable: !config.reliable,
             long_reordering: config.long_reordering,
             ..Route::default()
@@ -387,7 +394,8 @@ impl Shared {
         let Some(wiring) = config.wiring_of(end) else { return route };
         if let Some(name) = &wiring.server {
             let place = config.servers.get(name);
-            route.target = Some(Target { name: name.clone(), id: place.and_then(|place| place.id) });
+            let id = place.and_then(|place| place.id);
+            route.way.target = Some(id.map_or_else(|| Target::Named(name.clone()), Target::Server));
             if let Some(server) = place.and_then(|place| place.server.as_ref())
                 && wiring.enabled
             {
@@ -402,8 +410,8 @@ impl Shared {
     /// # Errors
     ///
     /// If the end was disabled or deleted, or the server's name now means another one or none.
-    pub(crate) fn check_alive(&self, end: &Arc<End>, route: &Route, server: &Arc<Registered>) -> Result<(), Loss> {
-        if self.is_current(route) {
+    pub(crate) fn check_alive(&self, end: &Arc<End>, way: &Way, server: &Arc<Registered>) -> Result<(), Loss> {
+        if self.is_current(way) {
             return Ok(());
         }
         let config = self.config.lock();

@@ -21,7 +21,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Sender<Task>>,
+    idle: Vec<Arc<Sender<Task>>>,
     /// How many workers were ever started.
     started: u64,
     /// No worker stays idle any more.
@@ -33,7 +33,7 @@ struct Task {
     /// Whom it is done for, if not for the pool's own group.
     group: Option<Group>,
     /// The worker's own sender, to be put back among the idle.
-    worker: Sender<Task>,
+    worker: Arc<Sender<Task>>,
 }
 
 impl Pool {
@@ -61,7 +61,7 @@ impl Pool {
         };
         match idle {
             Some(sender) => {
-                let task = Task { job, group, worker: sender.clone() };
+                let task = Task { job, group, worker: Arc::clone(&sender) };
                 // An idle worker waits for its one task, unless it unwinds with the rest of a run that is over.
                 let _ = sender.send(task);
             }
@@ -81,7 +81,7 @@ impl Pool {
 
     fn start_worker(self: &Arc<Pool>, number: u64, group: Option<Group>, job: Job) {
         let (sender, tasks) = channel::bounded(1);
-        let first = Task { job, group, worker: sender };
+        let first = Task { job, group, worker: Arc::new(sender) };
         let pool = Arc::clone(self);
         self.group.enter(|| {
             thread::spawn(format!("rpc-worker-{number}"), move || pool.work(first, &tasks));
@@ -93,7 +93,7 @@ impl Pool {
         let mut next = Some(first);
         while let Some(Task { job, group, worker }) = next {
             match group {
-                Some(group) => group.enter(job),
+                Some(group) => group.enter_once(job),
                 None => job(),
             }
             {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::names;
 use crate::end::{ClientEnd, End, decode_reply};
-use crate::network::Route;
+use crate::network::Way;
 use crate::server::Registered;
 use crate::service::{Handler, Types};
 use crate::trace::Trace;
@@ -87,24 +87,24 @@ fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Bytes
     if network.takes_time() || network.is_closed() {
         return None;
     }
-    let (route, server) = end.open_road()?;
+    let (way, server) = end.open_road()?;
     let (service, name) = names(method);
     if !server.answers_promptly(service, name) {
         return None;
     }
     let args = args();
     let number = network.accept(args.len());
-    let trace = Trace::sent(number, route.target.as_ref(), method, args.len());
+    let trace = Trace::sent(number, way.target.as_ref(), method, args.len());
     let found = server.dispatch(service, name, types);
     trace.delivered(&server);
     let Handler::Prompt(handler) = &found.handler else { unreachable!("it answers promptly") };
     let reply = server.run(|| handler(&args));
-    Some(arrive(end, &route, &server, reply, trace))
+    Some(arrive(end, &way, &server, reply, trace))
 }
 
 /// The reply is there, unless the server was replaced or the end cut off in the meantime.
-fn arrive(end: &Arc<End>, route: &Route, server: &Arc<Registered>, reply: Bytes, trace: Trace) -> Option<Bytes> {
-    match end.network.check_alive(end, route, server) {
+fn arrive(end: &Arc<End>, way: &Way, server: &Arc<Registered>, reply: Bytes, trace: Trace) -> Option<Bytes> {
+    match end.network.check_alive(end, way, server) {
         Ok(()) => {
             end.network.delivered(reply.len());
             trace.answered(reply.len());

@@ -99,7 +99,7 @@ impl Registered {
     ///
     /// If there is no such method, or if it has other types than the caller's (spec of the course's labrpc: the program
     /// ends with a list of the alternatives).
-    pub(crate) fn dispatch(&self, service: &str, method: &str, types: Types) -> Arc<Method> {
+    pub(crate) fn dispatch(&self, service: &str, method: &str, types: Types) -> &Arc<Method> {
         self.count.fetch_add(1, Relaxed);
         let Some(offered) = self.server.find(service) else {
             let known = list(self.server.services.iter().map(Service::name));
@@ -115,7 +115,7 @@ impl Registered {
             self.name,
             found.types
         );
-        Arc::clone(found)
+        found
     }
 
     /// Whether there is such a method, with a handler that never blocks and replies at its end.

@@ -55,17 +55,18 @@ impl Trace {
 
 /// Whom an end is connected to.
 #[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) name: Name,
-    /// Which server of the cluster has, or last had, that name.
-    pub(crate) id: Option<ServerId>,
+pub(crate) enum Target {
+    /// The server of the cluster that has, or last had, the name that the end is connected to.
+    Server(ServerId),
+    /// Who else has that name, or nobody.
+    Named(Name),
 }
 
 impl Target {
     fn peer(&self) -> Peer {
-        match self.id {
-            Some(server) => Peer::Server(server),
-            None => Peer::Named(self.name.to_string().into()),
+        match self {
+            Target::Server(server) => Peer::Server(*server),
+            Target::Named(name) => Peer::Named(name.to_string().into()),
         }
     }
 }

@@ -249,6 +249,13 @@ pub(crate) fn with_me<T>(look: impl FnOnce(Option<&ThreadInfo>) -> T) -> T {
     look(unsafe { ME.get().as_ref() })
 }
 
+/// The calling thread's group, if it belongs to a run.
+#[expect(unsafe_code, reason = "the calling thread owns its membership")]
+pub(crate) fn my_group() -> Option<Group> {
+    // SAFETY: the entry is the calling thread's own.
+    with_me(|me| unsafe { me?.group.look(|group| group.cloned()) })
+}
+
 /// Moves the calling thread to another group and returns the one that it leaves; `None` if it belongs to no run.
 #[expect(unsafe_code, reason = "the calling thread owns its membership")]
 pub(crate) fn move_to(group: Option<Group>) -> Option<Option<Group>> {

@@ -222,7 +222,7 @@ impl Group {
 
     /// The calling thread's group. `None` outside of any run.
     pub fn current() -> Option<Group> {
-        with_me(|me| me.and_then(|me| me.group()))
+        state::my_group()
     }
 
     /// The name given at the making.
@@ -237,6 +237,11 @@ impl Group {
 
     /// Calls `body` with the calling thread as a member of this group; afterwards it is in its own again.
     pub fn enter<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.clone().enter_once(body)
+    }
+
+    /// As [`enter`](Group::enter), for whoever does not need the group afterwards.
+    pub fn enter_once<T>(self, body: impl FnOnce() -> T) -> T {
         struct Back(Option<Option<Group>>);
         impl Drop for Back {
             fn drop(&mut self) {
@@ -245,7 +250,7 @@ impl Group {
                 }
             }
         }
-        let _back = Back(state::move_to(Some(self.clone())));
+        let _back = Back(state::move_to(Some(self)));
         body()
     }
 
