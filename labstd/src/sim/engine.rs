@@ -24,7 +24,8 @@ use crate::state::{Killed, RunState, ThreadInfo, set_me};
 use crate::threads;
 use crate::wait::{Kind, LockState, held_too_long};
 
-type Co = Coroutine<(), (), (), SimStack>;
+/// In a box, so that it need not be moved at each switch.
+type Co = Box<Coroutine<(), (), (), SimStack>>;
 
 thread_local! {
     /// The simulation that this OS thread drives; null on all others.
@@ -222,7 +223,7 @@ impl Sim {
         let stack = self.stacks.borrow_mut().take();
         let (guard, me) = (stack.limit().get(), Arc::as_ptr(&info));
         let slot = self.scheduler.borrow_mut().add(info);
-        let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
+        let coroutine = Box::new(Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
             let sim = current().expect("coroutines run inside their simulation");
             sim.tracks.borrow_mut()[slot].yielder = yielder;
             if !sim.ending() {
@@ -232,7 +233,7 @@ impl Sim {
                 // It never begins, but what it owns has destructors, and those that lock are ended there.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
             }
-        });
+        }));
         let track = Track { coroutine: Some(coroutine), yielder: ptr::null(), guard, me };
         let mut tracks = self.tracks.borrow_mut();
         match tracks.get_mut(slot) {

@@ -1,99 +1,59 @@
 //! The deadlines of the threads that wait with one. A thread has one timer at most, and it is gone as soon as the wait is
 //! over: most waits end long before their deadlines, and what stayed would be most of what there is to sort.
 
+use super::NEVER;
 use super::scheduler::Slot;
 
-/// The timers that are set: a binary heap, the earliest on top, that knows where the timer of each slot is.
+/// The timers that are set, in a row, the earliest at its end. Most of them are set for moments that come soon, go in near the
+/// end, and go out there; and a few dozen are fewer than a tree would pay for.
 #[derive(Default)]
 pub(super) struct Timers {
-    heap: Vec<Timer>,
-    /// Where in the heap the timer of a slot is, by slot; [`UNSET`] if it has none.
-    places: Vec<usize>,
-    /// How many were ever set.
-    count: u64,
+    row: Vec<Timer>,
+    /// When the timer of a slot goes off, by slot; [`NEVER`] if it has none.
+    deadlines: Vec<u64>,
 }
 
-/// Ordered by deadline; of equal ones the one that was set first comes first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 struct Timer {
     deadline: u64,
-    number: u64,
     slot: Slot,
 }
 
-/// The place of a timer that is not set.
-const UNSET: usize = usize::MAX;
-
 impl Timers {
-    /// Sets the timer of `slot`, which has none.
+    /// Sets the timer of `slot`, which has none, for a moment that comes.
     pub(super) fn set(&mut self, slot: Slot, deadline: u64) {
-        if slot >= self.places.len() {
-            self.places.resize(slot + 1, UNSET);
+        if slot >= self.deadlines.len() {
+            self.deadlines.resize(slot + 1, NEVER);
         }
-        debug_assert_eq!(self.places[slot], UNSET, "a task waits for one thing at a time");
-        self.count += 1;
-        let timer = Timer { deadline, number: self.count, slot };
-        self.heap.push(timer);
-        self.rise(self.heap.len() - 1, timer);
+        debug_assert_eq!(self.deadlines[slot], NEVER, "a task waits for one thing at a time");
+        self.deadlines[slot] = deadline;
+        let place = self.first_not_after(deadline);
+        self.row.insert(place, Timer { deadline, slot });
     }
 
     /// Takes the timer of `slot` out, if it is set.
     pub(super) fn cancel(&mut self, slot: Slot) {
-        let Some(place) = self.places.get_mut(slot) else { return };
-        let place = std::mem::replace(place, UNSET);
-        if place == UNSET {
+        let Some(deadline) = self.deadlines.get_mut(slot) else { return };
+        let deadline = std::mem::replace(deadline, NEVER);
+        if deadline == NEVER {
             return;
         }
-        // The last one fills the gap, and goes up or down from there.
-        let last = self.heap.pop().expect("the timer is in the heap");
-        if place < self.heap.len() {
-            if place > 0 && last < self.heap[parent(place)] {
-                self.rise(place, last);
-            } else {
-                self.sink(place, last);
-            }
+        if self.row.pop_if(|last| last.slot == slot).is_none() {
+            let place = self.first_not_after(deadline);
+            let among_equals = self.row[place..].iter().position(|timer| timer.slot == slot);
+            self.row.remove(place + among_equals.expect("the timer is in the row"));
         }
     }
 
-    /// The earliest deadline and whose it is.
+    /// The earliest deadline and whose it is; of equal ones that which was set first.
     pub(super) fn earliest(&self) -> Option<(u64, Slot)> {
-        self.heap.first().map(|timer| (timer.deadline, timer.slot))
+        self.row.last().map(|timer| (timer.deadline, timer.slot))
     }
 
-    /// Puts `timer` where it belongs, at `place` or above; what is at `place` is overwritten.
-    fn rise(&mut self, mut place: usize, timer: Timer) {
-        while place > 0 && timer < self.heap[parent(place)] {
-            self.put(place, self.heap[parent(place)]);
-            place = parent(place);
-        }
-        self.put(place, timer);
+    /// The first place in the row that is not after `deadline`: behind those that are later, before those that are equal.
+    fn first_not_after(&self, deadline: u64) -> usize {
+        self.row.partition_point(|timer| timer.deadline > deadline)
     }
-
-    /// Puts `timer` where it belongs, at `place` or below; what is at `place` is overwritten.
-    fn sink(&mut self, mut place: usize, timer: Timer) {
-        loop {
-            let mut child = 2 * place + 1;
-            if child + 1 < self.heap.len() && self.heap[child + 1] < self.heap[child] {
-                child += 1;
-            }
-            if child >= self.heap.len() || timer < self.heap[child] {
-                break;
-            }
-            self.put(place, self.heap[child]);
-            place = child;
-        }
-        self.put(place, timer);
-    }
-
-    fn put(&mut self, place: usize, timer: Timer) {
-        self.heap[place] = timer;
-        self.places[timer.slot] = place;
-    }
-}
-
-/// The place above another one, which is not the top.
-fn parent(place: usize) -> usize {
-    (place - 1) / 2
 }
 
 #[cfg(test)]
