@@ -87,7 +87,8 @@ impl<'de> Deserializer<'de> {
 
     fn read_text(&mut self) -> Result<&'de str, DecodeError> {
         let block = self.read_block("a length-prefixed string")?;
-        std::str::from_utf8(block).map_err(|error| {
+        // The standard library's, which is slower with long strings, says where the first bad byte is.
+        simdutf8::basic::from_utf8(block).or_else(|_| std::str::from_utf8(block)).map_err(|error| {
             let bad = self.position() - block.len() + error.valid_up_to();
             DecodeError::unexpected(self.last_read_at, "a string in UTF-8", format!("another byte at byte {bad}"))
         })
