@@ -14,8 +14,17 @@ use crate::{MAX_LEN, serializer::Serializer};
 /// If the type cannot be written in this format (a sequence that does not know its length, `#[serde(flatten)]`), if its
 /// own `Serialize` refuses, or if the encoding is longer than [`MAX_LEN`] and so could never be read again.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
-    // Values are encoded in a buffer that the thread keeps, and copied out once their length is known: one allocation
-    // of the right size instead of one a doubling. It is taken out while in use, so that a `Serialize` that encodes
+    // Copied once its length is known: one allocation of the right size instead of one a doubling.
+    encode_then(value, Bytes::copy_from_slice)
+}
+
+/// Encodes one value and lends the encoding to `take`, for as long as that takes.
+///
+/// # Panics
+///
+/// As [`encode`].
+pub fn encode_then<T: Serialize + ?Sized, R>(value: &T, take: impl FnOnce(&[u8]) -> R) -> R {
+    // Values are encoded in a buffer that the thread keeps. It is taken out while in use, so that a `Serialize` that encodes
     // something itself finds an empty one.
     thread_local! {
         static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -25,11 +34,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
     let mut scratch = SCRATCH.take();
     scratch.clear();
     encode_into(value, &mut scratch);
-    let encoded = Bytes::copy_from_slice(&scratch);
+    let taken = take(&scratch);
     if scratch.capacity() <= KEPT_BYTES_MAX {
         SCRATCH.set(scratch);
     }
-    encoded
+    taken
 }
 
 /// Encodes one value behind what `out` already holds.

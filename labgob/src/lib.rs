@@ -47,7 +47,7 @@ mod input;
 mod serializer;
 
 pub use decoder::{Decoder, decode};
-pub use encoder::{Encoder, encode, encode_into};
+pub use encoder::{Encoder, encode, encode_into, encode_then};
 pub use error::DecodeError;
 
 /// The longest encoding, in bytes, that is written or read: 64 MiB.

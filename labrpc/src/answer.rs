@@ -3,11 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::Bytes;
 use labstd::sync::Arc;
 use serde::Serialize;
 
 use crate::letterbox::Letterbox;
+use crate::packet::Packet;
 use crate::trace::Loss;
 
 /// The answer that a [deferred method](crate::Service::deferred_method) owes its caller. One that is dropped, for instance
@@ -25,7 +25,7 @@ impl<Reply: Serialize> Answer<Reply> {
 
     /// Answers the call. Never blocks. A caller that waits no longer does not hear it.
     pub fn give(self, reply: &Reply) {
-        self.sealed.give(labgob::encode(reply));
+        self.sealed.give(Packet::of(reply));
     }
 }
 
@@ -45,7 +45,7 @@ impl Sealed {
     }
 
     /// Keeps it.
-    pub(crate) fn give(mut self, reply: Bytes) {
+    pub(crate) fn give(mut self, reply: Packet) {
         if let Some(letterbox) = self.0.take() {
             letterbox.put(Ok(reply));
         }

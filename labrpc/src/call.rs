@@ -4,7 +4,6 @@
 //! The caller's own thread does all of it, waits included; only a handler that may block runs elsewhere. Each wait ends
 //! at once when the caller's end is deleted.
 
-use bytes::Bytes;
 use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use crate::answer::Sealed;
 use crate::end::{Departure, End};
 use crate::intercept::{Direction, Message, Verdict};
 use crate::letterbox::Letterbox;
+use crate::packet::Packet;
 use crate::server::Registered;
 use crate::service::{Handler, Method, Types};
 use crate::trace::{Loss, Trace};
@@ -25,7 +25,7 @@ pub(crate) struct Request<'a> {
     /// Service and method, with a dot between.
     pub(crate) method: &'a str,
     pub(crate) types: Types,
-    pub(crate) args: Bytes,
+    pub(crate) args: Packet,
 }
 
 /// A call under way.
@@ -38,7 +38,7 @@ struct Call<'a> {
 }
 
 /// Makes a call; `None` if it fails.
-pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Bytes> {
+pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Packet> {
     let (service, method) = names(request.method);
     let network = &end.network;
     if network.is_closed() {
@@ -69,7 +69,7 @@ pub(crate) fn names(method: &str) -> (&str, &str) {
 }
 
 impl Call<'_> {
-    fn travel(&self, service: &str, method: &str) -> Result<Bytes, Loss> {
+    fn travel(&self, service: &str, method: &str) -> Result<Packet, Loss> {
         let Some(server) = &self.departure.server else { return Err(self.fail_slowly()) };
         self.carry_request(server, service, method)?;
         let found = server.dispatch(service, method, self.request.types);
@@ -145,7 +145,7 @@ impl Call<'_> {
     }
 
     /// Calls `handle`, which sees to it that there will be an answer, and waits for it only as long as the server is there.
-    fn handle_and_wait(&self, server: &Arc<Registered>, handle: impl FnOnce(Sealed)) -> Result<Bytes, Loss> {
+    fn handle_and_wait(&self, server: &Arc<Registered>, handle: impl FnOnce(Sealed)) -> Result<Packet, Loss> {
         let letterbox = Arc::new(Letterbox::new());
         handle(Sealed::to(&letterbox));
         // Where nothing has to be waited for, nobody needs to know of the waiting. But a caller that never waits would keep
@@ -172,7 +172,7 @@ impl Call<'_> {
     }
 
     /// Brings the reply to the caller. Whether the server is still there does not matter any more.
-    fn carry_reply(&self, server: &Registered, reply: Bytes) -> Result<Bytes, Loss> {
+    fn carry_reply(&self, server: &Registered, reply: Packet) -> Result<Packet, Loss> {
         let fate = &self.departure.fate;
         if fate.reply_lost {
             return Err(Loss::ReplyDropped);
@@ -183,7 +183,7 @@ impl Call<'_> {
     }
 
     /// Asks the interceptor, if there is one, and does what it says; returns how much longer the message takes.
-    fn intercept(&self, direction: Direction, server: &Registered, bytes: &Bytes) -> Result<Duration, Loss> {
+    fn intercept(&self, direction: Direction, server: &Registered, bytes: &Packet) -> Result<Duration, Loss> {
         let Some(judge) = self.end.network.interceptor() else { return Ok(Duration::ZERO) };
         let message = Message {
             call: self.number,
@@ -202,7 +202,7 @@ impl Call<'_> {
     }
 
     /// Waits until a test lets the message go.
-    fn hold(&self, message: &Message<'_>, bytes: &Bytes) -> Result<Duration, Loss> {
+    fn hold(&self, message: &Message<'_>, bytes: &Packet) -> Result<Duration, Loss> {
         let letterbox = Arc::new(Letterbox::new());
         self.expecting(&letterbox, || {
             let holds = &self.end.network.holds;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::panic::Location;
 
-use bytes::Bytes;
 use labstd::rng::{self, Stream};
 use labstd::sync::{Arc, Latch, Mutex};
 use labstd::thread::{self, Group};
@@ -16,12 +15,13 @@ use crate::call::{self, Request};
 use crate::fate::{Fate, Hazards};
 use crate::letterbox::Letterbox;
 use crate::network::{Route, Shared, Way};
+use crate::packet::Packet;
 use crate::server::Registered;
 use crate::service::Types;
 use crate::trace::Loss;
 
 /// What a waiting call is told: it goes on, with the reply if it waited for one, or it is lost.
-pub(crate) type News = Result<Bytes, Loss>;
+pub(crate) type News = Result<Packet, Loss>;
 
 /// One end of the network, through which its owner calls the one server that it is connected to. Clones are the same
 /// end.
@@ -63,7 +63,7 @@ impl ClientEnd {
         Reply: DeserializeOwned + 'static,
     {
         let types = Types::of::<Args, Reply>();
-        let request = Request { method, types, args: labgob::encode(args) };
+        let request = Request { method, types, args: Packet::of(args) };
         let reply = thread::called_from(Location::caller(), || call::live(&self.0, &request))?;
         Some(decode_reply(method, &reply))
     }
@@ -86,7 +86,7 @@ impl ClientEnd {
     {
         let end = Arc::clone(&self.0);
         let types = Types::of::<Args, Reply>();
-        let args = labgob::encode(args);
+        let args = Packet::of(args);
         let from = Location::caller();
         let job = Box::new(move || {
             let request = Request { method, types, args };

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use bytes::Bytes;
 use labgob::DecodeError;
 use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
@@ -14,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::Name;
 use crate::end::News;
 use crate::letterbox::Letterbox;
+use crate::packet::Packet;
 use crate::trace::Loss;
 
 /// Which way a message goes.
@@ -85,7 +85,7 @@ struct Stored {
     end: Name,
     server: Name,
     method: Arc<str>,
-    bytes: Bytes,
+    bytes: Packet,
 }
 
 impl Held {
@@ -99,7 +99,7 @@ impl Held {
     /// held back by long reordering is. `false` if the message is no longer held: somebody was faster, or its call
     /// ended.
     pub fn release(self) -> bool {
-        self.holds.end(self.number, Ok(Bytes::new()))
+        self.holds.end(self.number, Ok(Packet::EMPTY))
     }
 
     /// Loses the message: its call fails at once. `false` if it is no longer held.
@@ -128,7 +128,7 @@ struct Kept {
 
 impl Holds {
     /// Holds a message; its call waits for what comes into `letterbox`. Returns the number under which it is held.
-    pub(crate) fn hold(&self, message: &Message<'_>, bytes: &Bytes, letterbox: Arc<Letterbox>) -> Result<u64, Loss> {
+    pub(crate) fn hold(&self, message: &Message<'_>, bytes: &Packet, letterbox: Arc<Letterbox>) -> Result<u64, Loss> {
         let stored = Stored {
             call: message.call,
             direction: message.direction,

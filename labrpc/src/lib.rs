@@ -72,6 +72,7 @@ mod intercept;
 mod letterbox;
 mod name;
 mod network;
+mod packet;
 mod pool;
 mod prompt;
 mod server;

@@ -6,7 +6,6 @@
 
 use std::panic::Location;
 
-use bytes::Bytes;
 use labstd::sync::Arc;
 use labstd::thread;
 use serde::Serialize;
@@ -15,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::call::names;
 use crate::end::{ClientEnd, End, decode_reply};
 use crate::network::Way;
+use crate::packet::Packet;
 use crate::server::Registered;
 use crate::service::{Handler, Types};
 use crate::trace::Trace;
@@ -61,7 +61,7 @@ impl ClientEnd {
     {
         let types = Types::of::<Args, Reply>();
         let from = Location::caller();
-        let prompt = thread::called_from(from, || call(self.end(), method, types, || labgob::encode(args)));
+        let prompt = thread::called_from(from, || call(self.end(), method, types, || Packet::of(args)));
         match prompt {
             Some(reply) => Prompt::Done(reply.map(|reply| decode_reply(method, &reply))),
             None => {
@@ -82,7 +82,7 @@ impl ClientEnd {
 }
 
 /// Makes a call, if it takes no time; `Some(None)` if it fails.
-fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Bytes) -> Option<Option<Bytes>> {
+fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Packet) -> Option<Option<Packet>> {
     let network = &end.network;
     if network.takes_time() || network.is_closed() {
         return None;
@@ -103,7 +103,7 @@ fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Bytes
 }
 
 /// The reply is there, unless the server was replaced or the end cut off in the meantime.
-fn arrive(end: &Arc<End>, way: &Way, server: &Arc<Registered>, reply: Bytes, trace: Trace) -> Option<Bytes> {
+fn arrive(end: &Arc<End>, way: &Way, server: &Arc<Registered>, reply: Packet, trace: Trace) -> Option<Packet> {
     match end.network.check_alive(end, way, server) {
         Ok(()) => {
             end.network.delivered(reply.len());

@@ -4,12 +4,12 @@
 use std::any::{self, TypeId};
 use std::fmt;
 
-use bytes::Bytes;
 use labstd::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, Sealed};
+use crate::packet::Packet;
 
 /// A named set of methods, such as `Raft` with `AppendEntries` and `RequestVote`. A [`Server`](crate::Server) has one
 /// or more of them.
@@ -35,7 +35,7 @@ pub(crate) enum Handler {
     Deferred(Box<Defers>),
 }
 
-type Replies = dyn Fn(&[u8]) -> Bytes + Send + Sync;
+type Replies = dyn Fn(&[u8]) -> Packet + Send + Sync;
 type Defers = dyn Fn(&[u8], Sealed) + Send + Sync;
 
 /// The types of a method's arguments and reply, as a caller or a handler has them.
@@ -139,7 +139,7 @@ impl Service {
         Reply: Serialize + 'static,
     {
         let service = self.name;
-        Box::new(move |bytes: &[u8]| labgob::encode(&handler(decode(service, name, bytes))))
+        Box::new(move |bytes: &[u8]| Packet::of(&handler(decode(service, name, bytes))))
     }
 
     fn with<Args: 'static, Reply: 'static>(mut self, name: &'static str, handler: Handler) -> Service {
