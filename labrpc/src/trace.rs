@@ -46,6 +46,7 @@ impl Trace {
         self.emit(self.from, EventKind::RpcLost { call: self.call, why });
     }
 
+    #[inline]
     fn emit(self, server: Option<ServerId>, kind: EventKind) {
         if self.recorded {
             record::emit_for(server, kind);

@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc};
 
 use labstd::{thread, time};
 
-use crate::encode::Sent;
+use crate::encode::{Sent, is_numbers};
 use crate::{EventKind, Peer, Recorder, ServerId};
 
 /// Where what a thread reports belongs: to a run, and to a server of it.
@@ -66,14 +66,24 @@ pub fn enabled() -> bool {
 /// Reports that something happened, now, on the calling thread's server. Does nothing outside of a run.
 #[inline]
 pub fn emit(kind: EventKind) {
+    let numbers = is_numbers(&kind);
     report(&kind);
+    drop_unless(numbers, kind);
 }
 
 /// Reports that something happened, now, on `server`, whatever server the calling thread works for. Does nothing outside
 /// of a run.
 #[inline]
 pub fn emit_for(server: Option<ServerId>, kind: EventKind) {
+    let numbers = is_numbers(&kind);
     report_for(server, &kind);
+    drop_unless(numbers, kind);
+}
+
+/// What is `numbers` has nothing to drop, which is known where the event is made, and not any more here.
+#[inline]
+fn drop_unless(numbers: bool, kind: EventKind) {
+    if numbers { std::mem::forget(kind) } else { drop(kind) }
 }
 
 fn report(kind: &EventKind) {

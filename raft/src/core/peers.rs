@@ -35,18 +35,17 @@ impl Peers {
         (0..).map(move |place| ServerId(place + usize::from(place >= me))).zip(&self.others)
     }
 
-    /// The highest value that so many servers have reached, the leader with its `own` among them.
-    ///
-    /// # Panics
-    ///
-    /// If there are not so many.
-    pub(super) fn reached_by<T>(&self, count: usize, own: T, of_peer: impl Fn(&Progress) -> T) -> T
+    /// The highest value that so many servers have reached, the leader with its `own` among them, if it is above `floor`.
+    pub(super) fn reached_by<T>(&self, count: usize, floor: T, own: T, of_peer: impl Fn(&Progress) -> T) -> Option<T>
     where
         T: Copy + Ord,
     {
-        let mut reached: SmallVec<[T; 8]> = self.others.iter().map(of_peer).chain([own]).collect();
-        reached.sort_unstable();
-        reached[reached.len() - count]
+        let reached = self.others.iter().map(of_peer).chain([own]);
+        // Most answers bring nobody above it but the one who has answered.
+        let mut above: SmallVec<[T; 8]> = reached.filter(|&value| value > floor).collect();
+        let place = above.len().checked_sub(count)?;
+        above.sort_unstable();
+        Some(above[place])
     }
 
     fn place(&self, peer: ServerId) -> Option<usize> {
@@ -94,8 +93,11 @@ mod tests {
             let mut in_order: Vec<u64> = next_indexes.into_iter().chain([own]).collect();
             in_order.sort_unstable_by(|a, b| b.cmp(a));
             for count in 1..=5 {
-                let reached = peers.reached_by(count, Index(own), Progress::next_index);
-                assert_eq!(reached, Index(in_order[count - 1]), "{count} of {in_order:?}");
+                for floor in 0..10 {
+                    let reached = peers.reached_by(count, Index(floor), Index(own), Progress::next_index);
+                    let expected = Some(Index(in_order[count - 1])).filter(|&index| index > Index(floor));
+                    assert_eq!(reached, expected, "{count} of {in_order:?}, above {floor}");
+                }
             }
         }
     }

@@ -119,11 +119,11 @@ impl Core {
         if confirmed == begun {
             return;
         }
-        let acknowledged = self.highest_that_a_majority_has(begun, |progress| progress.reads_acknowledged());
+        let acknowledged = self.majority_has_above(confirmed, begun, |progress| progress.reads_acknowledged());
         let Role::Leader { reads, peers } = &mut self.role else {
             return;
         };
-        if acknowledged > reads.confirmed {
+        if let Some(acknowledged) = acknowledged {
             reads.confirmed = acknowledged;
             effects.reads_settled = true;
         }

@@ -258,22 +258,24 @@ impl Core {
         if self.commit_index == self.log.last_index() {
             return;
         }
-        let majority_has = self.highest_that_a_majority_has(self.log.last_index(), |progress| progress.match_index());
-        if majority_has > self.commit_index && self.log.term(majority_has) == Some(self.current_term) {
+        let (committed, own) = (self.commit_index, self.log.last_index());
+        if let Some(majority_has) = self.majority_has_above(committed, own, |progress| progress.match_index())
+            && self.log.term(majority_has) == Some(self.current_term)
+        {
             self.commit_up_to(majority_has, effects);
         }
     }
 
-    /// The highest value that a majority is known to have reached, this leader with its `own` included; the lowest there
-    /// is if this server does not lead.
-    pub(super) fn highest_that_a_majority_has<T>(&self, own: T, of_peer: impl Fn(&Progress) -> T) -> T
+    /// The highest value that a majority is known to have reached, this leader with its `own` included, if it is above
+    /// `floor`. `None` also if this server does not lead.
+    pub(super) fn majority_has_above<T>(&self, floor: T, own: T, of_peer: impl Fn(&Progress) -> T) -> Option<T>
     where
-        T: Copy + Default + Ord,
+        T: Copy + Ord,
     {
         let Role::Leader { peers, .. } = &self.role else {
-            return T::default();
+            return None;
         };
-        peers.reached_by(self.majority(), own, of_peer)
+        peers.reached_by(self.majority(), floor, own, of_peer)
     }
 
     /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
