@@ -88,7 +88,7 @@ pub(crate) struct Route {
 #[derive(Clone, Default)]
 pub(crate) struct Way {
     /// The configuration's version; 0 is older than any.
-    pub(crate) version: u64,
+    version: u64,
     /// Whom the end is connected to.
     pub(crate) target: Option<Target>,
 }

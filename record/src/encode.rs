@@ -81,21 +81,6 @@ fn by_hand(at: u64, server: Option<ServerId>, kind: &EventKind, out: &mut Vec<u8
     true
 }
 
-/// Whether the kind is one of the frequent ones that hold numbers alone, which there is nothing to drop of.
-#[inline]
-pub(crate) fn is_numbers(kind: &EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::RpcDelivered { .. }
-            | EventKind::RpcAnswered { .. }
-            | EventKind::LogAppended { .. }
-            | EventKind::Committed { .. }
-            | EventKind::Applied { .. }
-            | EventKind::Persisted { .. }
-            | EventKind::CommandSubmitted { .. }
-    )
-}
-
 /// An event whose kind has this number and begins with these fields.
 fn plain<const N: usize>(at: u64, server: Option<ServerId>, kind: u64, fields: [u64; N], out: &mut Vec<u8>) {
     numbers(out, |numbers| {

@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc};
 
 use labstd::{thread, time};
 
-use crate::encode::{Sent, is_numbers};
+use crate::encode::Sent;
 use crate::{EventKind, Peer, Recorder, ServerId};
 
 /// Where what a thread reports belongs: to a run, and to a server of it.
@@ -66,24 +66,32 @@ pub fn enabled() -> bool {
 /// Reports that something happened, now, on the calling thread's server. Does nothing outside of a run.
 #[inline]
 pub fn emit(kind: EventKind) {
-    let numbers = is_numbers(&kind);
-    report(&kind);
-    drop_unless(numbers, kind);
+    lend(kind, report);
 }
 
 /// Reports that something happened, now, on `server`, whatever server the calling thread works for. Does nothing outside
 /// of a run.
 #[inline]
 pub fn emit_for(server: Option<ServerId>, kind: EventKind) {
-    let numbers = is_numbers(&kind);
-    report_for(server, &kind);
-    drop_unless(numbers, kind);
+    lend(kind, |kind| report_for(server, kind));
 }
 
-/// What is `numbers` has nothing to drop, which is known where the event is made, and not any more here.
+/// Lends an event to `report`. The frequent kinds hold numbers alone and have nothing to drop, which is known where the event is
+/// made, and not any more when it comes back.
 #[inline]
-fn drop_unless(numbers: bool, kind: EventKind) {
-    if numbers { std::mem::forget(kind) } else { drop(kind) }
+fn lend(kind: EventKind, report: impl FnOnce(&EventKind)) {
+    let only_numbers = matches!(
+        kind,
+        EventKind::RpcDelivered { .. }
+            | EventKind::RpcAnswered { .. }
+            | EventKind::LogAppended { .. }
+            | EventKind::Committed { .. }
+            | EventKind::Applied { .. }
+            | EventKind::Persisted { .. }
+            | EventKind::CommandSubmitted { .. }
+    );
+    report(&kind);
+    if only_numbers { std::mem::forget(kind) } else { drop(kind) }
 }
 
 fn report(kind: &EventKind) {
