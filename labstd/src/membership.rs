@@ -1,8 +1,10 @@
-//! Which group a thread is in. The thread itself asks at every event that it reports and needs no lock for that, because
-//! nobody else ever changes it; others ask for reports, under a lock that the thread takes when it moves.
+//! Which group a thread is in. The thread itself asks at every event that it reports and moves with every call that it handles,
+//! and needs no lock for either, because nobody else ever looks at the group itself; others see its number, for reports.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -11,28 +13,25 @@ use crate::thread::Group;
 /// The group of one thread, its *owner*.
 pub(crate) struct Membership {
     group: UnsafeCell<Option<Group>>,
-    /// Held by the owner while it moves, and by others while they look.
-    moving: Mutex<()>,
+    /// The number of `group`, 0 for none.
+    number: AtomicU64,
     /// How many looks of the owner are under way, one inside the other.
     looks: AtomicU32,
 }
 
-// SAFETY: `group` is written by the owner alone, and only with `moving` locked and no look of its own under way. It is read
-// by the owner, which does not write meanwhile, and by others with `moving` locked.
+// SAFETY: `group` is read and written by the owner alone, and written only with no look of its own under way.
 #[expect(unsafe_code, reason = "see above")]
 unsafe impl Sync for Membership {}
 
 impl Membership {
     pub(crate) fn new(group: Option<Group>) -> Membership {
-        Membership { group: UnsafeCell::new(group), moving: Mutex::new(()), looks: AtomicU32::new(0) }
+        let number = AtomicU64::new(number(group.as_ref()));
+        Membership { group: UnsafeCell::new(group), number, looks: AtomicU32::new(0) }
     }
 
-    /// The group, for whoever asks.
-    #[expect(unsafe_code, reason = "reading what only the owner changes")]
-    pub(crate) fn get(&self) -> Option<Group> {
-        let _still = self.moving.lock();
-        // SAFETY: the owner writes only while it has `moving` locked, which is locked here.
-        unsafe { (*self.group.get()).clone() }
+    /// The number of the group, 0 for none, for whoever asks.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Relaxed)
     }
 
     /// Calls `look` with the group.
@@ -63,11 +62,36 @@ impl Membership {
     /// # Safety
     ///
     /// The calling thread is the owner.
-    #[expect(unsafe_code, reason = "changing what others read under a lock")]
+    #[expect(unsafe_code, reason = "changing what only the owner reads")]
     pub(crate) unsafe fn change(&self, group: Option<Group>) -> Option<Group> {
         assert_eq!(self.looks.load(Relaxed), 0, "a thread cannot move to another group while it looks at its own");
-        let _moving = self.moving.lock();
-        // SAFETY: others read only while they have `moving` locked, which is locked here; the owner has no reference to it.
+        self.number.store(number(group.as_ref()), Relaxed);
+        // SAFETY: only the owner reads; it is the calling thread, and has no reference to it.
         std::mem::replace(unsafe { &mut *self.group.get() }, group)
     }
+}
+
+fn number(group: Option<&Group>) -> u64 {
+    group.map_or(0, Group::number)
+}
+
+/// The names of all groups of the process that are in use, by number.
+static NAMES: Mutex<BTreeMap<u64, Arc<str>>> = Mutex::new(BTreeMap::new());
+
+/// A new group's number, which no other group ever has.
+pub(crate) fn register(name: &Arc<str>) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Relaxed);
+    NAMES.lock().insert(number, Arc::clone(name));
+    number
+}
+
+/// Nobody has the group any more.
+pub(crate) fn unregister(number: u64) {
+    NAMES.lock().remove(&number);
+}
+
+/// The name of a group; empty if it is not in use.
+pub(crate) fn name(number: u64) -> String {
+    NAMES.lock().get(&number).map_or_else(String::new, |name| name.to_string())
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant as OsInstant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::failure::{Failure, Panicked, ThreadStatus};
-use crate::membership::Membership;
+use crate::membership::{self, Membership};
 use crate::sim;
 use crate::thread::Group;
 use crate::wait::{Kind, Wait};
@@ -163,15 +163,16 @@ impl ThreadInfo {
         !Arc::ptr_eq(&self.run, &NO_RUN)
     }
 
-    pub(crate) fn group(&self) -> Option<Group> {
-        self.group.get()
+    /// The number of the thread's group, 0 for none.
+    pub(crate) fn group_number(&self) -> u64 {
+        self.group.number()
     }
 
     /// What the thread is doing now.
     pub(crate) fn status(&self) -> ThreadStatus {
         ThreadStatus {
             name: self.name.to_string(),
-            group: self.group().map_or_else(String::new, |group| group.name().to_string()),
+            group: membership::name(self.group_number()),
             doing: self.doing(),
         }
     }

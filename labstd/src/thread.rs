@@ -13,7 +13,7 @@ use crate::state::{self, RunState, leave_if_stopping, with_me};
 use crate::threads::{self, Blocked};
 use crate::time::Duration;
 use crate::wait::Kind;
-use crate::{hook, sim};
+use crate::{hook, membership, sim};
 
 /// What a thread left: what it returned, or what it threw.
 pub type Result<T> = std::thread::Result<T>;
@@ -33,7 +33,7 @@ where
 {
     hook::install();
     let name = name.into();
-    let group = with_me(|me| me.and_then(|me| me.group()));
+    let group = state::my_group();
     let info = state::my_run().register(&name, group);
     let packet = Arc::new(Packet { left: Mutex::new(Left { ended: false, value: None }), changed: Condvar::new() });
     // Dropped on every way out of the body, and also if the body never begins, so that whoever joins wakes.
@@ -205,9 +205,17 @@ pub fn with_context<T>(look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) ->
 pub struct Group(Arc<Inner>);
 
 struct Inner {
-    name: String,
+    name: Arc<str>,
+    /// See [`membership::register`].
+    number: u64,
     context: Option<Arc<dyn Any + Send + Sync>>,
     run: Arc<RunState>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        membership::unregister(self.number);
+    }
 }
 
 impl Group {
@@ -217,7 +225,9 @@ impl Group {
     }
 
     pub(crate) fn of_run(name: String, context: Option<Arc<dyn Any + Send + Sync>>, run: &Arc<RunState>) -> Group {
-        Group(Arc::new(Inner { name, context, run: Arc::clone(run) }))
+        let name = name.into();
+        let number = membership::register(&name);
+        Group(Arc::new(Inner { name, number, context, run: Arc::clone(run) }))
     }
 
     /// The calling thread's group. `None` outside of any run.
@@ -228,6 +238,11 @@ impl Group {
     /// The name given at the making.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What no other group has; from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     /// The context value given at the making.
@@ -256,7 +271,7 @@ impl Group {
 
     /// The members that are alive, and what each is doing.
     pub fn threads(&self) -> Vec<ThreadStatus> {
-        self.0.run.statuses(|thread| thread.group().is_some_and(|group| Arc::ptr_eq(&group.0, &self.0)))
+        self.0.run.statuses(|thread| thread.group_number() == self.0.number)
     }
 }
 
