@@ -5,7 +5,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{MAX_LEN, serializer::Serializer};
+use crate::{MAX_LEN, serializer::Serializer, shared};
 
 /// Encodes one value.
 ///
@@ -15,7 +15,7 @@ use crate::{MAX_LEN, serializer::Serializer};
 /// own `Serialize` refuses, or if the encoding is longer than [`MAX_LEN`] and so could never be read again.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
     // Copied once its length is known: one allocation of the right size instead of one a doubling.
-    encode_then(value, Bytes::copy_from_slice)
+    encode_then(value, shared)
 }
 
 /// Encodes one value and lends the encoding to `take`, for as long as that takes.

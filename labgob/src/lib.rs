@@ -45,10 +45,12 @@ mod encoder;
 mod error;
 mod input;
 mod serializer;
+mod shared;
 
 pub use decoder::{Decoder, decode};
 pub use encoder::{Encoder, encode, encode_into, encode_then};
 pub use error::DecodeError;
+pub use shared::{deserialize_shared, shared};
 
 /// The longest encoding, in bytes, that is written or read: 64 MiB.
 pub const MAX_LEN: usize = 64 << 20;
