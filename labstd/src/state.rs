@@ -170,11 +170,7 @@ impl ThreadInfo {
 
     /// What the thread is doing now.
     pub(crate) fn status(&self) -> ThreadStatus {
-        ThreadStatus {
-            name: self.name.to_string(),
-            group: membership::name(self.group_number()),
-            doing: self.doing(),
-        }
+        ThreadStatus { name: self.name.to_string(), group: membership::name(self.group_number()), doing: self.doing() }
     }
 
     fn doing(&self) -> String {
