@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use parking_lot::Mutex;
+use spin::{Yield, mutex::SpinMutex as Mutex};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::encode::{self, Sent};
@@ -47,7 +47,7 @@ pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     options: Options,
-    stream: Mutex<Stream>,
+    stream: Mutex<Stream, Yield>,
 }
 
 struct Stream {
