@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use spin::{Yield, mutex::SpinMutex as Mutex};
+use spin::{Yield, mutex::SpinMutex};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::encode::{self, Sent};
@@ -40,14 +40,15 @@ impl Default for Options {
 
 /// The stream of one run. Clones are handles of the same stream.
 ///
-/// Any thread may record at any time. The lock inside is the OS's, is held only while an event is encoded, and nobody
-/// waits for anything while holding it: in a simulation it is always free, and it is no point at which threads switch.
+/// Any thread may record at any time. The lock inside is held only while an event is encoded, and nobody waits for anything
+/// while holding it: in a simulation it is always free, and it is no point at which threads switch. It is one at which OS
+/// threads spin, because it is taken for every event, and giving it back is an ordinary store.
 #[derive(Clone)]
 pub struct Recorder(Arc<Inner>);
 
 struct Inner {
     options: Options,
-    stream: Mutex<Stream, Yield>,
+    stream: SpinMutex<Stream, Yield>,
 }
 
 struct Stream {
@@ -95,7 +96,7 @@ impl Recorder {
             omitted: 0,
             latest: 0,
         };
-        Recorder(Arc::new(Inner { options, stream: Mutex::new(stream) }))
+        Recorder(Arc::new(Inner { options, stream: SpinMutex::new(stream) }))
     }
 
     /// Whether it records anything; see [`Options::off`].
