@@ -13,7 +13,7 @@ use crate::end::{Departure, End};
 use crate::intercept::{Direction, Message, Verdict};
 use crate::letterbox::Letterbox;
 use crate::packet::Packet;
-use crate::server::Registered;
+use crate::server::{Registered, names};
 use crate::service::{Handler, Method, Types};
 use crate::trace::{Loss, Trace};
 
@@ -39,7 +39,6 @@ struct Call<'a> {
 
 /// Makes a call; `None` if it fails.
 pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Packet> {
-    let (service, method) = names(request.method);
     let network = &end.network;
     if network.is_closed() {
         return None;
@@ -48,31 +47,26 @@ pub(crate) fn live(end: &Arc<End>, request: &Request<'_>) -> Option<Packet> {
     let number = network.accept(request.args.len());
     let trace = Trace::sent(number, departure.way.target.as_ref(), request.method, request.args.len());
     let call = Call { number, end, request, departure, trace };
-    match call.travel(service, method) {
+    match call.travel() {
         Ok(reply) => {
             network.delivered(reply.len());
             trace.answered(reply.len());
             Some(reply)
         }
         Err(why) => {
+            // Maybe nobody has looked for the method; a name that is none is a mistake all the same.
+            names(request.method);
             trace.lost(why);
             None
         }
     }
 }
 
-/// Service and method of `Service.Method`.
-pub(crate) fn names(method: &str) -> (&str, &str) {
-    method
-        .rsplit_once('.')
-        .unwrap_or_else(|| panic!("'{method}' names no method: it must be Service.Method, such as Raft.AppendEntries"))
-}
-
 impl Call<'_> {
-    fn travel(&self, service: &str, method: &str) -> Result<Packet, Loss> {
+    fn travel(&self) -> Result<Packet, Loss> {
         let Some(server) = &self.departure.server else { return Err(self.fail_slowly()) };
-        self.carry_request(server, service, method)?;
-        let found = server.dispatch(service, method, self.request.types);
+        self.carry_request(server)?;
+        let found = server.dispatch(self.request.method, self.request.types);
         self.trace.delivered(server);
         let args = &self.request.args;
         let reply = match &found.handler {
@@ -97,7 +91,7 @@ impl Call<'_> {
     }
 
     /// Brings the request to the server.
-    fn carry_request(&self, server: &Arc<Registered>, service: &str, method: &str) -> Result<(), Loss> {
+    fn carry_request(&self, server: &Arc<Registered>) -> Result<(), Loss> {
         let fate = &self.departure.fate;
         if fate.request_lost {
             self.end.wait(fate.request_delay)?;
@@ -111,19 +105,18 @@ impl Call<'_> {
         let arrival = Instant::now() + time;
         self.end.wait(time).inspect_err(|_| {
             let left = arrival.saturating_duration_since(Instant::now());
-            self.go_on_alone(server, left, service, method);
+            self.go_on_alone(server, left);
         })
     }
 
     /// The caller is gone, but its request is on its way: it arrives and is handled, and nobody hears the reply.
-    fn go_on_alone(&self, server: &Arc<Registered>, left: Duration, service: &str, method: &str) {
+    fn go_on_alone(&self, server: &Arc<Registered>, left: Duration) {
         let (server, trace) = (Arc::clone(server), self.trace);
-        let (service, method) = (service.to_string(), method.to_string());
-        let Request { types, args, .. } = self.request;
-        let (types, args) = (*types, args.clone());
+        let Request { method, types, args } = self.request;
+        let (method, types, args) = (method.to_string(), *types, args.clone());
         self.end.network.pool.run(Box::new(move || {
             thread::sleep(left);
-            let found = server.dispatch(&service, &method, types);
+            let found = server.dispatch(&method, types);
             trace.delivered(&server);
             match &found.handler {
                 Handler::Prompt(handler) | Handler::Blocking(handler) => drop(server.run(|| handler(&args))),

@@ -93,7 +93,7 @@ impl Pool {
         let mut next = Some(first);
         while let Some(Task { job, group, worker }) = next {
             match group {
-                Some(group) => group.enter_once(job),
+                Some(group) => group.enter(job),
                 None => job(),
             }
             {

@@ -11,7 +11,6 @@ use labstd::thread;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::names;
 use crate::end::{ClientEnd, End, decode_reply};
 use crate::network::Way;
 use crate::packet::Packet;
@@ -88,14 +87,13 @@ fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Packe
         return None;
     }
     let (way, server) = end.open_road()?;
-    let (service, name) = names(method);
-    if !server.answers_promptly(service, name) {
+    if !server.answers_promptly(method) {
         return None;
     }
     let args = args();
     let number = network.accept(args.len());
     let trace = Trace::sent(number, way.target.as_ref(), method, args.len());
-    let found = server.dispatch(service, name, types);
+    let found = server.dispatch(method, types);
     trace.delivered(&server);
     let Handler::Prompt(handler) = &found.handler else { unreachable!("it answers promptly") };
     let reply = server.run(|| handler(&args));

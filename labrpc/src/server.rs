@@ -44,13 +44,18 @@ impl Server {
     /// If it has a service of this name.
     pub fn add_service(&mut self, service: Service) {
         let name = service.name();
-        assert!(self.find(name).is_none(), "the server has two services {name}");
+        assert!(self.find_service(name).is_none(), "the server has two services {name}");
         let place = self.services.partition_point(|other| other.name() < name);
         self.services.insert(place, service);
     }
 
-    fn find(&self, service: &str) -> Option<&Service> {
-        self.services.iter().find(|offered| offered.name() == service)
+    fn find_service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name() == name)
+    }
+
+    /// The method of this name, `Service.Method`.
+    fn find_method(&self, name: &str) -> Option<&Arc<Method>> {
+        self.services.iter().find_map(|service| service.find(name.strip_prefix(service.name())?.strip_prefix('.')?))
     }
 }
 
@@ -99,29 +104,28 @@ impl Registered {
     ///
     /// If there is no such method, or if it has other types than the caller's (spec of the course's labrpc: the program
     /// ends with a list of the alternatives).
-    pub(crate) fn dispatch(&self, service: &str, method: &str, types: Types) -> &Arc<Method> {
+    pub(crate) fn dispatch(&self, name: &str, types: Types) -> &Arc<Method> {
         self.count.fetch_add(1, Relaxed);
-        let Some(offered) = self.server.find(service) else {
-            let known = list(self.server.services.iter().map(Service::name));
-            panic!("server {} has no service {service} (wanted {service}.{method}); it has {known}", self.name);
-        };
-        let Some(found) = offered.find(method) else {
-            let known = list(offered.methods());
-            panic!("service {service} of server {} has no method {method}; it has {known}", self.name);
-        };
-        assert!(
-            found.types == types,
-            "{service}.{method} of server {} is {}, but was called as {types}",
-            self.name,
-            found.types
-        );
+        let found = self.server.find_method(name).unwrap_or_else(|| self.refuse(name));
+        assert!(found.types == types, "{name} of server {} is {}, but was called as {types}", self.name, found.types);
         found
     }
 
+    /// Says why a method is not found.
+    #[cold]
+    fn refuse(&self, name: &str) -> ! {
+        let (service, method) = names(name);
+        let Some(offered) = self.server.find_service(service) else {
+            let known = list(self.server.services.iter().map(Service::name));
+            panic!("server {} has no service {service} (wanted {name}); it has {known}", self.name);
+        };
+        let known = list(offered.methods());
+        panic!("service {service} of server {} has no method {method}; it has {known}", self.name);
+    }
+
     /// Whether there is such a method, with a handler that never blocks and replies at its end.
-    pub(crate) fn answers_promptly(&self, service: &str, method: &str) -> bool {
-        let found = self.server.find(service).and_then(|service| service.find(method));
-        found.is_some_and(|method| matches!(method.handler, Handler::Prompt(_)))
+    pub(crate) fn answers_promptly(&self, name: &str) -> bool {
+        self.server.find_method(name).is_some_and(|method| matches!(method.handler, Handler::Prompt(_)))
     }
 
     /// Runs a handler on the calling thread, in the server's group.
@@ -131,6 +135,17 @@ impl Registered {
             None => handler(),
         }
     }
+}
+
+/// Service and method of `Service.Method`.
+///
+/// # Panics
+///
+/// If `method` is no such name.
+pub(crate) fn names(method: &str) -> (&str, &str) {
+    method
+        .rsplit_once('.')
+        .unwrap_or_else(|| panic!("'{method}' names no method: it must be Service.Method, such as Raft.AppendEntries"))
 }
 
 /// `A, B and C`, or `none`.

@@ -1,10 +1,11 @@
-//! Which group a thread is in. The thread itself asks at every event that it reports and moves with every call that it handles,
-//! and needs no lock for either, because nobody else ever looks at the group itself; others see its number, for reports.
+//! Which group a thread is in. The thread itself asks at every event that it reports, and enters a server's group with every
+//! call that it handles: for either it needs no lock, and counts no reference, because nobody else ever looks at the group
+//! itself. Others see its number, for reports.
 
-use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -12,21 +13,18 @@ use crate::thread::Group;
 
 /// The group of one thread, its *owner*.
 pub(crate) struct Membership {
-    group: UnsafeCell<Option<Group>>,
-    /// The number of `group`, 0 for none.
+    /// The group that the owner was started in.
+    home: Option<Group>,
+    /// The group that it has entered, lent by who called [`enter`](Membership::enter); null at home. Written by the owner alone.
+    entered: AtomicPtr<Group>,
+    /// The number of the group that it is in, 0 for none. Written by the owner alone.
     number: AtomicU64,
-    /// How many looks of the owner are under way, one inside the other.
-    looks: AtomicU32,
 }
 
-// SAFETY: `group` is read and written by the owner alone, and written only with no look of its own under way.
-#[expect(unsafe_code, reason = "see above")]
-unsafe impl Sync for Membership {}
-
 impl Membership {
-    pub(crate) fn new(group: Option<Group>) -> Membership {
-        let number = AtomicU64::new(number(group.as_ref()));
-        Membership { group: UnsafeCell::new(group), number, looks: AtomicU32::new(0) }
+    pub(crate) fn new(home: Option<Group>) -> Membership {
+        let number = home.as_ref().map_or(0, Group::number);
+        Membership { home, entered: AtomicPtr::new(ptr::null_mut()), number: AtomicU64::new(number) }
     }
 
     /// The number of the group, 0 for none, for whoever asks.
@@ -39,46 +37,38 @@ impl Membership {
     /// # Safety
     ///
     /// The calling thread is the owner.
-    #[expect(unsafe_code, reason = "reading what only the owner changes")]
+    #[expect(unsafe_code, reason = "reading what only the owner enters")]
     pub(crate) unsafe fn look<T>(&self, look: impl FnOnce(Option<&Group>) -> T) -> T {
-        struct Looking<'a>(&'a AtomicU32);
-        impl Drop for Looking<'_> {
-            fn drop(&mut self) {
-                self.0.store(self.0.load(Relaxed) - 1, Relaxed);
-            }
-        }
-        self.looks.store(self.looks.load(Relaxed) + 1, Relaxed);
-        let _looking = Looking(&self.looks);
-        // SAFETY: only the owner writes; it is the calling thread, and `change` refuses as long as it looks.
-        look(unsafe { (*self.group.get()).as_ref() })
+        // SAFETY: the pointer is null, or of a group lent to a call of `enter` that is under way: by the calling thread, so it
+        // is not over before `look` is.
+        look(unsafe { self.entered.load(Relaxed).as_ref() }.or(self.home.as_ref()))
     }
 
-    /// Moves the owner to another group; returns the one that it leaves.
-    ///
-    /// # Panics
-    ///
-    /// If the owner looks at its group at the same time.
+    /// Calls `body` with the owner in `group`. Afterwards it is where it was.
     ///
     /// # Safety
     ///
     /// The calling thread is the owner.
-    #[expect(unsafe_code, reason = "changing what only the owner reads")]
-    pub(crate) unsafe fn change(&self, group: Option<Group>) -> Option<Group> {
-        assert_eq!(self.looks.load(Relaxed), 0, "a thread cannot move to another group while it looks at its own");
-        self.number.store(number(group.as_ref()), Relaxed);
-        // SAFETY: only the owner reads; it is the calling thread, and has no reference to it.
-        std::mem::replace(unsafe { &mut *self.group.get() }, group)
+    #[expect(unsafe_code, reason = "lending a group to what only the owner reads")]
+    pub(crate) unsafe fn enter<T>(&self, group: &Group, body: impl FnOnce() -> T) -> T {
+        struct Back<'a>(&'a Membership, *mut Group, u64);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.entered.store(self.1, Relaxed);
+                self.0.number.store(self.2, Relaxed);
+            }
+        }
+        let _back = Back(self, self.entered.load(Relaxed), self.number());
+        self.entered.store(ptr::from_ref(group).cast_mut(), Relaxed);
+        self.number.store(group.number(), Relaxed);
+        body()
     }
-}
-
-fn number(group: Option<&Group>) -> u64 {
-    group.map_or(0, Group::number)
 }
 
 /// The names of all groups of the process that are in use, by number.
 static NAMES: Mutex<BTreeMap<u64, Arc<str>>> = Mutex::new(BTreeMap::new());
 
-/// A new group's number, which no other group ever has.
+/// A new group's number, which no other group ever has; from 1.
 pub(crate) fn register(name: &Arc<str>) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Relaxed);

@@ -242,7 +242,7 @@ pub(crate) fn my_id() -> u64 {
 #[expect(unsafe_code, reason = "the thread-local pointer to the running thread")]
 pub(crate) fn with_me<T>(look: impl FnOnce(Option<&ThreadInfo>) -> T) -> T {
     // SAFETY: `ME` is null or points into an `Arc<ThreadInfo>` that is kept alive while it is set: on an OS thread by
-    // the frame that set it (`threads::Identity`), in a simulation by the task that runs.
+    // the frame that set it (`threads::Identity`), in a simulation by the task that runs; either is there as long as `look` is.
     look(unsafe { ME.get().as_ref() })
 }
 
@@ -253,11 +253,14 @@ pub(crate) fn my_group() -> Option<Group> {
     with_me(|me| unsafe { me?.group.look(|group| group.cloned()) })
 }
 
-/// Moves the calling thread to another group and returns the one that it leaves; `None` if it belongs to no run.
+/// Calls `body` with the calling thread in this group, if it belongs to a run; afterwards it is where it was.
 #[expect(unsafe_code, reason = "the calling thread owns its membership")]
-pub(crate) fn move_to(group: Option<Group>) -> Option<Option<Group>> {
-    // SAFETY: the entry is the calling thread's own.
-    with_me(|me| me.map(|me| unsafe { me.group.change(group) }))
+pub(crate) fn enter<T>(group: &Group, body: impl FnOnce() -> T) -> T {
+    with_me(|me| match me {
+        // SAFETY: the entry is the calling thread's own.
+        Some(me) => unsafe { me.group.enter(group, body) },
+        None => body(),
+    })
 }
 
 /// Calls `look` with the context of the calling thread's group, if it has one.

@@ -190,10 +190,6 @@ pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
 }
 
 /// Calls `look` with the context of the calling thread's group, if it has one. It takes no lock.
-///
-/// # Panics
-///
-/// If `look` [enters](Group::enter) another group.
 pub fn with_context<T>(look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
     state::with_context(look)
 }
@@ -252,21 +248,7 @@ impl Group {
 
     /// Calls `body` with the calling thread as a member of this group; afterwards it is in its own again.
     pub fn enter<T>(&self, body: impl FnOnce() -> T) -> T {
-        self.clone().enter_once(body)
-    }
-
-    /// As [`enter`](Group::enter), for whoever does not need the group afterwards.
-    pub fn enter_once<T>(self, body: impl FnOnce() -> T) -> T {
-        struct Back(Option<Option<Group>>);
-        impl Drop for Back {
-            fn drop(&mut self) {
-                if let Some(before) = self.0.take() {
-                    drop(state::move_to(before));
-                }
-            }
-        }
-        let _back = Back(state::move_to(Some(self)));
-        body()
+        state::enter(self, body)
     }
 
     /// The members that are alive, and what each is doing.

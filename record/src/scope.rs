@@ -47,8 +47,7 @@ pub fn scope() -> Option<Arc<Scope>> {
     thread::context()?.downcast().ok().filter(|scope: &Arc<Scope>| scope.recorder.is_on())
 }
 
-/// As [`scope`], for as long as `look` takes: it happens for every event. `look` may report through the scope that it has,
-/// but must not ask for another, nor for groups of threads; see [`thread::with_context`].
+/// As [`scope`], for as long as `look` takes: it happens for every event.
 pub fn with_scope<T>(look: impl FnOnce(&Scope) -> T) -> Option<T> {
     thread::with_context(|context| {
         let scope: &Scope = context?.downcast_ref()?;
