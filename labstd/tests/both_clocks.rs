@@ -1,5 +1,6 @@
 //! What locks, condition variables, channels, threads and groups promise, under both clocks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -41,6 +42,7 @@ under_both_clocks! {
     a_sleep_takes_its_time
     a_thread_inherits_its_group_and_context
     entering_a_group_ends_with_the_call
+    others_see_which_group_a_thread_has_entered
     a_group_knows_its_members_and_what_they_wait_for
     join_returns_what_the_thread_returned
     a_stream_depends_on_its_name_alone
@@ -262,6 +264,42 @@ fn entering_a_group_ends_with_the_call() {
     let outer = Group::current().expect("a run has a group").name().to_string();
     let inside = Group::new("inside", None).enter(|| Group::current().unwrap().name().to_string());
     assert_eq!((inside.as_str(), Group::current().unwrap().name()), ("inside", outer.as_str()));
+}
+
+fn others_see_which_group_a_thread_has_entered() {
+    let groups = ["outer", "inner"].map(|name| Group::new(name, Some(Arc::new(name))));
+    let (tx, rx) = channel::bounded::<()>(1);
+    let visitor = thread::spawn("visitor", {
+        let [outer, inner] = groups.clone();
+        let stop = move || {
+            let context = thread::context().map(|context| *context.downcast::<&str>().unwrap());
+            assert_eq!(context, Group::current().map(|group| group.name().to_string()).as_deref());
+            rx.recv().unwrap();
+        };
+        move || {
+            outer.enter(|| {
+                stop();
+                let unwound = catch_unwind(AssertUnwindSafe(|| {
+                    inner.enter(|| {
+                        stop();
+                        resume_unwind(Box::new("out of the inner group"));
+                    })
+                }));
+                assert!(unwound.is_err());
+                stop();
+            });
+        }
+    });
+    for group in [&groups[0], &groups[1], &groups[0]] {
+        while group.threads().iter().all(|member| member.name != "visitor") {
+            thread::sleep(MS);
+        }
+        let other = if group.name() == "outer" { &groups[1] } else { &groups[0] };
+        assert!(other.threads().is_empty());
+        tx.send(()).unwrap();
+    }
+    visitor.join().unwrap();
+    assert!(groups.iter().all(|group| group.threads().is_empty()));
 }
 
 fn a_group_knows_its_members_and_what_they_wait_for() {
