@@ -216,6 +216,8 @@ fn panic_of<T>(body: impl FnOnce(&Network) -> T + Send + 'static) -> String {
 fn a_wrong_call_is_a_panic_that_lists_what_there_is() {
     let call = |method: &'static str| panic_of(move |network| end(network, "c").call::<u64, u64>(method, &1));
     assert_eq!(call("Raft"), "'Raft' names no method: it must be Service.Method, such as Raft.AppendEntries");
+    let to_nobody = panic_of(|network| network.make_end("c").call::<u64, u64>("Raft", &1));
+    assert_eq!(to_nobody, call("Raft"));
     assert_eq!(call("Rift.Do"), "server server has no service Rift (wanted Rift.Do); it has KvServer and Raft");
     assert_eq!(call("Raft.Done"), "service Raft of server server has no method Done; it has Dare and Do");
     assert_eq!(call("Raft.Dare"), "Raft.Dare of server server is () -> (), but was called as u64 -> u64");
