@@ -14,7 +14,7 @@ use crate::{MAX_LEN, serializer::Serializer, shared};
 /// If the type cannot be written in this format (a sequence that does not know its length, `#[serde(flatten)]`), if its
 /// own `Serialize` refuses, or if the encoding is longer than [`MAX_LEN`] and so could never be read again.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
-    // Copied once its length is known: one allocation of the right size instead of one a doubling.
+    // Copied once its length is known: one allocation instead of one a doubling.
     encode_then(value, shared)
 }
 

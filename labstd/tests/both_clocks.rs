@@ -290,11 +290,11 @@ fn others_see_which_group_a_thread_has_entered() {
             });
         }
     });
-    for group in [&groups[0], &groups[1], &groups[0]] {
+    let [outer, inner] = &groups;
+    for (group, other) in [(outer, inner), (inner, outer), (outer, inner)] {
         while group.threads().iter().all(|member| member.name != "visitor") {
             thread::sleep(MS);
         }
-        let other = if group.name() == "outer" { &groups[1] } else { &groups[0] };
         assert!(other.threads().is_empty());
         tx.send(()).unwrap();
     }

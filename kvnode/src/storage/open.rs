@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use raft::core::{Entry, HardState, Log};
 use raftapi::{Index, Term};
@@ -245,7 +244,7 @@ impl Found {
                 return Ok(Err(format!("the entry at index {due} has an earlier term than the one before it")));
             }
             extent.push(bytes.value().len());
-            entries.push(Entry { term, command: Bytes::copy_from_slice(command) });
+            entries.push(Entry { term, command: labgob::shared(command) });
         }
         if applied < base || extent.last().0 < applied {
             let last = extent.last();
