@@ -1,5 +1,5 @@
-//! Channels, named and meant as those of `crossbeam-channel`, which they are; a simulation uses their `try_` halves and
-//! does the waiting itself.
+//! Channels with the names and semantics of `crossbeam-channel`. The implementation is `crossbeam-channel`'s; a
+//! simulation uses its `try_` methods and does the waiting itself.
 //!
 //! There is no capacity 0 and no `select!`.
 
@@ -10,13 +10,13 @@ use std::sync::{Arc, Weak};
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
 use crate::failure::Failure;
+use crate::os_threads::Blocked;
 use crate::sim::{self, Sim};
-use crate::state::{OUTSIDER, RunState, leave_if_stopping, with_me};
-use crate::threads::Blocked;
+use crate::state::{FOREIGN_THREAD, RunState, unwind_if_stopping, with_current_thread};
 use crate::time::{Duration, Instant};
-use crate::wait::Kind;
+use crate::wait::WaitKind;
 
-/// A channel that holds at most `capacity` messages; a sender waits while it is full.
+/// Creates a channel that holds at most `capacity` messages; a sender waits while it is full.
 ///
 /// # Panics
 ///
@@ -26,20 +26,21 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     pair(crossbeam_channel::bounded(capacity))
 }
 
-/// A channel that holds any number of messages; a sender never waits.
+/// Creates a channel that holds any number of messages; a sender never waits.
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     pair(crossbeam_channel::unbounded())
 }
 
 fn pair<T>((tx, rx): (crossbeam_channel::Sender<T>, crossbeam_channel::Receiver<T>)) -> (Sender<T>, Receiver<T>) {
-    let run = with_me(|me| me.map(|me| &me.run).filter(|run| run.simulated).map(Arc::downgrade));
-    let keys = Arc::new(Keys { run, ..Keys::default() });
+    let run = with_current_thread(|me| me.map(|me| &me.run).filter(|run| run.simulated).map(Arc::downgrade));
+    let keys = Arc::new(WaitKeys { run, ..WaitKeys::default() });
     (Sender { inner: Some(tx), keys: Arc::clone(&keys) }, Receiver { inner: Some(rx), keys })
 }
 
-/// What both halves know: two addresses, where senders wait and where receivers wait, and the simulation that they are of.
+/// The part that both halves share: one address under which senders wait, one under which receivers wait, and the
+/// simulation that the channel belongs to.
 #[derive(Default)]
-struct Keys {
+struct WaitKeys {
     senders: u8,
     receivers: u8,
     /// `None` on threads.
@@ -50,14 +51,14 @@ struct Keys {
 pub struct Sender<T> {
     /// `None` only while it is being dropped.
     inner: Option<crossbeam_channel::Sender<T>>,
-    keys: Arc<Keys>,
+    keys: Arc<WaitKeys>,
 }
 
 /// The receiving half. Clones share the messages: each is received once.
 pub struct Receiver<T> {
     /// `None` only while it is being dropped.
     inner: Option<crossbeam_channel::Receiver<T>>,
-    keys: Arc<Keys>,
+    keys: Arc<WaitKeys>,
 }
 
 impl<T> Sender<T> {
@@ -65,7 +66,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// Gives the message back if all receivers are gone.
+    /// Returns the message if all receivers are gone.
     #[track_caller]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         let at = Location::caller();
@@ -81,41 +82,41 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// Gives the message back if the time is over or all receivers are gone.
+    /// Returns the message if the time is over or all receivers are gone.
     #[track_caller]
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         let at = Location::caller();
         self.send_inner(message, Instant::now().checked_add(timeout), at)
     }
 
-    /// Sends `message` if there is room.
+    /// Sends `message` if the channel is not full.
     ///
     /// # Errors
     ///
-    /// Gives the message back if the channel is full or all receivers are gone.
+    /// Returns the message if the channel is full or all receivers are gone.
     #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let at = Location::caller();
-        let sent = self.half().try_send(message);
+        let sent = self.inner().try_send(message);
         if let Some(sim) = sim::current() {
             if sent.is_ok() {
                 sim.unpark_one(self.keys.receivers());
             }
             sim.preemption_point(at);
         } else {
-            self.keys.refuse_outsiders(at);
+            self.keys.fail_if_foreign_thread(at);
         }
         sent
     }
 
-    /// The number of messages in the channel.
+    /// Returns the number of messages in the channel.
     pub fn len(&self) -> usize {
-        self.half().len()
+        self.inner().len()
     }
 
-    /// Whether no message is in the channel.
+    /// Returns whether the channel has no message.
     pub fn is_empty(&self) -> bool {
-        self.half().is_empty()
+        self.inner().is_empty()
     }
 
     fn send_inner(
@@ -124,25 +125,27 @@ impl<T> Sender<T> {
         deadline: Option<Instant>,
         at: &'static Location<'static>,
     ) -> Result<(), SendTimeoutError<T>> {
-        let kind = if deadline.is_some() { Kind::SendTimed } else { Kind::Send };
+        let kind = if deadline.is_some() { WaitKind::SendTimed } else { WaitKind::Send };
         if let Some(sim) = sim::current() {
             return self.send_simulated(sim, message, deadline, kind, at);
         }
-        self.keys.refuse_outsiders(at);
-        let message = match self.half().try_send(message) {
+        self.keys.fail_if_foreign_thread(at);
+        let message = match self.inner().try_send(message) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Disconnected(message)) => return Err(SendTimeoutError::Disconnected(message)),
             Err(TrySendError::Full(message)) => message,
         };
-        with_me(|me| {
+        with_current_thread(|me| {
             let blocked = me.map(|me| Blocked::new(me, kind, at));
             let sent = match deadline {
-                None => self.half().send(message).map_err(|SendError(message)| SendTimeoutError::Disconnected(message)),
-                Some(deadline) => self.half().send_deadline(message, deadline.to_os()),
+                None => {
+                    self.inner().send(message).map_err(|SendError(message)| SendTimeoutError::Disconnected(message))
+                }
+                Some(deadline) => self.inner().send_deadline(message, deadline.to_os()),
             };
             drop(blocked);
             if let Some(me) = me {
-                leave_if_stopping(me);
+                unwind_if_stopping(me);
             }
             sent
         })
@@ -153,13 +156,13 @@ impl<T> Sender<T> {
         sim: &Sim,
         mut message: T,
         deadline: Option<Instant>,
-        kind: Kind,
+        kind: WaitKind,
         at: &'static Location<'static>,
     ) -> Result<(), SendTimeoutError<T>> {
         sim.preemption_point(at);
         let mut timed_out = false;
         loop {
-            message = match self.half().try_send(message) {
+            message = match self.inner().try_send(message) {
                 Ok(()) => {
                     sim.unpark_one(self.keys.receivers());
                     sim.preemption_point(at);
@@ -174,7 +177,7 @@ impl<T> Sender<T> {
         }
     }
 
-    fn half(&self) -> &crossbeam_channel::Sender<T> {
+    fn inner(&self) -> &crossbeam_channel::Sender<T> {
         self.inner.as_ref().expect("present until it is dropped")
     }
 }
@@ -184,7 +187,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If there is none and all senders are gone.
+    /// If the channel is empty and all senders are gone.
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_inner(None, Location::caller()).map_err(|_| RecvError)
@@ -194,7 +197,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If the time is over, or there is none and all senders are gone.
+    /// If the time is over, or the channel is empty and all senders are gone.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         let at = Location::caller();
@@ -205,7 +208,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If the time is over, or there is none and all senders are gone.
+    /// If the time is over, or the channel is empty and all senders are gone.
     #[track_caller]
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.recv_inner(Some(deadline), Location::caller())
@@ -215,60 +218,60 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If there is none; `Disconnected` if none can come any more.
+    /// If the channel is empty; `Disconnected` if all senders are gone too.
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let at = Location::caller();
         if let Some(sim) = sim::current() {
             sim.preemption_point(at);
         }
-        let received = self.half().try_recv();
+        let received = self.inner().try_recv();
         if let (Ok(_), Some(sim)) = (&received, sim::current()) {
             sim.unpark_one(self.keys.senders());
         }
         received
     }
 
-    /// The messages to come, until all senders are gone.
+    /// Returns an iterator that waits for messages until all senders are gone.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(self)
     }
 
-    /// The messages that are in the channel now.
+    /// Returns an iterator over the messages that are in the channel now.
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter(self)
     }
 
-    /// The number of messages in the channel.
+    /// Returns the number of messages in the channel.
     pub fn len(&self) -> usize {
-        self.half().len()
+        self.inner().len()
     }
 
-    /// Whether no message is in the channel.
+    /// Returns whether the channel has no message.
     pub fn is_empty(&self) -> bool {
-        self.half().is_empty()
+        self.inner().is_empty()
     }
 
     fn recv_inner(&self, deadline: Option<Instant>, at: &'static Location<'static>) -> Result<T, RecvTimeoutError> {
-        let kind = if deadline.is_some() { Kind::RecvTimed } else { Kind::Recv };
+        let kind = if deadline.is_some() { WaitKind::RecvTimed } else { WaitKind::Recv };
         if let Some(sim) = sim::current() {
             return self.recv_simulated(sim, deadline, kind, at);
         }
-        self.keys.refuse_outsiders(at);
-        match self.half().try_recv() {
+        self.keys.fail_if_foreign_thread(at);
+        match self.inner().try_recv() {
             Ok(message) => return Ok(message),
             Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
             Err(TryRecvError::Empty) => {}
         }
-        with_me(|me| {
+        with_current_thread(|me| {
             let blocked = me.map(|me| Blocked::new(me, kind, at));
             let received = match deadline {
-                None => self.half().recv().map_err(|RecvError| RecvTimeoutError::Disconnected),
-                Some(deadline) => self.half().recv_deadline(deadline.to_os()),
+                None => self.inner().recv().map_err(|RecvError| RecvTimeoutError::Disconnected),
+                Some(deadline) => self.inner().recv_deadline(deadline.to_os()),
             };
             drop(blocked);
             if let Some(me) = me {
-                leave_if_stopping(me);
+                unwind_if_stopping(me);
             }
             received
         })
@@ -278,13 +281,13 @@ impl<T> Receiver<T> {
         &self,
         sim: &Sim,
         deadline: Option<Instant>,
-        kind: Kind,
+        kind: WaitKind,
         at: &'static Location<'static>,
     ) -> Result<T, RecvTimeoutError> {
         sim.preemption_point(at);
         let mut timed_out = false;
         loop {
-            match self.half().try_recv() {
+            match self.inner().try_recv() {
                 Ok(message) => {
                     sim.unpark_one(self.keys.senders());
                     return Ok(message);
@@ -298,19 +301,21 @@ impl<T> Receiver<T> {
         }
     }
 
-    fn half(&self) -> &crossbeam_channel::Receiver<T> {
+    fn inner(&self) -> &crossbeam_channel::Receiver<T> {
         self.inner.as_ref().expect("present until it is dropped")
     }
 }
 
-impl Keys {
-    /// Fails the simulation that the channel is of, if it is still going on: the calling thread does not belong to it, and
-    /// cannot wake those who do.
-    fn refuse_outsiders(&self, at: &'static Location<'static>) {
+impl WaitKeys {
+    /// Fails the simulation that the channel belongs to, if that has not ended. The calling thread is not part of the
+    /// simulation, and cannot wake its threads.
+    fn fail_if_foreign_thread(&self, at: &'static Location<'static>) {
         let Some(run) = self.run.as_ref().and_then(Weak::upgrade) else { return };
-        if !run.over() {
+        if !run.is_over() {
             let name = std::thread::current().name().map(|name| format!(", named '{name}'")).unwrap_or_default();
-            run.fail(Failure::Outsider { what: format!("{OUTSIDER}{name} uses a channel of this simulation at {at}") });
+            run.fail(Failure::ForeignThread {
+                description: format!("{FOREIGN_THREAD}{name} uses a channel of this simulation at {at}"),
+            });
         }
     }
 
@@ -335,7 +340,7 @@ impl<T> Clone for Receiver<T> {
     }
 }
 
-// The last half of one side to go disconnects the other; whoever waits there looks again.
+// Dropping the last half of one side disconnects the other side; waiting threads there check again.
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.inner = None;
@@ -366,15 +371,15 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// The messages to come; see [`Receiver::iter`].
+/// An iterator that waits for messages; see [`Receiver::iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T>(&'a Receiver<T>);
 
-/// The messages that are there; see [`Receiver::try_iter`].
+/// An iterator over the messages in the channel; see [`Receiver::try_iter`].
 #[derive(Debug)]
 pub struct TryIter<'a, T>(&'a Receiver<T>);
 
-/// The messages to come, the receiver being owned.
+/// An iterator that owns the receiver and waits for messages.
 #[derive(Debug)]
 pub struct IntoIter<T>(Receiver<T>);
 

@@ -1,4 +1,5 @@
-//! Why a run failed, in words: the first thing that went wrong, and who was doing what at that moment.
+//! The reason why a run failed, as text: the first thing that went wrong, and the activity of each thread at that
+//! moment.
 
 use std::any::Any;
 use std::fmt;
@@ -7,57 +8,57 @@ use std::time::Duration;
 /// The first thing that went wrong in a run.
 pub enum Failure {
     /// A thread panicked.
-    Panic(Panicked),
-    /// Nobody can run and nothing is due, or some threads hold locks in a circle.
+    Panic(PanicReport),
+    /// No thread can run and no timer is set, or some threads wait for each other's locks in a cycle.
     Deadlock {
-        /// One line a step of the circle; empty if there is none and simply nobody can run.
+        /// One line per step of the cycle; empty if there is no cycle and no thread can run.
         cycle: Vec<String>,
-        /// What each thread was doing.
+        /// The activity of each thread.
         threads: Vec<ThreadStatus>,
     },
-    /// A thread waited too long for a lock.
+    /// A thread waited for a lock for longer than the lock limit.
     LockHeldTooLong {
-        /// Who waited for what, and who holds it, in one sentence.
-        what: String,
-        /// What each thread was doing.
+        /// The waiting thread, the lock and its holder, in one sentence.
+        description: String,
+        /// The activity of each thread.
         threads: Vec<ThreadStatus>,
     },
-    /// A thread of a simulation keeps calling in without ever blocking, so that the clock cannot move.
+    /// A thread of a simulation keeps making calls without ever blocking, so that the clock cannot move.
     Spin {
         /// The thread, and the line of its last call.
-        what: String,
+        description: String,
     },
-    /// A thread that does not belong to a simulation takes part in it.
-    Outsider {
-        /// What it does, and where.
-        what: String,
+    /// A thread from outside of a simulation takes part in it.
+    ForeignThread {
+        /// The thread, its call, and the line of the call.
+        description: String,
     },
     /// The run took longer than its time limit, on its own clock.
     TimeLimit {
         /// The limit.
         limit: Duration,
-        /// What each thread was doing.
+        /// The activity of each thread.
         threads: Vec<ThreadStatus>,
     },
-    /// The run took more scheduler steps than it may.
+    /// The run took more scheduler steps than the step limit.
     StepLimit {
         /// The limit.
         limit: u64,
-        /// What each thread was doing.
+        /// The activity of each thread.
         threads: Vec<ThreadStatus>,
     },
-    /// A simulation made no step for a long (real) time: a thread computes, or blocks outside of this crate. It had to
-    /// be abandoned; this says nothing about the code under test.
+    /// A simulation made no step for a long time on the real clock: a thread computes, or blocks outside of this crate.
+    /// The simulation was abandoned. This says nothing about the code under test.
     Aborted {
-        /// How long there was no step, in real time.
+        /// The real time without a step.
         after: Duration,
         /// The thread that was running.
         thread: String,
     },
 }
 
-/// A panic, as its thread left it.
-pub struct Panicked {
+/// A panic, as recorded in the thread that panicked.
+pub struct PanicReport {
     /// The thread's name.
     pub thread: String,
     /// The panic message, or a placeholder if the payload is not text.
@@ -66,25 +67,25 @@ pub struct Panicked {
     pub location: Option<String>,
     /// A backtrace, if `RUST_BACKTRACE` asks for one.
     pub backtrace: Option<String>,
-    /// When, on the run's own clock.
+    /// The time of the panic, on the run's own clock.
     pub at: Duration,
-    /// What was thrown.
+    /// The panic payload.
     pub payload: Box<dyn Any + Send>,
 }
 
-/// What a thread was doing at one moment.
+/// The activity of a thread at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadStatus {
     /// The thread's name.
     pub name: String,
     /// The name of its group.
     pub group: String,
-    /// What it does or waits for, where, since when, and who holds what it waits for.
-    pub doing: String,
+    /// The call or wait of the thread, its line, its duration, and the holder of the lock that it waits for.
+    pub activity: String,
 }
 
 impl Failure {
-    /// Whether this is a limit of time that a slow machine may break by itself, rather than a fault.
+    /// Returns whether this is a time limit, which a slow machine can exceed without a fault in the code.
     pub fn is_time_limit(&self) -> bool {
         matches!(self, Failure::TimeLimit { .. } | Failure::LockHeldTooLong { .. })
     }
@@ -92,11 +93,11 @@ impl Failure {
 
 impl fmt::Display for ThreadStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.doing)
+        write!(f, "{}: {}", self.name, self.activity)
     }
 }
 
-impl fmt::Display for Panicked {
+impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "thread '{}' panicked at {:.6} s: {}", self.thread, self.at.as_secs_f64(), self.message)?;
         if let Some(location) = &self.location {
@@ -122,23 +123,26 @@ impl fmt::Display for Failure {
                         write!(f, "\n  {step}")?;
                     }
                 }
-                table(f, threads)
+                write_threads(f, threads)
             }
-            Failure::LockHeldTooLong { what, threads } => {
-                write!(f, "a lock is held too long: {what}")?;
-                table(f, threads)
+            Failure::LockHeldTooLong { description, threads } => {
+                write!(f, "a lock is held too long: {description}")?;
+                write_threads(f, threads)
             }
-            Failure::Spin { what } => write!(f, "spin: {what}"),
-            Failure::Outsider { what } => {
-                write!(f, "{what}: start threads with labstd::thread::spawn, so that the seed decides when they run")
+            Failure::Spin { description } => write!(f, "spin: {description}"),
+            Failure::ForeignThread { description } => {
+                write!(
+                    f,
+                    "{description}: start threads with labstd::thread::spawn, so that the seed decides when they run"
+                )
             }
             Failure::TimeLimit { limit, threads } => {
                 write!(f, "not finished after {} s", limit.as_secs_f64())?;
-                table(f, threads)
+                write_threads(f, threads)
             }
             Failure::StepLimit { limit, threads } => {
                 write!(f, "livelock: not finished after {limit} scheduler steps")?;
-                table(f, threads)
+                write_threads(f, threads)
             }
             Failure::Aborted { after, thread } => write!(
                 f,
@@ -156,13 +160,14 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// The table of who was doing what, a line a thread; threads that differ in numbers alone share one if they are many.
-fn table(f: &mut fmt::Formatter<'_>, threads: &[ThreadStatus]) -> fmt::Result {
+/// Writes the activity of each thread, one line per thread. Four or more threads that differ only in numbers share one
+/// line.
+fn write_threads(f: &mut fmt::Formatter<'_>, threads: &[ThreadStatus]) -> fmt::Result {
     const MANY: usize = 4;
     if !threads.is_empty() {
         write!(f, "\n  threads:")?;
     }
-    let kinds: Vec<String> = threads.iter().map(ThreadStatus::kind).collect();
+    let kinds: Vec<String> = threads.iter().map(ThreadStatus::common_form).collect();
     for (place, (thread, kind)) in threads.iter().zip(&kinds).enumerate() {
         let alike = kinds.iter().filter(|other| *other == kind).count();
         if alike < MANY {
@@ -175,12 +180,12 @@ fn table(f: &mut fmt::Formatter<'_>, threads: &[ThreadStatus]) -> fmt::Result {
 }
 
 impl ThreadStatus {
-    /// What threads have in common that do the same thing at the same place: their names without numbers, and what they do
-    /// without for how long.
-    fn kind(&self) -> String {
+    /// Returns the text that threads with the same activity at the same line share: the name without numbers, and the
+    /// activity without its duration.
+    fn common_form(&self) -> String {
         let name: String = self.name.chars().filter(|c| !c.is_ascii_digit()).collect();
-        let doing = self.doing.rsplit_once(" for ").map_or(self.doing.as_str(), |(doing, _)| doing);
-        format!("{name}: {doing}")
+        let activity = self.activity.rsplit_once(" for ").map_or(self.activity.as_str(), |(activity, _)| activity);
+        format!("{name}: {activity}")
     }
 }
 
@@ -189,16 +194,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_that_do_the_same_share_a_line_if_they_are_many() {
-        let status = |name: &str, doing: &str| ThreadStatus {
+    fn many_threads_with_the_same_activity_share_a_line() {
+        let status = |name: &str, activity: &str| ThreadStatus {
             name: name.to_string(),
             group: String::new(),
-            doing: doing.to_string(),
+            activity: activity.to_string(),
         };
         let mut threads = vec![status("ticker-S0", "in Mutex::lock at a.rs:1:2 for 5.000 s")];
         threads.extend((0..90).map(|n| status(&format!("caller-S0-S{n}"), &format!("in sleep at b.rs:3:4 for {n} s"))));
         threads.push(status("caller-S0-S7", "in Mutex::lock at a.rs:1:2 for 1.000 s"));
-        let text = Failure::LockHeldTooLong { what: "it".to_string(), threads }.to_string();
+        let text = Failure::LockHeldTooLong { description: "it".to_string(), threads }.to_string();
         let lines = [
             "a lock is held too long: it",
             "  threads:",

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use crate::failure::Failure;
 use crate::state::RunState;
 use crate::thread::Group;
-use crate::{hook, rng, sim, threads};
+use crate::{os_threads, panic_hook, rng, sim};
 
-/// Which clock a run lives by.
+/// The clock of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Clock {
     /// Virtual time, coroutines, a seeded scheduler.
@@ -21,7 +21,7 @@ pub enum Clock {
     Threads,
 }
 
-/// What a run is to be: its clock, its seed and its limits.
+/// The description of a run: its clock, its seed and its limits.
 ///
 /// ```
 /// use labstd::{Run, thread, time::Duration};
@@ -44,71 +44,71 @@ pub struct Run {
 pub(crate) struct Limits {
     pub(crate) time: Option<Duration>,
     pub(crate) steps: u64,
-    pub(crate) calls_at_one_instant: u64,
+    pub(crate) calls_per_instant: u64,
     pub(crate) stall: Duration,
     pub(crate) lock: Duration,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome<T> {
-    /// What the body returned, or the first thing that went wrong in any thread.
+    /// The value that the body returned, or the first thing that went wrong in any thread.
     pub result: Result<T, Failure>,
-    /// Figures of the run.
+    /// The figures of the run.
     pub stats: Stats,
 }
 
-/// Figures of a run.
+/// The figures of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// From begin to end on the run's own clock.
+    /// The duration of the run on its own clock.
     pub elapsed: Duration,
-    /// From begin to end in real time.
-    pub real: Duration,
+    /// The duration of the run in real time.
+    pub wall_time: Duration,
     /// Scheduler steps (simulated only).
     pub steps: u64,
-    /// A hash over who ran when (simulated only): the same seed gives the same hash.
+    /// A hash over the schedule (simulated only): the same seed gives the same hash.
     pub schedule_hash: u64,
-    /// How late a sleep woke at worst (threads only).
+    /// The longest delay of a wakeup from a sleep (threads only).
     pub lateness: Duration,
 }
 
 impl Run {
-    /// A run in the simulation. `seed` decides everything that chance decides.
+    /// Describes a run in the simulation. `seed` decides every random choice.
     pub fn simulated(seed: u64) -> Run {
         Run::new(Clock::Simulated, seed)
     }
 
-    /// A run on OS threads. `seed` decides what [`rng::stream`] gives.
+    /// Describes a run on OS threads. `seed` decides the numbers of [`rng::stream`].
     pub fn threads(seed: u64) -> Run {
         Run::new(Clock::Threads, seed)
     }
 
-    /// A run under `clock`.
+    /// Describes a run under `clock`.
     pub fn new(clock: Clock, seed: u64) -> Run {
         let limits = Limits {
             time: None,
             steps: u64::MAX,
-            calls_at_one_instant: 2_000_000,
+            calls_per_instant: 2_000_000,
             stall: Duration::from_secs(30),
             lock: Duration::from_secs(5),
         };
         Run { clock, seed, name: "main".to_string(), context: None, limits }
     }
 
-    /// The name of the body's thread and of its group. Default: `main`.
+    /// Sets the name of the body's thread and of its group. Default: `main`.
     pub fn named(mut self, name: impl Into<String>) -> Run {
         self.name = name.into();
         self
     }
 
-    /// The context of the body's group, which all threads inherit.
+    /// Sets the context of the body's group, which all threads inherit.
     pub fn context(mut self, context: Arc<dyn Any + Send + Sync>) -> Run {
         self.context = Some(context);
         self
     }
 
-    /// Fails the run when it takes longer than this on its own clock. Default: no limit.
+    /// Fails the run if it takes longer than this on its own clock. Default: no limit.
     pub fn time_limit(mut self, limit: Duration) -> Run {
         self.limits.time = Some(limit);
         self
@@ -122,34 +122,34 @@ impl Run {
 
     /// Fails a simulated run whose threads make more calls than this while the clock stands still. Default: 2,000,000.
     pub fn spin_limit(mut self, calls: u64) -> Run {
-        self.limits.calls_at_one_instant = calls;
+        self.limits.calls_per_instant = calls;
         self
     }
 
-    /// Gives up a simulated run that makes no scheduler step for this long in real time. Default: 30 s.
+    /// Abandons a simulated run that makes no scheduler step for this long in real time. Default: 30 s.
     pub fn stall_limit(mut self, limit: Duration) -> Run {
         self.limits.stall = limit;
         self
     }
 
-    /// Fails the run when a thread waits for a lock for longer than this, on the run's clock. Default: 5 s.
+    /// Fails the run if a thread waits for a lock for longer than this, on the run's clock. Default: 5 s.
     pub fn lock_limit(mut self, limit: Duration) -> Run {
         self.limits.lock = limit;
         self
     }
 
-    /// Executes `body` on a thread of its own and returns when it has ended, or has been given up.
+    /// Executes `body` on a thread of its own. Returns when the body has ended or the run has been abandoned.
     ///
-    /// A simulation then unwinds every thread that is left. On threads, what still runs goes on until it ends by
-    /// itself: the body should have stopped what it started.
+    /// A simulation then unwinds every thread that is left. On threads, a thread that still runs continues until it
+    /// ends by itself, so the body should stop the threads that it started.
     ///
     /// # Panics
     ///
     /// If called inside a simulation.
     pub fn execute<T: Send + 'static>(self, body: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
         assert!(!sim::active(), "a run cannot be started inside a simulation");
-        hook::install();
-        let begun = OsInstant::now();
+        panic_hook::install();
+        let start = OsInstant::now();
         let run = RunState::new(self.seed, self.clock == Clock::Simulated, self.limits.lock);
         let group = Group::of_run(self.name.clone(), self.context, &run);
         let main = run.register(&self.name, Some(group));
@@ -162,10 +162,10 @@ impl Run {
             Clock::Simulated => sim::execute(&run, main, body, self.limits),
             Clock::Threads => {
                 execute_on_threads(&run, main, body, self.limits);
-                Stats { elapsed: begun.elapsed(), ..Stats::default() }
+                Stats { elapsed: start.elapsed(), ..Stats::default() }
             }
         };
-        stats.real = begun.elapsed();
+        stats.wall_time = start.elapsed();
         stats.lateness = Duration::from_nanos(run.lateness.load(Relaxed));
         let returned = returned.lock().take();
         let result = match (run.take_failure(), returned) {
@@ -177,7 +177,7 @@ impl Run {
     }
 }
 
-/// Executes `body` on OS threads and returns what it returns.
+/// Executes `body` on OS threads and returns its result.
 ///
 /// # Panics
 ///
@@ -187,7 +187,7 @@ pub fn run<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     Run::threads(seed).execute(body).result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"))
 }
 
-/// Executes `body` in a simulation with this seed and returns what it returns.
+/// Executes `body` in a simulation with this seed and returns its result.
 ///
 /// # Panics
 ///
@@ -196,7 +196,7 @@ pub fn simulate<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 
     Run::simulated(seed).execute(body).result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"))
 }
 
-/// The clock that the calling thread lives by; [`Clock::Threads`] outside of any run.
+/// Returns the clock of the calling thread; [`Clock::Threads`] outside of any run.
 pub fn clock() -> Clock {
     if sim::active() { Clock::Simulated } else { Clock::Threads }
 }
@@ -211,10 +211,10 @@ fn execute_on_threads(
         let run = Arc::clone(run);
         let main = Arc::clone(&main);
         Box::new(move || {
-            threads::run_body(&main, body);
-            threads::body_ended(&run);
+            os_threads::run_body(&main, body);
+            os_threads::body_ended(&run);
         })
     };
-    threads::spawn(main, ended);
-    threads::supervise(run, limits.time);
+    os_threads::spawn(main, ended);
+    os_threads::wait_for_end(run, limits.time);
 }

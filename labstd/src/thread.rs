@@ -1,4 +1,4 @@
-//! Threads and the groups they belong to: `std::thread` with names that reports live on.
+//! Threads and their groups: `std::thread`, with names that reports use.
 
 use std::any::Any;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::time::Instant as OsInstant;
 use parking_lot::{Condvar, Mutex};
 
 use crate::failure::ThreadStatus;
-use crate::state::{self, RunState, leave_if_stopping, with_me};
-use crate::threads::{self, Blocked};
+use crate::os_threads::{self, Blocked};
+use crate::state::{self, RunState, unwind_if_stopping, with_current_thread};
 use crate::time::Duration;
-use crate::wait::Kind;
-use crate::{hook, membership, sim};
+use crate::wait::WaitKind;
+use crate::{group, panic_hook, sim};
 
-/// What a thread left: what it returned, or what it threw.
+/// The result of a thread: its return value, or the payload of its panic.
 pub type Result<T> = std::thread::Result<T>;
 
 /// Starts a thread. It inherits the group of the calling thread.
@@ -24,53 +24,56 @@ pub type Result<T> = std::thread::Result<T>;
 ///
 /// # Panics
 ///
-/// If the OS refuses a thread (or, in a simulation, the memory of a stack).
+/// If the OS cannot start a thread, or, in a simulation, has no memory for a stack.
 #[track_caller]
 pub fn spawn<T, F>(name: impl Into<String>, body: F) -> JoinHandle<T>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    hook::install();
+    panic_hook::install();
     let name = name.into();
-    let group = state::my_group();
-    let info = state::my_run().register(&name, group);
-    let packet = Arc::new(Packet { left: Mutex::new(Left { ended: false, value: None }), changed: Condvar::new() });
-    // Dropped on every way out of the body, and also if the body never begins, so that whoever joins wakes.
-    let end = End(Arc::clone(&packet));
+    let group = state::current_group();
+    let info = state::current_run().register(&name, group);
+    let slot = Arc::new(ResultSlot {
+        result: Mutex::new(ThreadResult { ended: false, value: None }),
+        changed: Condvar::new(),
+    });
+    // Dropped on every way out of the body, and also if the body never begins, so that a joining thread wakes.
+    let end = MarkEnded(Arc::clone(&slot));
     let run = Box::new(move || {
         let end = end;
         let value = body();
-        end.0.left.lock().value = Some(value);
+        end.0.result.lock().value = Some(value);
     });
     match sim::current() {
         Some(sim) => sim.spawn(info, run),
         None => {
             let body = Arc::clone(&info);
-            threads::spawn(info, Box::new(move || threads::run_body(&body, run)));
+            os_threads::spawn(info, Box::new(move || os_threads::run_body(&body, run)));
         }
     }
-    JoinHandle { packet, name }
+    JoinHandle { slot, name }
 }
 
-/// Where a thread leaves what it returned, for whoever joins it.
-struct Packet<T> {
-    left: Mutex<Left<T>>,
+/// The place where a thread stores its return value for the thread that joins it.
+struct ResultSlot<T> {
+    result: Mutex<ThreadResult<T>>,
     changed: Condvar,
 }
 
-struct Left<T> {
+struct ThreadResult<T> {
     ended: bool,
-    /// `None` at the end means that the thread was unwound.
+    /// `None` after the end means that the thread was unwound.
     value: Option<T>,
 }
 
-/// Marks the packet as final when it is dropped.
-struct End<T>(Arc<Packet<T>>);
+/// Marks the thread as ended when it is dropped.
+struct MarkEnded<T>(Arc<ResultSlot<T>>);
 
-impl<T> Drop for End<T> {
+impl<T> Drop for MarkEnded<T> {
     fn drop(&mut self) {
-        self.0.left.lock().ended = true;
+        self.0.result.lock().ended = true;
         self.0.changed.notify_all();
         if let Some(sim) = sim::current() {
             sim.unpark_all(sim::key(&self.0.changed));
@@ -78,14 +81,14 @@ impl<T> Drop for End<T> {
     }
 }
 
-/// The right to wait for a thread's end. Dropping it lets the thread go on by itself.
+/// A handle that waits for a thread's end. If it is dropped, the thread continues by itself.
 pub struct JoinHandle<T> {
-    packet: Arc<Packet<T>>,
+    slot: Arc<ResultSlot<T>>,
     name: String,
 }
 
 impl<T> JoinHandle<T> {
-    /// Waits for the thread's end and returns what it returned.
+    /// Waits for the thread's end and returns the thread's return value.
     ///
     /// # Errors
     ///
@@ -95,25 +98,25 @@ impl<T> JoinHandle<T> {
         let at = Location::caller();
         if let Some(sim) = sim::current() {
             while !self.is_finished() {
-                sim.park(sim::key(&self.packet.changed), Kind::Join, at, sim::NEVER);
+                sim.park(sim::key(&self.slot.changed), WaitKind::Join, at, sim::NEVER);
             }
         } else {
-            with_me(|me| {
-                let blocked = me.map(|me| Blocked::new(me, Kind::Join, at));
-                self.packet.changed.wait_while(&mut self.packet.left.lock(), |left| !left.ended);
+            with_current_thread(|me| {
+                let blocked = me.map(|me| Blocked::new(me, WaitKind::Join, at));
+                self.slot.changed.wait_while(&mut self.slot.result.lock(), |result| !result.ended);
                 drop(blocked);
                 if let Some(me) = me {
-                    leave_if_stopping(me);
+                    unwind_if_stopping(me);
                 }
             });
         }
-        let value = self.packet.left.lock().value.take();
+        let value = self.slot.result.lock().value.take();
         value.ok_or_else(|| -> Box<dyn Any + Send> { Box::new(format!("thread '{}' panicked", self.name)) })
     }
 
-    /// Whether the thread has ended.
+    /// Returns whether the thread has ended.
     pub fn is_finished(&self) -> bool {
-        self.packet.left.lock().ended
+        self.slot.result.lock().ended
     }
 }
 
@@ -123,7 +126,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Sleeps for this long on the run's clock. Ends early, and the thread with it, if the run fails.
+/// Sleeps for this long on the run's clock. If the run fails, the sleep ends early and the thread unwinds.
 #[track_caller]
 pub fn sleep(duration: Duration) {
     let at = Location::caller();
@@ -131,19 +134,19 @@ pub fn sleep(duration: Duration) {
         sim.sleep(duration, at);
         return;
     }
-    with_me(|me| match me {
+    with_current_thread(|me| match me {
         None => std::thread::sleep(duration),
         Some(me) => {
             {
-                let _blocked = Blocked::new(me, Kind::Sleep, at);
-                threads::sleep_until(me, OsInstant::now() + duration);
+                let _blocked = Blocked::new(me, WaitKind::Sleep, at);
+                os_threads::sleep_until(me, OsInstant::now() + duration);
             }
-            leave_if_stopping(me);
+            unwind_if_stopping(me);
         }
     });
 }
 
-/// Lets other threads run that can.
+/// Lets other runnable threads run.
 #[track_caller]
 pub fn yield_now() {
     match sim::current() {
@@ -152,57 +155,58 @@ pub fn yield_now() {
     }
 }
 
-/// Calls `body` as part of a library that was called from `from`: reports of what the thread waits for in it name that
-/// line too, which says more to whoever wrote it than the library's own.
+/// Calls `body` as part of a library that the line `from` called. While the thread waits in `body`, reports also name
+/// `from`, which helps the author of that line more than a line in the library.
 pub fn called_from<T>(from: &'static Location<'static>, body: impl FnOnce() -> T) -> T {
-    struct Back(Option<&'static Location<'static>>);
-    impl Drop for Back {
+    struct RestoreCaller(Option<&'static Location<'static>>);
+    impl Drop for RestoreCaller {
         fn drop(&mut self) {
-            with_me(|me| me.map(|me| me.wait.set_from(self.0)));
+            with_current_thread(|me| me.map(|me| me.wait.set_caller(self.0)));
         }
     }
-    let _back = Back(with_me(|me| me.and_then(|me| me.wait.set_from(Some(from)))));
+    let _restore = RestoreCaller(with_current_thread(|me| me.and_then(|me| me.wait.set_caller(Some(from)))));
     body()
 }
 
-/// Whether the calling thread is unwinding from a panic, or because its run has ended.
+/// Returns whether the calling thread is unwinding from a panic, or because its run has ended.
 pub fn panicking() -> bool {
     sim::unwinding()
 }
 
-/// The calling thread's name; empty if it belongs to no run and the OS knows none.
+/// Returns the calling thread's name; empty if the thread belongs to no run and the OS knows no name.
 pub fn name() -> String {
-    with_me(|me| match me {
+    with_current_thread(|me| match me {
         Some(me) => me.name.to_string(),
         None => std::thread::current().name().unwrap_or_default().to_string(),
     })
 }
 
-/// What each thread of the calling thread's run is doing, in the order in which they were started: who waits where, and for
-/// whom.
+/// Returns the activity of each thread of the calling thread's run, in the order in which they were started: the line
+/// of each wait, and the thread that it waits for.
 pub fn statuses() -> Vec<ThreadStatus> {
-    state::my_run().statuses(|_| true)
+    state::current_run().statuses(|_| true)
 }
 
-/// The context of the calling thread's group, if it has one.
+/// Returns the context of the calling thread's group, if it has one.
 pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
     with_context(|context| context.cloned())
 }
 
-/// Calls `look` with the context of the calling thread's group, if it has one. It takes no lock.
-pub fn with_context<T>(look: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
-    state::with_context(look)
+/// Calls `f` with the context of the calling thread's group, if it has one. Takes no lock.
+pub fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
+    state::with_context(f)
 }
 
-/// Threads that belong together, such as those of one incarnation of one server, with one context value.
+/// Threads that belong together, such as those of one incarnation of one server. A group has one context value.
 ///
-/// A thread is in the group of the thread that started it, unless that one [entered](Group::enter) another.
+/// A new thread joins the current group of the thread that starts it: the group in which that thread was started,
+/// unless it has [entered](Group::enter) another.
 #[derive(Clone)]
 pub struct Group(Arc<Inner>);
 
 struct Inner {
     name: Arc<str>,
-    /// See [`membership::register`].
+    /// See [`group::register`].
     number: u64,
     context: Option<Arc<dyn Any + Send + Sync>>,
     run: Arc<RunState>,
@@ -210,48 +214,49 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        membership::unregister(self.number);
+        group::unregister(self.number);
     }
 }
 
 impl Group {
-    /// A group in the calling thread's run. Nobody belongs to it yet.
+    /// Creates a group in the calling thread's run. The group has no threads yet.
     pub fn new(name: impl Into<String>, context: Option<Arc<dyn Any + Send + Sync>>) -> Group {
-        Group::of_run(name.into(), context, &state::my_run())
+        Group::of_run(name.into(), context, &state::current_run())
     }
 
     pub(crate) fn of_run(name: String, context: Option<Arc<dyn Any + Send + Sync>>, run: &Arc<RunState>) -> Group {
         let name = name.into();
-        let number = membership::register(&name);
+        let number = group::register(&name);
         Group(Arc::new(Inner { name, number, context, run: Arc::clone(run) }))
     }
 
-    /// The calling thread's group. `None` outside of any run.
+    /// Returns the calling thread's group. `None` outside of any run.
     pub fn current() -> Option<Group> {
-        state::my_group()
+        state::current_group()
     }
 
-    /// The name given at the making.
+    /// Returns the name that [`new`](Group::new) was given.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What no other group has; from 1.
+    /// Returns the number of the group, which no other group has; from 1.
     pub(crate) fn number(&self) -> u64 {
         self.0.number
     }
 
-    /// The context value given at the making.
+    /// Returns the context value that [`new`](Group::new) was given.
     pub fn context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.0.context.as_ref()
     }
 
-    /// Calls `body` with the calling thread as a member of this group; afterwards it is in its own again.
+    /// Calls `body` with the calling thread as a member of this group. Afterwards the thread is in its previous group
+    /// again.
     pub fn enter<T>(&self, body: impl FnOnce() -> T) -> T {
         state::enter(self, body)
     }
 
-    /// The members that are alive, and what each is doing.
+    /// Returns the live members and the activity of each.
     pub fn threads(&self) -> Vec<ThreadStatus> {
         self.0.run.statuses(|thread| thread.group_number() == self.0.number)
     }

@@ -19,7 +19,7 @@ static EPOCH: LazyLock<OsInstant> = LazyLock::new(OsInstant::now);
 pub struct Instant(u64);
 
 impl Instant {
-    /// The present moment.
+    /// Returns the present moment.
     #[track_caller]
     pub fn now() -> Instant {
         match sim::current() {
@@ -28,38 +28,38 @@ impl Instant {
         }
     }
 
-    /// Time since this moment; zero if it lies in the future.
+    /// Returns the time since this moment; zero if the moment lies in the future.
     #[track_caller]
     pub fn elapsed(&self) -> Duration {
         Instant::now().duration_since(*self)
     }
 
-    /// Time from `earlier` to this moment; zero if `earlier` is later.
+    /// Returns the time from `earlier` to this moment; zero if `earlier` is later.
     pub fn duration_since(&self, earlier: Instant) -> Duration {
         self.saturating_duration_since(earlier)
     }
 
-    /// Time from `earlier` to this moment; zero if `earlier` is later.
+    /// Returns the time from `earlier` to this moment; zero if `earlier` is later.
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Time from `earlier` to this moment; `None` if `earlier` is later.
+    /// Returns the time from `earlier` to this moment; `None` if `earlier` is later.
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
         self.0.checked_sub(earlier.0).map(Duration::from_nanos)
     }
 
-    /// The moment `duration` later; `None` if it lies beyond the end of the clock (five hundred years).
+    /// Returns the moment `duration` later; `None` if it lies beyond the end of the clock (five hundred years).
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_add(duration.as_nanos().try_into().ok()?).map(Instant)
     }
 
-    /// The moment `duration` earlier; `None` if it lies before the beginning of the clock.
+    /// Returns the moment `duration` earlier; `None` if it lies before the beginning of the clock.
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_sub(duration.as_nanos().try_into().ok()?).map(Instant)
     }
 
-    /// The same moment on the OS's clock. Not for simulated time.
+    /// Returns the same moment on the OS's clock. Only for real time.
     pub(crate) fn to_os(self) -> OsInstant {
         *EPOCH + Duration::from_nanos(self.0)
     }
@@ -69,15 +69,15 @@ impl Instant {
     }
 }
 
-/// Time since the calling thread's run began, on the run's clock; zero outside of any run.
+/// Returns the time since the calling thread's run began, on the run's clock; zero outside of any run.
 pub fn run_elapsed() -> Duration {
     Duration::from_nanos(run_elapsed_nanos())
 }
 
-/// As [`run_elapsed`], in nanoseconds, which is what records are made of. Good for five hundred years.
+/// Returns [`run_elapsed`] in nanoseconds, the unit of records. The range is five hundred years.
 #[inline]
 pub fn run_elapsed_nanos() -> u64 {
-    state::with_me(|me| me.map_or(0, |me| me.run.now()))
+    state::with_current_thread(|me| me.map_or(0, |me| me.run.now()))
 }
 
 impl Add<Duration> for Instant {

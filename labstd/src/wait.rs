@@ -1,14 +1,14 @@
-//! What a thread is waiting for, kept where reports can read it: a few relaxed atomics, written when a thread is about to
-//! block, so that the table of a stuck run costs nothing while the run is not stuck.
+//! The current wait of a thread, stored where reports can read it: a few relaxed atomics, written when a thread is
+//! about to block. The table of a stuck run therefore costs nothing while the run is not stuck.
 
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// The facade call in which a thread is blocked.
+/// The call of this crate in which a thread is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum WaitKind {
     Running = 0,
     Ready,
     Lock,
@@ -23,68 +23,69 @@ pub(crate) enum Kind {
     Join,
 }
 
-impl Kind {
-    /// The call as a reader of a report knows it.
+impl WaitKind {
+    /// Returns the name of the call for reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Kind::Running => "running (it has not blocked)",
-            Kind::Ready => "ready to run",
-            Kind::Lock => "in Mutex::lock",
-            Kind::Condvar => "in Condvar::wait",
-            Kind::CondvarTimed => "in Condvar::wait_for",
-            Kind::Latch => "in Latch::wait_for",
-            Kind::Send => "in Sender::send",
-            Kind::SendTimed => "in Sender::send_timeout",
-            Kind::Recv => "in Receiver::recv",
-            Kind::RecvTimed => "in Receiver::recv_timeout",
-            Kind::Sleep => "in thread::sleep",
-            Kind::Join => "in JoinHandle::join",
+            WaitKind::Running => "running (it has not blocked)",
+            WaitKind::Ready => "ready to run",
+            WaitKind::Lock => "in Mutex::lock",
+            WaitKind::Condvar => "in Condvar::wait",
+            WaitKind::CondvarTimed => "in Condvar::wait_for",
+            WaitKind::Latch => "in Latch::wait_for",
+            WaitKind::Send => "in Sender::send",
+            WaitKind::SendTimed => "in Sender::send_timeout",
+            WaitKind::Recv => "in Receiver::recv",
+            WaitKind::RecvTimed => "in Receiver::recv_timeout",
+            WaitKind::Sleep => "in thread::sleep",
+            WaitKind::Join => "in JoinHandle::join",
         }
     }
 
-    fn from_u8(n: u8) -> Kind {
-        const ALL: [Kind; 12] = [
-            Kind::Running,
-            Kind::Ready,
-            Kind::Lock,
-            Kind::Condvar,
-            Kind::CondvarTimed,
-            Kind::Latch,
-            Kind::Send,
-            Kind::SendTimed,
-            Kind::Recv,
-            Kind::RecvTimed,
-            Kind::Sleep,
-            Kind::Join,
+    fn from_u8(n: u8) -> WaitKind {
+        const ALL: [WaitKind; 12] = [
+            WaitKind::Running,
+            WaitKind::Ready,
+            WaitKind::Lock,
+            WaitKind::Condvar,
+            WaitKind::CondvarTimed,
+            WaitKind::Latch,
+            WaitKind::Send,
+            WaitKind::SendTimed,
+            WaitKind::Recv,
+            WaitKind::RecvTimed,
+            WaitKind::Sleep,
+            WaitKind::Join,
         ];
         ALL[n as usize]
     }
 }
 
-/// What one thread waits for. Written by that thread alone; read by whoever writes a report.
+/// The current wait of one thread. Only that thread writes it; any thread that writes a report reads it.
 #[derive(Debug)]
 pub(crate) struct Wait {
     kind: AtomicU8,
-    /// Where in the program; null while running.
+    /// The line of the blocking call; null while the thread runs.
     at: AtomicPtr<Location<'static>>,
     /// When the wait began, in nanoseconds on the run's clock.
     since: AtomicU64,
-    /// From where the library was called that waits on the thread's behalf; null if there is none.
-    from: AtomicPtr<Location<'static>>,
-    /// For a lock: the state of that lock. It is valid while the thread waits, because the thread borrows the lock.
+    /// The line that called the library that waits on the thread's behalf; null if there is none.
+    caller: AtomicPtr<Location<'static>>,
+    /// For a lock: the state of that lock. The pointer is valid while the thread waits, because the thread borrows the
+    /// lock.
     lock: AtomicPtr<LockState>,
-    /// For a lock: its holder and where it was taken, as last seen by the waiting thread.
+    /// For a lock: its holder and the line that took it, as last seen by the waiting thread.
     holder: AtomicU64,
     held_since: AtomicPtr<Location<'static>>,
 }
 
 /// A copy of a [`Wait`] at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) kind: Kind,
+pub(crate) struct WaitSnapshot {
+    pub(crate) kind: WaitKind,
     pub(crate) at: Option<&'static Location<'static>>,
     pub(crate) since: u64,
-    pub(crate) from: Option<&'static Location<'static>>,
+    pub(crate) caller: Option<&'static Location<'static>>,
     pub(crate) lock: *const LockState,
     pub(crate) holder: u64,
     pub(crate) held_since: Option<&'static Location<'static>>,
@@ -93,53 +94,53 @@ pub(crate) struct Waiting {
 impl Wait {
     pub(crate) fn new() -> Wait {
         Wait {
-            kind: AtomicU8::new(Kind::Running as u8),
+            kind: AtomicU8::new(WaitKind::Running as u8),
             at: AtomicPtr::new(ptr::null_mut()),
             since: AtomicU64::new(0),
-            from: AtomicPtr::new(ptr::null_mut()),
+            caller: AtomicPtr::new(ptr::null_mut()),
             lock: AtomicPtr::new(ptr::null_mut()),
             holder: AtomicU64::new(0),
             held_since: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
-    /// The thread is about to block.
-    pub(crate) fn begin(&self, kind: Kind, at: &'static Location<'static>, now: u64) {
+    /// Records that the thread is about to block.
+    pub(crate) fn begin(&self, kind: WaitKind, at: &'static Location<'static>, now: u64) {
         self.at.store(ptr::from_ref(at).cast_mut(), Relaxed);
         self.since.store(now, Relaxed);
         self.kind.store(kind as u8, Relaxed);
     }
 
-    /// The thread is about to block, or still blocked, on this lock.
-    pub(crate) fn on_lock(&self, lock: &LockState) {
+    /// Records the lock on which the thread is about to block, or is still blocked.
+    pub(crate) fn set_lock(&self, lock: &LockState) {
         self.lock.store(ptr::from_ref(lock).cast_mut(), Relaxed);
         self.holder.store(lock.owner(), Relaxed);
         self.held_since.store(lock.taken_at.load(Relaxed), Relaxed);
     }
 
-    /// The thread is in a library that was called from here; returns from where it was called before.
-    pub(crate) fn set_from(&self, from: Option<&'static Location<'static>>) -> Option<&'static Location<'static>> {
-        let before = location(&self.from);
-        self.from.store(from.map_or(ptr::null_mut(), |from| ptr::from_ref(from).cast_mut()), Relaxed);
+    /// Records that the thread is in a library that this line called, and returns the previous such line.
+    pub(crate) fn set_caller(&self, caller: Option<&'static Location<'static>>) -> Option<&'static Location<'static>> {
+        let before = location(&self.caller);
+        self.caller.store(caller.map_or(ptr::null_mut(), |caller| ptr::from_ref(caller).cast_mut()), Relaxed);
         before
     }
 
-    /// What the thread waited for has happened, but it does not run yet.
+    /// Records that the wait is over, but the thread does not run yet.
     pub(crate) fn ready(&self) {
-        self.kind.store(Kind::Ready as u8, Relaxed);
+        self.kind.store(WaitKind::Ready as u8, Relaxed);
     }
 
-    /// The thread runs again.
+    /// Records that the thread runs again.
     pub(crate) fn end(&self) {
-        self.kind.store(Kind::Running as u8, Relaxed);
+        self.kind.store(WaitKind::Running as u8, Relaxed);
     }
 
-    pub(crate) fn get(&self) -> Waiting {
-        Waiting {
-            kind: Kind::from_u8(self.kind.load(Relaxed)),
+    pub(crate) fn snapshot(&self) -> WaitSnapshot {
+        WaitSnapshot {
+            kind: WaitKind::from_u8(self.kind.load(Relaxed)),
             at: location(&self.at),
             since: self.since.load(Relaxed),
-            from: location(&self.from),
+            caller: location(&self.caller),
             lock: self.lock.load(Relaxed),
             holder: self.holder.load(Relaxed),
             held_since: location(&self.held_since),
@@ -147,49 +148,50 @@ impl Wait {
     }
 }
 
-/// Who holds a lock, and since which line.
+/// The holder of a lock, and the line that took the lock.
 #[derive(Debug)]
 pub(crate) struct LockState {
     /// The id of the holding thread; 0 if free, or held by a thread that belongs to no run.
     owner: AtomicU64,
     taken_at: AtomicPtr<Location<'static>>,
-    /// How many threads of a simulation wait for it. Nearly always none does, and then its release need not look for one.
-    waiting: AtomicU32,
-    /// Where the lock was made: the nearest thing it has to a name.
-    pub(crate) made_at: &'static Location<'static>,
+    /// The number of simulated threads that wait for the lock. It is nearly always 0, and then a release need not look
+    /// for a waiter.
+    waiters: AtomicU32,
+    /// The line that created the lock, which identifies it in reports.
+    pub(crate) created_at: &'static Location<'static>,
 }
 
 impl LockState {
-    pub(crate) const fn new(made_at: &'static Location<'static>) -> LockState {
+    pub(crate) const fn new(created_at: &'static Location<'static>) -> LockState {
         LockState {
             owner: AtomicU64::new(0),
             taken_at: AtomicPtr::new(ptr::null_mut()),
-            waiting: AtomicU32::new(0),
-            made_at,
+            waiters: AtomicU32::new(0),
+            created_at,
         }
     }
 
-    pub(crate) fn taken(&self, by: u64, at: &'static Location<'static>) {
+    pub(crate) fn set_owner(&self, by: u64, at: &'static Location<'static>) {
         self.owner.store(by, Relaxed);
         self.taken_at.store(ptr::from_ref(at).cast_mut(), Relaxed);
     }
 
-    pub(crate) fn released(&self) {
+    pub(crate) fn clear_owner(&self) {
         self.owner.store(0, Relaxed);
     }
 
-    /// The calling thread of a simulation waits for it for as long as `wait` takes.
+    /// Counts the calling thread of a simulation as a waiter for as long as `wait` takes.
     pub(crate) fn while_waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
         // No two threads of a simulation run at once.
-        self.waiting.store(self.waiting.load(Relaxed) + 1, Relaxed);
+        self.waiters.store(self.waiters.load(Relaxed) + 1, Relaxed);
         let outcome = wait();
-        self.waiting.store(self.waiting.load(Relaxed) - 1, Relaxed);
+        self.waiters.store(self.waiters.load(Relaxed) - 1, Relaxed);
         outcome
     }
 
-    /// Whether a thread of a simulation waits for it.
-    pub(crate) fn somebody_waits(&self) -> bool {
-        self.waiting.load(Relaxed) > 0
+    /// Returns whether a thread of a simulation waits for the lock.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.waiters.load(Relaxed) > 0
     }
 
     pub(crate) fn owner(&self) -> u64 {
@@ -207,8 +209,8 @@ fn location(cell: &AtomicPtr<Location<'static>>) -> Option<&'static Location<'st
     unsafe { cell.load(Relaxed).as_ref() }
 }
 
-/// The sentence that names a waiting thread, the lock, and who holds it.
-pub(crate) fn held_too_long(waiter: &str, lock: &LockState, at: &Location<'_>, holder: &str) -> String {
+/// Returns the sentence that names a waiting thread, the lock, and the lock's holder.
+pub(crate) fn describe_long_wait(waiter: &str, lock: &LockState, at: &Location<'_>, holder: &str) -> String {
     let taken_at = lock.taken_at().map_or(String::new(), |line| format!(", taken at {line}"));
-    format!("{waiter} waits at {at} for the lock made at {}{taken_at}; its holder is {holder}", lock.made_at)
+    format!("{waiter} waits at {at} for the lock made at {}{taken_at}; its holder is {holder}", lock.created_at)
 }

@@ -1,4 +1,4 @@
-//! What locks, condition variables, channels, threads and groups promise, under both clocks.
+//! The behaviour of locks, condition variables, channels, threads and groups under both clocks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use labstd::{rng, rng::RngExt};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Turns each function into a test on threads and a test in the simulation, there with many seeds.
+/// Turns each function into a test on threads and a test in the simulation, the latter with 200 seeds.
 macro_rules! under_both_clocks {
     ($($name:ident)*) => {
         mod threads {
@@ -28,23 +28,23 @@ under_both_clocks! {
     a_lock_admits_one_thread_at_a_time
     try_lock_fails_while_the_lock_is_held
     a_notification_wakes_a_waiting_thread
-    notify_all_wakes_everybody
-    a_timed_wait_ends_by_its_time
-    wait_while_for_tells_time_from_condition
-    a_latch_that_is_opened_lets_everybody_go_on
-    a_wait_for_a_latch_that_stays_shut_ends_by_its_time
+    notify_all_wakes_all_waiting_threads
+    a_timed_wait_ends_at_its_timeout
+    wait_while_for_tells_a_timeout_from_its_condition
+    opening_a_latch_wakes_all_waiting_threads
+    a_wait_for_a_closed_latch_ends_at_its_timeout
     a_bounded_channel_makes_its_sender_wait
     messages_arrive_in_order
-    the_last_sender_disconnects
-    the_last_receiver_disconnects
-    timed_channel_calls_end_by_their_time
+    dropping_the_last_sender_disconnects
+    dropping_the_last_receiver_disconnects
+    timed_channel_calls_end_at_their_timeout
     every_message_is_received_once
     a_sleep_takes_its_time
     a_thread_inherits_its_group_and_context
-    entering_a_group_ends_with_the_call
-    others_see_which_group_a_thread_has_entered
-    a_group_knows_its_members_and_what_they_wait_for
-    join_returns_what_the_thread_returned
+    a_thread_leaves_an_entered_group_when_the_call_returns
+    other_threads_see_the_group_that_a_thread_has_entered
+    a_group_lists_its_members_and_their_waits
+    join_returns_the_threads_return_value
     a_stream_depends_on_its_name_alone
 }
 
@@ -97,7 +97,7 @@ fn a_notification_wakes_a_waiting_thread() {
     waiter.join().unwrap();
 }
 
-fn notify_all_wakes_everybody() {
+fn notify_all_wakes_all_waiting_threads() {
     let flag = Flag::default();
     let waiters: Vec<_> = (0..5)
         .map(|n| {
@@ -111,17 +111,17 @@ fn notify_all_wakes_everybody() {
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
 }
 
-fn a_timed_wait_ends_by_its_time() {
+fn a_timed_wait_ends_at_its_timeout() {
     let flag = Flag::default();
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut set = flag.0.lock();
     assert!(flag.1.wait_for(&mut set, 10 * MS).timed_out());
-    assert!(begun.elapsed() >= 10 * MS);
-    assert!(flag.1.wait_until(&mut set, begun + 5 * MS).timed_out());
+    assert!(start.elapsed() >= 10 * MS);
+    assert!(flag.1.wait_until(&mut set, start + 5 * MS).timed_out());
     assert!(!*set);
 }
 
-fn wait_while_for_tells_time_from_condition() {
+fn wait_while_for_tells_a_timeout_from_its_condition() {
     let flag = Flag::default();
     assert!(flag.1.wait_while_for(&mut flag.0.lock(), |set| !*set, 5 * MS).timed_out());
     let setter = thread::spawn("setter", {
@@ -136,7 +136,7 @@ fn wait_while_for_tells_time_from_condition() {
     setter.join().unwrap();
 }
 
-fn a_latch_that_is_opened_lets_everybody_go_on() {
+fn opening_a_latch_wakes_all_waiting_threads() {
     let latch = Arc::new(Latch::new());
     let waiting: Vec<_> = (0..3)
         .map(|n| {
@@ -146,28 +146,28 @@ fn a_latch_that_is_opened_lets_everybody_go_on() {
         .collect();
     thread::sleep(5 * MS);
     assert!(!latch.is_open());
-    let begun = Instant::now();
+    let start = Instant::now();
     latch.open();
     assert!(latch.is_open());
     assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
-    assert!(latch.wait_for(Duration::from_secs(60)), "who comes later does not wait");
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(latch.wait_for(Duration::from_secs(60)), "a later wait returns at once");
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
-fn a_wait_for_a_latch_that_stays_shut_ends_by_its_time() {
+fn a_wait_for_a_closed_latch_ends_at_its_timeout() {
     let latch = Latch::new();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert!(!latch.wait_for(5 * MS));
-    assert!(begun.elapsed() >= 5 * MS);
+    assert!(start.elapsed() >= 5 * MS);
 }
 
 fn a_bounded_channel_makes_its_sender_wait() {
     let (tx, rx) = channel::bounded(1);
     let sender = thread::spawn("sender", move || {
-        let begun = Instant::now();
+        let start = Instant::now();
         tx.send(1).unwrap();
         tx.send(2).unwrap();
-        begun.elapsed()
+        start.elapsed()
     });
     while rx.is_empty() {
         thread::sleep(MS);
@@ -176,7 +176,7 @@ fn a_bounded_channel_makes_its_sender_wait() {
     assert_eq!(rx.len(), 1);
     assert_eq!(rx.recv(), Ok(1));
     assert_eq!(rx.recv(), Ok(2));
-    assert!(sender.join().unwrap() >= 5 * MS, "the second send waited for room");
+    assert!(sender.join().unwrap() >= 5 * MS, "the second send waits while the channel is full");
 }
 
 fn messages_arrive_in_order() {
@@ -186,7 +186,7 @@ fn messages_arrive_in_order() {
     sender.join().unwrap();
 }
 
-fn the_last_sender_disconnects() {
+fn dropping_the_last_sender_disconnects() {
     let (tx, rx) = channel::unbounded::<u8>();
     let other = tx.clone();
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -198,18 +198,18 @@ fn the_last_sender_disconnects() {
     assert!(receiver.join().unwrap());
 }
 
-fn the_last_receiver_disconnects() {
+fn dropping_the_last_receiver_disconnects() {
     let (tx, rx) = channel::bounded(1);
     tx.send(1).unwrap();
     let sender = thread::spawn("sender", move || (tx.send(2).is_err(), tx));
     thread::sleep(5 * MS);
     drop(rx);
     let (refused, tx) = sender.join().unwrap();
-    assert!(refused, "a send that waits ends when nobody can receive any more");
+    assert!(refused, "a waiting send ends when all receivers are gone");
     assert!(matches!(tx.try_send(3), Err(TrySendError::Disconnected(3))));
 }
 
-fn timed_channel_calls_end_by_their_time() {
+fn timed_channel_calls_end_at_their_timeout() {
     let (tx, rx) = channel::bounded(1);
     assert_eq!(rx.recv_timeout(5 * MS), Err(RecvTimeoutError::Timeout));
     tx.send(1).unwrap();
@@ -240,11 +240,11 @@ fn every_message_is_received_once() {
 }
 
 fn a_sleep_takes_its_time() {
-    let (begun, since) = (Instant::now(), run_elapsed());
+    let (start, since) = (Instant::now(), run_elapsed());
     thread::sleep(10 * MS);
-    assert!(begun.elapsed() >= 10 * MS);
+    assert!(start.elapsed() >= 10 * MS);
     assert!(run_elapsed() - since >= 10 * MS);
-    assert_eq!(begun.duration_since(Instant::now()), Duration::ZERO);
+    assert_eq!(start.duration_since(Instant::now()), Duration::ZERO);
 }
 
 fn a_thread_inherits_its_group_and_context() {
@@ -260,13 +260,13 @@ fn seen_context() -> Option<(String, u32)> {
     Some((Group::current()?.name().to_string(), number))
 }
 
-fn entering_a_group_ends_with_the_call() {
+fn a_thread_leaves_an_entered_group_when_the_call_returns() {
     let outer = Group::current().expect("a run has a group").name().to_string();
     let inside = Group::new("inside", None).enter(|| Group::current().unwrap().name().to_string());
     assert_eq!((inside.as_str(), Group::current().unwrap().name()), ("inside", outer.as_str()));
 }
 
-fn others_see_which_group_a_thread_has_entered() {
+fn other_threads_see_the_group_that_a_thread_has_entered() {
     let groups = ["outer", "inner"].map(|name| Group::new(name, Some(Arc::new(name))));
     let (tx, rx) = channel::bounded::<()>(1);
     let visitor = thread::spawn("visitor", {
@@ -302,17 +302,17 @@ fn others_see_which_group_a_thread_has_entered() {
     assert!(groups.iter().all(|group| group.threads().is_empty()));
 }
 
-fn a_group_knows_its_members_and_what_they_wait_for() {
+fn a_group_lists_its_members_and_their_waits() {
     let group = Group::new("server-1", None);
     let (tx, rx) = channel::bounded::<()>(1);
     let member = group.enter(|| thread::spawn("server-1/applier", move || rx.recv()));
-    while group.threads().iter().all(|member| !member.doing.starts_with("in ")) {
+    while group.threads().iter().all(|member| !member.activity.starts_with("in ")) {
         thread::sleep(MS);
     }
     let members = group.threads();
     assert_eq!(members.len(), 1, "{members:?}");
     assert_eq!((members[0].name.as_str(), members[0].group.as_str()), ("server-1/applier", "server-1"));
-    assert!(members[0].doing.starts_with("in Receiver::recv at labstd/tests/both_clocks.rs:"), "{}", members[0]);
+    assert!(members[0].activity.starts_with("in Receiver::recv at labstd/tests/both_clocks.rs:"), "{}", members[0]);
     drop(tx);
     assert!(member.join().unwrap().is_err());
     while !group.threads().is_empty() {
@@ -320,7 +320,7 @@ fn a_group_knows_its_members_and_what_they_wait_for() {
     }
 }
 
-fn join_returns_what_the_thread_returned() {
+fn join_returns_the_threads_return_value() {
     let ran = Arc::new(AtomicUsize::new(0));
     let thread = thread::spawn("thread", {
         let ran = Arc::clone(&ran);

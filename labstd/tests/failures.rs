@@ -1,5 +1,5 @@
-//! What is told when a run goes wrong: panics, deadlocks, locks held too long, spins, time limits, and threads that will
-//! not end.
+//! The reports of runs that fail: panics, deadlocks, locks held too long, spins, time limits, and threads that do not
+//! end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn assert_says(failure: &Failure, parts: &[&str]) {
 }
 
 #[test]
-fn a_panic_in_any_thread_fails_the_run_with_its_name() {
+fn a_panic_in_any_thread_fails_the_run_and_names_the_thread() {
     for clock in BOTH {
         let failure = failure(Run::new(clock, 1), || {
             thread::spawn("server-2/applier", || {
@@ -35,24 +35,24 @@ fn a_panic_in_any_thread_fails_the_run_with_its_name() {
             });
             thread::sleep(Duration::from_secs(3600));
         });
-        let Failure::Panic(panicked) = &failure else { panic!("{failure}") };
-        assert_eq!((panicked.thread.as_str(), panicked.at >= 2 * MS), ("server-2/applier", true));
-        assert_eq!(panicked.message, "index 7 was applied twice");
-        assert!(panicked.location.as_ref().unwrap().starts_with("labstd/tests/failures.rs:"));
+        let Failure::Panic(report) = &failure else { panic!("{failure}") };
+        assert_eq!((report.thread.as_str(), report.at >= 2 * MS), ("server-2/applier", true));
+        assert_eq!(report.message, "index 7 was applied twice");
+        assert!(report.location.as_ref().unwrap().starts_with("labstd/tests/failures.rs:"));
     }
 }
 
 #[test]
-fn what_was_thrown_can_be_looked_at() {
+fn a_failure_holds_the_panic_payload() {
     for clock in BOTH {
         let failure = failure(Run::new(clock, 1), || std::panic::panic_any(17_u32));
-        let Failure::Panic(panicked) = failure else { panic!("{failure}") };
-        assert_eq!(panicked.payload.downcast_ref(), Some(&17_u32));
+        let Failure::Panic(report) = failure else { panic!("{failure}") };
+        assert_eq!(report.payload.downcast_ref(), Some(&17_u32));
     }
 }
 
 #[test]
-fn joining_a_thread_that_panicked_is_an_error_with_its_name() {
+fn joining_a_panicked_thread_returns_an_error_with_its_name() {
     let failure = failure(Run::simulated(1), || {
         let joined = thread::spawn("loser", || panic!("no")).join();
         let error = joined.expect_err("it panicked");
@@ -66,7 +66,7 @@ fn two_locks_in_opposite_orders() {
     let (a, b) = (Arc::new(Mutex::new("a")), Arc::new(Mutex::new("b")));
     let holding = Arc::new(AtomicUsize::new(0));
     thread::spawn("clockwork", || {
-        // It is asleep whenever the others wake.
+        // This thread sleeps whenever the others wake.
         thread::sleep(MS / 2);
         loop {
             thread::sleep(MS);
@@ -87,9 +87,9 @@ fn two_locks_in_opposite_orders() {
 }
 
 #[test]
-fn a_circle_of_lock_holders_ends_a_simulation_at_once() {
+fn a_lock_cycle_ends_a_simulation_at_once() {
     let outcome = Run::simulated(1).execute(two_locks_in_opposite_orders);
-    assert!(outcome.stats.elapsed <= 2 * MS, "found when it closed, not by a timeout: {:?}", outcome.stats);
+    assert!(outcome.stats.elapsed <= 2 * MS, "found when the cycle closed, before any timeout: {:?}", outcome.stats);
     let failure = outcome.result.unwrap_err();
     assert_says(
         &failure,
@@ -107,7 +107,7 @@ fn a_circle_of_lock_holders_ends_a_simulation_at_once() {
 }
 
 #[test]
-fn a_circle_of_lock_holders_on_threads_is_reported_with_what_the_holder_is_blocked_in() {
+fn a_lock_cycle_on_threads_is_reported_with_the_holders_wait() {
     let failure = failure(Run::threads(1).lock_limit(300 * MS), two_locks_in_opposite_orders);
     assert_says(
         &failure,
@@ -119,7 +119,7 @@ fn a_circle_of_lock_holders_on_threads_is_reported_with_what_the_holder_is_block
 }
 
 #[test]
-fn a_lock_taken_twice_by_one_thread_is_a_circle_of_one() {
+fn a_lock_taken_twice_by_one_thread_is_a_cycle_of_one() {
     let failure = failure(Run::simulated(1), || {
         let lock = Mutex::new(0);
         let _once = lock.lock();
@@ -131,7 +131,7 @@ fn a_lock_taken_twice_by_one_thread_is_a_circle_of_one() {
 }
 
 #[test]
-fn a_lock_held_over_a_blocking_call_is_reported_with_that_call() {
+fn a_lock_held_during_a_blocking_call_is_reported_with_the_call() {
     for clock in BOTH {
         let failure = failure(Run::new(clock, 1).lock_limit(300 * MS), || {
             let lock = Arc::new(Mutex::new(0));
@@ -164,7 +164,7 @@ fn library_call() {
 }
 
 #[test]
-fn a_thread_that_waits_in_a_library_is_reported_with_the_line_that_called_it() {
+fn a_wait_in_a_library_is_reported_with_the_calling_line() {
     for clock in BOTH {
         let mine = line!() + 4;
         let failure = failure(Run::new(clock, 1).time_limit(1000 * MS), move || {
@@ -176,12 +176,12 @@ fn a_thread_that_waits_in_a_library_is_reported_with_the_line_that_called_it() {
         });
         assert_says(&failure, &[&format!("(called from labstd/tests/failures.rs:{mine}:")]);
         let text = failure.to_string();
-        assert_eq!(text.matches("called from").count(), 1, "a call that is over is not reported: {text}");
+        assert_eq!(text.matches("called from").count(), 1, "a finished call is not reported: {text}");
     }
 }
 
 #[test]
-fn a_run_in_which_nobody_can_go_on_is_a_deadlock() {
+fn a_run_without_a_runnable_thread_is_a_deadlock() {
     let failure = failure(Run::simulated(1), || {
         let (_tx, rx) = channel::bounded::<()>(1);
         let never = Arc::new((Mutex::new(()), Condvar::new()));
@@ -195,11 +195,11 @@ fn a_run_in_which_nobody_can_go_on_is_a_deadlock() {
 }
 
 #[test]
-fn a_thread_that_polls_without_blocking_is_found_and_named() {
+fn a_thread_that_polls_without_blocking_is_named() {
     let polls: [fn(); 3] = [
         || {
-            let begun = Instant::now();
-            while begun.elapsed() < MS {}
+            let start = Instant::now();
+            while start.elapsed() < MS {}
         },
         || {
             let (_tx, rx) = channel::bounded::<()>(1);
@@ -220,7 +220,7 @@ fn a_thread_that_polls_without_blocking_is_found_and_named() {
 }
 
 #[test]
-fn a_thread_that_computes_without_end_is_given_up_and_named() {
+fn a_thread_that_computes_without_end_is_abandoned_and_named() {
     static STOP: AtomicBool = AtomicBool::new(false);
     let failure = failure(Run::simulated(1).stall_limit(300 * MS), || {
         thread::spawn("thinker", || {
@@ -236,7 +236,7 @@ fn a_thread_that_computes_without_end_is_given_up_and_named() {
 }
 
 #[test]
-fn a_spinning_thread_on_os_threads_is_named_when_the_time_is_over() {
+fn a_spinning_os_thread_is_named_when_the_time_limit_is_over() {
     static STOP: AtomicBool = AtomicBool::new(false);
     let failure = failure(Run::threads(1).time_limit(1000 * MS), || {
         thread::spawn("spinner", || {
@@ -254,7 +254,7 @@ fn a_spinning_thread_on_os_threads_is_named_when_the_time_is_over() {
 }
 
 #[test]
-fn the_time_limit_counts_the_runs_own_clock_and_names_who_is_stuck() {
+fn the_time_limit_uses_the_runs_clock_and_names_stuck_threads() {
     for clock in BOTH {
         let outcome = Run::new(clock, 1).time_limit(1000 * MS).execute(|| {
             let (_tx, rx) = channel::bounded::<()>(1);
@@ -271,7 +271,7 @@ fn the_time_limit_counts_the_runs_own_clock_and_names_who_is_stuck() {
 }
 
 #[test]
-fn a_livelock_ends_by_the_step_limit() {
+fn a_livelock_ends_at_the_step_limit() {
     let failure = failure(Run::simulated(1).step_limit(10_000), || {
         loop {
             thread::sleep(MS);
@@ -280,10 +280,10 @@ fn a_livelock_ends_by_the_step_limit() {
     assert_says(&failure, &["livelock: not finished after 10000 scheduler steps"]);
 }
 
-/// Counts how often it is dropped, and blocks while it is.
-struct Departing(Arc<AtomicUsize>, Arc<Mutex<u32>>);
+/// Counts how often it is dropped, and blocks in its destructor.
+struct BlocksWhenDropped(Arc<AtomicUsize>, Arc<Mutex<u32>>);
 
-impl Drop for Departing {
+impl Drop for BlocksWhenDropped {
     fn drop(&mut self) {
         thread::sleep(MS);
         *self.1.lock() += 1;
@@ -292,16 +292,16 @@ impl Drop for Departing {
 }
 
 #[test]
-fn what_is_left_at_the_end_unwinds_and_its_destructors_may_block() {
+fn threads_left_at_the_end_unwind_and_may_block_in_destructors() {
     let left = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&left);
     labstd::simulate(1, move || {
         let lock = Arc::new(Mutex::new(0));
         for n in 0..20 {
-            let departing = Departing(Arc::clone(&counted), Arc::clone(&lock));
+            let guard = BlocksWhenDropped(Arc::clone(&counted), Arc::clone(&lock));
             let waits: fn() = [|| thread::sleep(Duration::from_secs(9)), wait_for_ever][n % 2];
             thread::spawn(format!("left-{n}"), move || {
-                let _departing = departing;
+                let _guard = guard;
                 waits();
             });
         }
@@ -316,7 +316,7 @@ fn wait_for_ever() {
 }
 
 #[test]
-fn a_thread_that_the_end_overtakes_before_it_begins_may_own_destructors_that_block() {
+fn a_thread_that_never_begins_may_own_blocking_destructors() {
     struct LocksWhenDropped(Arc<Mutex<()>>);
     impl Drop for LocksWhenDropped {
         fn drop(&mut self) {
@@ -332,7 +332,7 @@ fn a_thread_that_the_end_overtakes_before_it_begins_may_own_destructors_that_blo
 }
 
 #[test]
-fn a_thread_cannot_hold_on_to_life_by_catching_its_end() {
+fn a_thread_cannot_outlive_its_run_by_catching_the_unwind() {
     labstd::simulate(1, || {
         thread::spawn("clinging", || {
             loop {
@@ -358,7 +358,7 @@ fn locks_of_an_unwound_thread_are_free() {
 }
 
 #[test]
-fn two_simulations_at_once_do_not_meet() {
+fn simultaneous_simulations_do_not_affect_each_other() {
     let jobs: Vec<_> = (0..4)
         .map(|job| {
             std::thread::spawn(move || {
@@ -376,7 +376,7 @@ fn two_simulations_at_once_do_not_meet() {
 }
 
 #[test]
-fn a_thread_of_std_that_uses_a_channel_of_a_simulation_fails_it() {
+fn a_std_thread_that_uses_a_simulations_channel_fails_the_run() {
     let failure = failure(Run::simulated(1), || {
         let (tx, rx) = channel::unbounded();
         let sent = std::thread::Builder::new().name("stray".to_string()).spawn(move || tx.send(1)).expect("a thread");
@@ -392,7 +392,7 @@ fn a_thread_of_std_that_uses_a_channel_of_a_simulation_fails_it() {
 }
 
 #[test]
-fn a_channel_may_leave_its_simulation() {
+fn a_channel_may_be_used_after_its_simulation() {
     let (tx, rx) = labstd::simulate(1, channel::unbounded);
     tx.send(1).expect("there is a receiver");
     assert_eq!(rx.recv(), Ok(1));

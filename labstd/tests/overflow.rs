@@ -1,20 +1,21 @@
-//! A simulated thread that overflows its stack takes the process with it, so this test starts itself as another one.
+//! The report of a stack overflow. A simulated thread that overflows its stack ends the process, so this test starts
+//! itself as another process.
 #![cfg(unix)]
 
 use std::process::Command;
 
 use labstd::thread;
 
-/// Needs stack for each level.
-fn sink(level: u64) -> u64 {
+/// Recurses without end and needs stack for each level.
+fn recurse(level: u64) -> u64 {
     let ballast = std::hint::black_box([level; 64]);
-    if level == u64::MAX { 0 } else { sink(level + 1) + ballast[7] }
+    if level == u64::MAX { 0 } else { recurse(level + 1) + ballast[7] }
 }
 
 #[test]
 #[ignore = "ends the process; started by the test below"]
 fn child() {
-    labstd::simulate(1, || thread::spawn("S1/ticker", || sink(0)).join().unwrap());
+    labstd::simulate(1, || thread::spawn("S1/ticker", || recurse(0)).join().unwrap());
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! What the simulation promises beyond the ordinary meaning of threads: virtual time, replay, and schedules that find
-//! bugs.
+//! The guarantees of the simulation beyond those of threads: virtual time, replay, and schedules that find bugs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -15,26 +14,26 @@ const MS: Duration = Duration::from_millis(1);
 
 #[test]
 fn sleeping_costs_no_real_time() {
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     let slept = simulate(1, || {
-        let begun = Instant::now();
+        let start = Instant::now();
         for _ in 0..24 {
             thread::sleep(Duration::from_secs(3600));
         }
-        begun.elapsed()
+        start.elapsed()
     });
     assert_eq!(slept, Duration::from_secs(86_400));
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
 fn time_stands_still_while_threads_run() {
     simulate(1, || {
-        let begun = Instant::now();
+        let start = Instant::now();
         let (tx, rx) = channel::unbounded();
         thread::spawn("sender", move || (0..1000).for_each(|n| tx.send(n).unwrap()));
         assert_eq!(rx.into_iter().count(), 1000);
-        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(start.elapsed(), Duration::ZERO);
     });
 }
 
@@ -58,7 +57,7 @@ fn timers_fire_in_the_order_of_their_times() {
 }
 
 #[test]
-fn a_wait_that_was_ended_early_does_not_move_the_clock() {
+fn a_wait_that_ended_early_does_not_move_the_clock() {
     simulate(1, || {
         let shared = Arc::new((Mutex::new(false), Condvar::new()));
         let waiter = thread::spawn("waiter", {
@@ -74,7 +73,7 @@ fn a_wait_that_was_ended_early_does_not_move_the_clock() {
     });
 }
 
-/// A workload with locks, condition variables, channels and timers; all its figures depend on the schedule.
+/// A workload with locks, condition variables, channels and timers. All its results depend on the schedule.
 fn busy(seed: u64) -> (Vec<(u64, usize)>, Stats) {
     let outcome = Run::simulated(seed).execute(|| {
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -99,12 +98,12 @@ fn busy(seed: u64) -> (Vec<(u64, usize)>, Stats) {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         std::mem::take(&mut *log.lock())
     });
-    let stats = Stats { real: Duration::ZERO, ..outcome.stats };
+    let stats = Stats { wall_time: Duration::ZERO, ..outcome.stats };
     (outcome.result.unwrap(), stats)
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
+fn equal_seeds_give_equal_runs() {
     let alone: Vec<_> = (0..40).map(busy).collect();
     let four_at_once: Vec<_> = (0..4)
         .map(|job| std::thread::spawn(move || (0..40).skip(job).step_by(4).map(busy).collect::<Vec<_>>()))
@@ -118,25 +117,25 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn another_seed_gives_another_run() {
+fn different_seeds_give_different_runs() {
     let hashes: std::collections::BTreeSet<u64> = (0..40).map(|seed| busy(seed).1.schedule_hash).collect();
     assert_eq!(hashes.len(), 40);
 }
 
-/// A schedule's hash is part of what a seed means: a change of it makes every recorded seed point to another run.
+/// The schedule's hash is part of the meaning of a seed: if it changes, every recorded seed stands for another run.
 #[test]
 fn the_schedule_of_a_seed_is_the_same_on_every_machine() {
     assert_eq!(busy(7).1.schedule_hash, 0xdd7c_60ee_5aaf_deab, "{:#x}", busy(7).1.schedule_hash);
 }
 
-/// The share of seeds, of 400, in which `finds` returns true.
-fn found(finds: fn() -> bool) -> usize {
+/// The number of seeds, of 400, for which `finds` returns true.
+fn seeds_found(finds: fn() -> bool) -> usize {
     (0..400).filter(|&seed| simulate(seed, finds)).count()
 }
 
 #[test]
 fn schedules_find_a_lost_update() {
-    let found = found(|| {
+    let found = seeds_found(|| {
         let counter = Arc::new(Mutex::new(0));
         let add = |counter: Arc<Mutex<i32>>| {
             move || {
@@ -155,7 +154,7 @@ fn schedules_find_a_lost_update() {
 
 #[test]
 fn schedules_find_an_if_where_a_while_should_be() {
-    let found = found(|| {
+    let found = seeds_found(|| {
         let queue = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let empty_handed = Arc::new(AtomicUsize::new(0));
         let takers: Vec<_> = (0..2)
@@ -183,8 +182,8 @@ fn schedules_find_an_if_where_a_while_should_be() {
 }
 
 #[test]
-fn schedules_find_a_check_that_is_out_of_date_when_it_is_acted_on() {
-    let found = found(|| {
+fn schedules_find_a_stale_check_before_an_action() {
+    let found = seeds_found(|| {
         let seats = Arc::new(Mutex::new(1));
         let take = |seats: Arc<Mutex<i32>>| {
             move || {
@@ -204,7 +203,7 @@ fn schedules_find_a_check_that_is_out_of_date_when_it_is_acted_on() {
 }
 
 #[test]
-fn schedules_try_every_order_of_threads_that_wake_at_one_instant() {
+fn schedules_try_every_order_of_threads_with_equal_deadlines() {
     let orders: std::collections::BTreeSet<Vec<usize>> = (0..400)
         .map(|seed| {
             simulate(seed, || {
@@ -227,7 +226,7 @@ fn schedules_try_every_order_of_threads_that_wake_at_one_instant() {
 }
 
 #[test]
-fn sixty_thousand_threads_one_after_the_other_need_no_sixty_thousand_stacks() {
+fn threads_that_run_one_after_the_other_reuse_stacks() {
     simulate(1, || {
         for n in 0..60_000_u32 {
             assert_eq!(thread::spawn("short", move || n).join().unwrap(), n);

@@ -1,7 +1,8 @@
-//! Switching between the threads of a simulation, and the calls by which the rest of the crate blocks and wakes them.
+//! The thread switches of a simulation, and the calls with which the rest of the crate blocks and wakes its threads.
 //!
-//! The OS thread of the simulation runs [`Sim::drive`]: resume a coroutine; when it suspends or ends, resume the next. A
-//! coroutine that blocks asks the scheduler for the next one itself and suspends only if that is not again itself.
+//! The OS thread of the simulation runs [`Sim::drive`]: it resumes a coroutine, and when that suspends or ends, it
+//! resumes the next. A coroutine that blocks asks the scheduler itself for the next one, and suspends only if that is
+//! another one.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -14,65 +15,65 @@ use std::time::{Duration, Instant as OsInstant};
 use corosensei::stack::Stack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use super::pulse::Pulse;
+use super::hot_state::HotState;
 use super::scheduler::{Scheduler, Slot};
-use super::stack::{SimStack, Stacks};
+use super::stack::{SimStack, StackPool};
 use super::{NEVER, overflow};
 use crate::failure::Failure;
+use crate::os_threads;
 use crate::run::{Limits, Stats};
-use crate::state::{Killed, RunState, ThreadInfo, set_me};
-use crate::threads;
-use crate::wait::{Kind, LockState, held_too_long};
+use crate::state::{Killed, RunState, ThreadInfo, set_current_thread};
+use crate::wait::{LockState, WaitKind, describe_long_wait};
 
-/// In a box, so that it need not be moved at each switch.
-type Co = Box<Coroutine<(), (), (), SimStack>>;
+/// Boxed, so that a switch does not move it.
+type BoxedCoroutine = Box<Coroutine<(), (), (), SimStack>>;
 
 thread_local! {
     /// The simulation that this OS thread drives; null on all others.
     static CURRENT: Cell<*const Sim> = const { Cell::new(ptr::null()) };
 }
 
-/// One simulation. It lives on one OS thread and is never seen by another.
+/// One simulation. It lives on one OS thread, and no other thread sees it.
 pub(crate) struct Sim {
     run: Arc<RunState>,
     scheduler: RefCell<Scheduler>,
-    /// The scheduler's.
-    pulse: Rc<Pulse>,
-    /// By slot.
-    tracks: RefCell<Vec<Track>>,
-    stacks: RefCell<Stacks>,
-    /// Who is to run after the coroutine that suspends now.
+    /// Shared with the scheduler.
+    hot_state: Rc<HotState>,
+    /// The coroutines, indexed by slot.
+    coroutines: RefCell<Vec<CoroutineSlot>>,
+    stacks: RefCell<StackPool>,
+    /// The task to resume after the coroutine that suspends now.
     next: Cell<Option<Slot>>,
-    /// When the body ended, in nanoseconds.
+    /// The time at which the body ended, in nanoseconds.
     ended_at: Cell<u64>,
 }
 
-/// What it takes to run one thread of the simulation.
-struct Track {
+/// The coroutine of one simulated thread, and the data that resuming it needs.
+struct CoroutineSlot {
     /// `None` while it runs.
-    coroutine: Option<Co>,
-    /// How it suspends itself; set when it begins.
+    coroutine: Option<BoxedCoroutine>,
+    /// The coroutine's own handle for suspending itself; set when it begins.
     yielder: *const Yielder<(), ()>,
-    /// Where its stack ends.
-    guard: usize,
-    /// Who it is. Valid as long as the scheduler has its task.
-    me: *const ThreadInfo,
+    /// The lowest address of its stack, which is its guard page.
+    guard_page: usize,
+    /// The thread's register entry. Valid as long as the scheduler has its task.
+    thread: *const ThreadInfo,
 }
 
-/// The simulation of the calling thread; `None` on OS threads.
+/// Returns the simulation of the calling thread; `None` on OS threads.
 #[inline]
 pub(crate) fn current() -> Option<&'static Sim> {
-    // SAFETY: `CURRENT` is null or points to the `Sim` in the frame of `simulate_here` on this very OS thread, which
-    // outlives every coroutine. The reference is only ever used inside one call of this crate, made by such a coroutine.
+    // SAFETY: `CURRENT` is null or points to the `Sim` in the frame of `run_simulation` on this same OS thread, which
+    // outlives every coroutine. The reference is only used inside one call of this crate, made by such a coroutine.
     unsafe { CURRENT.get().as_ref() }
 }
 
-/// Whether the calling thread is part of a simulation.
+/// Returns whether the calling thread is part of a simulation.
 pub(crate) fn active() -> bool {
     !CURRENT.get().is_null()
 }
 
-/// Whether the calling thread unwinds.
+/// Returns whether the calling thread unwinds.
 pub(crate) fn unwinding() -> bool {
     if !std::thread::panicking() {
         return false;
@@ -80,8 +81,8 @@ pub(crate) fn unwinding() -> bool {
     current().is_none_or(|sim| sim.scheduler.borrow_mut().running().unwinding)
 }
 
-/// The calling thread has begun to unwind from a panic.
-pub(crate) fn begin_unwinding() {
+/// Records that the calling thread has begun to unwind from a panic.
+pub(crate) fn mark_unwinding() {
     if let Some(sim) = current()
         && let Ok(mut scheduler) = sim.scheduler.try_borrow_mut()
     {
@@ -89,7 +90,7 @@ pub(crate) fn begin_unwinding() {
     }
 }
 
-/// Runs a simulation on a fresh OS thread and waits for its end, or until it makes no step for `limits.stall`.
+/// Runs a simulation on a new OS thread. Waits until it ends, or until it makes no step for `limits.stall`.
 pub(crate) fn execute(
     run: &Arc<RunState>,
     main: Arc<ThreadInfo>,
@@ -102,8 +103,8 @@ pub(crate) fn execute(
         std::thread::Builder::new()
             .name("simulation".to_string())
             .spawn(move || {
-                let stats = simulate_here(&run, main, body, limits);
-                threads::body_ended(&run);
+                let stats = run_simulation(&run, main, body, limits);
+                os_threads::body_ended(&run);
                 stats
             })
             .expect("the OS starts a thread for the simulation")
@@ -134,15 +135,15 @@ fn ends_before_stall(run: &RunState, simulation: &std::thread::JoinHandle<Stats>
     true
 }
 
-/// The whole life of a simulation, on the OS thread that is its own.
-fn simulate_here(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnce() + Send>, limits: Limits) -> Stats {
+/// Runs a whole simulation on the calling OS thread.
+fn run_simulation(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnce() + Send>, limits: Limits) -> Stats {
     let scheduler = Scheduler::new(Arc::clone(run), limits);
     let sim = Sim {
         run: Arc::clone(run),
-        pulse: scheduler.pulse(),
+        hot_state: scheduler.hot_state(),
         scheduler: RefCell::new(scheduler),
-        tracks: RefCell::new(Vec::new()),
-        stacks: RefCell::new(Stacks::new()),
+        coroutines: RefCell::new(Vec::new()),
+        stacks: RefCell::new(StackPool::new()),
         next: Cell::new(None),
         ended_at: Cell::new(0),
     };
@@ -150,7 +151,7 @@ fn simulate_here(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnc
     sim.add(
         Arc::clone(&main),
         Box::new(move || {
-            threads::run_body(&main, body);
+            os_threads::run_body(&main, body);
             current().expect("the body runs in the simulation").body_ended();
         }),
     );
@@ -171,87 +172,94 @@ impl Sim {
         let mut next = self.scheduler.borrow_mut().pick();
         while let Some(slot) = next {
             let mut coroutine = {
-                let track = &mut self.tracks.borrow_mut()[slot];
-                set_me(track.me);
-                overflow::watch(track.guard);
-                track.coroutine.take().expect("a runnable task is suspended")
+                let entry = &mut self.coroutines.borrow_mut()[slot];
+                set_current_thread(entry.thread);
+                overflow::set_guard_page(entry.guard_page);
+                entry.coroutine.take().expect("a runnable task is suspended")
             };
             next = match coroutine.resume(()) {
                 CoroutineResult::Yield(()) => {
-                    self.tracks.borrow_mut()[slot].coroutine = Some(coroutine);
-                    // Who suspends has chosen already who follows.
+                    self.coroutines.borrow_mut()[slot].coroutine = Some(coroutine);
+                    // The suspending thread has already chosen the next one.
                     self.next.take()
                 }
                 CoroutineResult::Return(()) => {
-                    overflow::watch(0);
-                    set_me(ptr::null());
-                    self.stacks.borrow_mut().give_back(coroutine.into_stack());
+                    overflow::set_guard_page(0);
+                    set_current_thread(ptr::null());
+                    self.stacks.borrow_mut().release(coroutine.into_stack());
                     let task = self.scheduler.borrow_mut().remove(slot);
                     self.run.unregister(&task.info);
                     self.scheduler.borrow_mut().pick()
                 }
             };
         }
-        overflow::watch(0);
-        set_me(ptr::null());
-        self.abandon_leftovers();
+        overflow::set_guard_page(0);
+        set_current_thread(ptr::null());
+        self.leak_unfinished_threads();
     }
 
-    /// The run is over when its body is: whatever is left unwinds.
+    /// Ends the run, because its body has ended: the remaining threads unwind.
     fn body_ended(&self) {
         self.ended_at.set(self.now());
         self.scheduler.borrow_mut().end();
     }
 
-    /// Gives up threads whose destructors wait for what will never happen. Their stacks are lost.
-    fn abandon_leftovers(&self) {
-        let leftovers: Vec<Slot> = self.scheduler.borrow().leftovers().collect();
-        for slot in leftovers {
-            std::mem::forget(self.tracks.borrow_mut()[slot].coroutine.take());
+    /// Abandons threads whose destructors never finish. Their stacks are leaked.
+    fn leak_unfinished_threads(&self) {
+        let unfinished: Vec<Slot> = self.scheduler.borrow().unfinished().collect();
+        for slot in unfinished {
+            std::mem::forget(self.coroutines.borrow_mut()[slot].coroutine.take());
         }
     }
 
-    /// Starts a thread; the calling one may be interrupted right away.
+    /// Starts a thread. The calling thread may be preempted at once.
     #[track_caller]
     pub(crate) fn spawn(&self, info: Arc<ThreadInfo>, body: Box<dyn FnOnce() + Send>) {
         let me = Arc::clone(&info);
-        self.add(info, Box::new(move || threads::run_body(&me, body)));
+        self.add(info, Box::new(move || os_threads::run_body(&me, body)));
         self.preemption_point(Location::caller());
     }
 
     fn add(&self, info: Arc<ThreadInfo>, body: Box<dyn FnOnce()>) {
-        let stack = self.stacks.borrow_mut().take();
-        let (guard, me) = (stack.limit().get(), Arc::as_ptr(&info));
+        let stack = self.stacks.borrow_mut().acquire();
+        let (guard_page, thread) = (stack.limit().get(), Arc::as_ptr(&info));
         let slot = self.scheduler.borrow_mut().add(info);
         let coroutine = Box::new(Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
             let sim = current().expect("coroutines run inside their simulation");
-            sim.tracks.borrow_mut()[slot].yielder = yielder;
+            sim.coroutines.borrow_mut()[slot].yielder = yielder;
             if !sim.ending() {
                 sim.scheduler.borrow_mut().running().info.wait.end();
                 body();
             } else {
-                // It never begins, but what it owns has destructors, and those that lock are ended there.
+                // The body never begins, but the values it owns have destructors. A destructor that locks is unwound
+                // here.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
             }
         }));
-        let track = Track { coroutine: Some(coroutine), yielder: ptr::null(), guard, me };
-        let mut tracks = self.tracks.borrow_mut();
-        match tracks.get_mut(slot) {
-            Some(ended) => *ended = track,
-            None => tracks.push(track),
+        let entry = CoroutineSlot { coroutine: Some(coroutine), yielder: ptr::null(), guard_page, thread };
+        let mut coroutines = self.coroutines.borrow_mut();
+        match coroutines.get_mut(slot) {
+            Some(ended) => *ended = entry,
+            None => coroutines.push(entry),
         }
     }
 
-    /// Blocks the calling thread under `key` until it is unparked (`true`) or `deadline` comes (`false`).
-    pub(crate) fn park(&self, key: usize, kind: Kind, at: &'static Location<'static>, deadline: u64) -> bool {
-        let woken = self.park_quietly(key, kind, at, deadline);
-        self.leave_if_killed();
+    /// Blocks the calling thread under `key` until it is unparked (`true`) or `deadline` passes (`false`).
+    pub(crate) fn park(&self, key: usize, kind: WaitKind, at: &'static Location<'static>, deadline: u64) -> bool {
+        let woken = self.park_without_unwinding(key, kind, at, deadline);
+        self.unwind_if_ending();
         woken
     }
 
-    /// As [`park`](Sim::park), but returns also when the run is over, so that the caller can restore what it must
-    /// before it [leaves](Sim::leave_if_killed).
-    pub(crate) fn park_quietly(&self, key: usize, kind: Kind, at: &'static Location<'static>, deadline: u64) -> bool {
+    /// As [`park`](Sim::park), but returns also when the run is over, so that the caller can restore its state before
+    /// it [unwinds](Sim::unwind_if_ending).
+    pub(crate) fn park_without_unwinding(
+        &self,
+        key: usize,
+        kind: WaitKind,
+        at: &'static Location<'static>,
+        deadline: u64,
+    ) -> bool {
         if self.ending() && !unwinding() {
             return false;
         }
@@ -264,13 +272,14 @@ impl Sim {
         self.switch(me, next)
     }
 
-    /// Suspends the calling thread `me` in favour of `next`; returns when it is `me`'s turn again, and says whether `me` was
+    /// Suspends the calling thread `me` in favour of `next`. Returns when `me` runs again, with whether `me` was
     /// unparked, if it was parked.
     fn switch(&self, me: Slot, next: Option<Slot>) -> bool {
         if next != Some(me) {
             self.next.set(next);
-            let yielder = self.tracks.borrow()[me].yielder;
-            // SAFETY: the coroutine that runs set this pointer to its own yielder when it began, and is that coroutine.
+            let yielder = self.coroutines.borrow()[me].yielder;
+            // SAFETY: the running coroutine is the one of this slot, and it set this pointer to its own yielder when it
+            // began.
             unsafe { (*yielder).suspend(()) };
         }
         let mut scheduler = self.scheduler.borrow_mut();
@@ -279,21 +288,21 @@ impl Sim {
         task.woken
     }
 
-    /// Ends the calling thread, without a message, if the run is over.
-    pub(crate) fn leave_if_killed(&self) {
-        /// A thread that catches its end this often is left where it is, for ever.
-        const TRIES_MAX: u32 = 16;
+    /// Unwinds the calling thread, without a panic message, if the run is over.
+    pub(crate) fn unwind_if_ending(&self) {
+        /// The number of unwindings that a thread may catch before it is blocked for ever.
+        const UNWINDS_MAX: u32 = 16;
         if !self.ending() || unwinding() {
             return;
         }
-        let tries = {
+        let unwinds = {
             let mut scheduler = self.scheduler.borrow_mut();
             let me = scheduler.running();
             me.unwinding = true;
-            me.unwound += 1;
-            me.unwound
+            me.unwind_count += 1;
+            me.unwind_count
         };
-        if tries <= TRIES_MAX {
+        if unwinds <= UNWINDS_MAX {
             std::panic::resume_unwind(Box::new(Killed));
         }
         loop {
@@ -316,40 +325,40 @@ impl Sim {
         self.scheduler.borrow_mut().unpark_all(key);
     }
 
-    /// A lock is free: wakes one of the threads that wait for it, and is a place where another may go on. Unwinding does
-    /// not begin here, for guards are dropped while it goes on.
-    pub(crate) fn released(&self, key: usize, lock: &LockState) {
-        if lock.somebody_waits() {
+    /// Handles the release of a lock: wakes one of the threads that wait for it, and may preempt the calling thread.
+    /// Unwinding does not begin here, because guards are also dropped during unwinding.
+    pub(crate) fn lock_released(&self, key: usize, lock: &LockState) {
+        if lock.has_waiters() {
             self.unpark_one(key);
         }
-        if !self.ending() && self.pulse.interrupts_here() {
-            self.interrupt();
+        if !self.ending() && self.hot_state.preempts_here() {
+            self.preempt();
         }
     }
 
-    /// A place where the seed may decide that another thread goes on.
+    /// A preemption point: the seed may decide that another thread runs now.
     #[inline]
     pub(crate) fn preemption_point(&self, at: &'static Location<'static>) {
-        if !self.pulse.count_call() || self.ending() {
-            self.stop_spinning(at);
-            self.leave_if_killed();
-        } else if self.pulse.interrupts_here() {
-            self.interrupt();
+        if !self.hot_state.count_call() || self.ending() {
+            self.fail_spinning(at);
+            self.unwind_if_ending();
+        } else if self.hot_state.preempts_here() {
+            self.preempt();
         }
     }
 
-    /// Another thread goes on, though this one could.
+    /// Preempts the calling thread, which stays runnable.
     #[inline(never)]
-    fn interrupt(&self) {
+    fn preempt(&self) {
         let (me, next) = {
             let mut scheduler = self.scheduler.borrow_mut();
             scheduler.running().info.wait.ready();
-            (scheduler.current, scheduler.pick_other())
+            (scheduler.current, scheduler.preempt_running())
         };
         self.switch(me, next);
     }
 
-    /// Lets another thread go on, if one can.
+    /// Lets another thread run, if one can.
     #[track_caller]
     pub(crate) fn yield_now(&self) {
         self.count_call(Location::caller());
@@ -360,23 +369,23 @@ impl Sim {
             (scheduler.current, scheduler.pick())
         };
         self.switch(me, next);
-        self.leave_if_killed();
+        self.unwind_if_ending();
     }
 
     pub(crate) fn sleep(&self, duration: Duration, at: &'static Location<'static>) {
         if duration.is_zero() {
             self.yield_now();
         } else {
-            self.park(0, Kind::Sleep, at, self.deadline(duration));
+            self.park(0, WaitKind::Sleep, at, self.deadline(duration));
         }
     }
 
-    /// The moment `duration` from now, in nanoseconds.
+    /// Returns the moment `duration` from now, in nanoseconds.
     pub(crate) fn deadline(&self, duration: Duration) -> u64 {
         u64::try_from(duration.as_nanos()).ok().and_then(|nanos| self.now().checked_add(nanos)).unwrap_or(NEVER)
     }
 
-    /// The clock, for a thread that asks: asking again and again without blocking is a spin.
+    /// Returns the time for a thread that reads the clock. Reading it repeatedly without blocking counts as a spin.
     #[track_caller]
     pub(crate) fn read_clock(&self) -> u64 {
         self.count_call(Location::caller());
@@ -387,39 +396,39 @@ impl Sim {
         self.run.lock_limit
     }
 
-    /// Waits for a lock that somebody else holds. Fails the run if this closes a circle of threads that wait for each
-    /// other, or if `deadline` comes.
+    /// Waits for a lock that another thread holds. Fails the run if this closes a cycle of threads that wait for each
+    /// other, or if `deadline` passes.
     pub(crate) fn wait_for_lock(&self, key: usize, lock: &LockState, at: &'static Location<'static>, deadline: u64) {
         let me = Arc::clone(&self.scheduler.borrow_mut().running().info);
-        me.wait.on_lock(lock);
-        if let Some(cycle) = self.cycle_through(&me, lock, at) {
+        me.wait.set_lock(lock);
+        if let Some(cycle) = self.deadlock_cycle(&me, lock, at) {
             self.run.fail(Failure::Deadlock { cycle, threads: self.run.statuses(|_| true) });
             self.scheduler.borrow_mut().end();
         }
-        let woken = lock.while_waiting(|| self.park_quietly(key, Kind::Lock, at, deadline));
+        let woken = lock.while_waiting(|| self.park_without_unwinding(key, WaitKind::Lock, at, deadline));
         if !woken && !self.ending() {
             let holder = self.run.thread(lock.owner());
-            let holder = holder.map_or(crate::state::OUTSIDER.to_string(), |holder| holder.status().to_string());
-            let what = held_too_long(&me.name, lock, at, &holder);
-            self.run.fail(Failure::LockHeldTooLong { what, threads: self.run.statuses(|_| true) });
+            let holder = holder.map_or(crate::state::FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
+            let description = describe_long_wait(&me.name, lock, at, &holder);
+            self.run.fail(Failure::LockHeldTooLong { description, threads: self.run.statuses(|_| true) });
             self.scheduler.borrow_mut().end();
         }
-        self.leave_if_killed();
+        self.unwind_if_ending();
     }
 
-    /// The circle of threads that wait for each other's locks and that `me` would close by waiting for `lock`.
-    fn cycle_through(&self, me: &ThreadInfo, lock: &LockState, at: &'static Location<'static>) -> Option<Vec<String>> {
-        let mut cycle = vec![waits_for(&me.name, lock, at)];
+    /// Returns the cycle of threads that wait for each other's locks, if `me` closes one by waiting for `lock`.
+    fn deadlock_cycle(&self, me: &ThreadInfo, lock: &LockState, at: &'static Location<'static>) -> Option<Vec<String>> {
+        let mut cycle = vec![describe_wait(&me.name, lock, at)];
         let mut holder = lock.owner();
         while holder != me.id {
             let next = self.run.thread(holder)?;
-            let waiting = next.wait.get();
-            if waiting.kind != Kind::Lock || cycle.len() > self.tracks.borrow().len() {
+            let waiting = next.wait.snapshot();
+            if waiting.kind != WaitKind::Lock || cycle.len() > self.coroutines.borrow().len() {
                 return None;
             }
             // SAFETY: a thread that waits for a lock borrows it, and none of this simulation's threads runs now.
             let lock = unsafe { &*waiting.lock };
-            cycle.push(waits_for(&next.name, lock, waiting.at?));
+            cycle.push(describe_wait(&next.name, lock, waiting.at?));
             holder = lock.owner();
         }
         Some(cycle)
@@ -427,39 +436,39 @@ impl Sim {
 
     /// Counts a call and fails the run if there were too many while the clock stood still.
     fn count_call(&self, at: &'static Location<'static>) {
-        if !self.pulse.count_call() {
-            self.stop_spinning(at);
+        if !self.hot_state.count_call() {
+            self.fail_spinning(at);
         }
     }
 
-    /// Fails the run, unless it is over, because there were too many calls while the clock stood still.
+    /// Fails the run, unless it is over, because too many calls were made while the clock stood still.
     #[cold]
-    fn stop_spinning(&self, at: &'static Location<'static>) {
+    fn fail_spinning(&self, at: &'static Location<'static>) {
         if self.ending() {
             return;
         }
         let mut scheduler = self.scheduler.borrow_mut();
-        let calls = self.pulse.calls_limit();
+        let calls = self.hot_state.calls_limit();
         let name = &scheduler.running().info.name;
-        let what =
+        let description =
             format!("thread '{name}' keeps calling from {at}: {calls} calls were made and the clock never moved");
-        self.run.fail(Failure::Spin { what });
+        self.run.fail(Failure::Spin { description });
         scheduler.end();
         drop(scheduler);
-        self.leave_if_killed();
+        self.unwind_if_ending();
     }
 
     fn now(&self) -> u64 {
-        self.pulse.now()
+        self.hot_state.now()
     }
 
     fn ending(&self) -> bool {
-        self.pulse.ending()
+        self.hot_state.ending()
     }
 }
 
-/// One step of a circle of locks, in words.
-fn waits_for(thread: &str, lock: &LockState, at: &Location<'_>) -> String {
+/// Describes one step of a lock cycle.
+fn describe_wait(thread: &str, lock: &LockState, at: &Location<'_>) -> String {
     let taken = lock.taken_at().map_or(String::new(), |line| format!(", which was taken at {line}"));
-    format!("{thread} waits at {at} for the lock made at {}{taken}", lock.made_at)
+    format!("{thread} waits at {at} for the lock made at {}{taken}", lock.created_at)
 }

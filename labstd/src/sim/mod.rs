@@ -1,29 +1,30 @@
 //! The simulation: threads as stackful coroutines on one OS thread, a seeded scheduler and a virtual clock.
 //!
-//! - [`scheduler`] decides who runs next, by its [`policy`], and when the clock moves; it knows nothing of coroutines. Who
-//!   waits for what is in its [`lot`], until when in its [`timers`]; its [`pulse`] is what every call looks at.
-//! - [`engine`] switches stacks and is what the rest of the crate calls.
-//! - [`stack`] keeps used stacks for the next thread; [`overflow`] names the thread that runs out of its own.
+//! - [`scheduler`] decides, by its [`policy`], which thread runs next and when the clock moves; it knows nothing of
+//!   coroutines. Its [`wait_queues`] hold the parked threads, its [`timers`] their deadlines, its [`hot_state`] the
+//!   fields that every call reads.
+//! - [`engine`] switches stacks; the rest of the crate calls only this module.
+//! - [`stack`] keeps used stacks for later threads; [`overflow`] names the thread that overflows its stack.
 //!
 //! Every blocking call of the crate has the same shape: try the real object; if it would block, [`Sim::park`] under the
-//! object's address; whoever changes the object [unparks](Sim::unpark_one) that address. Addresses are only looked up,
-//! never ordered or iterated, so where the allocator puts things decides nothing.
+//! object's address. A thread that changes the object [unparks](Sim::unpark_one) that address. Addresses are only
+//! looked up, never ordered or iterated, so the allocator's choice of addresses has no influence on a run.
 
 mod engine;
-mod lot;
+mod hot_state;
 mod overflow;
 mod policy;
-mod pulse;
 mod scheduler;
 mod stack;
 mod timers;
+mod wait_queues;
 
-pub(crate) use engine::{Sim, active, begin_unwinding, current, execute, unwinding};
+pub(crate) use engine::{Sim, active, current, execute, mark_unwinding, unwinding};
 
-/// The deadline of a wait without one.
+/// The deadline of a wait without a deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// The key under which threads wait for `object`: its address.
+/// Returns the key under which threads wait for `object`: its address.
 pub(crate) fn key<T>(object: &T) -> usize {
     std::ptr::from_ref(object).addr()
 }

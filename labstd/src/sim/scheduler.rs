@@ -1,5 +1,5 @@
-//! Who runs next, and when the clock moves. All of it is decided by the seed: the policy of the run, which of the runnable
-//! threads goes on, which of the waiting ones is woken, and where a running thread is interrupted.
+//! The scheduler: it decides which thread runs next and when the clock moves. The seed decides all of it: the policy of
+//! the run, the next of the runnable threads, the waiter to wake, and the points of preemption.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,46 +11,46 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::NEVER;
-use super::lot::Lot;
+use super::hot_state::HotState;
 use super::policy::Policy;
-use super::pulse::Pulse;
 use super::timers::Timers;
+use super::wait_queues::WaitQueues;
 use crate::failure::Failure;
 use crate::run::Limits;
 use crate::state::{RunState, ThreadInfo};
 
-/// The slot of a task. Slots are used again, thread ids never.
+/// The slot of a task. Slots are reused; thread ids are not.
 pub(super) type Slot = usize;
 
-/// The generator's stream that the scheduler draws from; `rng::stream` never gives this one out for a name.
+/// The number of the scheduler's random stream; `rng::stream` never uses it for a name.
 const SCHEDULER_STREAM: u64 = 0;
 
 /// One thread of the simulation.
 pub(super) struct Task {
     pub(super) info: Arc<ThreadInfo>,
     blocked: bool,
-    /// Whether it was woken by an unpark (and not by its deadline).
+    /// Whether an unpark (and not the deadline) woke it.
     pub(super) woken: bool,
-    /// Whether it unwinds. `std::thread::panicking` is true for all tasks while one is suspended mid-unwind.
+    /// Whether it unwinds. `std::thread::panicking` is true for all tasks while one is suspended during unwinding.
     pub(super) unwinding: bool,
-    /// How often it was unwound because the run is over.
-    pub(super) unwound: u32,
+    /// The number of times it was unwound because the run is over.
+    pub(super) unwind_count: u32,
 }
 
-/// The scheduler's state.
+/// The state of the scheduler.
 pub(super) struct Scheduler {
     run: Arc<RunState>,
     limits: Limits,
-    pulse: Rc<Pulse>,
+    hot_state: Rc<HotState>,
     /// The task that runs.
     pub(super) current: Slot,
-    /// By slot.
+    /// The tasks, indexed by slot.
     tasks: Vec<Option<Task>>,
     free: Vec<Slot>,
     runnable: VecDeque<Slot>,
-    /// Who waits under which key.
-    lot: Lot,
-    /// Until when.
+    /// The parked tasks by key.
+    wait_queues: WaitQueues,
+    /// The deadlines of the parked tasks.
     timers: Timers,
     rng: ChaCha8Rng,
     policy: Policy,
@@ -64,16 +64,16 @@ impl Scheduler {
         let mut rng = ChaCha8Rng::seed_from_u64(run.seed);
         rng.set_stream(SCHEDULER_STREAM);
         let policy = Policy::draw(&mut rng);
-        let pulse = Pulse::new(limits.calls_at_one_instant, policy.draw_places(&mut rng));
+        let hot_state = HotState::new(limits.calls_per_instant, policy.draw_points_to_skip(&mut rng));
         Scheduler {
             run,
             limits,
-            pulse: Rc::new(pulse),
+            hot_state: Rc::new(hot_state),
             current: 0,
             tasks: Vec::new(),
             free: Vec::new(),
             runnable: VecDeque::new(),
-            lot: Lot::new(),
+            wait_queues: WaitQueues::new(),
             timers: Timers::default(),
             rng,
             policy,
@@ -85,7 +85,7 @@ impl Scheduler {
 
     /// Adds a runnable task and returns its slot.
     pub(super) fn add(&mut self, info: Arc<ThreadInfo>) -> Slot {
-        let task = Task { info, blocked: false, woken: false, unwinding: false, unwound: 0 };
+        let task = Task { info, blocked: false, woken: false, unwinding: false, unwind_count: 0 };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.tasks.push(None);
             self.tasks.len() - 1
@@ -95,7 +95,7 @@ impl Scheduler {
         slot
     }
 
-    /// Takes out a task that has ended.
+    /// Removes a task that has ended.
     pub(super) fn remove(&mut self, slot: Slot) -> Task {
         let task = self.tasks[slot].take().expect("only live tasks end");
         self.free.push(slot);
@@ -110,57 +110,57 @@ impl Scheduler {
         self.task(self.current)
     }
 
-    /// What every call looks at.
-    pub(super) fn pulse(&self) -> Rc<Pulse> {
-        Rc::clone(&self.pulse)
+    /// Returns the state that every call reads.
+    pub(super) fn hot_state(&self) -> Rc<HotState> {
+        Rc::clone(&self.hot_state)
     }
 
-    /// How many steps the destructors of a run that is over may take before what is left is given up.
-    const STEPS_TO_END: u64 = 1_000_000;
+    /// The number of steps that destructors may take after the run is over. The remaining threads are then abandoned.
+    const UNWIND_STEPS_MAX: u64 = 1_000_000;
 
     /// Makes a task runnable.
     fn enqueue(&mut self, slot: Slot) {
         self.runnable.push_back(slot);
-        self.pulse.set_interruptible(self.policy.interrupts());
+        self.hot_state.set_preemptible(self.policy.preempts());
     }
 
-    /// Blocks the running task under `key` (0: under none) until it is unparked or `deadline` comes.
+    /// Blocks the running task under `key` (0: under no key) until it is unparked or `deadline` passes.
     pub(super) fn block(&mut self, key: usize, deadline: u64) {
         self.running().blocked = true;
         if key != 0 {
-            self.lot.park(self.current, key);
+            self.wait_queues.park(self.current, key);
         }
         if deadline != NEVER {
-            self.timers.set(self.current, deadline.max(self.pulse.now()));
+            self.timers.set(self.current, deadline.max(self.hot_state.now()));
         }
     }
 
-    /// Puts the running task back among the runnable ones.
+    /// Makes the running task runnable again.
     pub(super) fn requeue_running(&mut self) {
         self.enqueue(self.current);
     }
 
-    /// Wakes one of those that wait under `key`.
+    /// Wakes one of the tasks that wait under `key`.
     pub(super) fn unpark_one(&mut self, key: usize) {
-        let count = self.lot.under(key).count();
+        let count = self.wait_queues.waiting_on(key).count();
         if count == 0 {
             return;
         }
         let chosen = if self.policy.fifo || count == 1 { 0 } else { self.rng.random_range(0..count) };
-        let slot = self.lot.under(key).nth(chosen).expect("one of those that were counted");
+        let slot = self.wait_queues.waiting_on(key).nth(chosen).expect("one of those that were counted");
         self.wake(slot, true);
     }
 
-    /// Wakes all that wait under `key`.
+    /// Wakes all tasks that wait under `key`.
     pub(super) fn unpark_all(&mut self, key: usize) {
-        while let Some(slot) = self.lot.first(key) {
+        while let Some(slot) = self.wait_queues.first_waiting_on(key) {
             self.wake(slot, true);
         }
     }
 
     /// Makes a blocked task runnable.
     fn wake(&mut self, slot: Slot, woken: bool) {
-        self.lot.unpark(slot);
+        self.wait_queues.unpark(slot);
         self.timers.cancel(slot);
         let task = self.task(slot);
         task.blocked = false;
@@ -169,14 +169,15 @@ impl Scheduler {
         self.enqueue(slot);
     }
 
-    /// Chooses who runs next, moving the clock if nobody can run now. `None` when nobody ever can again.
+    /// Chooses the next task to run, and moves the clock if no task can run now. Returns `None` when no task will ever
+    /// run again.
     pub(super) fn pick(&mut self) -> Option<Slot> {
-        if self.run.stopping() && !self.pulse.ending() {
+        if self.run.is_stopping() && !self.hot_state.ending() {
             self.end();
         }
         while self.runnable.is_empty() {
             if !self.advance_clock() {
-                if self.pulse.ending() {
+                if self.hot_state.ending() {
                     return None;
                 }
                 self.run.fail(Failure::Deadlock { cycle: Vec::new(), threads: self.run.statuses(|_| true) });
@@ -192,30 +193,30 @@ impl Scheduler {
             let chosen = self.rng.random_range(0..self.runnable.len());
             self.runnable.swap_remove_back(chosen)
         }
-        .expect("somebody can run");
-        self.pulse.set_interruptible(self.policy.interrupts() && !self.runnable.is_empty());
+        .expect("a task is runnable");
+        self.hot_state.set_preemptible(self.policy.preempts() && !self.runnable.is_empty());
         self.current = slot;
         let id = self.task(slot).info.id;
         self.run.running.store(id, Relaxed);
-        if !self.pulse.ending() {
-            self.hash = mix(mix(self.hash, id), self.pulse.now());
+        if !self.hot_state.ending() {
+            self.hash = mix(mix(self.hash, id), self.hot_state.now());
         }
         Some(slot)
     }
 
-    /// Interrupts the running task, which stays runnable, in favour of another.
-    pub(super) fn pick_other(&mut self) -> Option<Slot> {
-        let places = self.policy.draw_places(&mut self.rng);
-        self.pulse.set_places_left(places);
+    /// Preempts the running task, which stays runnable, in favour of another.
+    pub(super) fn preempt_running(&mut self) -> Option<Slot> {
+        let points = self.policy.draw_points_to_skip(&mut self.rng);
+        self.hot_state.set_points_to_skip(points);
         let me = self.current;
         let next = self.pick();
         self.enqueue(me);
         next
     }
 
-    /// The run is over: wakes everybody, to unwind.
+    /// Ends the run: wakes all tasks, to unwind.
     pub(super) fn end(&mut self) {
-        self.pulse.end();
+        self.hot_state.end();
         for slot in 0..self.tasks.len() {
             if self.tasks[slot].as_ref().is_some_and(|task| task.blocked) {
                 self.wake(slot, false);
@@ -223,30 +224,30 @@ impl Scheduler {
         }
     }
 
-    /// The tasks that are left, because their destructors wait for ever.
-    pub(super) fn leftovers(&self) -> impl Iterator<Item = Slot> + '_ {
+    /// Returns the tasks that are left because their destructors never finish.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..self.tasks.len()).filter(|&slot| self.tasks[slot].is_some())
     }
 
-    /// Counts a step; `false` if not even the destructors come to an end.
+    /// Counts a step; `false` if the destructors exceed their number of steps too.
     fn count_step(&mut self) -> bool {
         self.steps += 1;
         self.run.steps.store(self.steps, Relaxed);
-        if self.pulse.ending() {
+        if self.hot_state.ending() {
             self.steps_since_end += 1;
         } else if self.steps > self.limits.steps {
             let threads = self.run.statuses(|_| true);
             self.run.fail(Failure::StepLimit { limit: self.limits.steps, threads });
             self.end();
         }
-        self.steps_since_end <= Self::STEPS_TO_END
+        self.steps_since_end <= Self::UNWIND_STEPS_MAX
     }
 
-    /// Moves the clock to the next timer and wakes all whose time that is. `false` if no timer is set.
+    /// Moves the clock to the next timer and wakes all tasks with that deadline. Returns `false` if no timer is set.
     fn advance_clock(&mut self) -> bool {
         let Some((deadline, _)) = self.timers.earliest() else { return false };
         let limit = self.limits.time.map_or(NEVER, |limit| limit.as_nanos() as u64);
-        if deadline > limit && !self.pulse.ending() {
+        if deadline > limit && !self.hot_state.ending() {
             self.set_clock(limit);
             let threads = self.run.statuses(|_| true);
             self.run.fail(Failure::TimeLimit { limit: Duration::from_nanos(limit), threads });
@@ -263,12 +264,12 @@ impl Scheduler {
     }
 
     fn set_clock(&mut self, now: u64) {
-        self.pulse.set_clock(now);
+        self.hot_state.set_clock(now);
         self.run.virtual_now.store(now, Relaxed);
     }
 }
 
-/// One step of the schedule's hash.
+/// Adds one value to the hash of the schedule.
 fn mix(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95)
 }

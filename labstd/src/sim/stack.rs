@@ -1,101 +1,103 @@
-//! Stacks for coroutines. Mapping one costs more than twenty times what a whole thread costs on a used one, so they are
-//! kept, also from one simulation to the next.
+//! The stacks of coroutines. Mapping a new stack costs over twenty times as much as a whole thread on a used stack.
+//! Used stacks are therefore kept, also from one simulation to the next.
 
 use parking_lot::Mutex;
 
-pub(super) use self::shifted::SimStack;
+pub(super) use self::cache_offset::SimStack;
 
-/// Only the touched pages of a stack are real; a symbolised backtrace needs 32 KiB of it.
+/// The size of a stack. Only its touched pages use memory; a symbolised backtrace needs 32 KiB.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// How many unused stacks are kept, each with its touched pages.
-const KEPT_MAX: usize = 2048;
+/// The number of unused stacks that are kept, each with its touched pages.
+const POOLED_MAX: usize = 2048;
 
-static UNUSED: Mutex<Vec<SimStack>> = Mutex::new(Vec::new());
+static SHARED_POOL: Mutex<Vec<SimStack>> = Mutex::new(Vec::new());
 
-/// The stacks of one simulation. It takes those that it needs from the ones that all simulations share, so that several at
-/// once all find some, and gives them back at its end.
-pub(super) struct Stacks {
+/// The stacks of one simulation. It takes stacks from the pool that all simulations share, and returns them at its end,
+/// so that several simulations at once can all reuse stacks.
+pub(super) struct StackPool {
     unused: Vec<SimStack>,
 }
 
-impl Stacks {
-    pub(super) fn new() -> Stacks {
-        Stacks { unused: Vec::new() }
+impl StackPool {
+    pub(super) fn new() -> StackPool {
+        StackPool { unused: Vec::new() }
     }
 
-    /// A stack that nobody uses.
+    /// Returns an unused stack.
     ///
     /// # Panics
     ///
-    /// If the OS has no more memory mappings for one; Linux allows about 32,000 live ones a process.
-    pub(super) fn take(&mut self) -> SimStack {
-        self.unused.pop().or_else(|| UNUSED.lock().pop()).unwrap_or_else(|| {
+    /// If the OS has no memory mapping left; Linux allows a process about 32,000 live stacks.
+    pub(super) fn acquire(&mut self) -> SimStack {
+        self.unused.pop().or_else(|| SHARED_POOL.lock().pop()).unwrap_or_else(|| {
             SimStack::new(STACK_BYTES)
                 .unwrap_or_else(|error| panic!("no memory for the stack of one more thread: {error}"))
         })
     }
 
-    pub(super) fn give_back(&mut self, stack: SimStack) {
+    pub(super) fn release(&mut self, stack: SimStack) {
         self.unused.push(stack);
     }
 }
 
-impl Drop for Stacks {
+impl Drop for StackPool {
     fn drop(&mut self) {
-        let mut shared = UNUSED.lock();
-        let room = KEPT_MAX.saturating_sub(shared.len());
+        let mut shared = SHARED_POOL.lock();
+        let room = POOLED_MAX.saturating_sub(shared.len());
         self.unused.truncate(room);
         shared.append(&mut self.unused);
     }
 }
 
-/// Stacks that do not all begin at the beginning of a page: of those that do, the first lines, which are used the most, share
-/// the same few places of the processor's cache, and each change of threads throws out what the next one needs.
+/// Stacks that begin at different offsets within a page. If all began at the beginning of a page, their first cache
+/// lines, which are used the most, would share the same few sets of the processor's cache. Each thread switch would
+/// then evict the lines that the next thread needs.
 #[cfg(unix)]
-mod shifted {
+mod cache_offset {
     use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use corosensei::stack::{DefaultStack, Stack, StackPointer};
 
-    /// The line of a cache, of which a shift is a multiple; it keeps every alignment that a stack needs.
-    const LINE_BYTES: usize = 64;
+    /// The size of a cache line. An offset is a multiple of it, which keeps every alignment that a stack needs.
+    const CACHE_LINE_BYTES: usize = 64;
 
-    /// The places to begin at: as many as a page has lines.
-    const PLACES: usize = 64;
+    /// The number of offsets: as many as a page has cache lines.
+    const OFFSETS: usize = 64;
 
-    /// A stack that begins a bit below its end.
+    /// A stack whose base lies `offset` bytes below the end of its mapping.
     pub(in super::super) struct SimStack {
-        whole: DefaultStack,
-        shift: usize,
+        stack: DefaultStack,
+        offset: usize,
     }
 
     impl SimStack {
         pub(super) fn new(bytes: usize) -> io::Result<SimStack> {
-            /// Far from the one before, and all of them in turn.
+            /// Consecutive offsets are far apart, and every offset has its turn.
             const STRIDE: usize = 23;
-            static MADE: AtomicUsize = AtomicUsize::new(0);
-            let place = MADE.fetch_add(1, Relaxed).wrapping_mul(STRIDE) % PLACES;
-            let shift = place * LINE_BYTES;
-            Ok(SimStack { whole: DefaultStack::new(bytes + PLACES * LINE_BYTES)?, shift })
+            static CREATED: AtomicUsize = AtomicUsize::new(0);
+            let step = CREATED.fetch_add(1, Relaxed).wrapping_mul(STRIDE) % OFFSETS;
+            let offset = step * CACHE_LINE_BYTES;
+            Ok(SimStack { stack: DefaultStack::new(bytes + OFFSETS * CACHE_LINE_BYTES)?, offset })
         }
     }
 
-    // SAFETY: it is the lower part, with the guard page, of a stack that has room for the shift beside what was asked for.
+    // SAFETY: this is the lower part, with the guard page, of a stack that is larger than requested by the largest
+    // offset.
     unsafe impl Stack for SimStack {
         fn base(&self) -> StackPointer {
-            StackPointer::new(self.whole.base().get() - self.shift).expect("inside of the stack")
+            StackPointer::new(self.stack.base().get() - self.offset).expect("inside of the stack")
         }
 
         fn limit(&self) -> StackPointer {
-            self.whole.limit()
+            self.stack.limit()
         }
     }
 }
 
-/// Elsewhere the system has more to do with stacks, and they stay as they are.
+/// Other systems manage stacks in ways of their own, so their stacks have no offset.
 #[cfg(not(unix))]
-mod shifted {
+mod cache_offset {
     pub(in super::super) use corosensei::stack::DefaultStack as SimStack;
 }

@@ -1,15 +1,15 @@
-//! The deadlines of the threads that wait with one. A thread has one timer at most, and it is gone as soon as the wait is
-//! over: most waits end long before their deadlines, and what stayed would be most of what there is to sort.
+//! The deadlines of waiting threads. A thread has at most one timer, which is removed as soon as the wait ends: most
+//! waits end long before their deadlines, and stale timers would be most of the timers to sort.
 
 use super::NEVER;
 use super::scheduler::Slot;
 
-/// The timers that are set, in a row, the earliest at its end. Most of them are set for moments that come soon, go in near the
-/// end, and go out there; and a few dozen are fewer than a tree would pay for.
+/// The set timers in a sorted list, the earliest at the end. Most timers are set for the near future, so they are
+/// inserted and removed near the end. A few dozen timers are too few for a tree to pay off.
 #[derive(Default)]
 pub(super) struct Timers {
-    row: Vec<Timer>,
-    /// When the timer of a slot goes off, by slot; [`NEVER`] if it has none.
+    sorted: Vec<Timer>,
+    /// The deadline of each slot's timer, indexed by slot; [`NEVER`] if it has none.
     deadlines: Vec<u64>,
 }
 
@@ -20,40 +20,40 @@ struct Timer {
 }
 
 impl Timers {
-    /// Sets the timer of `slot`, which has none, for a moment that comes.
+    /// Sets the timer of `slot`, which has none, to a moment that is not in the past.
     pub(super) fn set(&mut self, slot: Slot, deadline: u64) {
         if slot >= self.deadlines.len() {
             self.deadlines.resize(slot + 1, NEVER);
         }
         debug_assert_eq!(self.deadlines[slot], NEVER, "a task waits for one thing at a time");
         self.deadlines[slot] = deadline;
-        let place = self.first_not_after(deadline);
-        self.row.insert(place, Timer { deadline, slot });
+        let place = self.insertion_point(deadline);
+        self.sorted.insert(place, Timer { deadline, slot });
     }
 
-    /// Takes the timer of `slot` out, if it is set.
+    /// Removes the timer of `slot`, if it is set.
     pub(super) fn cancel(&mut self, slot: Slot) {
         let Some(deadline) = self.deadlines.get_mut(slot) else { return };
         let deadline = std::mem::replace(deadline, NEVER);
         if deadline == NEVER {
             return;
         }
-        if self.row.pop_if(|last| last.slot == slot).is_none() {
-            let place = self.first_not_after(deadline);
-            let among_equals = self.row[place..].iter().position(|timer| timer.slot == slot);
-            self.row.remove(place + among_equals.expect("the timer is in the row"));
+        if self.sorted.pop_if(|last| last.slot == slot).is_none() {
+            let place = self.insertion_point(deadline);
+            let among_equals = self.sorted[place..].iter().position(|timer| timer.slot == slot);
+            self.sorted.remove(place + among_equals.expect("the timer is in the list"));
         }
     }
 
-    /// The earliest deadline and whose it is; of equal ones that which was set first.
+    /// Returns the earliest deadline and its slot; of equal deadlines, the one that was set first.
     pub(super) fn earliest(&self) -> Option<(u64, Slot)> {
-        self.row.last().map(|timer| (timer.deadline, timer.slot))
+        self.sorted.last().map(|timer| (timer.deadline, timer.slot))
     }
 
-    /// The first place in the row that is not after `deadline`: behind those that are later, before those that are equal.
-    fn first_not_after(&self, deadline: u64) -> usize {
-        // Most are near the end.
-        self.row.iter().rposition(|timer| timer.deadline > deadline).map_or(0, |later| later + 1)
+    /// Returns the index in the list at which to insert `deadline`: after all later deadlines, before all equal ones.
+    fn insertion_point(&self, deadline: u64) -> usize {
+        // Most timers are near the end.
+        self.sorted.iter().rposition(|timer| timer.deadline > deadline).map_or(0, |later| later + 1)
     }
 }
 
@@ -61,9 +61,9 @@ impl Timers {
 mod tests {
     use super::*;
 
-    /// Sets, cancels and takes out timers at random, beside a plain list of what is set.
+    /// Sets, cancels and removes timers at random, and compares them with a plain list.
     #[test]
-    fn the_earliest_comes_first_and_of_equal_ones_the_oldest() {
+    fn the_earliest_timer_comes_first_and_of_equal_ones_the_oldest() {
         use rand::{RngExt, SeedableRng};
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let mut timers = Timers::default();

@@ -1,40 +1,40 @@
-//! The condition variable: `parking_lot`'s on threads; in a simulation a queue of the scheduler.
+//! The condition variable: `parking_lot`'s on threads, a queue of the scheduler in a simulation.
 
 use std::fmt;
 use std::panic::Location;
 
+use crate::os_threads::Blocked;
 use crate::sim;
-use crate::state::{leave_if_stopping, with_me};
+use crate::state::{unwind_if_stopping, with_current_thread};
 use crate::sync::MutexGuard;
-use crate::threads::Blocked;
 use crate::time::{Duration, Instant};
-use crate::wait::Kind;
+use crate::wait::WaitKind;
 
-/// Waiting for a condition under a lock. Mirrors `parking_lot::Condvar`.
+/// A condition variable. Mirrors `parking_lot::Condvar`.
 ///
-/// Wait in a loop that tests the condition: another thread may come in between the notification and the waking.
+/// Wait in a loop that tests the condition: another thread may run between the notification and the wakeup.
 pub struct Condvar {
     inner: parking_lot::Condvar,
 }
 
-/// Whether a timed wait ended by its time.
+/// The result of a timed wait: whether the timeout ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Whether the time was over before a notification came.
+    /// Returns whether the time was over before a notification came.
     pub fn timed_out(&self) -> bool {
         self.0
     }
 }
 
 impl Condvar {
-    /// A condition variable on which nobody waits.
+    /// Creates a condition variable without waiting threads.
     pub const fn new() -> Condvar {
         Condvar { inner: parking_lot::Condvar::new() }
     }
 
-    /// Gives the lock back, waits for a notification, and takes the lock again.
+    /// Releases the lock, waits for a notification, and takes the lock again.
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         self.wait_inner(guard, None, Location::caller());
@@ -53,7 +53,7 @@ impl Condvar {
         self.wait_inner(guard, Some(deadline), Location::caller())
     }
 
-    /// Waits for as long as `condition` holds.
+    /// Waits while `condition` holds.
     #[track_caller]
     pub fn wait_while<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, mut condition: impl FnMut(&mut T) -> bool) {
         let at = Location::caller();
@@ -62,7 +62,8 @@ impl Condvar {
         }
     }
 
-    /// Waits for as long as `condition` holds, but at most for `timeout`. It has timed out if the condition still holds.
+    /// Waits while `condition` holds, but at most for `timeout`. The result is "timed out" if the condition still
+    /// holds.
     #[track_caller]
     pub fn wait_while_for<T: ?Sized>(
         &self,
@@ -110,18 +111,19 @@ impl Condvar {
         deadline: Option<Instant>,
         at: &'static Location<'static>,
     ) -> WaitTimeoutResult {
-        let kind = if deadline.is_some() { Kind::CondvarTimed } else { Kind::Condvar };
+        let kind = if deadline.is_some() { WaitKind::CondvarTimed } else { WaitKind::Condvar };
         if let Some(sim) = sim::current() {
-            // Between the release and the parking no other thread runs: the two are one step.
+            // No other thread runs between the release and the parking: the two are one step.
             guard.release();
-            let notified = sim.park_quietly(self.key(), kind, at, deadline.map_or(sim::NEVER, Instant::as_nanos));
+            let notified =
+                sim.park_without_unwinding(self.key(), kind, at, deadline.map_or(sim::NEVER, Instant::as_nanos));
             guard.relock(sim, at);
-            sim.leave_if_killed();
+            sim.unwind_if_ending();
             return WaitTimeoutResult(!notified);
         }
-        with_me(|me| {
+        with_current_thread(|me| {
             let blocked = me.map(|me| Blocked::new(me, kind, at));
-            let timed_out = guard.lend(at, |inner| match deadline {
+            let timed_out = guard.wait_with(at, |inner| match deadline {
                 None => {
                     self.inner.wait(inner);
                     false
@@ -130,7 +132,7 @@ impl Condvar {
             });
             drop(blocked);
             if let Some(me) = me {
-                leave_if_stopping(me);
+                unwind_if_stopping(me);
             }
             WaitTimeoutResult(timed_out)
         })

@@ -1,36 +1,37 @@
-//! The latch: something that happens once, and may be waited for.
+//! The latch: an event that happens once and that threads can wait for.
 
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
+use crate::os_threads::Blocked;
 use crate::sim;
-use crate::state::{leave_if_stopping, with_me};
-use crate::threads::Blocked;
+use crate::state::{unwind_if_stopping, with_current_thread};
 use crate::time::{Duration, Instant};
-use crate::wait::Kind;
+use crate::wait::WaitKind;
 
-/// Shut at first, and open for good once somebody has opened it. What a [`Mutex`](super::Mutex) over a `bool` and a
-/// [`Condvar`](super::Condvar) would do, without a lock to be taken by those who look or wait.
+/// A flag that is closed at first and stays open once a thread has opened it. It does what a [`Mutex`](super::Mutex)
+/// over a `bool` and a [`Condvar`](super::Condvar) would do, but reading it and waiting for it take no lock.
 pub struct Latch {
     open: AtomicBool,
-    /// What those who wait on OS threads sleep by.
+    /// The lock and condition variable by which waiting OS threads sleep.
     lock: parking_lot::Mutex<()>,
     opened: parking_lot::Condvar,
 }
 
 impl Latch {
-    /// A shut latch.
+    /// Creates a closed latch.
     pub const fn new() -> Latch {
         Latch { open: AtomicBool::new(false), lock: parking_lot::Mutex::new(()), opened: parking_lot::Condvar::new() }
     }
 
-    /// Whether it is open. What was done before it was opened is seen by whoever sees it open.
+    /// Returns whether the latch is open. A thread that sees it open also sees everything that was done before it was
+    /// opened.
     pub fn is_open(&self) -> bool {
         self.open.load(Acquire)
     }
 
-    /// Opens it and wakes all who wait.
+    /// Opens the latch and wakes all waiting threads.
     #[track_caller]
     pub fn open(&self) {
         match sim::current() {
@@ -41,7 +42,7 @@ impl Latch {
             }
             None => {
                 {
-                    // Under the lock, so that nobody misses it between a look and the wait.
+                    // Under the lock, so that no thread misses it between its check and its wait.
                     let _held = self.lock.lock();
                     self.open.store(true, Release);
                 }
@@ -50,7 +51,7 @@ impl Latch {
         }
     }
 
-    /// Waits until it is open, but at most for `timeout`. Says whether it is.
+    /// Waits until the latch is open, but at most for `timeout`. Returns whether it is open.
     #[track_caller]
     pub fn wait_for(&self, timeout: Duration) -> bool {
         let at = Location::caller();
@@ -59,7 +60,7 @@ impl Latch {
         }
         match sim::current() {
             Some(sim) => {
-                sim.park(self.key(), Kind::Latch, at, sim.deadline(timeout));
+                sim.park(self.key(), WaitKind::Latch, at, sim.deadline(timeout));
             }
             None => self.wait_on_threads(at, timeout),
         }
@@ -68,8 +69,8 @@ impl Latch {
 
     fn wait_on_threads(&self, at: &'static Location<'static>, timeout: Duration) {
         let deadline = Instant::now().checked_add(timeout);
-        with_me(|me| {
-            let blocked = me.map(|me| Blocked::new(me, Kind::Latch, at));
+        with_current_thread(|me| {
+            let blocked = me.map(|me| Blocked::new(me, WaitKind::Latch, at));
             let mut held = self.lock.lock();
             let shut = |_: &mut ()| !self.is_open();
             match deadline {
@@ -79,7 +80,7 @@ impl Latch {
             drop(held);
             drop(blocked);
             if let Some(me) = me {
-                leave_if_stopping(me);
+                unwind_if_stopping(me);
             }
         });
     }

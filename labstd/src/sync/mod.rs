@@ -1,5 +1,5 @@
-//! Locks and condition variables, named and meant as those of `parking_lot` (no poisoning), and a latch; `Arc` and atomics as they
-//! are in `std`.
+//! Locks and condition variables with the names and semantics of `parking_lot` (no poisoning), and a latch. `Arc` and
+//! atomics are those of `std`.
 
 mod condvar;
 mod latch;

@@ -1,41 +1,41 @@
 //! The lock. It is a `parking_lot` mutex under both clocks; a simulation takes it with `try_lock` and does the waiting
-//! itself. It knows who holds it and since which line, which is what the reports of deadlocks are made of.
+//! itself. It records its holder and the line that took it, for the reports of deadlocks.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 
 use crate::failure::Failure;
+use crate::os_threads::{self, Blocked};
 use crate::sim::{self, Sim};
-use crate::state::{self, ThreadInfo, leave_if_stopping, with_me};
-use crate::threads::{self, Blocked};
-use crate::wait::{Kind, LockState, held_too_long};
+use crate::state::{self, ThreadInfo, unwind_if_stopping, with_current_thread};
+use crate::wait::{LockState, WaitKind, describe_long_wait};
 
-/// Mutual exclusion. Mirrors `parking_lot::Mutex`.
+/// A lock that gives one thread at a time access to a value. Mirrors `parking_lot::Mutex`.
 ///
-/// Not fair: whoever comes first after a release may take it. A thread that waits for longer than the run's lock limit
-/// (5 s) fails the run with a report of who holds the lock and what that thread is doing.
+/// The lock is not fair: after a release, the first thread to try takes it. A thread that waits for longer than the
+/// run's lock limit (5 s) fails the run. The report names the lock's holder and its activity.
 pub struct Mutex<T: ?Sized> {
     state: LockState,
     inner: parking_lot::Mutex<T>,
 }
 
-/// The right to use what a [`Mutex`] protects, until it is dropped.
+/// Exclusive access to the value of a [`Mutex`], until the guard is dropped.
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
-    /// `None` only while a [`Condvar`](super::Condvar) has taken it to wait.
+    /// `None` only while a [`Condvar`](super::Condvar) waits with this guard.
     inner: Option<parking_lot::MutexGuard<'a, T>>,
 }
 
 impl<T> Mutex<T> {
-    /// A free lock around `value`. The calling line names the lock in reports.
+    /// Creates a free lock around `value`. The calling line names the lock in reports.
     #[track_caller]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex { state: LockState::new(Location::caller()), inner: parking_lot::Mutex::new(value) }
     }
 
-    /// The protected value, the lock being given up.
+    /// Consumes the lock and returns the protected value.
     pub fn into_inner(self) -> T {
         self.inner.into_inner()
     }
@@ -53,7 +53,7 @@ impl<T: ?Sized> Mutex<T> {
             }
             None => self.inner.try_lock().unwrap_or_else(|| self.wait_on_threads(at)),
         };
-        self.taken(inner, at)
+        self.guard(inner, at)
     }
 
     /// Takes the lock if it is free.
@@ -63,21 +63,21 @@ impl<T: ?Sized> Mutex<T> {
         if let Some(sim) = sim::current() {
             sim.preemption_point(at);
         }
-        self.inner.try_lock().map(|inner| self.taken(inner, at))
+        self.inner.try_lock().map(|inner| self.guard(inner, at))
     }
 
-    /// The protected value, without locking: nobody else can hold the lock.
+    /// Returns the protected value without locking: `&mut self` proves that no other thread holds the lock.
     pub fn get_mut(&mut self) -> &mut T {
         self.inner.get_mut()
     }
 
-    /// Whether somebody holds the lock.
+    /// Returns whether a thread holds the lock.
     pub fn is_locked(&self) -> bool {
         self.inner.is_locked()
     }
 
-    fn taken<'a>(&'a self, inner: parking_lot::MutexGuard<'a, T>, at: &'static Location<'static>) -> MutexGuard<'a, T> {
-        self.state.taken(state::my_id(), at);
+    fn guard<'a>(&'a self, inner: parking_lot::MutexGuard<'a, T>, at: &'static Location<'static>) -> MutexGuard<'a, T> {
+        self.state.set_owner(state::current_thread_id(), at);
         MutexGuard { mutex: self, inner: Some(inner) }
     }
 
@@ -97,30 +97,30 @@ impl<T: ?Sized> Mutex<T> {
     /// Waits for the lock on OS threads; fails the run when the lock limit is over.
     #[cold]
     fn wait_on_threads(&self, at: &'static Location<'static>) -> parking_lot::MutexGuard<'_, T> {
-        with_me(|me| {
+        with_current_thread(|me| {
             let Some(me) = me else { return self.inner.lock() };
-            let _blocked = Blocked::new(me, Kind::Lock, at);
+            let _blocked = Blocked::new(me, WaitKind::Lock, at);
             let mut taken = None;
             let attempt = |slice| {
-                me.wait.on_lock(&self.state);
+                me.wait.set_lock(&self.state);
                 taken = self.inner.try_lock_for(slice);
                 taken.is_some()
             };
-            if !threads::wait_for_lock(me, me.run.lock_limit, attempt) {
-                self.fail_on_threads(me, at);
-                leave_if_stopping(me);
-                // A destructor that runs while its thread unwinds has to wait on.
+            if !os_threads::wait_for_lock(me, me.run.lock_limit, attempt) {
+                self.fail_lock_limit(me, at);
+                unwind_if_stopping(me);
+                // A destructor that runs while its thread unwinds has to continue waiting.
                 taken = Some(self.inner.lock());
             }
             taken.expect("the attempt succeeded")
         })
     }
 
-    fn fail_on_threads(&self, me: &ThreadInfo, at: &'static Location<'static>) {
+    fn fail_lock_limit(&self, me: &ThreadInfo, at: &'static Location<'static>) {
         let holder = me.run.thread(self.state.owner());
-        let holder = holder.map_or(crate::state::OUTSIDER.to_string(), |holder| holder.status().to_string());
-        let what = held_too_long(&me.name, &self.state, at, &holder);
-        me.run.fail(Failure::LockHeldTooLong { what, threads: me.run.statuses(|_| true) });
+        let holder = holder.map_or(crate::state::FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
+        let description = describe_long_wait(&me.name, &self.state, at, &holder);
+        me.run.fail(Failure::LockHeldTooLong { description, threads: me.run.statuses(|_| true) });
     }
 
     fn key(&self) -> usize {
@@ -129,12 +129,12 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// Gives the lock back; the guard is empty until [`relock`](MutexGuard::relock).
+    /// Releases the lock. The guard is empty until [`relock`](MutexGuard::relock).
     pub(super) fn release(&mut self) {
-        self.mutex.state.released();
+        self.mutex.state.clear_owner();
         self.inner = None;
         if let Some(sim) = sim::current()
-            && self.mutex.state.somebody_waits()
+            && self.mutex.state.has_waiters()
         {
             sim.unpark_one(self.mutex.key());
         }
@@ -143,18 +143,18 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// Takes the lock again after a [`release`](MutexGuard::release) in a simulation.
     pub(super) fn relock(&mut self, sim: &Sim, at: &'static Location<'static>) {
         self.inner = Some(self.mutex.lock_simulated(sim, at));
-        self.mutex.state.taken(state::my_id(), at);
+        self.mutex.state.set_owner(state::current_thread_id(), at);
     }
 
-    /// Lends the library's guard to `wait`, which gives the lock back and takes it again.
-    pub(super) fn lend<R>(
+    /// Lends the `parking_lot` guard to `wait`, which releases the lock and takes it again.
+    pub(super) fn wait_with<R>(
         &mut self,
         at: &'static Location<'static>,
         wait: impl FnOnce(&mut parking_lot::MutexGuard<'a, T>) -> R,
     ) -> R {
-        self.mutex.state.released();
+        self.mutex.state.clear_owner();
         let result = wait(self.inner.as_mut().expect("the guard holds its lock"));
-        self.mutex.state.taken(state::my_id(), at);
+        self.mutex.state.set_owner(state::current_thread_id(), at);
         result
     }
 }
@@ -164,10 +164,10 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
         if self.inner.is_none() {
             return;
         }
-        self.mutex.state.released();
+        self.mutex.state.clear_owner();
         self.inner = None;
         if let Some(sim) = sim::current() {
-            sim.released(self.mutex.key(), &self.mutex.state);
+            sim.lock_released(self.mutex.key(), &self.mutex.state);
         }
     }
 }

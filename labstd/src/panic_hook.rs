@@ -1,33 +1,33 @@
-//! The process-wide panic hook. A panic in a thread of a run is not printed where it happens: it becomes the run's
-//! [`Failure`](crate::Failure) and is told once, by whoever waits for the run. Panics elsewhere go to the hook that was
-//! there before.
+//! The process-wide panic hook. A panic in a thread of a run is not printed at once: it becomes the run's
+//! [`Failure`](crate::Failure), and the caller that waits for the run reports it once. Panics elsewhere go to the
+//! previous hook.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
 use crate::sim;
-use crate::state::with_me;
+use crate::state::with_current_thread;
 
 static INSTALL: Once = Once::new();
 
-/// Puts our hook in front of the present one, once a process.
+/// Installs the hook in front of the present one, once per process.
 pub(crate) fn install() {
     INSTALL.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !keep(info) {
+            if !capture(info) {
                 before(info);
             }
         }));
     });
 }
 
-/// Keeps what the run's report needs; `false` if the thread belongs to no run.
-fn keep(info: &PanicHookInfo<'_>) -> bool {
-    with_me(|me| {
+/// Stores the location and backtrace for the run's report; `false` if the thread belongs to no run.
+fn capture(info: &PanicHookInfo<'_>) -> bool {
+    with_current_thread(|me| {
         let Some(me) = me.filter(|me| me.in_run()) else { return false };
-        sim::begin_unwinding();
+        sim::mark_unwinding();
         let location = info.location().map_or_else(String::new, ToString::to_string);
         let backtrace = Backtrace::capture();
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
