@@ -1,8 +1,9 @@
-//! The codec as serde's data format, for input that nobody vouches for.
+//! A serde deserializer for the codec's format that accepts untrusted input.
 //!
-//! The codec crate has one of its own. This one exists because that one allocates what a length says before it has seen
-//! that the bytes are there, passes lengths on as hints for how much to reserve, follows any depth of nesting, and says
-//! neither where it stopped nor what it wanted. Single values (integers, floats, `bool`, `char`) are the codec's own.
+//! The codec crate has a deserializer of its own, with four faults. It allocates the memory that a length asks for
+//! before it has checked that the bytes are there. It passes lengths on as hints of how much to reserve. It follows any
+//! depth of nesting. Its errors name neither the position nor the expected value. Single values (integers, floats,
+//! `bool`, `char`) are decoded by the codec.
 
 use bincode::{
     Decode,
@@ -18,14 +19,14 @@ use crate::{DecodeError, FORMAT, Format, MAX_DEPTH, MAX_EMPTY_ELEMENTS, ONE_BYTE
 /// Decodes one value.
 pub(crate) struct Deserializer<'de> {
     codec: DecoderImpl<Input<'de>, Format, ()>,
-    /// Where the part that was read last begins: the place to name when a type refuses it.
+    /// The start of the part that was read last: the position to report when a type rejects it.
     last_read_at: usize,
     depth_left: usize,
     empty_elements_left: usize,
 }
 
 impl<'de> Deserializer<'de> {
-    /// For the value that begins at byte `at`.
+    /// Creates a deserializer for the value that begins at byte `at`.
     pub(crate) fn new(bytes: &'de [u8], at: usize) -> Deserializer<'de> {
         Deserializer {
             codec: DecoderImpl::new(Input::new(bytes, at), FORMAT, ()),
@@ -35,24 +36,25 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// How many bytes of the whole input have been read.
+    /// Returns how many bytes of the whole input have been read.
     pub(crate) fn position(&mut self) -> usize {
         self.codec.reader().position()
     }
 
-    /// The byte at which the part that was read last begins.
+    /// Returns the byte at which the part that was read last begins.
     pub(crate) fn last_read_at(&self) -> usize {
         self.last_read_at
     }
 
-    /// One value that the codec reads itself; `expected` names it in errors.
+    /// Reads one value with the codec; `expected` names it in errors.
     #[inline]
     fn read<T: Decode<()>>(&mut self, expected: &'static str) -> Result<T, DecodeError> {
         self.last_read_at = self.position();
-        T::decode(&mut self.codec).map_err(|error| self.not_found(expected, error))
+        T::decode(&mut self.codec).map_err(|error| self.codec_error(expected, error))
     }
 
-    /// An integer without a sign, a length or the number of a variant. Most are small, and a small one is its byte.
+    /// Reads an unsigned integer, a length or the number of a variant. Most are small, and a small one is encoded as
+    /// its own byte.
     #[inline]
     fn read_unsigned<T: Decode<()> + From<u8>>(&mut self, expected: &'static str) -> Result<T, DecodeError> {
         let at = self.position();
@@ -66,10 +68,12 @@ impl<'de> Deserializer<'de> {
     }
 
     #[cold]
-    fn not_found(&self, expected: &'static str, error: CodecError) -> DecodeError {
+    fn codec_error(&self, expected: &'static str, error: CodecError) -> DecodeError {
         let found = match error {
             CodecError::UnexpectedEnd { .. } => "the end of the input".into(),
-            CodecError::InvalidIntegerType { found, .. } => format!("the mark of a longer integer ({found:?})").into(),
+            CodecError::InvalidIntegerType { found, .. } => {
+                format!("the marker of a longer integer ({found:?})").into()
+            }
             CodecError::InvalidBooleanValue(byte) => format!("the byte {byte}").into(),
             CodecError::InvalidCharEncoding(bytes) => format!("the bytes {bytes:?}").into(),
             other => other.to_string().into(),
@@ -78,7 +82,7 @@ impl<'de> Deserializer<'de> {
         DecodeError::unexpected(self.last_read_at, expected, found)
     }
 
-    /// A length and as many bytes, which are borrowed from the input.
+    /// Reads a length and as many bytes, which are borrowed from the input.
     fn read_block(&mut self, expected: &'static str) -> Result<&'de [u8], DecodeError> {
         let length: u64 = self.read_unsigned(expected)?;
         let block = usize::try_from(length).ok().and_then(|length| self.codec.reader().take(length));
@@ -87,14 +91,15 @@ impl<'de> Deserializer<'de> {
 
     fn read_text(&mut self) -> Result<&'de str, DecodeError> {
         let block = self.read_block("a length-prefixed string")?;
-        // The standard library's, which is slower with long strings, says where the first bad byte is.
+        // The standard library's check is slower with long strings, but it locates the first bad byte.
         simdutf8::basic::from_utf8(block).or_else(|_| std::str::from_utf8(block)).map_err(|error| {
             let bad = self.position() - block.len() + error.valid_up_to();
-            DecodeError::unexpected(self.last_read_at, "a string in UTF-8", format!("another byte at byte {bad}"))
+            DecodeError::unexpected(self.last_read_at, "a string in UTF-8", format!("an invalid byte at byte {bad}"))
         })
     }
 
-    /// The number of elements of a sequence or map. Each takes a byte at least, but for the few that may take none.
+    /// Reads the number of elements of a sequence or map. Each element takes at least one byte, except for the few that
+    /// may take none.
     fn read_count(&mut self, expected: &'static str) -> Result<usize, DecodeError> {
         let count: u64 = self.read_unsigned(expected)?;
         let most = self.codec.reader().remaining() + self.empty_elements_left;
@@ -107,7 +112,7 @@ impl<'de> Deserializer<'de> {
         DecodeError::unexpected(self.last_read_at, expected, format!("the length {length} with {left} bytes left"))
     }
 
-    /// Runs `part` one level deeper.
+    /// Runs `part` one nesting level deeper.
     #[inline]
     fn nested<R>(&mut self, part: impl FnOnce(&mut Self) -> Result<R, DecodeError>) -> Result<R, DecodeError> {
         if self.depth_left == 0 {
@@ -119,7 +124,7 @@ impl<'de> Deserializer<'de> {
         result
     }
 
-    /// Accounts for an element of a sequence or map that began at byte `began`.
+    /// Counts an element of a sequence or map that began at byte `began`, if it took no bytes.
     #[inline]
     fn count_if_empty(&mut self, began: usize) -> Result<(), DecodeError> {
         if self.position() == began {
@@ -133,7 +138,7 @@ impl<'de> Deserializer<'de> {
     }
 }
 
-/// The methods for values that the codec reads itself.
+/// Generates the methods for values that the codec reads itself.
 macro_rules! single_values {
     ($read:ident; $($method:ident, $visit:ident, $type:ty, $expected:literal;)*) => {$(
         #[inline]
@@ -204,7 +209,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let left = self.read_count("the length of a sequence")?;
-        self.nested(|inner| visitor.visit_seq(Counted { deserializer: inner, left }))
+        self.nested(|inner| visitor.visit_seq(Elements { deserializer: inner, left }))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, DecodeError> {
@@ -222,7 +227,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let left = self.read_count("the length of a map")?;
-        self.nested(|inner| visitor.visit_map(Counted { deserializer: inner, left }))
+        self.nested(|inner| visitor.visit_map(Elements { deserializer: inner, left }))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -244,15 +249,15 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, DecodeError> {
-        Err(needs_description())
+        Err(not_self_describing())
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, _: V) -> Result<V::Value, DecodeError> {
-        Err(needs_description())
+        Err(not_self_describing())
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, DecodeError> {
-        Err(needs_description())
+        Err(not_self_describing())
     }
 
     fn is_human_readable(&self) -> bool {
@@ -260,15 +265,15 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 }
 
-/// The answer to a type that wants to look at the bytes before it says what it is.
-fn needs_description() -> DecodeError {
+/// Returns the error for a type that has to inspect the bytes before it knows its own shape.
+fn not_self_describing() -> DecodeError {
     DecodeError::custom(
-        "the type wants bytes that describe themselves (a serde attribute such as flatten, untagged or tag), \
-         and these do not",
+        "the type needs a self-describing format (a serde attribute such as flatten, untagged or tag), \
+         and this format is not one",
     )
 }
 
-/// The fields of a struct, tuple or array: their number is known to the type.
+/// The fields of a struct, tuple or array. The type knows their number.
 struct Fields<'a, 'de> {
     deserializer: &'a mut Deserializer<'de>,
     left: usize,
@@ -291,14 +296,15 @@ impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
     }
 }
 
-/// The elements of a sequence or map: their number was read from the input. It is not passed on as a size hint, because
-/// what would be reserved is the number times an element's size in memory, of which the input holds no evidence.
-struct Counted<'a, 'de> {
+/// The elements of a sequence or map. Their number was read from the input. It is not passed on as a size hint: the
+/// collection would reserve that number times an element's size in memory, and the input does not prove that the
+/// elements exist.
+struct Elements<'a, 'de> {
     deserializer: &'a mut Deserializer<'de>,
     left: usize,
 }
 
-impl<'de> SeqAccess<'de> for Counted<'_, 'de> {
+impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     type Error = DecodeError;
 
     #[inline]
@@ -314,12 +320,12 @@ impl<'de> SeqAccess<'de> for Counted<'_, 'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Counted<'_, 'de> {
+impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     type Error = DecodeError;
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        // An entry counts as empty by its key: a map whose keys take no bytes has one entry at most.
+        // The key alone decides whether an entry counts as empty: a map whose keys take no bytes has at most one entry.
         self.next_element_seed(seed)
     }
 

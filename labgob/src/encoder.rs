@@ -1,30 +1,30 @@
-//! From values to bytes.
+//! Encoding: one value, or several values in a row.
 
 use std::cell::Cell;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{MAX_LEN, serializer::Serializer, shared};
+use crate::{MAX_LEN, serializer::Serializer, shared_bytes};
 
 /// Encodes one value.
 ///
 /// # Panics
 ///
-/// If the type cannot be written in this format (a sequence that does not know its length, `#[serde(flatten)]`), if its
-/// own `Serialize` refuses, or if the encoding is longer than [`MAX_LEN`] and so could never be read again.
+/// If the type cannot be written in this format (a sequence of unknown length, `#[serde(flatten)]`), if its own
+/// `Serialize` fails, or if the encoding is longer than [`MAX_LEN`] and so could never be read again.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
-    // Copied once its length is known: one allocation instead of one a doubling.
-    encode_then(value, shared)
+    // Copied when its length is known: one allocation instead of one per doubling.
+    with_encoded(value, shared_bytes)
 }
 
-/// Encodes one value and lends the encoding to `take`, for as long as that takes.
+/// Encodes one value and calls `take` with the encoding.
 ///
 /// # Panics
 ///
 /// As [`encode`].
-pub fn encode_then<T: Serialize + ?Sized, R>(value: &T, take: impl FnOnce(&[u8]) -> R) -> R {
-    // Values are encoded in a buffer that the thread keeps. It is taken out while in use, so that a `Serialize` that encodes
+pub fn with_encoded<T: Serialize + ?Sized, R>(value: &T, take: impl FnOnce(&[u8]) -> R) -> R {
+    // Each thread keeps a buffer for encoding. It is taken out while it is in use, so that a `Serialize` that encodes
     // something itself finds an empty one.
     thread_local! {
         static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -41,7 +41,7 @@ pub fn encode_then<T: Serialize + ?Sized, R>(value: &T, take: impl FnOnce(&[u8])
     taken
 }
 
-/// Encodes one value behind what `out` already holds.
+/// Encodes one value and appends it to `out`.
 ///
 /// # Panics
 ///
@@ -54,25 +54,25 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     check_length(out.len() - before);
 }
 
-/// Several values in a row in one byte string, as [`Decoder`](crate::Decoder) reads them.
+/// Encodes several values in a row into one byte string, which a [`Decoder`](crate::Decoder) reads.
 #[derive(Debug, Default)]
 pub struct Encoder {
     bytes: Vec<u8>,
 }
 
 impl Encoder {
-    /// An encoder that has written nothing.
+    /// Creates an empty encoder.
     pub fn new() -> Encoder {
         Encoder::default()
     }
 
-    /// An encoder that has written nothing and has room for so many bytes: whoever encodes something large and can tell how
-    /// large it will be about saves all that growing copies.
+    /// Creates an empty encoder with capacity for `bytes`. If you encode something large and can estimate its length,
+    /// this avoids all copies that a growing buffer makes.
     pub fn with_capacity(bytes: usize) -> Encoder {
         Encoder { bytes: Vec::with_capacity(bytes) }
     }
 
-    /// Adds one value behind those before it.
+    /// Encodes one value and appends it to the previous ones.
     ///
     /// # Panics
     ///
@@ -82,21 +82,21 @@ impl Encoder {
         self
     }
 
-    /// How many bytes have been written.
+    /// Returns how many bytes have been written.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing has been written.
+    /// Returns whether nothing has been written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// All that was written; the encoder is empty afterwards and may be used again.
+    /// Returns all written bytes. The encoder is empty afterwards and can be used again.
     ///
     /// # Panics
     ///
-    /// If it is longer than [`MAX_LEN`] and so could never be read again.
+    /// If the bytes are longer than [`MAX_LEN`] and so could never be read again.
     pub fn finish(&mut self) -> Bytes {
         check_length(self.bytes.len());
         std::mem::take(&mut self.bytes).into()

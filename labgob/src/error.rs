@@ -1,9 +1,9 @@
-//! What is said when bytes are not what they should be: which type was wanted, what was expected where, what was found.
+//! The decoding error: the type, the expected value and its position, and the value found instead.
 
 use std::{borrow::Cow, fmt};
 
-/// Why bytes could not be decoded. Its text is one sentence for people, such as `cannot decode u64: expected a u64 at
-/// byte 17, found the end of the input`.
+/// The reason why bytes could not be decoded. Its text is one sentence for people, such as `cannot decode u64: expected
+/// a u64 at byte 17, found the end of the input`.
 ///
 /// It is one pointer wide, so that the results that decoding passes around stay small.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,11 +19,11 @@ struct Details {
 #[derive(Clone, PartialEq, Eq)]
 enum Problem {
     Unexpected { expected: Cow<'static, str>, found: Cow<'static, str> },
-    Refused(String),
+    Rejected(String),
 }
 
 impl DecodeError {
-    /// The bytes at `at` are not what they should be.
+    /// Creates the error for unexpected bytes at `at`.
     #[cold]
     pub(crate) fn unexpected(
         at: usize,
@@ -34,19 +34,19 @@ impl DecodeError {
         DecodeError(Box::new(Details { type_name: "", at: Some(at), problem }))
     }
 
-    /// The same error, as part of decoding a `T`. `at` is used if the error does not know a place of its own.
-    pub(crate) fn within<T: ?Sized>(mut self, at: usize) -> DecodeError {
+    /// Adds to the error the type `T` that was being decoded. `at` is used if the error has no position of its own.
+    pub(crate) fn with_type<T: ?Sized>(mut self, at: usize) -> DecodeError {
         self.0.type_name = std::any::type_name::<T>();
         self.0.at.get_or_insert(at);
         self
     }
 
-    /// Where the bytes stopped making sense, in bytes from the start of the input.
+    /// Returns the position of the first bytes that make no sense, in bytes from the start of the input.
     pub fn position(&self) -> usize {
         self.0.at.unwrap_or(0)
     }
 
-    /// The name of the type that was being decoded; empty if bytes were left over behind the last value.
+    /// Returns the name of the type that was being decoded; empty if bytes are left after the last value.
     pub fn type_name(&self) -> &'static str {
         self.0.type_name
     }
@@ -61,14 +61,14 @@ impl fmt::Display for DecodeError {
         }
         match &self.0.problem {
             Problem::Unexpected { expected, found } => write!(f, "expected {expected} at byte {at}, found {found}"),
-            Problem::Refused(reason) => write!(f, "at byte {at}: {reason}"),
+            Problem::Rejected(reason) => write!(f, "at byte {at}: {reason}"),
         }
     }
 }
 
 impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What `unwrap` prints; the sentence says more than the fields would.
+        // `unwrap` prints this; the sentence says more than the fields would.
         write!(f, "DecodeError({self})")
     }
 }
@@ -76,10 +76,11 @@ impl fmt::Debug for DecodeError {
 impl std::error::Error for DecodeError {}
 
 impl serde::de::Error for DecodeError {
-    /// A refusal by the type itself (an enum without the variant, a number that may not be zero).
+    /// Creates the error for a value that the type itself rejects (an enum without the variant, a number that may not
+    /// be zero).
     #[cold]
     fn custom<T: fmt::Display>(reason: T) -> DecodeError {
-        let problem = Problem::Refused(reason.to_string());
+        let problem = Problem::Rejected(reason.to_string());
         DecodeError(Box::new(Details { type_name: "", at: None, problem }))
     }
 }

@@ -1,7 +1,7 @@
-//! The bytes being decoded, and how far they have been read.
+//! The bytes being decoded, and the position of the next byte to read.
 //!
-//! It exists beside the codec's own slice reader because that one does not tell its position, which error messages need,
-//! nor how much is left, which every length is checked against.
+//! The codec has a slice reader of its own. That one reports neither its position, which error messages need, nor the
+//! number of bytes left, which every length is checked against.
 
 use bincode::{
     de::read::{BorrowReader, Reader},
@@ -15,23 +15,23 @@ pub(crate) struct Input<'de> {
 }
 
 impl<'de> Input<'de> {
-    /// A cursor that stands at byte `at`.
+    /// Creates a cursor at byte `at`.
     pub(crate) fn new(bytes: &'de [u8], at: usize) -> Input<'de> {
         assert!(at <= bytes.len(), "the position {at} is outside of the input of {} bytes", bytes.len());
         Input { bytes, at }
     }
 
-    /// How many bytes have been read.
+    /// Returns how many bytes have been read.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    /// How many bytes are left.
+    /// Returns how many bytes are left.
     pub(crate) fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// The next byte if it is not above `most`, or `None`, with nothing read.
+    /// Reads the next byte if it is at most `most`. Otherwise returns `None` and reads nothing.
     #[inline]
     pub(crate) fn take_byte_up_to(&mut self, most: u8) -> Option<u8> {
         let byte = self.bytes.get(self.at).copied().filter(|&byte| byte <= most)?;
@@ -39,7 +39,7 @@ impl<'de> Input<'de> {
         Some(byte)
     }
 
-    /// The next `length` bytes, or `None`, with nothing read, if there are fewer.
+    /// Reads the next `length` bytes. If there are fewer, returns `None` and reads nothing.
     #[inline]
     pub(crate) fn take(&mut self, length: usize) -> Option<&'de [u8]> {
         let taken = self.bytes[self.at..].get(..length)?;

@@ -1,11 +1,11 @@
 //! Encoding and decoding of every message and every saved state.
 //!
-//! This is the lab's `labgob` in Rust: a thin, checked wrapper over one codec, so that what a server sends or saves
-//! shares no memory with what another server receives or reads back. It is the only room that names the codec crate
-//! (`bincode` 2, through serde), so that another codec is a change to this room alone.
+//! This is the lab's `labgob` in Rust: a thin, checked wrapper over one codec. Messages and saved state are really
+//! encoded, so servers share no memory with each other or with their saved state. This is the only crate that names the
+//! codec crate (`bincode` 2, through serde), so another codec would be a change to this crate alone.
 //!
-//! One value is [`encode`]d and [`decode`]d; several values in a row, as the lab's `persist` writes them, go through an
-//! [`Encoder`] and come back through a [`Decoder`]:
+//! [`encode`] and [`decode`] handle one value. An [`Encoder`] writes several values in a row, as the lab's `persist`
+//! does, and a [`Decoder`] reads them back:
 //!
 //! ```
 //! let mut encoder = labgob::Encoder::new();
@@ -22,11 +22,12 @@
 //!
 //! # The format
 //!
-//! Integers above one byte, lengths and the numbers of enum variants are varints (one byte up to 250); signed integers
-//! are zigzagged first; floats, `u8`, `i8` and `bool` have their fixed size; an `Option` is one byte and the value; a
-//! `struct` is its fields in order; strings, byte strings, sequences and maps are a length and their elements. Nothing
-//! describes the types: the reader must ask for what the writer put. Serde attributes that need a self-describing format
-//! (`flatten`, `untagged`, `tag`, `skip_serializing_if`) therefore cannot be used; `default` has no effect.
+//! Integers above one byte, lengths and the numbers of enum variants are varints (one byte up to 250). Signed integers
+//! are zigzagged first. Floats, `u8`, `i8` and `bool` have their fixed size. An `Option` is one byte and the value. A
+//! `struct` is its fields in order. Strings, byte strings, sequences and maps are a length and their elements. The
+//! bytes do not describe the types: the reader must ask for the types that the writer put. Serde attributes that need a
+//! self-describing format (`flatten`, `untagged`, `tag`, `skip_serializing_if`) therefore cannot be used; `default` has
+//! no effect.
 //!
 //! Payloads belong in [`bytes::Bytes`], which is copied as one block. A plain `Vec<u8>` is, to serde, a sequence of
 //! integers, and ten times slower.
@@ -34,8 +35,8 @@
 //! # What a damaged input can do
 //!
 //! It can make [`decode`] return an error, or (where the damage leaves a well-formed encoding) a different value. It
-//! cannot make it panic, overflow the stack, run for long, or ask for memory that the input does not back: a string
-//! or byte string is allocated only after its bytes have been found, and a collection grows only as its elements are
+//! cannot make [`decode`] panic, overflow the stack, run for long, or allocate more memory than the input backs. A
+//! string or byte string is allocated only after its bytes have been found. A collection grows only as its elements are
 //! decoded (by doubling; an element may be larger in memory than it was encoded). [`MAX_LEN`], [`MAX_DEPTH`] and
 //! [`MAX_EMPTY_ELEMENTS`] are the limits.
 
@@ -45,31 +46,31 @@ mod encoder;
 mod error;
 mod input;
 mod serializer;
-mod shared;
+mod shared_bytes;
 
 pub use decoder::{Decoder, decode};
-pub use encoder::{Encoder, encode, encode_into, encode_then};
+pub use encoder::{Encoder, encode, encode_into, with_encoded};
 pub use error::DecodeError;
-pub use shared::{deserialize_shared, shared};
+pub use shared_bytes::{deserialize_shared_bytes, shared_bytes};
 
-/// The longest encoding, in bytes, that is written or read: 64 MiB.
+/// The longest encoding that is written or read, in bytes: 64 MiB.
 pub const MAX_LEN: usize = 64 << 20;
 
-/// How deep the parts of a value may be nested in each other (a list that is linked through `Option<Box<_>>` is two
-/// levels an element). Deeper values can be encoded but not decoded, because decoding them needs a stack as deep.
+/// The deepest nesting of the parts of a value. A list that is linked through `Option<Box<_>>` takes two levels per
+/// element. Deeper values can be encoded but not decoded, because decoding them needs a stack as deep.
 pub const MAX_DEPTH: usize = 128;
 
-/// How many elements of sequences and maps may be encoded as no bytes at all (`()`, or a struct without fields) in one
-/// value. Without it, a length of a few bytes could ask for any number of them.
+/// The number of elements of sequences and maps in one value that may be encoded as no bytes at all (`()`, or a struct
+/// without fields). Without this limit, a length of a few bytes could ask for any number of them.
 pub const MAX_EMPTY_ELEMENTS: usize = 1024;
 
 /// The codec's settings: varints, little endian. The codec's own limit is off because it counts an integer by its size
-/// in memory, not by the bytes that were read; [`MAX_LEN`] is checked here instead, on the input itself.
+/// in memory, not by the bytes that were read. The input itself is checked against [`MAX_LEN`] instead.
 type Format = bincode::config::Configuration;
 
-/// See [`Format`].
+/// The value of [`Format`].
 const FORMAT: Format = bincode::config::standard();
 
-/// The largest integer without a sign that is its own encoding, of one byte; the bytes above say how long the integer is that
-/// follows.
+/// The largest unsigned integer that is encoded as itself, in one byte. The larger bytes give the length of the integer
+/// that follows.
 const ONE_BYTE_MAX: u8 = 250;

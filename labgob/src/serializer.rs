@@ -1,8 +1,8 @@
-//! The codec as serde's data format, onto the end of a buffer.
+//! A serde serializer for the codec's format that appends to a buffer.
 //!
-//! The codec crate has one of its own. This one exists for its speed: most of what is encoded is small integers (every event
-//! of every run is), and here such a one is a byte that is put down, in line. Longer integers, and what is rare, are the
-//! codec's own.
+//! The codec crate has a serializer of its own. This one exists for its speed: most encoded values are small integers
+//! (those of every event of every run), and here a small integer is one byte that is pushed inline. The codec encodes
+//! longer integers and rare types.
 
 use std::fmt;
 
@@ -11,58 +11,58 @@ use serde::{Serialize, ser};
 
 use crate::{FORMAT, ONE_BYTE_MAX};
 
-/// Encodes values behind what the buffer holds.
+/// Encodes values and appends them to the buffer.
 pub(crate) struct Serializer<'a> {
     out: &'a mut Vec<u8>,
 }
 
-/// Why a value has no encoding. Small, because it is part of what every step returns.
+/// The reason why a value has no encoding. It is small, because every step's result contains it.
 #[derive(Debug)]
-pub(crate) struct Refused(Box<str>);
+pub(crate) struct EncodeError(Box<str>);
 
 impl<'a> Serializer<'a> {
-    /// Behind what `out` holds.
+    /// Creates a serializer that appends to `out`.
     pub(crate) fn new(out: &'a mut Vec<u8>) -> Serializer<'a> {
         Serializer { out }
     }
 
     #[inline]
-    fn byte(&mut self, byte: u8) -> Result<(), Refused> {
+    fn put_byte(&mut self, byte: u8) -> Result<(), EncodeError> {
         self.out.push(byte);
         Ok(())
     }
 
-    /// An integer without a sign, a length or the number of a variant.
+    /// Writes an unsigned integer, a length or the number of a variant.
     #[inline]
-    fn integer(&mut self, value: u64) -> Result<(), Refused> {
-        if value <= u64::from(ONE_BYTE_MAX) { self.byte(value as u8) } else { self.codec(value) }
+    fn put_integer(&mut self, value: u64) -> Result<(), EncodeError> {
+        if value <= u64::from(ONE_BYTE_MAX) { self.put_byte(value as u8) } else { self.encode_with_codec(value) }
     }
 
     #[inline]
-    fn block(&mut self, bytes: &[u8]) -> Result<(), Refused> {
-        self.integer(bytes.len() as u64)?;
+    fn put_block(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.put_integer(bytes.len() as u64)?;
         self.out.extend_from_slice(bytes);
         Ok(())
     }
 
     #[inline]
-    fn count(&mut self, count: Option<usize>) -> Result<(), Refused> {
+    fn put_count(&mut self, count: Option<usize>) -> Result<(), EncodeError> {
         match count {
-            Some(count) => self.integer(count as u64),
-            None => Err(ser::Error::custom("a sequence or map that does not know its length")),
+            Some(count) => self.put_integer(count as u64),
+            None => Err(ser::Error::custom("a sequence or map of unknown length")),
         }
     }
 
-    /// One value as the codec writes it.
-    fn codec<T: Encode>(&mut self, value: T) -> Result<(), Refused> {
-        bincode::encode_into_writer(value, Appended(self.out), FORMAT).map_err(ser::Error::custom)
+    /// Writes one value with the codec.
+    fn encode_with_codec<T: Encode>(&mut self, value: T) -> Result<(), EncodeError> {
+        bincode::encode_into_writer(value, VecWriter(self.out), FORMAT).map_err(ser::Error::custom)
     }
 }
 
-/// The codec's writer onto the end of a `Vec`.
-struct Appended<'a>(&'a mut Vec<u8>);
+/// Implements the codec's writer for the end of a `Vec`.
+struct VecWriter<'a>(&'a mut Vec<u8>);
 
-impl Writer for Appended<'_> {
+impl Writer for VecWriter<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         self.0.extend_from_slice(bytes);
@@ -70,11 +70,11 @@ impl Writer for Appended<'_> {
     }
 }
 
-/// The methods for single values: how each is written.
+/// Generates the methods for single values.
 macro_rules! single_values {
     ($($method:ident, $type:ty, $self:ident, $value:ident => $written:expr;)*) => {$(
         #[inline]
-        fn $method($self, $value: $type) -> Result<(), Refused> {
+        fn $method($self, $value: $type) -> Result<(), EncodeError> {
             $written
         }
     )*};
@@ -82,7 +82,7 @@ macro_rules! single_values {
 
 impl ser::Serializer for &mut Serializer<'_> {
     type Ok = ();
-    type Error = Refused;
+    type Error = EncodeError;
     type SerializeSeq = Self;
     type SerializeTuple = Self;
     type SerializeTupleStruct = Self;
@@ -92,52 +92,52 @@ impl ser::Serializer for &mut Serializer<'_> {
     type SerializeStructVariant = Self;
 
     single_values! {
-        serialize_bool, bool, self, value => self.byte(u8::from(value));
-        serialize_i8, i8, self, value => self.byte(value as u8);
-        serialize_i16, i16, self, value => self.codec(value);
-        serialize_i32, i32, self, value => self.codec(value);
-        serialize_i64, i64, self, value => self.codec(value);
-        serialize_i128, i128, self, value => self.codec(value);
-        serialize_u8, u8, self, value => self.byte(value);
-        serialize_u16, u16, self, value => self.integer(value.into());
-        serialize_u32, u32, self, value => self.integer(value.into());
-        serialize_u64, u64, self, value => self.integer(value);
-        serialize_u128, u128, self, value => self.codec(value);
-        serialize_f32, f32, self, value => self.codec(value);
-        serialize_f64, f64, self, value => self.codec(value);
-        serialize_char, char, self, value => self.codec(value);
-        serialize_str, &str, self, value => self.block(value.as_bytes());
-        serialize_bytes, &[u8], self, value => self.block(value);
+        serialize_bool, bool, self, value => self.put_byte(u8::from(value));
+        serialize_i8, i8, self, value => self.put_byte(value as u8);
+        serialize_i16, i16, self, value => self.encode_with_codec(value);
+        serialize_i32, i32, self, value => self.encode_with_codec(value);
+        serialize_i64, i64, self, value => self.encode_with_codec(value);
+        serialize_i128, i128, self, value => self.encode_with_codec(value);
+        serialize_u8, u8, self, value => self.put_byte(value);
+        serialize_u16, u16, self, value => self.put_integer(value.into());
+        serialize_u32, u32, self, value => self.put_integer(value.into());
+        serialize_u64, u64, self, value => self.put_integer(value);
+        serialize_u128, u128, self, value => self.encode_with_codec(value);
+        serialize_f32, f32, self, value => self.encode_with_codec(value);
+        serialize_f64, f64, self, value => self.encode_with_codec(value);
+        serialize_char, char, self, value => self.encode_with_codec(value);
+        serialize_str, &str, self, value => self.put_block(value.as_bytes());
+        serialize_bytes, &[u8], self, value => self.put_block(value);
     }
 
     #[inline]
-    fn serialize_none(self) -> Result<(), Refused> {
-        self.byte(0)
+    fn serialize_none(self) -> Result<(), EncodeError> {
+        self.put_byte(0)
     }
 
     #[inline]
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
-        self.byte(1)?;
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeError> {
+        self.put_byte(1)?;
         value.serialize(self)
     }
 
     #[inline]
-    fn serialize_unit(self) -> Result<(), Refused> {
+    fn serialize_unit(self) -> Result<(), EncodeError> {
         Ok(())
     }
 
     #[inline]
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
         Ok(())
     }
 
     #[inline]
-    fn serialize_unit_variant(self, _: &'static str, number: u32, _: &'static str) -> Result<(), Refused> {
-        self.integer(number.into())
+    fn serialize_unit_variant(self, _: &'static str, number: u32, _: &'static str) -> Result<(), EncodeError> {
+        self.put_integer(number.into())
     }
 
     #[inline]
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), EncodeError> {
         value.serialize(self)
     }
 
@@ -148,41 +148,47 @@ impl ser::Serializer for &mut Serializer<'_> {
         number: u32,
         _: &'static str,
         value: &T,
-    ) -> Result<(), Refused> {
-        self.integer(number.into())?;
+    ) -> Result<(), EncodeError> {
+        self.put_integer(number.into())?;
         value.serialize(self)
     }
 
     #[inline]
-    fn serialize_seq(self, count: Option<usize>) -> Result<Self, Refused> {
-        self.count(count)?;
+    fn serialize_seq(self, count: Option<usize>) -> Result<Self, EncodeError> {
+        self.put_count(count)?;
         Ok(self)
     }
 
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Self, Refused> {
+    fn serialize_tuple(self, _: usize) -> Result<Self, EncodeError> {
         Ok(self)
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self, Refused> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self, EncodeError> {
         Ok(self)
     }
 
     #[inline]
-    fn serialize_tuple_variant(self, _: &'static str, number: u32, _: &'static str, _: usize) -> Result<Self, Refused> {
-        self.integer(number.into())?;
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        number: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self, EncodeError> {
+        self.put_integer(number.into())?;
         Ok(self)
     }
 
     #[inline]
-    fn serialize_map(self, count: Option<usize>) -> Result<Self, Refused> {
-        self.count(count)?;
+    fn serialize_map(self, count: Option<usize>) -> Result<Self, EncodeError> {
+        self.put_count(count)?;
         Ok(self)
     }
 
     #[inline]
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Refused> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, EncodeError> {
         Ok(self)
     }
 
@@ -193,8 +199,8 @@ impl ser::Serializer for &mut Serializer<'_> {
         number: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self, Refused> {
-        self.integer(number.into())?;
+    ) -> Result<Self, EncodeError> {
+        self.put_integer(number.into())?;
         Ok(self)
     }
 
@@ -203,20 +209,20 @@ impl ser::Serializer for &mut Serializer<'_> {
     }
 }
 
-/// The traits for values of several parts: the parts follow each other, without their names.
+/// Implements the traits for values of several parts: the parts follow each other, without their names.
 macro_rules! parts {
     ($($trait:ident, $method:ident $(, $name:ty)?;)*) => {$(
         impl ser::$trait for &mut Serializer<'_> {
             type Ok = ();
-            type Error = Refused;
+            type Error = EncodeError;
 
             #[inline]
-            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), Refused> {
+            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), EncodeError> {
                 value.serialize(&mut **self)
             }
 
             #[inline]
-            fn end(self) -> Result<(), Refused> {
+            fn end(self) -> Result<(), EncodeError> {
                 Ok(())
             }
         }
@@ -234,38 +240,38 @@ parts! {
 
 impl ser::SerializeMap for &mut Serializer<'_> {
     type Ok = ();
-    type Error = Refused;
+    type Error = EncodeError;
 
     #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
         key.serialize(&mut **self)
     }
 
     #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         value.serialize(&mut **self)
     }
 
     #[inline]
-    fn end(self) -> Result<(), Refused> {
+    fn end(self) -> Result<(), EncodeError> {
         Ok(())
     }
 }
 
-impl ser::Error for Refused {
+impl ser::Error for EncodeError {
     #[cold]
-    fn custom<T: fmt::Display>(why: T) -> Refused {
-        Refused(why.to_string().into())
+    fn custom<T: fmt::Display>(reason: T) -> EncodeError {
+        EncodeError(reason.to_string().into())
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for EncodeError {}
 
 #[cfg(test)]
 mod tests {
@@ -294,9 +300,9 @@ mod tests {
         nothing: (),
     }
 
-    /// What is written here is what the codec's own serializer writes.
+    /// Compares the encoding with that of the codec's own serializer.
     #[test]
-    fn it_writes_what_the_codec_writes() {
+    fn the_serializer_writes_the_codecs_encoding() {
         let edges = [0, 1, 249, 250, 251, 252, 255, 256, 65_535, 65_536, u64::from(u32::MAX), 1 << 32, u64::MAX];
         let value = Everything {
             integers: edges.to_vec(),

@@ -1,5 +1,5 @@
-//! Damaged input: every truncation and every flipped bit of sample messages, and lengths that lie. None may panic, run
-//! for long, or make one allocation larger than the input. The allocator of this test counts.
+//! Damaged input: every truncation and every flipped bit of sample messages, and false lengths. None may panic, run for
+//! long, or make one allocation larger than the input. The allocator of this test records the largest allocation.
 
 #![expect(unsafe_code, reason = "a global allocator that counts can only be had by implementing an unsafe trait")]
 
@@ -16,29 +16,29 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 thread_local! {
-    /// The largest allocation of this thread since it was last set, in bytes.
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
+    /// The largest allocation of this thread since the value was last set, in bytes.
+    static LARGEST_ALLOCATION: Cell<usize> = const { Cell::new(0) };
 }
 
-struct Counting;
+struct CountingAllocator;
 
-// SAFETY: every call is passed on to the system's allocator as it came; the note taken of the size allocates nothing
-// (the thread-local is initialised by a constant and has no destructor).
-unsafe impl GlobalAlloc for Counting {
+// SAFETY: every call is passed on unchanged to the system's allocator. Recording the size allocates nothing (the
+// thread-local is initialised by a constant and has no destructor).
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(layout.size()));
+        LARGEST_ALLOCATION.set(LARGEST_ALLOCATION.get().max(layout.size()));
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(layout.size()));
+        LARGEST_ALLOCATION.set(LARGEST_ALLOCATION.get().max(layout.size()));
         // SAFETY: the caller keeps the contract of `alloc_zeroed`.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(size));
+        LARGEST_ALLOCATION.set(LARGEST_ALLOCATION.get().max(size));
         // SAFETY: the caller keeps the contract of `realloc`.
         unsafe { System.realloc(block, layout, size) }
     }
@@ -50,18 +50,18 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// What an allocation may exceed the input by: the first four elements of a `Vec`, one node of a `BTreeMap` (eleven
-/// entries), the text of an error. It does not depend on the input. (A collection of thousands of elements that are
-/// larger in memory than encoded does grow beyond this, while they are decoded; the inputs below are small.)
+/// The number of bytes by which an allocation may exceed the input: the first four elements of a `Vec`, one node of a
+/// `BTreeMap` (eleven entries), the text of an error. It does not depend on the input. (A collection of thousands of
+/// elements that are larger in memory than encoded does exceed it while it is decoded; the inputs below are small.)
 const SLACK_BYTES: usize = 1024;
 
-/// Decodes and checks the bound that holds for any input.
+/// Decodes `input` and checks the bound that holds for any input.
 fn decode_within_bounds<T: DeserializeOwned>(input: &[u8]) -> Result<T, labgob::DecodeError> {
-    LARGEST.set(0);
+    LARGEST_ALLOCATION.set(0);
     let result = decode::<T>(input);
-    let largest = LARGEST.get();
+    let largest = LARGEST_ALLOCATION.get();
     assert!(
         largest <= input.len() + SLACK_BYTES,
         "decoding {} bytes as {} allocated {largest} bytes at once",
@@ -155,7 +155,7 @@ fn every_flipped_bit_is_an_error_or_another_value() {
             let mut damaged = bytes.to_vec();
             damaged[bit / 8] ^= 1 << (bit % 8);
             if let Ok(other) = decode_within_bounds::<Message>(&damaged) {
-                assert_ne!(other, sample, "bit {bit} of the encoding means nothing");
+                assert_ne!(other, sample, "bit {bit} of the encoding has no meaning");
             }
         }
     }
@@ -165,12 +165,12 @@ fn every_flipped_bit_is_an_error_or_another_value() {
 const EIGHT_BYTES_FOLLOW: u8 = 253;
 
 #[test]
-fn a_length_that_lies_allocates_nothing() {
+fn a_false_length_allocates_nothing() {
     fn check<T: DeserializeOwned + Debug>() {
         for length in [70, 4096, 1 << 20, 60 << 20, 1 << 32, u64::MAX / 8, u64::MAX] {
             let mut input = vec![EIGHT_BYTES_FOLLOW];
             input.extend(u64::to_le_bytes(length));
-            // A few bytes that decode as elements, so that it is the length that ends the decoding.
+            // A few bytes that decode as elements, so that only the length can end the decoding.
             input.extend([0; 8]);
             decode_within_bounds::<T>(&input).unwrap_err();
         }
@@ -189,7 +189,7 @@ fn a_length_that_lies_allocates_nothing() {
 }
 
 #[test]
-fn elements_that_take_no_bytes_are_limited() {
+fn the_number_of_empty_elements_is_limited() {
     let most = vec![(); MAX_EMPTY_ELEMENTS];
     assert_eq!(decode_within_bounds::<Vec<()>>(&encode(&most)).unwrap(), most);
 
@@ -197,7 +197,7 @@ fn elements_that_take_no_bytes_are_limited() {
     decode_within_bounds::<Vec<()>>(&encode(&more)).unwrap_err();
     decode_within_bounds::<Vec<()>>(&encode(&(u64::MAX / 2))).unwrap_err();
 
-    // The limit is for the value as a whole: five sequences of a quarter each.
+    // The limit covers the value as a whole: five sequences of a quarter each.
     let nested = vec![vec![(); MAX_EMPTY_ELEMENTS / 4]; 5];
     let error = decode_within_bounds::<Vec<Vec<()>>>(&encode(&nested)).unwrap_err();
     assert!(
@@ -207,16 +207,16 @@ fn elements_that_take_no_bytes_are_limited() {
 }
 
 #[test]
-fn nesting_is_limited_instead_of_overflowing_the_stack() {
+fn deep_nesting_is_an_error_and_no_stack_overflow() {
     #[derive(Debug, Serialize, Deserialize)]
-    struct Link(Option<Box<Link>>);
+    struct Node(Option<Box<Node>>);
 
-    fn chain(links: usize) -> Link {
-        (1..links).fold(Link(None), |rest, _| Link(Some(Box::new(rest))))
+    fn chain(nodes: usize) -> Node {
+        (1..nodes).fold(Node(None), |rest, _| Node(Some(Box::new(rest))))
     }
 
-    decode_within_bounds::<Link>(&encode(&chain(MAX_DEPTH / 2))).unwrap();
-    let error = decode_within_bounds::<Link>(&[1; 1 << 20]).unwrap_err();
+    decode_within_bounds::<Node>(&encode(&chain(MAX_DEPTH / 2))).unwrap();
+    let error = decode_within_bounds::<Node>(&[1; 1 << 20]).unwrap_err();
     assert!(error.to_string().contains("nested more than 128 deep"), "{error}");
 }
 
@@ -237,9 +237,9 @@ fn entry() -> impl Strategy<Value = Entry> {
     })
 }
 
-type Anything = (Vec<Entry>, BTreeMap<u128, Option<String>>, HashMap<i64, bool>, Option<Box<(i128, f32)>>);
+type AnyValue = (Vec<Entry>, BTreeMap<u128, Option<String>>, HashMap<i64, bool>, Option<Box<(i128, f32)>>);
 
-fn anything() -> impl Strategy<Value = Anything> {
+fn any_value() -> impl Strategy<Value = AnyValue> {
     let words = prop::collection::btree_map(any::<u128>(), prop::option::of(".{0,8}"), 0..6);
     let flags = prop::collection::hash_map(any::<i64>(), any::<bool>(), 0..6);
     let numbers = prop::option::of(any::<(i128, i16)>().prop_map(|(a, b)| Box::new((a, f32::from(b)))));
@@ -248,21 +248,21 @@ fn anything() -> impl Strategy<Value = Anything> {
 
 proptest! {
     #[test]
-    fn any_value_comes_back(value in anything()) {
-        prop_assert_eq!(decode_within_bounds::<Anything>(&encode(&value)).unwrap(), value);
+    fn any_value_comes_back(value in any_value()) {
+        prop_assert_eq!(decode_within_bounds::<AnyValue>(&encode(&value)).unwrap(), value);
     }
 
     #[test]
-    fn any_damage_is_bounded(value in anything(), at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+    fn decoding_any_damage_stays_within_bounds(value in any_value(), at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
         let mut bytes = encode(&value).to_vec();
         *at.get_mut(&mut bytes) = byte;
         bytes.truncate(cut.index(bytes.len()) + 1);
-        let _ = decode_within_bounds::<Anything>(&bytes);
+        let _ = decode_within_bounds::<AnyValue>(&bytes);
     }
 
     #[test]
-    fn any_bytes_are_bounded(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn decoding_any_bytes_stays_within_bounds(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         let _ = decode_within_bounds::<Message>(&bytes);
-        let _ = decode_within_bounds::<Anything>(&bytes);
+        let _ = decode_within_bounds::<AnyValue>(&bytes);
     }
 }

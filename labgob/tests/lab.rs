@@ -1,5 +1,5 @@
-//! What the lab's own three labgob tests become in Rust: values come back as they went in, several in a row too; no field
-//! is lost for its name; and decoding makes a new value, so nothing of an old one can shine through.
+//! The lab's own three labgob tests in Rust. Values come back unchanged, several in a row too. A private field is
+//! encoded like any other. Decoding creates a new value, so nothing of an old one remains.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn an_encoder_is_empty_after_finish_and_can_be_used_again() {
 }
 
 #[test]
-fn encode_into_keeps_what_the_buffer_holds() {
+fn encode_into_keeps_the_buffers_content() {
     let mut buffer = b"head".to_vec();
     labgob::encode_into(&7u8, &mut buffer);
     assert_eq!(buffer, b"head\x07");
@@ -96,7 +96,7 @@ fn a_private_field_is_encoded_like_any_other() {
 }
 
 #[test]
-fn a_zero_decoded_over_a_used_variable_is_zero() {
+fn a_zero_decoded_into_a_used_variable_is_zero() {
     let bytes = encode(&Parts::default());
     let mut used = half_zero();
     assert_ne!(used, Parts::default());

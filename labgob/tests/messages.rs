@@ -1,13 +1,13 @@
-//! The text of every kind of decoding error: it names the type, what was expected, where, and what was found.
+//! The text of every kind of decoding error: it names the type, the expected value, its position, and the value found.
 
 use bytes::Bytes;
 use labgob::{Decoder, decode, encode};
 use serde::{Deserialize, Serialize};
 
-/// The text of the error that decoding `bytes` as a `T` gives.
-fn refusal<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> String {
+/// Returns the text of the error from decoding `bytes` as a `T`.
+fn error_text<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> String {
     match decode::<T>(bytes) {
-        Ok(_) => panic!("these bytes must not be decoded"),
+        Ok(_) => panic!("these bytes must not decode"),
         Err(error) => error.to_string(),
     }
 }
@@ -19,16 +19,16 @@ enum Choice {
 }
 
 #[test]
-fn a_truncated_integer_is_named_with_its_place() {
+fn an_error_for_a_truncated_integer_gives_its_position() {
     let bytes = encode(&(1u8, 70_000u32));
     assert_eq!(
-        refusal::<(u8, u32)>(&bytes[..3]),
+        error_text::<(u8, u32)>(&bytes[..3]),
         "cannot decode (u8, u32): expected a u32 at byte 1, found the end of the input"
     );
 }
 
 #[test]
-fn a_length_beyond_the_input_is_named_with_what_is_left() {
+fn an_error_for_too_large_a_length_gives_the_bytes_left() {
     let bytes = encode(&(7u8, Bytes::from_static(b"payload")));
     let error = decode::<(u8, Bytes)>(&bytes[..4]).unwrap_err();
     assert_eq!(error.position(), 1);
@@ -38,16 +38,16 @@ fn a_length_beyond_the_input_is_named_with_what_is_left() {
         "cannot decode (u8, bytes::bytes::Bytes): expected a length-prefixed byte string at byte 1, \
          found the length 7 with 2 bytes left"
     );
-    assert!(refusal::<Vec<u64>>(&encode(&u64::MAX)).ends_with(
+    assert!(error_text::<Vec<u64>>(&encode(&u64::MAX)).ends_with(
         "expected the length of a sequence at byte 0, found the length 18446744073709551615 with 0 bytes left"
     ));
 }
 
 #[test]
-fn trailing_bytes_are_an_error_of_the_value_or_of_the_end() {
+fn trailing_bytes_are_an_error_in_decode_and_in_finish() {
     let bytes = [encode(&5u64), encode(&6u64)].concat();
     assert_eq!(
-        refusal::<u64>(&bytes),
+        error_text::<u64>(&bytes),
         "cannot decode u64: expected the end of the input at byte 1, found 1 more bytes"
     );
 
@@ -58,25 +58,25 @@ fn trailing_bytes_are_an_error_of_the_value_or_of_the_end() {
 }
 
 #[test]
-fn values_that_a_type_does_not_have_are_named() {
-    assert_eq!(refusal::<bool>(&[2]), "cannot decode bool: expected a bool at byte 0, found the byte 2");
-    assert!(refusal::<Option<u8>>(&[9]).ends_with("expected an option (0 or 1) at byte 0, found the byte 9"));
+fn an_error_for_an_invalid_value_names_the_value() {
+    assert_eq!(error_text::<bool>(&[2]), "cannot decode bool: expected a bool at byte 0, found the byte 2");
+    assert!(error_text::<Option<u8>>(&[9]).ends_with("expected an option (0 or 1) at byte 0, found the byte 9"));
     assert!(
-        refusal::<String>(&[2, b'a', 0xff])
-            .ends_with("expected a string in UTF-8 at byte 0, found another byte at byte 2")
+        error_text::<String>(&[2, b'a', 0xff])
+            .ends_with("expected a string in UTF-8 at byte 0, found an invalid byte at byte 2")
     );
     assert!(
-        refusal::<u16>(&[252, 0, 0, 0, 0])
-            .ends_with("expected a u16 at byte 0, found the mark of a longer integer (U32)")
+        error_text::<u16>(&[252, 0, 0, 0, 0])
+            .ends_with("expected a u16 at byte 0, found the marker of a longer integer (U32)")
     );
-    assert!(refusal::<char>(&[0xff]).contains("expected a char at byte 0"));
-    let choice = refusal::<(u8, Choice)>(&[0, 2]);
+    assert!(error_text::<char>(&[0xff]).contains("expected a char at byte 0"));
+    let choice = error_text::<(u8, Choice)>(&[0, 2]);
     assert!(choice.ends_with("at byte 1: invalid value: integer `2`, expected variant index 0 <= i < 2"), "{choice}");
-    assert!(refusal::<std::num::NonZeroU64>(&[0]).contains("at byte 0: invalid value"));
+    assert!(error_text::<std::num::NonZeroU64>(&[0]).contains("at byte 0: invalid value"));
 }
 
 #[test]
-fn a_type_that_wants_self_describing_bytes_is_told_so() {
+fn a_type_that_needs_a_self_describing_format_gets_an_error() {
     #[derive(Debug, Serialize, Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -84,12 +84,12 @@ fn a_type_that_wants_self_describing_bytes_is_told_so() {
         Text(String),
     }
 
-    assert!(refusal::<Either>(&encode(&Either::Number(1))).contains("bytes that describe themselves"));
+    assert!(error_text::<Either>(&encode(&Either::Number(1))).contains("a self-describing format"));
 }
 
 #[test]
 #[should_panic(expected = "cannot encode")]
-fn a_value_that_cannot_be_written_panics_with_its_type() {
+fn encoding_an_unsupported_value_panics_with_its_type() {
     #[derive(Serialize)]
     struct Flat {
         #[serde(flatten)]
@@ -100,7 +100,7 @@ fn a_value_that_cannot_be_written_panics_with_its_type() {
 }
 
 #[test]
-fn an_input_above_the_limit_is_refused_unread() {
+fn an_input_above_the_limit_is_rejected_unread() {
     let input = vec![0u8; labgob::MAX_LEN + 1];
-    assert!(refusal::<u8>(&input).ends_with("expected at most 67108864 bytes at byte 0, found 67108865 bytes"));
+    assert!(error_text::<u8>(&input).ends_with("expected at most 67108864 bytes at byte 0, found 67108865 bytes"));
 }
