@@ -1,5 +1,5 @@
-//! What can happen in a run. These types are the format of a record: their labgob encoding is what is hashed, kept and
-//! written to files. New kinds therefore go to the end of [`EventKind`], and an existing one is not changed lightly.
+//! The events of a run. These types are the format of a record: their labgob encoding is hashed, kept and written to
+//! files. New kinds therefore go to the end of [`EventKind`], and a change of an existing kind changes the format.
 
 use std::borrow::Cow;
 
@@ -7,48 +7,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Index, ServerId, Term};
 
-/// One thing that happened.
+/// One event of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When, in nanoseconds on the run's clock: virtual time in a simulation, time since the run began on threads.
+    /// The time, in nanoseconds on the run's clock: virtual time in a simulation, time since the run began on threads.
     pub at: u64,
-    /// On which server; `None` for the tester, the network and the clients.
+    /// The server; `None` for the tester, the network and the clients.
     pub server: Option<ServerId>,
-    /// What.
+    /// The kind of event, with its fields.
     pub kind: EventKind,
 }
 
-/// What happened. [`Event::server`] is the server that the sentence is about, where there is one.
+/// The kind of an event. [`Event::server`] is the server that the sentence is about, if it is about one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {
     /// A run of a scenario begins.
     RunBegun {
-        /// The scenario's name, as its test has it.
+        /// The scenario's name, as in its test.
         scenario: String,
         /// The seed of the run.
         seed: u64,
-        /// How many servers the cluster has.
+        /// The number of servers in the cluster.
         servers: usize,
         /// Whether it is a simulation; otherwise it runs on OS threads.
         simulated: bool,
     },
-    /// The run is over.
+    /// The run ends.
     RunEnded {
-        /// How it went.
+        /// The outcome.
         verdict: Verdict,
         /// The hash over all decisions of the scheduler; 0 on threads.
         trace_hash: u64,
-        /// How many steps the scheduler took; 0 on threads.
+        /// The number of scheduler steps; 0 on threads.
         steps: u64,
     },
 
-    /// A request was accepted by the network.
+    /// The network accepted a request.
     RpcSent {
         /// The number of the call, unique within the run; the events below refer to it.
         call: u64,
         /// The calling server; `None` for a client.
         from: Option<ServerId>,
-        /// Whom it is meant for.
+        /// The destination.
         to: Peer,
         /// Service and method, such as `Raft.AppendEntries`.
         method: Cow<'static, str>,
@@ -61,18 +61,18 @@ pub enum EventKind {
         call: u64,
     },
     /// The reply reached the caller.
-    RpcAnswered {
+    RpcReplied {
         /// The number of the call.
         call: u64,
         /// The length of the encoded reply.
         bytes: u64,
     },
-    /// The call fails, or its outcome no longer matters to anyone.
+    /// The call fails, or its outcome is no longer needed.
     RpcLost {
         /// The number of the call.
         call: u64,
-        /// Where and why.
-        why: Loss,
+        /// The place and cause of the loss.
+        reason: Loss,
     },
 
     /// The server has a new role.
@@ -87,7 +87,7 @@ pub enum EventKind {
         /// The term from now on.
         term: Term,
     },
-    /// The server votes for another one or for itself.
+    /// The server votes for another server or for itself.
     VoteGranted {
         /// The term of the election.
         term: Term,
@@ -96,7 +96,7 @@ pub enum EventKind {
     },
     /// Entries of one term were added to the server's log.
     LogAppended {
-        /// The term of all of them: several terms are several events.
+        /// The term of all of them: entries of several terms are several events.
         term: Term,
         /// The first new index.
         first: Index,
@@ -105,12 +105,12 @@ pub enum EventKind {
     },
     /// Entries were removed from the end of the server's log, because they conflict with the leader's.
     LogTruncated {
-        /// The last index that is left.
+        /// The last index that remains.
         last: Index,
     },
-    /// The server learned that more is committed.
+    /// The server's commit index has grown.
     Committed {
-        /// The commit index from now on.
+        /// The new commit index.
         index: Index,
     },
     /// The server's service applied an entry.
@@ -120,14 +120,14 @@ pub enum EventKind {
         /// The entry's term.
         term: Term,
     },
-    /// The server's service made a snapshot, for Raft to cut its log with.
+    /// The server's service made a snapshot, so that Raft can compact its log.
     SnapshotTaken {
         /// The last index that the snapshot covers.
         index: Index,
         /// The length of the snapshot.
         bytes: u64,
     },
-    /// The server's service went on from a leader's snapshot.
+    /// The server's service installed a leader's snapshot.
     SnapshotInstalled {
         /// The last index that the snapshot covers.
         index: Index,
@@ -136,24 +136,25 @@ pub enum EventKind {
     },
     /// The server saved its state.
     Persisted {
-        /// How many bytes were written.
+        /// The number of bytes written.
         bytes: u64,
     },
 
-    /// The tester changed what works.
+    /// The tester injected or removed a fault.
     Fault(Fault),
     /// A check of the tester begins or ends.
     Check {
-        /// The number of the check, unique within the run, by which its end finds its beginning: checks overlap.
+        /// The number of the check, unique within the run. It connects the end with the beginning, because checks
+        /// overlap.
         check: u64,
-        /// How far it is.
+        /// The state of the check.
         step: CheckStep,
-        /// What is checked, or what was found.
+        /// The property that is checked, or the finding.
         text: String,
     },
     /// The server, as leader, accepted a command from the tester.
     CommandSubmitted {
-        /// Where the command will appear if it is committed.
+        /// The index at which the command will appear if it is committed.
         index: Index,
         /// The leader's term.
         term: Term,
@@ -164,19 +165,19 @@ pub enum EventKind {
     CommandAgreed {
         /// The index.
         index: Index,
-        /// How many servers applied it so far.
+        /// The number of servers that have applied it so far.
         servers: usize,
     },
     /// A note of the code under test or of a scenario, for the views.
     Annotated {
-        /// The row that it belongs to; any text.
+        /// The row in the views that the note belongs to; any text.
         tag: String,
         /// A few words.
         label: String,
-        /// The rest of what there is to say.
+        /// The details.
         details: String,
-        /// A moment or a span.
-        shape: Shape,
+        /// The moment or span that the note marks.
+        shape: AnnotationShape,
     },
 
     /// A line that was logged through the `log` crate.
@@ -188,135 +189,137 @@ pub enum EventKind {
         /// Its text.
         message: String,
     },
-    /// Something that fails the run: a panic, a broken property, a deadlock, a time limit.
+    /// A failure of the run: a panic, a broken property, a deadlock, a time limit.
     Failed {
-        /// What, for people.
+        /// The description, for people.
         text: String,
     },
 
     /// A client of the key/value service begins an operation.
     OperationBegun {
-        /// The number of the operation, unique within the run, by which its end finds its beginning.
+        /// The number of the operation, unique within the run. It connects the end with the beginning.
         operation: u64,
         /// The number of the client. A client has one operation at a time.
         client: u32,
-        /// What is asked for.
-        what: OperationKind,
+        /// The kind of operation.
+        kind: OperationKind,
         /// The key.
         key: String,
-        /// What is written; nothing for a `Get`.
+        /// The value to write; empty for a `Get`.
         value: Excerpt,
     },
-    /// The operation has its answer.
+    /// An operation returns its result.
     OperationEnded {
         /// The number of the operation.
         operation: u64,
-        /// What a `Get` returned; nothing for the others.
+        /// The value that a `Get` returned; empty for the others.
         value: Excerpt,
     },
 
-    /// Where a long record leaves something out: calls that were sent and answered between `since` and this event.
+    /// A gap in a long record: calls that were sent and received their replies between `since` and this event.
     CallsOmitted {
-        /// When the window begins, in nanoseconds on the run's clock.
+        /// The beginning of the gap, in nanoseconds on the run's clock.
         since: u64,
-        /// How many calls are left out.
+        /// The number of omitted calls.
         calls: u64,
         /// The length of their encoded arguments and replies.
         bytes: u64,
     },
-    /// What the checker found about the operations on a key, when the run was over.
-    Linearized {
+    /// The checker's verdict on the operations on a key, after the run.
+    HistoryChecked {
         /// The key.
         key: String,
-        /// Whether there is an order of its operations that explains all answers.
-        legal: Legal,
-        /// Orders that were found, as numbers of operations: one of all of them if it is legal, else dead ends, the longest
-        /// first, after which nothing that could come next explains its answer.
+        /// Whether an order of the operations explains all results.
+        linearizable: Linearizable,
+        /// The orders that were found, as numbers of operations. If the history is linearizable, one order of all
+        /// operations. Otherwise dead ends, the longest first: after a dead end, no operation that could come next
+        /// explains its result.
         orders: Vec<Vec<u64>>,
     },
 
-    /// The server's Raft starts, as a follower, with what it had saved. The entries of its log follow as
+    /// The server's Raft starts, as a follower, with its saved state. The entries of its log follow as
     /// [`LogAppended`](EventKind::LogAppended).
     Restored {
-        /// The term it is in; 0 if it has never run.
+        /// The server's term; 0 if it has never run.
         term: Term,
-        /// Who has its vote in that term.
+        /// The server that it voted for in that term.
         vote: Option<ServerId>,
         /// The last index that its snapshot covers, which is committed and applied; 0 if it has none.
         snapshot_index: Index,
         /// The term of that entry.
         snapshot_term: Term,
     },
-    /// The server's log begins after an entry that a snapshot covers: that one and those before it are gone from the log.
-    /// Entries after it stay, unless a [`LogTruncated`](EventKind::LogTruncated) says that they went as well.
+    /// The server compacted its log: the entry at this index and those before it are removed, because a snapshot covers
+    /// them. Entries after it stay, unless a [`LogTruncated`](EventKind::LogTruncated) says that they were removed as
+    /// well.
     LogCompacted {
         /// The last index that the snapshot covers.
         index: Index,
         /// The term of that entry.
         term: Term,
     },
-    /// The run is one whose faults end at a moment: neither the network nor the tester does anything wrong from then on. It
-    /// follows [`RunBegun`](EventKind::RunBegun), in such runs alone.
-    CalmFrom {
+    /// Faults end in this run at a given moment: from then on neither the network nor the tester injects any. The event
+    /// follows [`RunBegun`](EventKind::RunBegun), in such runs only.
+    FaultCutoff {
         /// The moment, in nanoseconds on the run's clock.
-        moment: u64,
+        at: u64,
     },
 }
 
-/// Whether there is an order of operations that explains all answers.
+/// The verdict on whether an order of operations explains all results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Legal {
-    /// There is.
+pub enum Linearizable {
+    /// Such an order exists.
     Yes,
-    /// There is none.
+    /// No such order exists.
     No,
-    /// The checker gave up before it knew.
+    /// The checker reached its limit before it knew.
     Unknown,
 }
 
-/// How a run went.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Verdict {
-    /// Nothing was found.
+    /// No fault was found.
     Passed,
     /// A property was broken.
     Failed,
-    /// A limit that depends on the machine was broken while the machine was too slow to tell.
+    /// A limit that depends on the machine was exceeded while the machine was too slow to judge the code.
     Disturbed,
-    /// The run could not be finished; nothing is claimed about the code under test.
+    /// The run could not be finished. This says nothing about the code under test.
     Aborted,
-    /// Nothing was found, but the history is too hard to tell whether it is linearizable.
+    /// No fault was found, but the history is too hard to decide whether it is linearizable.
     Undecided,
 }
 
-/// What a client asks of the key/value service.
+/// The kind of a client's operation on the key/value service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OperationKind {
-    /// The value of a key.
+    /// Reads the value of a key.
     Get,
-    /// Replace it.
+    /// Replaces the value.
     Put,
-    /// Add at its end.
+    /// Appends to the value.
     Append,
 }
 
-/// A text of which a record keeps the end, where the values of the lab differ: they grow by appending.
+/// The end of a text and its whole length. The values of the lab grow by appending, so they differ at their ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Excerpt {
-    /// The length of the whole, in bytes.
+    /// The length of the whole text, in bytes.
     pub bytes: u64,
-    /// Its last [`Excerpt::KEPT`] bytes, or a few less: characters are kept whole.
+    /// Its last [`Excerpt::BYTES_MAX`] bytes, or a few fewer, because characters are kept whole.
     pub end: String,
 }
 
 impl Excerpt {
-    /// How many bytes are kept at most.
-    pub const KEPT: usize = 40;
+    /// The most bytes that are kept.
+    pub const BYTES_MAX: usize = 40;
 }
 
 impl From<&str> for Excerpt {
     fn from(text: &str) -> Excerpt {
-        let mut begin = text.len().saturating_sub(Excerpt::KEPT);
+        let mut begin = text.len().saturating_sub(Excerpt::BYTES_MAX);
         while !text.is_char_boundary(begin) {
             begin += 1;
         }
@@ -324,16 +327,16 @@ impl From<&str> for Excerpt {
     }
 }
 
-/// Whom a request is meant for.
+/// The destination of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Peer {
     /// A server of the cluster.
     Server(ServerId),
-    /// Anything else that has a name in the network.
+    /// Any other destination that has a name in the network.
     Named(Cow<'static, str>),
 }
 
-/// Where and why a call was lost.
+/// The place and cause of a lost call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Loss {
     /// The network dropped the request; the handler never ran.
@@ -346,76 +349,76 @@ pub enum Loss {
     ServerGone,
     /// The network itself was taken down.
     NetworkGone,
-    /// The calling server was crashed while it waited.
+    /// The calling server crashed while it waited.
     Abandoned,
-    /// An interceptor of the scenario decided so.
+    /// An interceptor of the scenario dropped the call.
     Intercepted,
 }
 
 /// The role of a Raft server (paper, section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
-    /// It answers candidates and leaders.
+    /// It replies to candidates and leaders.
     Follower,
     /// It asks for votes.
     Candidate,
-    /// It has the votes of a majority in its term.
+    /// It has the votes of a quorum in its term.
     Leader,
 }
 
-/// What the tester did to the cluster.
+/// A fault that the tester injected or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fault {
-    /// These servers are connected to the others that are.
+    /// These servers were connected to all other connected servers.
     Connect(Vec<ServerId>),
-    /// These servers are cut off.
+    /// These servers were disconnected from all others.
     Disconnect(Vec<ServerId>),
-    /// These servers were stopped; what they saved remains.
+    /// These servers were stopped; their saved state remains.
     Crash(Vec<ServerId>),
-    /// These servers were started from what they saved.
+    /// These servers were started from their saved state.
     Restart(Vec<ServerId>),
-    /// Servers reach those of their own part alone. One part of all servers: everything is healed.
+    /// Servers reach only the servers of their own part. A single part with all servers heals the network.
     Partition(Vec<Vec<ServerId>>),
 }
 
-/// How far a check is.
+/// The state of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckStep {
     /// It begins.
     Begun,
-    /// It found what it wanted.
+    /// It found the expected state.
     Passed,
     /// It found a fault.
     Failed,
-    /// It found nothing to judge, and will be made again.
+    /// It could not judge, and will be repeated.
     Neutral,
 }
 
-/// What an annotation marks on the time axis.
+/// The moment or span that an annotation marks on the time axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Shape {
+pub enum AnnotationShape {
     /// The moment of the event.
     Point,
     /// From this time, in nanoseconds on the run's clock, to the event.
     Since(u64),
     /// From the event to the next one of its tag that is `Open` or `Close`.
     Open,
-    /// The end of what is open in its tag.
+    /// The end of the open span of its tag.
     Close,
 }
 
 /// The severity of a logged line, the most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Level {
-    /// Something is wrong.
+    /// An error.
     Error,
-    /// Something may be wrong.
+    /// A possible error.
     Warn,
-    /// Worth knowing.
+    /// Useful information.
     Info,
-    /// For those who look for a fault.
+    /// Details for debugging.
     Debug,
-    /// All there is.
+    /// All details.
     Trace,
 }
 

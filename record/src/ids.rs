@@ -1,4 +1,5 @@
-//! The three numbers that every part of the lab speaks of. They are types, so that a term is never taken for an index.
+//! The three numbers that every part of the lab uses. They are types of their own, so that a term is never mistaken for
+//! an index.
 
 use std::fmt;
 
@@ -21,16 +22,16 @@ impl Index {
     /// The index before the first entry.
     pub const ZERO: Index = Index(0);
 
-    /// The index that follows this one.
+    /// Returns the next index.
     pub const fn next(self) -> Index {
         Index(self.0 + 1)
     }
 
-    /// The index before this one.
+    /// Returns the previous index.
     ///
     /// # Panics
     ///
-    /// If this is index 0, which nothing precedes.
+    /// If this is index 0, which has no previous index.
     pub const fn prev(self) -> Index {
         Index(self.0 - 1)
     }
@@ -40,7 +41,7 @@ impl Term {
     /// The term before any election.
     pub const ZERO: Term = Term(0);
 
-    /// The term that follows this one.
+    /// Returns the next term.
     pub const fn next(self) -> Term {
         Term(self.0 + 1)
     }

@@ -1,9 +1,9 @@
-//! What happened in a run: event types, the one ordered stream, its hash, its text.
+//! The record of a run: event types, one ordered stream, its hash, its text.
 //!
-//! Everything that happens in a run is one [`Event`]: when, on which server, and what ([`EventKind`]). A [`Recorder`]
-//! keeps the events of one run in order, in memory, and hashes them as they come; log files, views and the check that a
-//! simulated run repeats itself are readers of that one stream. A thread finds the stream of its run through its
-//! [`Scope`], so whoever has something to report just calls [`emit`]:
+//! Everything that happens in a run is an [`Event`]: a time, a server, and an [`EventKind`]. A [`Recorder`] keeps the
+//! events of one run in order, in memory, and hashes each as it is recorded. Log files, views and the check that a
+//! simulated run is deterministic read that one stream. A thread finds the stream of its run through its [`Scope`], so
+//! code that has something to report calls [`emit`]:
 //!
 //! ```
 //! use record::{EventKind, Options, Recorder, Scope, ServerId, Term};
@@ -20,10 +20,11 @@
 //! assert_eq!(lines, ["002500 VOTE S2 votes for S0 in term 1"]);
 //! ```
 //!
-//! Recording never changes a run: it takes no lock of `labstd`, draws from no generator, and does the same work
-//! whatever is printed. What is printed while a run goes on is chosen by the environment variable `LAB_LOG` ([`live`]).
-//! Lines of the `log` crate join the stream once [`install_logger`] has been called. [`Recorder::write`] and [`file::read`]
-//! take a record to a file and back. A recorder with [`Options::off`] takes nothing, and [`enabled`] says so.
+//! Recording never changes a run: it takes no lock of `labstd`, draws from no generator, and does the same work whether
+//! or not events are printed. The environment variable `LAB_LOG` chooses the events that are printed during a run
+//! ([`live`]). Lines of the `log` crate join the stream once [`install_logger`] has been called. [`Recorder::write`]
+//! and [`file::read`] write a record to a file and read it back. A recorder with [`Options::off`] records nothing, and
+//! [`enabled`] then returns `false`.
 
 mod encode;
 mod event;
@@ -38,7 +39,8 @@ mod topic;
 mod window;
 
 pub use event::{
-    CheckStep, Event, EventKind, Excerpt, Fault, Legal, Level, Loss, OperationKind, Peer, Role, Shape, Verdict,
+    AnnotationShape, CheckStep, Event, EventKind, Excerpt, Fault, Level, Linearizable, Loss, OperationKind, Peer, Role,
+    Verdict,
 };
 pub use ids::{Index, ServerId, Term};
 pub use logger::install_logger;

@@ -1,9 +1,10 @@
-//! What is printed while a run goes on. The environment variable `LAB_LOG` chooses, in the syntax of `RUST_LOG`:
-//! `LAB_LOG=vote,term,rpc=off`, `LAB_LOG=debug`, `LAB_LOG=info,raft::election=trace/S1`.
+//! The events that are printed during a run. The environment variable `LAB_LOG` chooses them, in the syntax of
+//! `RUST_LOG`: `LAB_LOG=vote,term,rpc=off`, `LAB_LOG=debug`, `LAB_LOG=info,raft::election=trace/S1`.
 //!
-//! The target of a typed event is the lower-case name of its [`Topic`](crate::Topic); that of a line of the `log` crate
-//! is its own. RPCs have the level trace, the states of servers debug, faults and checks info, failures error. Without
-//! the variable nothing is printed. Printing happens after an event was recorded and has no influence on the record.
+//! The target of a typed event is the lower-case name of its [`Topic`](crate::Topic); a line of the `log` crate keeps
+//! its own target. RPCs have the level trace, the states of servers debug, faults and checks info, failures error.
+//! Without the variable nothing is printed. An event is printed after it was recorded, so printing has no influence on
+//! the record.
 
 use std::{
     fmt::Write as _,
@@ -24,7 +25,7 @@ pub const VARIABLE: &str = "LAB_LOG";
 pub struct Filter(env_filter::Filter);
 
 impl Filter {
-    /// Parses what `LAB_LOG` holds. An empty text lets nothing through.
+    /// Parses the value of `LAB_LOG`. An empty text matches no event.
     ///
     /// # Errors
     ///
@@ -34,7 +35,7 @@ impl Filter {
         match env_filter::Builder::new().try_parse(text) {
             Ok(builder) => Ok(Filter(builder.build())),
             Err(error) => {
-                // The regex behind a slash is refused in several lines.
+                // The error about the regex after a slash has several lines.
                 let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                 let error = error.strip_prefix("error parsing logger filter: ").unwrap_or(&error);
                 Err(format!("{VARIABLE}={text}: {error}; give topics and levels, such as vote,term or debug,rpc=off"))
@@ -42,7 +43,7 @@ impl Filter {
         }
     }
 
-    /// The line to print for an event, with its line break; `None` if the filter does not let it through.
+    /// Returns the line to print for an event, with its line break; `None` if the filter does not match.
     pub fn line(&self, event: &Event) -> Option<String> {
         let target = match &event.kind {
             EventKind::LogLine { target, .. } => target.as_str(),
@@ -54,7 +55,7 @@ impl Filter {
         }
         let mut line = String::with_capacity(80);
         writeln!(line, "{event}").expect("writing to a string cannot fail");
-        // The part of the filter behind a slash is about the text.
+        // The part of the filter after a slash is matched against the text.
         let passes = self.0.matches(&log::Record::builder().metadata(metadata).args(format_args!("{line}")).build());
         passes.then_some(line)
     }
@@ -63,10 +64,10 @@ impl Filter {
 /// The filter of this process.
 static FILTER: OnceLock<Filter> = OnceLock::new();
 
-/// Whether [`FILTER`] is set and lets anything through: what everything that is recorded has to pay.
-static PRINTS: AtomicBool = AtomicBool::new(false);
+/// Whether [`FILTER`] is set and can match anything. Every recorded event reads this flag.
+static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Reads `LAB_LOG` and prints accordingly from now on. Later calls change nothing.
+/// Reads `LAB_LOG` and prints matching events from now on. Later calls change nothing.
 ///
 /// # Errors
 ///
@@ -79,19 +80,19 @@ pub fn init_from_env() -> Result<(), String> {
     };
     let parsed = Filter::parse(&text)?;
     let filter = FILTER.get_or_init(|| parsed);
-    PRINTS.store(filter.0.filter() != log::LevelFilter::Off, Ordering::Relaxed);
+    ENABLED.store(filter.0.filter() != log::LevelFilter::Off, Ordering::Relaxed);
     Ok(())
 }
 
-/// Prints an event to standard error, in one write, if the filter lets it through.
+/// Prints an event to standard error, in one write, if the filter matches.
 pub(crate) fn print(event: &Event) {
     if let Some(line) = FILTER.get().and_then(|filter| filter.line(event)) {
-        // Nobody can be told that standard error is closed.
+        // If standard error is closed, the error cannot be reported anywhere.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }
 
-/// Whether anything may be printed at all.
-pub(crate) fn prints() -> bool {
-    PRINTS.load(Ordering::Relaxed)
+/// Returns whether any event may be printed.
+pub(crate) fn is_enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
 }

@@ -1,6 +1,7 @@
-//! Lines of the `log` crate become events of the run of the thread that logs them.
+//! Turns lines of the `log` crate into events of the logging thread's run.
 //!
-//! All of them do, whatever `LAB_LOG` says: the hash of a run must not depend on what somebody wants to see of it.
+//! Every line becomes an event, independent of `LAB_LOG`: the hash of a run must not depend on the events that are
+//! printed.
 
 use crate::{Event, EventKind, Level, live, scope};
 
@@ -8,10 +9,10 @@ struct Logger;
 
 static LOGGER: Logger = Logger;
 
-/// Makes every line of the `log` crate an event of its run, with the server of its thread. A line of a thread outside of
-/// any run is only printed, if `LAB_LOG` asks for it.
+/// Makes every line of the `log` crate an event of its run, with the server of its thread. A line of a thread outside
+/// of any run is not recorded; it is printed if `LAB_LOG` matches it.
 ///
-/// May be called more than once. Does nothing if the process has another logger already.
+/// May be called more than once. Does nothing if the process already has another logger.
 pub fn install_logger() {
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
@@ -20,14 +21,14 @@ pub fn install_logger() {
 
 impl log::Log for Logger {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        live::prints() || crate::enabled()
+        live::is_enabled() || crate::enabled()
     }
 
     fn log(&self, line: &log::Record<'_>) {
         if !self.enabled(line.metadata()) {
             return;
         }
-        // The text is made before anything is locked: making it may run any code.
+        // The text is formatted before any lock is taken, because formatting may run any code.
         let kind = EventKind::LogLine {
             level: Level::from(line.level()),
             target: line.target().to_owned(),

@@ -1,4 +1,4 @@
-//! The ordered stream of one run: kept in memory as it will be in a [file](crate::file), and hashed.
+//! The ordered stream of one run: hashed, and kept in memory in the encoding of its [file](crate::file).
 
 use std::{
     fmt,
@@ -10,23 +10,23 @@ use bytes::{Buf, Bytes};
 use spin::{Yield, mutex::SpinMutex};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::encode::{self, Sent};
+use crate::encode::{self, RpcSentRef};
 use crate::file::{self, Summary};
 use crate::window::{self, Chunk};
 use crate::{Event, EventKind, ServerId, Topic, live};
 
-/// How much a recorder keeps.
+/// The settings of a recorder.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The encoded bytes above which windows in the middle of the run lose their calls that were answered: they are
-    /// counted and hashed, but not kept. Everything else, and what is younger than 10 s, is always kept.
+    /// The number of encoded bytes to keep. Above it, windows in the middle of the run lose their completed calls:
+    /// these are counted and hashed, but not kept. Everything else, and every event of the last 10 s, is always kept.
     pub kept_bytes_max: usize,
-    /// Whether anything is recorded at all.
+    /// Whether the recorder records anything.
     pub on: bool,
 }
 
 impl Options {
-    /// A recorder that takes nothing: for measuring what recording costs.
+    /// Returns the settings of a recorder that records nothing, for measuring the cost of recording.
     pub const fn off() -> Options {
         Options { kept_bytes_max: 0, on: false }
     }
@@ -38,11 +38,11 @@ impl Default for Options {
     }
 }
 
-/// The stream of one run. Clones are handles of the same stream.
+/// The stream of one run. Clones are handles to the same stream.
 ///
-/// Any thread may record at any time. The lock inside is held only while an event is encoded, and nobody waits for anything
-/// while holding it: in a simulation it is always free, and it is no point at which threads switch. It is one at which OS
-/// threads spin, because it is taken for every event, and giving it back is an ordinary store.
+/// Any thread may record at any time. The internal lock is held only while an event is encoded, and its holder never
+/// blocks. In a simulation the lock is therefore always free, and taking it is no preemption point. It is a spin lock
+/// because it is taken for every event, and releasing a spin lock is an ordinary store.
 #[derive(Clone)]
 pub struct Recorder(Arc<Inner>);
 
@@ -54,41 +54,42 @@ struct Inner {
 struct Stream {
     /// [`Options::kept_bytes_max`].
     kept_bytes_max: usize,
-    /// Full chunks, in order.
+    /// The full chunks, in order.
     full: Vec<Chunk>,
-    /// How many of them, at the beginning, are left as they are: the beginning of the run, and windows without calls.
-    settled: usize,
+    /// The number of chunks at the beginning of `full` that stay as they are: the beginning of the run, and windows
+    /// without their completed calls.
+    final_chunks: usize,
     /// The chunk that is being filled.
     last: Vec<u8>,
     /// The length of all `full` chunks together.
     full_bytes: usize,
-    /// Over the encoding of every event that is in a chunk, kept or not; those in `last` are still to come. A hash of a
-    /// stream of bytes does not depend on how they are divided, and long pieces are hashed faster than short ones.
+    /// The hash over the encoding of every event in a chunk, kept or not; the events in `last` are still to come. The
+    /// hash of a stream of bytes does not depend on their division, and long pieces are hashed faster than short ones.
     hash: Xxh3Default,
-    /// How many events came, by [`Topic`].
+    /// The number of events per [`Topic`].
     counts: [u64; Topic::ALL.len()],
-    /// How many of them were not kept.
+    /// The number of events that were not kept.
     omitted: u64,
-    /// The time of the event before, in nanoseconds.
+    /// The time of the latest event, in nanoseconds.
     latest: u64,
 }
 
-/// A chunk is full when it has reached this length.
+/// The length at which a chunk is full, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How much of what may be kept belongs to the beginning of the run, which is always whole.
-const BEGINNING: f64 = 0.125;
+/// The share of the kept bytes that belongs to the beginning of the run, which is kept whole.
+const BEGINNING_SHARE: f64 = 0.125;
 
-/// How long the end of the run is that is always whole, in nanoseconds.
+/// The length of the end of the run that is kept whole, in nanoseconds.
 const END_NANOS: u64 = 10_000_000_000;
 
 impl Recorder {
-    /// An empty stream.
+    /// Creates an empty stream.
     pub fn new(options: Options) -> Recorder {
         let stream = Stream {
             kept_bytes_max: options.kept_bytes_max,
             full: Vec::new(),
-            settled: 0,
+            final_chunks: 0,
             last: Vec::new(),
             full_bytes: 0,
             hash: Xxh3Default::new(),
@@ -99,32 +100,32 @@ impl Recorder {
         Recorder(Arc::new(Inner { options, stream: SpinMutex::new(stream) }))
     }
 
-    /// Whether it records anything; see [`Options::off`].
+    /// Returns whether the recorder records anything; see [`Options::off`].
     pub fn is_on(&self) -> bool {
         self.0.options.on
     }
 
-    /// Adds an event to the end of the stream, and prints it if `LAB_LOG` asks for it.
+    /// Appends an event to the stream, and prints it if `LAB_LOG` matches it.
     ///
-    /// Times never go back in a stream: of two OS threads, the one that read the clock first may get here last; its event
-    /// then has the time of the event before it.
+    /// Times never decrease in a stream. Of two OS threads, the one that read the clock first may append last; its
+    /// event then gets the time of the previous event.
     ///
     /// Does nothing if the recorder is off.
     pub fn record(&self, event: Event) {
         self.record_kind(event.at, event.server, &event.kind);
     }
 
-    /// As [`record`](Recorder::record), of an event that nobody has made: it becomes one if it is printed.
+    /// Does the same as [`record`](Recorder::record) for borrowed parts. An [`Event`] is built only if it is printed.
     #[inline]
     pub(crate) fn record_kind(&self, at: u64, server: Option<ServerId>, kind: &EventKind) {
         let encode = |at, out: &mut Vec<u8>| encode::event(at, server, kind, out);
         self.add(at, server, kind.topic(), encode, || kind.clone());
     }
 
-    /// As [`record`](Recorder::record), of an [`EventKind::RpcSent`] whose texts are lent.
+    /// Does the same as [`record`](Recorder::record) for an [`EventKind::RpcSent`] with borrowed texts.
     #[inline]
-    pub(crate) fn record_sent(&self, at: u64, server: Option<ServerId>, sent: &Sent<'_>) {
-        let encode = |at, out: &mut Vec<u8>| encode::sent(at, server, sent, out);
+    pub(crate) fn record_rpc_sent(&self, at: u64, server: Option<ServerId>, sent: &RpcSentRef<'_>) {
+        let encode = |at, out: &mut Vec<u8>| encode::rpc_sent(at, server, sent, out);
         self.add(at, server, Topic::Rpc, encode, || sent.to_kind());
     }
 
@@ -139,44 +140,44 @@ impl Recorder {
     ) {
         if self.is_on() {
             let at = self.0.stream.lock().add(at, topic, encode);
-            if live::prints() {
+            if live::is_enabled() {
                 live::print(&Event { at, server, kind: kind() });
             }
         }
     }
 
-    /// The xxh3-64 hash of the encoding of all events so far, those that were not kept included.
+    /// Returns the xxh3-64 hash of the encoding of all events so far, including those that were not kept.
     pub fn hash(&self) -> u64 {
         self.0.stream.lock().digest()
     }
 
-    /// How many events were recorded, those that were not kept included.
+    /// Returns how many events were recorded, including those that were not kept.
     pub fn len(&self) -> u64 {
         self.0.stream.lock().len()
     }
 
-    /// Whether nothing was recorded.
+    /// Returns whether no event was recorded.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many events of a topic were recorded, those that were not kept included.
+    /// Returns how many events of a topic were recorded, including those that were not kept.
     pub fn count(&self, topic: Topic) -> u64 {
         self.0.stream.lock().counts[topic as usize]
     }
 
-    /// How many events were counted and hashed but not kept, all of [`Topic::Rpc`] and about calls that were answered.
+    /// Returns how many events were counted and hashed but not kept, all of [`Topic::Rpc`] and of completed calls.
     pub fn omitted(&self) -> u64 {
         self.0.stream.lock().omitted
     }
 
-    /// The kept events as they are encoded, in pieces of whole events, in order: what a file of the record holds.
+    /// Returns the encoded kept events, in order, in pieces of whole events. A file of the record holds the same bytes.
     pub fn encoded(&self) -> Vec<Bytes> {
         self.0.stream.lock().encoded()
     }
 
-    /// Writes what was recorded so far as a file of the format that [`mod@file`] describes. What is recorded meanwhile is not
-    /// in it, and recording does not wait for `out`.
+    /// Writes the events so far to a file in the format of [`mod@file`]. Events that are recorded meanwhile are not in
+    /// it, and recording does not wait for `out`.
     ///
     /// # Errors
     ///
@@ -189,9 +190,9 @@ impl Recorder {
         file::write(&pieces, summary, out)
     }
 
-    /// The events that were kept so far, in order. What is recorded later is not among them.
+    /// Returns the events that were kept so far, in order. Events that are recorded later are not among them.
     pub fn events(&self) -> Events {
-        Events::of(self.encoded())
+        Events::new(self.encoded())
     }
 }
 
@@ -208,7 +209,7 @@ impl fmt::Debug for Recorder {
 }
 
 impl Stream {
-    /// Adds an event that is encoded with its time, and returns that.
+    /// Appends an event, which `encode` encodes with its time, and returns that time.
     #[inline]
     fn add(&mut self, at: u64, topic: Topic, encode: impl FnOnce(u64, &mut Vec<u8>)) -> u64 {
         let at = at.max(self.latest);
@@ -221,14 +222,14 @@ impl Stream {
         at
     }
 
-    /// Begins another chunk.
+    /// Closes the current chunk and begins another.
     fn close_chunk(&mut self) {
         self.hash.update(&self.last);
         self.full_bytes += self.last.len();
         let next = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
         let events = std::mem::replace(&mut self.last, next).into();
         self.full.push(Chunk { events, until: self.latest });
-        self.make_room();
+        self.thin_oldest_windows();
     }
 
     fn len(&self) -> u64 {
@@ -249,36 +250,37 @@ impl Stream {
         pieces
     }
 
-    /// Leaves calls out, the oldest window after the beginning first, until the limit is kept or all that is left is young.
-    fn make_room(&mut self) {
-        let beginning = (self.kept_bytes_max as f64 * BEGINNING) as usize / CHUNK_BYTES;
+    /// Omits completed calls, in the oldest window after the beginning first, until the kept bytes are within the limit
+    /// or only recent windows are left.
+    fn thin_oldest_windows(&mut self) {
+        let beginning = (self.kept_bytes_max as f64 * BEGINNING_SHARE) as usize / CHUNK_BYTES;
         while self.full_bytes > self.kept_bytes_max {
-            let from = self.settled.max(beginning);
+            let from = self.final_chunks.max(beginning);
             let Some(window) = self.full.get(from..from + window::CHUNKS) else { return };
             if window[window::CHUNKS - 1].until + END_NANOS > self.latest {
                 return;
             }
             let before: usize = window.iter().map(|chunk| chunk.events.len()).sum();
-            let (thin, omitted) = window::without_answered_calls(window);
-            self.full_bytes = self.full_bytes - before + thin.events.len();
+            let (shortened, omitted) = window::omit_completed_calls(window);
+            self.full_bytes = self.full_bytes - before + shortened.events.len();
             self.omitted += omitted;
-            self.full.splice(from..from + window::CHUNKS, [thin]);
-            self.settled = from + 1;
+            self.full.splice(from..from + window::CHUNKS, [shortened]);
+            self.final_chunks = from + 1;
         }
     }
 }
 
-/// The events of a stream, decoded one after the other. Made by [`Recorder::events`] and [`file::Stored::events`].
+/// An iterator that decodes the events of a stream. [`Recorder::events`] and [`file::StoredRecord::events`] return it.
 #[derive(Debug)]
 pub struct Events {
     pieces: std::vec::IntoIter<Bytes>,
-    /// What is left of the piece at hand.
+    /// The rest of the current piece.
     piece: Bytes,
 }
 
 impl Events {
-    /// The events in some pieces of whole events.
-    pub(crate) fn of(pieces: Vec<Bytes>) -> Events {
+    /// Creates an iterator over the events in pieces of whole events.
+    pub(crate) fn new(pieces: Vec<Bytes>) -> Events {
         Events { pieces: pieces.into_iter(), piece: Bytes::new() }
     }
 }
@@ -290,13 +292,13 @@ impl Iterator for Events {
         if self.piece.is_empty() {
             self.piece = self.pieces.next()?;
         }
-        Some(take_event(&mut self.piece).expect("a record holds what was encoded"))
+        Some(decode_next_event(&mut self.piece).expect("a record holds valid events"))
     }
 }
 
-/// Decodes the first event of a piece and takes it off.
-pub(crate) fn take_event(piece: &mut Bytes) -> Result<Event, labgob::DecodeError> {
-    // A piece of several long events may be longer than what may be decoded at once; no event is.
+/// Decodes the first event of a piece and removes it from the piece.
+pub(crate) fn decode_next_event(piece: &mut Bytes) -> Result<Event, labgob::DecodeError> {
+    // A piece of several long events may be longer than `labgob` can decode at once; no single event is.
     let head = &piece[..piece.len().min(labgob::MAX_LEN)];
     let mut decoder = labgob::Decoder::new(head);
     let event = decoder.take()?;

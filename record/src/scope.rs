@@ -1,14 +1,14 @@
-//! How a thread finds the stream of its run: through the one context value that `labstd` carries in thread groups and
-//! that threads inherit.
+//! Connects each thread with the stream of its run, through the one context value that `labstd` stores in thread groups
+//! and that threads inherit.
 
 use std::{any::Any, sync::Arc};
 
 use labstd::{thread, time};
 
-use crate::encode::Sent;
+use crate::encode::RpcSentRef;
 use crate::{EventKind, Peer, Recorder, ServerId};
 
-/// Where what a thread reports belongs: to a run, and to a server of it.
+/// The run and the server to which a thread's reports belong.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// The stream of the run.
@@ -18,71 +18,73 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope of a server of the run that `recorder` records, or of what is no server.
+    /// Creates the scope of a server in the run that `recorder` records; `None` for the tester, the network and the
+    /// clients.
     pub fn new(recorder: &Recorder, server: Option<ServerId>) -> Scope {
         Scope { recorder: recorder.clone(), server }
     }
 
-    /// The scope as the context of a thread group or of a run.
+    /// Returns the scope as the context of a thread group or of a run.
     pub fn into_context(self) -> Arc<dyn Any + Send + Sync> {
         Arc::new(self)
     }
 
-    /// Runs `body` in a new thread group of this scope; threads that it starts inherit it. Outside of any run there are
-    /// no groups, and `body` runs without the scope.
+    /// Runs `body` in a new thread group with this scope, which threads started by `body` inherit. Outside of any run
+    /// there are no groups, and `body` runs without the scope.
     pub fn enter<R>(self, group: impl Into<String>, body: impl FnOnce() -> R) -> R {
         thread::Group::new(group, Some(self.into_context())).enter(body)
     }
 
-    /// Reports, now, that the network accepted a request of this server: [`EventKind::RpcSent`], for which nobody has to
-    /// own the texts.
-    pub fn emit_sent(&self, call: u64, to: &Peer, method: &str, bytes: u64) {
+    /// Reports, at the present time, that the network accepted a request of this server: an [`EventKind::RpcSent`] with
+    /// borrowed texts.
+    pub fn emit_rpc_sent(&self, call: u64, to: &Peer, method: &str, bytes: u64) {
         let from = self.server;
-        self.recorder.record_sent(now(), from, &Sent { call, from, to, method, bytes });
+        self.recorder.record_rpc_sent(now(), from, &RpcSentRef { call, from, to, method, bytes });
     }
 }
 
-/// The scope of the calling thread; `None` outside of any run, and in a run that nobody records or whose recorder is off.
+/// Returns the scope of the calling thread; `None` outside of any run, and in a run without a recorder or with a
+/// recorder that is off.
 pub fn scope() -> Option<Arc<Scope>> {
     thread::context()?.downcast().ok().filter(|scope: &Arc<Scope>| scope.recorder.is_on())
 }
 
-/// As [`scope`], for as long as `look` takes: it happens for every event.
-pub fn with_scope<T>(look: impl FnOnce(&Scope) -> T) -> Option<T> {
+/// Calls `f` with the [`scope`] of the calling thread, without counting a reference, because every event does this.
+pub fn with_scope<T>(f: impl FnOnce(&Scope) -> T) -> Option<T> {
     thread::with_context(|context| {
         let scope: &Scope = context?.downcast_ref()?;
-        scope.recorder.is_on().then(|| look(scope))
+        scope.recorder.is_on().then(|| f(scope))
     })
 }
 
-/// Whether what the calling thread reports is recorded. Ask before doing work for a report.
+/// Returns whether reports of the calling thread are recorded. Check it before doing work for a report.
 pub fn enabled() -> bool {
     with_scope(|_| ()).is_some()
 }
 
-// Those two are in line, so that what they are given need not be moved, and is dropped where its kind is known.
+// The next two are inlined, so that their argument is not moved, and is dropped where its kind is known.
 
-/// Reports that something happened, now, on the calling thread's server. Does nothing outside of a run.
+/// Reports an event of the calling thread's server at the present time. Does nothing outside of a run.
 #[inline]
 pub fn emit(kind: EventKind) {
-    lend(kind, report);
+    emit_by_ref(kind, report);
 }
 
-/// Reports that something happened, now, on `server`, whatever server the calling thread works for. Does nothing outside
+/// Reports an event of `server` at the present time, whatever server the calling thread works for. Does nothing outside
 /// of a run.
 #[inline]
 pub fn emit_for(server: Option<ServerId>, kind: EventKind) {
-    lend(kind, |kind| report_for(server, kind));
+    emit_by_ref(kind, |kind| report_for(server, kind));
 }
 
-/// Lends an event to `report`. The frequent kinds hold numbers alone and have nothing to drop, which is known where the event is
-/// made, and not any more when it comes back.
+/// Calls `report` with a borrowed event. The frequent kinds hold only numbers and have nothing to drop. The compiler
+/// knows that here, where the event is created, but not after `report` returns.
 #[inline]
-fn lend(kind: EventKind, report: impl FnOnce(&EventKind)) {
+fn emit_by_ref(kind: EventKind, report: impl FnOnce(&EventKind)) {
     let only_numbers = matches!(
         kind,
         EventKind::RpcDelivered { .. }
-            | EventKind::RpcAnswered { .. }
+            | EventKind::RpcReplied { .. }
             | EventKind::LogAppended { .. }
             | EventKind::Committed { .. }
             | EventKind::Applied { .. }
@@ -101,7 +103,7 @@ fn report_for(server: Option<ServerId>, kind: &EventKind) {
     with_scope(|scope| scope.recorder.record_kind(now(), server, kind));
 }
 
-/// The time on the run's clock, in nanoseconds; 0 outside of any run.
+/// Returns the time on the run's clock, in nanoseconds; 0 outside of any run.
 pub(crate) fn now() -> u64 {
     time::run_elapsed_nanos()
 }

@@ -1,29 +1,30 @@
-//! One line an event, for people: `NNNNNN TOPC Sx message`, with the time in tenths of a millisecond. The course's log
-//! viewers read this format, so a message has no line breaks and a line without a server has two dashes in its place.
+//! The text of an event, one line for people: `NNNNNN TOPC Sx message`, with the time in tenths of a millisecond. The
+//! course's log viewers read this format, so a message has no line breaks, and a line without a server has two dashes
+//! in its place.
 
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    CheckStep, Event, EventKind, Excerpt, Fault, Index, Legal, Level, Loss, OperationKind, Peer, Role, ServerId, Shape,
-    Verdict,
+    AnnotationShape, CheckStep, Event, EventKind, Excerpt, Fault, Index, Level, Linearizable, Loss, OperationKind,
+    Peer, Role, ServerId, Verdict,
 };
 
 const NANOS_PER_TENTH_OF_MS: u64 = 100_000;
 
 impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", Time(self.at), self.kind.topic(), OrDashes(self.server), self.kind)
+        write!(f, "{} {} {} {}", Time(self.at), self.kind.topic(), ServerOrDashes(self.server), self.kind)
     }
 }
 
 impl Event {
-    /// When, as its line of text begins: in tenths of a millisecond, with at least six digits.
+    /// Returns the time as the event's line shows it: in tenths of a millisecond, with at least six digits.
     pub fn time(&self) -> String {
         Time(self.at).to_string()
     }
 }
 
-/// Nanoseconds, for people.
+/// A time in nanoseconds, displayed in tenths of a millisecond.
 struct Time(u64);
 
 impl Display for Time {
@@ -43,16 +44,18 @@ impl Display for EventKind {
                 write!(f, "the run ends: {verdict}, {steps} steps, trace {trace_hash:016x}")
             }
             EventKind::RpcSent { call, from, to, method, bytes } => {
-                write!(f, "#{call} {} -> {to} {}, {bytes} bytes", OrDashes(*from), OneLine(method))
+                write!(f, "#{call} {} -> {to} {}, {bytes} bytes", ServerOrDashes(*from), OneLine(method))
             }
             EventKind::RpcDelivered { call } => write!(f, "#{call} reaches its handler"),
-            EventKind::RpcAnswered { call, bytes } => write!(f, "#{call} is answered, {bytes} bytes"),
-            EventKind::RpcLost { call, why } => write!(f, "#{call} is lost: {why}"),
+            EventKind::RpcReplied { call, bytes } => write!(f, "#{call} gets its reply, {bytes} bytes"),
+            EventKind::RpcLost { call, reason } => write!(f, "#{call} is lost: {reason}"),
             EventKind::RoleChanged { role, term } => write!(f, "becomes {role} in term {term}"),
             EventKind::TermChanged { term } => write!(f, "moves to term {term}"),
             EventKind::VoteGranted { term, to } => write!(f, "votes for {to} in term {term}"),
-            EventKind::LogAppended { term, first, last } => write!(f, "appends {}, term {term}", Range(*first, *last)),
-            EventKind::LogTruncated { last } => write!(f, "removes what follows index {last}"),
+            EventKind::LogAppended { term, first, last } => {
+                write!(f, "appends {}, term {term}", IndexRange(*first, *last))
+            }
+            EventKind::LogTruncated { last } => write!(f, "truncates its log after index {last}"),
             EventKind::Committed { index } => write!(f, "commits up to index {index}"),
             EventKind::Applied { index, term } => write!(f, "applies index {index}, term {term}"),
             EventKind::SnapshotTaken { index, bytes } => write!(f, "snapshots up to index {index}, {bytes} bytes"),
@@ -69,29 +72,29 @@ impl Display for EventKind {
             EventKind::Annotated { tag, label, details, shape } => {
                 let (tag, label, details) = (OneLine(tag), OneLine(label), OneLine(details));
                 match shape {
-                    Shape::Point => write!(f, "[{tag}] {label}: {details}"),
-                    Shape::Since(at) => {
+                    AnnotationShape::Point => write!(f, "[{tag}] {label}: {details}"),
+                    AnnotationShape::Since(at) => {
                         write!(f, "[{tag}] {label}, since {}: {details}", Time(*at))
                     }
-                    Shape::Open => write!(f, "[{tag}] {label}, from now on: {details}"),
-                    Shape::Close => write!(f, "[{tag}] ends"),
+                    AnnotationShape::Open => write!(f, "[{tag}] {label}, from now on: {details}"),
+                    AnnotationShape::Close => write!(f, "[{tag}] ends"),
                 }
             }
             EventKind::LogLine { level, target, message } => {
                 write!(f, "{level} {}: {}", OneLine(target), OneLine(message))
             }
             EventKind::Failed { text } => write!(f, "FAILED: {}", OneLine(text)),
-            EventKind::OperationBegun { operation, client, what, key, value } => {
-                write!(f, "client {client} begins operation {operation}: {what} '{}'", OneLine(key))?;
-                match what {
+            EventKind::OperationBegun { operation, client, kind, key, value } => {
+                write!(f, "client {client} begins operation {operation}: {kind} '{}'", OneLine(key))?;
+                match kind {
                     OperationKind::Get => Ok(()),
                     OperationKind::Put | OperationKind::Append => write!(f, ", {value}"),
                 }
             }
-            EventKind::OperationEnded { operation, value } => write!(f, "operation {operation} is answered: {value}"),
-            EventKind::Linearized { key, legal, orders } => {
+            EventKind::OperationEnded { operation, value } => write!(f, "operation {operation} returns {value}"),
+            EventKind::HistoryChecked { key, linearizable, orders } => {
                 let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
-                write!(f, "key '{}' {legal}: {longest} operations were put in order", OneLine(key))
+                write!(f, "key '{}' {linearizable}: the longest order has {longest} operations", OneLine(key))
             }
             EventKind::Restored { term, vote, snapshot_index, snapshot_term } => {
                 write!(f, "starts in term {term}")?;
@@ -104,12 +107,12 @@ impl Display for EventKind {
                 Ok(())
             }
             EventKind::LogCompacted { index, term } => {
-                write!(f, "drops what comes before and at index {index}, term {term}")
+                write!(f, "compacts its log up to index {index}, term {term}")
             }
-            EventKind::CalmFrom { moment } => write!(f, "nothing goes wrong any more from {} on", Time(*moment)),
+            EventKind::FaultCutoff { at } => write!(f, "faults end at {}", Time(*at)),
             EventKind::CallsOmitted { since, calls, bytes } => {
                 let since = Time(*since);
-                write!(f, "{calls} calls since {since} were answered and are left out, {bytes} bytes")
+                write!(f, "{calls} completed calls since {since} are omitted, {bytes} bytes")
             }
         }
     }
@@ -118,13 +121,13 @@ impl Display for EventKind {
 impl Display for Fault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Connect(servers) => write!(f, "connects {}", Servers(servers)),
-            Fault::Disconnect(servers) => write!(f, "disconnects {}", Servers(servers)),
-            Fault::Crash(servers) => write!(f, "crashes {}", Servers(servers)),
-            Fault::Restart(servers) => write!(f, "restarts {}", Servers(servers)),
+            Fault::Connect(servers) => write!(f, "connects {}", ServerList(servers)),
+            Fault::Disconnect(servers) => write!(f, "disconnects {}", ServerList(servers)),
+            Fault::Crash(servers) => write!(f, "crashes {}", ServerList(servers)),
+            Fault::Restart(servers) => write!(f, "restarts {}", ServerList(servers)),
             Fault::Partition(parts) => {
                 f.write_str("partitions")?;
-                parts.iter().try_for_each(|part| write!(f, " {}", Servers(part)))
+                parts.iter().try_for_each(|part| write!(f, " {}", ServerList(part)))
             }
         }
     }
@@ -148,34 +151,34 @@ impl Display for Excerpt {
     }
 }
 
-/// The words of enums that are nothing but a word.
-macro_rules! words {
+/// Implements `Display` for enums whose variants are fixed phrases.
+macro_rules! fixed_words {
     ($($type:ident: $($variant:ident $word:literal),+;)+) => {$(
         impl Display for $type {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-                // `pad`, so that a width given by the caller is kept.
+                // `pad` applies a width that the caller gives.
                 f.pad(match self { $($type::$variant => $word),+ })
             }
         }
     )+};
 }
 
-words! {
+fixed_words! {
     Verdict: Passed "passed", Failed "failed", Disturbed "disturbed", Aborted "aborted", Undecided "undecided";
-    Legal: Yes "is linearizable", No "is NOT linearizable", Unknown "is undecided";
+    Linearizable: Yes "is linearizable", No "is NOT linearizable", Unknown "is undecided";
     OperationKind: Get "get", Put "put", Append "append";
     Role: Follower "follower", Candidate "candidate", Leader "leader";
     CheckStep: Begun "begins", Passed "passed", Failed "failed", Neutral "is undecided";
     Level: Error "ERROR", Warn "WARN", Info "INFO", Debug "DEBUG", Trace "TRACE";
     Loss: RequestDropped "the request was dropped", ReplyDropped "the reply was dropped",
-        Unreachable "nobody can be reached", ServerGone "the server went away while it handled the request",
-        NetworkGone "the network is down", Abandoned "the caller went away", Intercepted "the scenario took it";
+        Unreachable "the destination is unreachable", ServerGone "the server was removed while it handled the request",
+        NetworkGone "the network is down", Abandoned "the calling server crashed", Intercepted "the scenario intercepted it";
 }
 
-/// A server, or two dashes.
-struct OrDashes(Option<ServerId>);
+/// A server, displayed as two dashes if there is none.
+struct ServerOrDashes(Option<ServerId>);
 
-impl Display for OrDashes {
+impl Display for ServerOrDashes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(server) => server.fmt(f),
@@ -184,10 +187,10 @@ impl Display for OrDashes {
     }
 }
 
-/// `[S0 S1]`
-struct Servers<'a>(&'a [ServerId]);
+/// A list of servers, such as `[S0 S1]`.
+struct ServerList<'a>(&'a [ServerId]);
 
-impl Display for Servers<'_> {
+impl Display for ServerList<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
         for (place, server) in self.0.iter().enumerate() {
@@ -197,14 +200,14 @@ impl Display for Servers<'_> {
     }
 }
 
-/// `index 4` or `index 4 to 7`
-struct Range(Index, Index);
+/// A range of indexes, such as `index 4` or `index 4 to 7`.
+struct IndexRange(Index, Index);
 
-impl Display for Range {
+impl Display for IndexRange {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Range(first, last) if first == last => write!(f, "index {first}"),
-            Range(first, last) => write!(f, "index {first} to {last}"),
+            IndexRange(first, last) if first == last => write!(f, "index {first}"),
+            IndexRange(first, last) => write!(f, "index {first} to {last}"),
         }
     }
 }

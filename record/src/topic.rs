@@ -1,14 +1,14 @@
-//! What an event is about, in one word: four capitals in a line of text, as in the course's log viewers, and a lower-case
-//! name in `LAB_LOG`.
+//! The topic of an event, in one word: four capitals in a line of text, as in the course's log viewers, and a
+//! lower-case name in `LAB_LOG`.
 
 use std::{fmt, str::FromStr};
 
-use crate::{CheckStep, EventKind, Legal, Level, Verdict};
+use crate::{CheckStep, EventKind, Level, Linearizable, Verdict};
 
 /// The topic of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// RPCs that are on their way or well (`RPCS`, `rpc`).
+    /// RPCs that are in flight or complete (`RPCS`, `rpc`).
     Rpc,
     /// RPCs that were lost (`DROP`, `drop`).
     Drop,
@@ -18,7 +18,7 @@ pub enum Topic {
     Term,
     /// Roles (`LEAD`, `lead`).
     Lead,
-    /// Entries added to and removed from logs, at either end (`LOG1`, `log`).
+    /// Entries appended to and removed from logs, at either end (`LOG1`, `log`).
     Log,
     /// Commit indexes (`CMIT`, `commit`).
     Commit,
@@ -26,7 +26,7 @@ pub enum Topic {
     Apply,
     /// Snapshots (`SNAP`, `snapshot`).
     Snapshot,
-    /// State that is saved, and what a server starts with (`PERS`, `persist`).
+    /// Saved state, and the state a server starts with (`PERS`, `persist`).
     Persist,
     /// Crashes, restarts, partitions (`FALT`, `fault`).
     Fault,
@@ -38,7 +38,7 @@ pub enum Topic {
     Client,
     /// Annotations (`NOTE`, `note`).
     Note,
-    /// Lines of the `log` crate (`INFO`; in `LAB_LOG` they go by their own targets).
+    /// Lines of the `log` crate (`INFO`; in `LAB_LOG` they have their own targets).
     Line,
     /// Failures (`ERRO`, `failure`).
     Failure,
@@ -66,7 +66,7 @@ impl Topic {
         Topic::Failure,
     ];
 
-    /// The four capitals that stand for it in a line of text.
+    /// Returns the four capitals that stand for the topic in a line of text.
     pub const fn code(self) -> &'static str {
         match self {
             Topic::Rpc => "RPCS",
@@ -89,7 +89,8 @@ impl Topic {
         }
     }
 
-    /// Its name in `LAB_LOG`. None is the name of a level, and none begins another: the filter compares prefixes.
+    /// Returns the topic's name in `LAB_LOG`. No name is the name of a level, and no name is a prefix of another,
+    /// because the filter compares prefixes.
     pub const fn name(self) -> &'static str {
         match self {
             Topic::Rpc => "rpc",
@@ -113,11 +114,10 @@ impl Topic {
     }
 }
 
-/// Other words for a topic, where people are used to one.
+/// Other names of topics that people are used to.
 const ALIASES: [(&str, Topic); 1] = [("append", Topic::Log)];
 
-/// A topic by its name or by its four letters, in capitals or not, or by what else it is called: entries that are added
-/// to logs are also `append`.
+/// Parses a topic from its name, its four letters, or an alias, in any case. `append` is an alias of `log`.
 impl FromStr for Topic {
     type Err = UnknownTopic;
 
@@ -129,7 +129,7 @@ impl FromStr for Topic {
     }
 }
 
-/// No topic has this name. The text is one line for people and lists the names that there are.
+/// The error for an unknown topic. The text is one line for people and lists all topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownTopic(String);
 
@@ -149,11 +149,11 @@ impl fmt::Display for Topic {
 }
 
 impl EventKind {
-    /// What the event is about.
+    /// Returns the topic of the event.
     pub fn topic(&self) -> Topic {
         match self {
-            EventKind::RunBegun { .. } | EventKind::RunEnded { .. } | EventKind::CalmFrom { .. } => Topic::Test,
-            EventKind::RpcSent { .. } | EventKind::RpcDelivered { .. } | EventKind::RpcAnswered { .. } => Topic::Rpc,
+            EventKind::RunBegun { .. } | EventKind::RunEnded { .. } | EventKind::FaultCutoff { .. } => Topic::Test,
+            EventKind::RpcSent { .. } | EventKind::RpcDelivered { .. } | EventKind::RpcReplied { .. } => Topic::Rpc,
             EventKind::CallsOmitted { .. } => Topic::Rpc,
             EventKind::RpcLost { .. } => Topic::Drop,
             EventKind::RoleChanged { .. } => Topic::Lead,
@@ -166,7 +166,7 @@ impl EventKind {
             EventKind::SnapshotTaken { .. } | EventKind::SnapshotInstalled { .. } => Topic::Snapshot,
             EventKind::Persisted { .. } | EventKind::Restored { .. } => Topic::Persist,
             EventKind::Fault(_) => Topic::Fault,
-            EventKind::Check { .. } | EventKind::Linearized { .. } => Topic::Check,
+            EventKind::Check { .. } | EventKind::HistoryChecked { .. } => Topic::Check,
             EventKind::CommandSubmitted { .. } | EventKind::CommandAgreed { .. } => Topic::Client,
             EventKind::Annotated { .. } => Topic::Note,
             EventKind::LogLine { .. } => Topic::Line,
@@ -175,7 +175,7 @@ impl EventKind {
         }
     }
 
-    /// How severe it is, for the filter of what is printed.
+    /// Returns the severity of the event, for the filter of printed events.
     pub fn level(&self) -> Level {
         match self {
             EventKind::LogLine { level, .. } => *level,
@@ -184,7 +184,7 @@ impl EventKind {
                 Level::Warn
             }
             EventKind::Check { step: CheckStep::Failed, .. } => Level::Error,
-            EventKind::Linearized { legal: Legal::No, .. } => Level::Error,
+            EventKind::HistoryChecked { linearizable: Linearizable::No, .. } => Level::Error,
             kind => match kind.topic() {
                 Topic::Failure => Level::Error,
                 Topic::Rpc | Topic::Drop => Level::Trace,
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_four_characters_and_all_different() {
+    fn codes_have_four_characters_and_are_unique() {
         let mut codes = Topic::ALL.map(Topic::code);
         codes.sort();
         assert!(codes.iter().all(|code| code.len() == 4));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_listed_in_the_order_of_their_declaration() {
+    fn topics_are_listed_in_declaration_order() {
         assert!(Topic::ALL.iter().enumerate().all(|(place, topic)| *topic as usize == place));
     }
 
@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_topic_is_answered_with_those_that_there_are() {
+    fn the_error_for_an_unknown_topic_lists_all_topics() {
         let error = "votes".parse::<Topic>().unwrap_err().to_string();
         assert_eq!(error.lines().count(), 1);
         assert!(error.contains("'votes'") && Topic::ALL.iter().all(|topic| error.contains(topic.name())), "{error}");
     }
 
     #[test]
-    fn no_name_begins_another_or_is_a_level() {
+    fn no_topic_name_is_a_prefix_of_another_or_a_level() {
         for one in Topic::ALL {
             assert!(one.name().parse::<log::LevelFilter>().is_err(), "{} is a level", one.name());
             for other in Topic::ALL {

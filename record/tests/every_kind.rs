@@ -1,8 +1,8 @@
-//! Every kind of event: its line of text, its topic, its level, and that a stream of them all has the hash it always had.
+//! Every kind of event: its line of text, its topic and its level. The hash of a stream of them all never changes.
 
 use record::{
-    CheckStep, Event, EventKind, Excerpt, Index, Legal, Level, Loss, OperationKind, Options, Peer, Recorder, Role,
-    ServerId, Shape, Term, Topic, Verdict,
+    AnnotationShape, CheckStep, Event, EventKind, Excerpt, Index, Level, Linearizable, Loss, OperationKind, Options,
+    Peer, Recorder, Role, ServerId, Term, Topic, Verdict,
 };
 
 const S: [ServerId; 5] = [ServerId(0), ServerId(1), ServerId(2), ServerId(3), ServerId(4)];
@@ -27,8 +27,8 @@ fn samples() -> Vec<(Event, &'static str)> {
             "000024 RPCS -- #18 -- -> node\\n9 KV.Get, 1 bytes",
         ),
         (Some(S[2]), RpcDelivered { call: 17 }, "000037 RPCS S2 #17 reaches its handler"),
-        (Some(S[0]), RpcAnswered { call: 17, bytes: 3 }, "000049 RPCS S0 #17 is answered, 3 bytes"),
-        (None, RpcLost { call: 18, why: Loss::ReplyDropped }, "000061 DROP -- #18 is lost: the reply was dropped"),
+        (Some(S[0]), RpcReplied { call: 17, bytes: 3 }, "000049 RPCS S0 #17 gets its reply, 3 bytes"),
+        (None, RpcLost { call: 18, reason: Loss::ReplyDropped }, "000061 DROP -- #18 is lost: the reply was dropped"),
         (Some(S[1]), RoleChanged { role: Role::Leader, term: Term(3) }, "000074 LEAD S1 becomes leader in term 3"),
         (Some(S[1]), TermChanged { term: Term(4) }, "000086 TERM S1 moves to term 4"),
         (Some(S[1]), VoteGranted { term: Term(4), to: S[3] }, "000098 VOTE S1 votes for S3 in term 4"),
@@ -42,7 +42,7 @@ fn samples() -> Vec<(Event, &'static str)> {
             LogAppended { term: Term(4), first: Index(5), last: Index(5) },
             "000123 LOG1 S4 appends index 5, term 4",
         ),
-        (Some(S[4]), LogTruncated { last: Index(6) }, "000135 LOG1 S4 removes what follows index 6"),
+        (Some(S[4]), LogTruncated { last: Index(6) }, "000135 LOG1 S4 truncates its log after index 6"),
         (Some(S[4]), Committed { index: Index(6) }, "000148 CMIT S4 commits up to index 6"),
         (Some(S[4]), Applied { index: Index(6), term: Term(4) }, "000160 APLY S4 applies index 6, term 4"),
         (Some(S[4]), SnapshotTaken { index: Index(6), bytes: 80 }, "000172 SNAP S4 snapshots up to index 6, 80 bytes"),
@@ -71,12 +71,22 @@ fn samples() -> Vec<(Event, &'static str)> {
         (None, CommandAgreed { index: Index(8), servers: 3 }, "000259 CLNT -- index 8 is agreed on by 3 servers"),
         (
             Some(S[1]),
-            Annotated { tag: "lease".into(), label: "ends".into(), details: "a\tb".into(), shape: Shape::Point },
+            Annotated {
+                tag: "lease".into(),
+                label: "ends".into(),
+                details: "a\tb".into(),
+                shape: AnnotationShape::Point,
+            },
             "000271 NOTE S1 [lease] ends: a\\tb",
         ),
         (
             None,
-            Annotated { tag: "t".into(), label: "burst".into(), details: "x".into(), shape: Shape::Since(2_000_000) },
+            Annotated {
+                tag: "t".into(),
+                label: "burst".into(),
+                details: "x".into(),
+                shape: AnnotationShape::Since(2_000_000),
+            },
             "000283 NOTE -- [t] burst, since 000020: x",
         ),
         (
@@ -99,7 +109,7 @@ fn samples() -> Vec<(Event, &'static str)> {
             OperationBegun {
                 operation: 5,
                 client: 2,
-                what: OperationKind::Get,
+                kind: OperationKind::Get,
                 key: "k\n".into(),
                 value: Excerpt::default(),
             },
@@ -110,7 +120,7 @@ fn samples() -> Vec<(Event, &'static str)> {
             OperationBegun {
                 operation: 6,
                 client: 0,
-                what: OperationKind::Append,
+                kind: OperationKind::Append,
                 key: "k".into(),
                 value: Excerpt::from("x 0 1 y"),
             },
@@ -119,17 +129,17 @@ fn samples() -> Vec<(Event, &'static str)> {
         (
             None,
             OperationEnded { operation: 5, value: Excerpt::from("x 0 0 yx 0 1 yx 0 2 yx 0 3 yx 0 4 yx 0 5 yx 0 6 y") },
-            "000358 CLNT -- operation 5 is answered: '[9 bytes]0 1 yx 0 2 yx 0 3 yx 0 4 yx 0 5 yx 0 6 y'",
+            "000358 CLNT -- operation 5 returns '[9 bytes]0 1 yx 0 2 yx 0 3 yx 0 4 yx 0 5 yx 0 6 y'",
         ),
         (
             None,
             CallsOmitted { since: 1_000_000, calls: 12, bytes: 800 },
-            "000370 RPCS -- 12 calls since 000010 were answered and are left out, 800 bytes",
+            "000370 RPCS -- 12 completed calls since 000010 are omitted, 800 bytes",
         ),
         (
             None,
-            Linearized { key: "3".into(), legal: Legal::Unknown, orders: vec![vec![4, 5], vec![5]] },
-            "000382 CHEK -- key '3' is undecided: 2 operations were put in order",
+            HistoryChecked { key: "3".into(), linearizable: Linearizable::Unknown, orders: vec![vec![4, 5], vec![5]] },
+            "000382 CHEK -- key '3' is undecided: the longest order has 2 operations",
         ),
         (
             Some(S[0]),
@@ -144,9 +154,9 @@ fn samples() -> Vec<(Event, &'static str)> {
         (
             Some(S[1]),
             LogCompacted { index: Index(9), term: Term(4) },
-            "000419 LOG1 S1 drops what comes before and at index 9, term 4",
+            "000419 LOG1 S1 compacts its log up to index 9, term 4",
         ),
-        (None, CalmFrom { moment: 1_250_000_000 }, "000432 TEST -- nothing goes wrong any more from 012500 on"),
+        (None, FaultCutoff { at: 1_250_000_000 }, "000432 TEST -- faults end at 012500"),
     ];
     let events = samples.into_iter().zip(0..);
     events.map(|((server, kind, line), n)| (Event { at: n * 1_234_567, server, kind }, line)).collect()
@@ -159,15 +169,15 @@ fn recorded() -> Recorder {
 }
 
 #[test]
-fn every_kind_has_its_line() {
+fn every_kind_has_its_line_of_text() {
     for (event, line) in samples() {
         assert_eq!(event.to_string(), line);
     }
 }
 
 #[test]
-fn the_samples_hold_every_kind() {
-    // The encoding of a kind begins with its number, and what a number too large is answered with tells how many there are.
+fn the_samples_contain_every_kind() {
+    // The encoding of a kind begins with its number. The error for too large a number gives the number of kinds.
     let mut numbers: Vec<u8> = samples().iter().map(|(event, _)| labgob::encode(&event.kind)[0]).collect();
     numbers.sort();
     numbers.dedup();
@@ -176,7 +186,7 @@ fn the_samples_hold_every_kind() {
 }
 
 #[test]
-fn a_kind_knows_how_severe_it_is() {
+fn every_kind_has_its_level() {
     for (event, line) in samples() {
         let expected = match event.kind.topic() {
             Topic::Rpc | Topic::Drop => Level::Trace,
@@ -193,7 +203,7 @@ fn a_kind_knows_how_severe_it_is() {
 }
 
 #[test]
-fn events_come_back_as_they_were_in_their_order() {
+fn recorded_events_come_back_unchanged_and_in_order() {
     let expected: Vec<Event> = samples().into_iter().map(|(event, _)| event).collect();
     let recorder = recorded();
     assert_eq!(recorder.events().collect::<Vec<_>>(), expected);
@@ -204,16 +214,16 @@ fn events_come_back_as_they_were_in_their_order() {
 
 #[test]
 fn the_hash_of_a_fixed_stream_never_changes() {
-    // If this fails, the format of records has changed: old record files and hashes mean nothing any more. Kinds that came
-    // later are not in the stream.
+    // If this fails, the format of records has changed: old record files and hashes have lost their meaning. Kinds that
+    // were added later are not in the stream.
     let recorder = Recorder::new(Options::default());
-    let old = samples().into_iter().filter(|(event, _)| !matches!(event.kind, EventKind::CalmFrom { .. }));
+    let old = samples().into_iter().filter(|(event, _)| !matches!(event.kind, EventKind::FaultCutoff { .. }));
     old.for_each(|(event, _)| recorder.record(event));
     assert_eq!(recorder.hash(), 0xe0ae_f1d1_0ad7_883f, "{:#x}", recorder.hash());
 }
 
 #[test]
-fn the_hash_is_that_of_the_encoded_bytes() {
+fn the_streams_hash_is_the_hash_of_the_encoded_bytes() {
     let recorder = recorded();
     let bytes = recorder.encoded().concat();
     assert_eq!(recorder.hash(), xxhash_rust::xxh3::xxh3_64(&bytes));

@@ -1,4 +1,4 @@
-//! What `LAB_LOG` prints; that lines of the `log` crate join their run; and that printing leaves no trace in the record.
+//! The output of `LAB_LOG`. Lines of the `log` crate join their run, and printing does not change the record.
 
 use std::process::{Command, Output};
 
@@ -28,7 +28,7 @@ fn line(level: Level) -> Event {
     event(EventKind::LogLine { level, target: "raft::election".into(), message: "hello".into() })
 }
 
-/// The topics of the events above that a filter lets through.
+/// Returns the topics of the events above that a filter matches.
 fn passed(filter: &str) -> Vec<&'static str> {
     let filter = Filter::parse(filter).unwrap();
     let events = [vote(), delivered(), crash(), failure(), line(Level::Debug)];
@@ -36,14 +36,14 @@ fn passed(filter: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_topic_is_named_by_its_lower_case_name() {
+fn a_filter_names_a_topic_by_its_lower_case_name() {
     assert_eq!(passed("vote"), ["vote"]);
     assert_eq!(passed("vote,fault"), ["vote", "fault"]);
     assert_eq!(passed("trace,rpc=off"), ["vote", "fault", "failure", "line"]);
 }
 
 #[test]
-fn a_level_chooses_by_severity() {
+fn a_level_in_a_filter_matches_by_severity() {
     assert_eq!(passed("error"), ["failure"]);
     assert_eq!(passed("info"), ["fault", "failure"]);
     assert_eq!(passed("debug"), ["vote", "fault", "failure", "line"]);
@@ -51,33 +51,33 @@ fn a_level_chooses_by_severity() {
 }
 
 #[test]
-fn a_logged_line_goes_by_its_own_target() {
+fn a_logged_line_is_matched_by_its_own_target() {
     assert_eq!(passed("raft"), ["line"]);
     assert_eq!(passed("raft::election=info"), Vec::<&str>::new());
     assert_eq!(passed("line"), Vec::<&str>::new());
 }
 
 #[test]
-fn what_follows_a_slash_searches_the_line() {
+fn the_text_after_a_slash_is_searched_in_the_line() {
     assert_eq!(passed("trace/S1 votes"), ["vote"]);
 }
 
 #[test]
-fn nothing_asked_for_is_nothing_printed() {
+fn an_empty_filter_matches_nothing() {
     assert_eq!(passed(""), Vec::<&str>::new());
     assert_eq!(passed(" "), Vec::<&str>::new());
     assert_eq!(passed("off"), Vec::<&str>::new());
 }
 
 #[test]
-fn a_wrong_filter_is_an_error_of_one_line() {
+fn an_invalid_filter_is_an_error_of_one_line() {
     let error = Filter::parse("vote=loud").unwrap_err();
     assert!(error.contains("LAB_LOG=vote=loud") && error.contains("'loud'"), "{error}");
     assert!(!error.contains('\n'), "{error}");
     assert!(Filter::parse("vote/(").unwrap_err().lines().count() == 1);
 }
 
-/// Not a test by itself: the process that the tests below start, each with its own `LAB_LOG`.
+/// The process that the tests below start, each with its own `LAB_LOG`. It is not a test by itself.
 #[test]
 #[ignore = "started by the tests below"]
 fn child() {
@@ -105,7 +105,7 @@ fn child() {
     println!("hash {:016x}", recorder.hash());
 }
 
-/// The standard error and what was recorded, with the hash, of [`child`] with this `LAB_LOG`.
+/// Returns the standard error, and the recorded events with their hash, of [`child`] with this `LAB_LOG`.
 fn run_child(lab_log: Option<&str>) -> (String, Vec<String>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "child", "--ignored", "--nocapture"]);
@@ -121,7 +121,7 @@ fn run_child(lab_log: Option<&str>) -> (String, Vec<String>) {
 }
 
 #[test]
-fn logged_lines_are_recorded_with_their_server_whatever_is_printed() {
+fn logged_lines_are_recorded_whatever_is_printed() {
     let (printed, recorded) = run_child(None);
     assert_eq!(printed, "");
     assert_eq!(
@@ -150,7 +150,7 @@ fn matching_events_and_lines_are_printed() {
 }
 
 #[test]
-fn a_wrong_variable_is_reported_and_prints_nothing() {
+fn an_invalid_variable_is_reported_and_prints_nothing() {
     let (printed, recorded) = run_child(Some("vote=loud"));
     assert!(printed.starts_with("refused: LAB_LOG=vote=loud"), "{printed}");
     assert_eq!(printed.lines().count(), 1);

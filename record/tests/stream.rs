@@ -1,4 +1,4 @@
-//! The stream: its order, its hash, its limit, and how threads of a run find it.
+//! The stream: its order, its hash, its limit, and the scope through which the threads of a run find it.
 
 use labstd::{simulate, thread, time::Duration};
 use record::{Event, EventKind, Index, Loss, Options, Recorder, Scope, ServerId, Term};
@@ -26,7 +26,7 @@ fn stream_of(events: impl IntoIterator<Item = Event>) -> Recorder {
 }
 
 #[test]
-fn an_empty_stream_is_empty() {
+fn a_new_stream_is_empty() {
     let recorder = Recorder::default();
     assert!(recorder.is_empty());
     assert_eq!(recorder.events().next(), None);
@@ -34,7 +34,7 @@ fn an_empty_stream_is_empty() {
 }
 
 #[test]
-fn equal_streams_have_equal_hashes_and_others_do_not() {
+fn streams_have_equal_hashes_only_if_they_are_equal() {
     let stream = || vec![event(1, sent(1)), event(2, sent(2))];
     let hash = stream_of(stream()).hash();
     assert_eq!(stream_of(stream()).hash(), hash);
@@ -53,7 +53,7 @@ fn equal_streams_have_equal_hashes_and_others_do_not() {
 #[test]
 fn a_long_stream_comes_back_whole() {
     let recorder = stream_of((0..10_000).map(|n| event(n * 1000, sent(n))));
-    assert!(recorder.encoded().len() > 2, "the stream is to need several pieces");
+    assert!(recorder.encoded().len() > 2, "the stream must need several pieces");
     assert!(recorder.events().enumerate().all(|(n, got)| got == event(n as u64 * 1000, sent(n as u64))));
     assert_eq!(recorder.events().count(), 10_000);
 }
@@ -75,20 +75,20 @@ fn a_clone_is_the_same_stream() {
 }
 
 #[test]
-fn times_never_go_back() {
+fn times_never_decrease() {
     let recorder = stream_of([event(9, sent(1)), event(4, sent(2)), event(10, sent(3))]);
     assert_eq!(recorder.events().map(|event| event.at).collect::<Vec<_>>(), [9, 9, 10]);
 }
 
-/// Sixty seconds of calls, every seventh of which is lost, with a change of term beside each.
+/// Sixty seconds of calls. Every seventh call is lost, and each has a change of term beside it.
 fn long_run() -> impl Iterator<Item = Event> {
     const CALLS: u64 = 60_000;
     (0..CALLS).flat_map(|n| {
         let at = n * 1_000_000;
         let end = if n % 7 == 0 {
-            EventKind::RpcLost { call: n, why: Loss::ReplyDropped }
+            EventKind::RpcLost { call: n, reason: Loss::ReplyDropped }
         } else {
-            EventKind::RpcAnswered { call: n, bytes: 5 }
+            EventKind::RpcReplied { call: n, bytes: 5 }
         };
         let kinds = [sent(n), EventKind::RpcDelivered { call: n }, EventKind::TermChanged { term: Term(n) }, end];
         kinds.map(|kind| event(at, kind))
@@ -96,7 +96,7 @@ fn long_run() -> impl Iterator<Item = Event> {
 }
 
 #[test]
-fn beyond_the_limit_answered_calls_in_the_middle_become_counts_and_the_rest_is_kept() {
+fn beyond_the_limit_completed_calls_become_counts() {
     const KEPT: usize = 3 << 20;
     let (small, large) = (Recorder::new(Options { kept_bytes_max: KEPT, ..Options::default() }), stream_of(long_run()));
     long_run().for_each(|event| small.record(event));
@@ -107,36 +107,36 @@ fn beyond_the_limit_answered_calls_in_the_middle_become_counts_and_the_rest_is_k
     let all: usize = large.encoded().iter().map(|piece| piece.len()).sum();
     assert!(kept < KEPT + (128 << 10) && all > 3 * KEPT / 2, "{kept} bytes of {all} are kept");
 
-    let is_answered = |event: &Event| match event.kind {
+    let is_of_completed_call = |event: &Event| match event.kind {
         EventKind::RpcSent { call, .. } | EventKind::RpcDelivered { call } => call % 7 != 0,
-        EventKind::RpcAnswered { .. } => true,
+        EventKind::RpcReplied { .. } => true,
         _ => false,
     };
     let others = |recorder: &Recorder| {
         let omission = |event: &Event| matches!(event.kind, EventKind::CallsOmitted { .. });
-        recorder.events().filter(|event| !is_answered(event) && !omission(event)).collect::<Vec<_>>()
+        recorder.events().filter(|event| !is_of_completed_call(event) && !omission(event)).collect::<Vec<_>>()
     };
     assert_eq!(others(&small), others(&large));
 
     let (mut omitted, mut bytes) = (0, 0);
     let mut latest = 0;
     for event in small.events() {
-        assert!(event.at >= latest, "times go on");
+        assert!(event.at >= latest, "times never decrease");
         latest = event.at;
-        if let EventKind::CallsOmitted { since, calls, bytes: of_them } = event.kind {
-            assert!(since < event.at && event.at <= 50_000_000_000, "the last ten seconds are whole");
-            assert!(since > 1_000_000_000, "the beginning is whole");
-            (omitted, bytes) = (omitted + calls, bytes + of_them);
+        if let EventKind::CallsOmitted { since, calls, bytes: window_bytes } = event.kind {
+            assert!(since < event.at && event.at <= 50_000_000_000, "the last ten seconds are kept whole");
+            assert!(since > 1_000_000_000, "the beginning is kept whole");
+            (omitted, bytes) = (omitted + calls, bytes + window_bytes);
         }
     }
     assert_eq!(small.omitted(), 3 * omitted);
-    let left: Vec<Event> = small.events().filter(is_answered).collect();
-    assert_eq!(left.len() as u64 + small.omitted(), large.events().filter(is_answered).count() as u64);
+    let left: Vec<Event> = small.events().filter(is_of_completed_call).collect();
+    assert_eq!(left.len() as u64 + small.omitted(), large.events().filter(is_of_completed_call).count() as u64);
     assert_eq!(bytes, omitted * (5 + BYTES_SENT));
 }
 
 #[test]
-fn what_is_young_is_kept_whatever_the_limit() {
+fn recent_events_are_kept_whatever_the_limit() {
     let recorder = Recorder::new(Options { kept_bytes_max: 1000, ..Options::default() });
     (0..20_000).for_each(|n| recorder.record(event(n, sent(n))));
     assert_eq!((recorder.omitted(), recorder.events().count()), (0, 20_000));
@@ -151,7 +151,7 @@ fn outside_of_a_run_nothing_is_recorded() {
 }
 
 #[test]
-fn a_recorder_that_is_off_takes_nothing_and_says_so() {
+fn a_recorder_that_is_off_records_nothing_and_says_so() {
     let recorder = Recorder::new(Options::off());
     let stream = recorder.clone();
     simulate(3, move || {
@@ -169,7 +169,7 @@ fn a_recorder_that_is_off_takes_nothing_and_says_so() {
 }
 
 #[test]
-fn threads_report_for_the_server_of_their_group_at_the_time_of_the_run() {
+fn threads_report_for_their_groups_server_at_the_runs_time() {
     let recorder = Recorder::default();
     let stream = recorder.clone();
     simulate(3, move || {
@@ -202,7 +202,7 @@ fn threads_report_for_the_server_of_their_group_at_the_time_of_the_run() {
 }
 
 #[test]
-fn many_os_threads_lose_nothing() {
+fn concurrent_os_threads_lose_no_event() {
     let recorder = Recorder::default();
     std::thread::scope(|threads| {
         for server in 0..4 {
