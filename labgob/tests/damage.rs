@@ -1,7 +1,7 @@
 //! Damaged input: every truncation and every flipped bit of sample messages, and false lengths. None may panic, run for
 //! long, or make one allocation larger than the input. The allocator of this test records the largest allocation.
 
-#![expect(unsafe_code, reason = "a global allocator that counts can only be had by implementing an unsafe trait")]
+#![expect(unsafe_code, reason = "a global allocator must implement an unsafe trait")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

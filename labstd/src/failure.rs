@@ -167,12 +167,12 @@ fn write_threads(f: &mut fmt::Formatter<'_>, threads: &[ThreadStatus]) -> fmt::R
     if !threads.is_empty() {
         write!(f, "\n  threads:")?;
     }
-    let kinds: Vec<String> = threads.iter().map(ThreadStatus::common_form).collect();
-    for (place, (thread, kind)) in threads.iter().zip(&kinds).enumerate() {
-        let alike = kinds.iter().filter(|other| *other == kind).count();
+    let forms: Vec<String> = threads.iter().map(ThreadStatus::common_form).collect();
+    for (place, (thread, form)) in threads.iter().zip(&forms).enumerate() {
+        let alike = forms.iter().filter(|other| *other == form).count();
         if alike < MANY {
             write!(f, "\n    {thread}")?;
-        } else if !kinds[..place].contains(kind) {
+        } else if !forms[..place].contains(form) {
             write!(f, "\n    {thread}, and {} more like it", alike - 1)?;
         }
     }

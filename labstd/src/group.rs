@@ -38,7 +38,7 @@ impl CurrentGroup {
     /// # Safety
     ///
     /// The calling thread is the owner.
-    #[expect(unsafe_code, reason = "reading what only the owner enters")]
+    #[expect(unsafe_code, reason = "reads a pointer that only the owner writes")]
     pub(crate) unsafe fn with<T>(&self, f: impl FnOnce(Option<&Group>) -> T) -> T {
         // SAFETY: the pointer is null, or points to a group that is borrowed by a call of `enter` in progress. The
         // calling thread made that call, so it cannot return before `f` does.
@@ -50,7 +50,7 @@ impl CurrentGroup {
     /// # Safety
     ///
     /// The calling thread is the owner.
-    #[expect(unsafe_code, reason = "lending a group to what only the owner reads")]
+    #[expect(unsafe_code, reason = "lends a group through a pointer that only the owner reads")]
     pub(crate) unsafe fn enter<T>(&self, group: &Group, body: impl FnOnce() -> T) -> T {
         struct Restore<'a>(&'a CurrentGroup, *mut Group, u64);
         impl Drop for Restore<'_> {

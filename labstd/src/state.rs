@@ -248,7 +248,7 @@ pub(crate) fn with_current_thread<T>(f: impl FnOnce(Option<&ThreadInfo>) -> T) -
 }
 
 /// Returns the calling thread's group, if the thread belongs to a run.
-#[expect(unsafe_code, reason = "the calling thread owns its membership")]
+#[expect(unsafe_code, reason = "the calling thread owns its current group")]
 pub(crate) fn current_group() -> Option<Group> {
     // SAFETY: the entry is the calling thread's own.
     with_current_thread(|me| unsafe { me?.group.with(|group| group.cloned()) })
@@ -256,7 +256,7 @@ pub(crate) fn current_group() -> Option<Group> {
 
 /// Calls `body` with the calling thread in this group, if the thread belongs to a run. Afterwards the thread is in its
 /// previous group again.
-#[expect(unsafe_code, reason = "the calling thread owns its membership")]
+#[expect(unsafe_code, reason = "the calling thread owns its current group")]
 pub(crate) fn enter<T>(group: &Group, body: impl FnOnce() -> T) -> T {
     with_current_thread(|me| match me {
         // SAFETY: the entry is the calling thread's own.
@@ -266,7 +266,7 @@ pub(crate) fn enter<T>(group: &Group, body: impl FnOnce() -> T) -> T {
 }
 
 /// Calls `f` with the context of the calling thread's group, if it has one.
-#[expect(unsafe_code, reason = "the calling thread owns its membership")]
+#[expect(unsafe_code, reason = "the calling thread owns its current group")]
 pub(crate) fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
     with_current_thread(|me| match me {
         // SAFETY: the entry is the calling thread's own.
