@@ -1,4 +1,4 @@
-//! The promise of a server to answer a call: given to the handler, kept by whoever has the answer.
+//! The obligation of a server to answer one call. The handler receives it and may pass it to another thread.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,26 +6,26 @@ use std::marker::PhantomData;
 use labstd::sync::Arc;
 use serde::Serialize;
 
-use crate::letterbox::Letterbox;
-use crate::packet::Packet;
+use crate::payload::Payload;
+use crate::reply_slot::ReplySlot;
 use crate::trace::Loss;
 
-/// The answer that a [deferred method](crate::Service::deferred_method) owes its caller. One that is dropped, for instance
-/// because a thread panics, fails the call.
+/// The answer that a [deferred method](crate::Service::deferred_method) owes its caller. If it is dropped, for instance
+/// because a thread panics, the call fails.
 pub struct Answer<Reply> {
-    sealed: Sealed,
-    /// It takes a reply and has none.
+    erased: ErasedAnswer,
+    /// This type consumes a reply and never holds one.
     reply: PhantomData<fn(Reply)>,
 }
 
 impl<Reply: Serialize> Answer<Reply> {
-    pub(crate) fn new(sealed: Sealed) -> Answer<Reply> {
-        Answer { sealed, reply: PhantomData }
+    pub(crate) fn new(erased: ErasedAnswer) -> Answer<Reply> {
+        Answer { erased, reply: PhantomData }
     }
 
-    /// Answers the call. Never blocks. A caller that waits no longer does not hear it.
+    /// Answers the call. Never blocks. If the caller has stopped waiting, the reply is discarded.
     pub fn give(self, reply: &Reply) {
-        self.sealed.give(Packet::of(reply));
+        self.erased.give(Payload::encode(reply));
     }
 }
 
@@ -35,27 +35,27 @@ impl<Reply> fmt::Debug for Answer<Reply> {
     }
 }
 
-/// An answer whose type is forgotten.
-pub(crate) struct Sealed(Option<Arc<Letterbox>>);
+/// An [`Answer`] without the type of its reply.
+pub(crate) struct ErasedAnswer(Option<Arc<ReplySlot>>);
 
-impl Sealed {
-    /// The promise to put something into `letterbox`.
-    pub(crate) fn to(letterbox: &Arc<Letterbox>) -> Sealed {
-        Sealed(Some(Arc::clone(letterbox)))
+impl ErasedAnswer {
+    /// An answer whose reply goes into `slot`.
+    pub(crate) fn to(slot: &Arc<ReplySlot>) -> ErasedAnswer {
+        ErasedAnswer(Some(Arc::clone(slot)))
     }
 
-    /// Keeps it.
-    pub(crate) fn give(mut self, reply: Packet) {
-        if let Some(letterbox) = self.0.take() {
-            letterbox.put(Ok(reply));
+    /// Puts the reply into the slot.
+    pub(crate) fn give(mut self, reply: Payload) {
+        if let Some(slot) = self.0.take() {
+            slot.put(Ok(reply));
         }
     }
 }
 
-impl Drop for Sealed {
+impl Drop for ErasedAnswer {
     fn drop(&mut self) {
-        if let Some(letterbox) = self.0.take() {
-            letterbox.put(Err(Loss::ServerGone));
+        if let Some(slot) = self.0.take() {
+            slot.put(Err(Loss::ServerGone));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The caller's side of the network: an end, its generator, and the calls that wait on it.
+//! The caller's side of the network: an end, its random stream, and the calls that wait on it.
 
 use std::fmt;
 use std::panic::Location;
@@ -12,21 +12,20 @@ use serde::de::DeserializeOwned;
 
 use crate::Name;
 use crate::call::{self, Request};
-use crate::fate::{Fate, Hazards};
-use crate::letterbox::Letterbox;
-use crate::network::{Route, Shared, Way};
-use crate::packet::Packet;
-use crate::server::Registered;
+use crate::faults::{CallFaults, FaultConfig};
+use crate::network::{Route, RouteVersion, Shared};
+use crate::payload::Payload;
+use crate::reply_slot::ReplySlot;
+use crate::server::RegisteredServer;
 use crate::service::Types;
 use crate::trace::Loss;
 
-/// What a waiting call is told: it goes on, with the reply if it waited for one, or it is lost.
-pub(crate) type News = Result<Packet, Loss>;
+/// The outcome for which a call waits. The call goes on, with the reply if it waited for one, or it is lost.
+pub(crate) type CallOutcome = Result<Payload, Loss>;
 
-/// One end of the network, through which its owner calls the one server that it is connected to. Clones are the same
-/// end.
+/// One end of the network. Its owner calls the one server that the end is connected to. Clones are the same end.
 ///
-/// Any number of calls may be under way on it; a slow one delays no other, and they may overtake each other.
+/// Any number of calls may be in flight on it. A slow call delays no other, and calls may overtake each other.
 #[derive(Clone)]
 pub struct ClientEnd(Arc<End>);
 
@@ -39,23 +38,24 @@ impl ClientEnd {
         &self.0
     }
 
-    /// The name given at the making.
+    /// The name that the end was made with.
     pub fn name(&self) -> &Name {
         &self.0.name
     }
 
     /// Calls a method, such as `"Raft.AppendEntries"`, and waits for the reply. `None` is the lab's `false`: the
-    /// request or the reply was lost, or the server could not be reached, or did not answer before it was removed. The
+    /// request or the reply was lost, or the server could not be reached, or it was removed before it replied. The
     /// handler may or may not have run.
     ///
-    /// There is no time limit: a call waits for as long as its handler runs. If the server cannot be reached it takes
-    /// up to 0.1 s to fail, with long delays up to 7 s. On a deleted end, and after
-    /// [`Network::cleanup`](crate::Network::cleanup), it returns `None` at once, and is not counted.
+    /// There is no time limit: a call waits for as long as its handler runs. If the server cannot be reached, the call
+    /// fails within 0.1 s, with long delays within 7 s. On a deleted end, and after
+    /// [`Network::cleanup`](crate::Network::cleanup), it returns `None` at once and is not counted.
     ///
     /// # Panics
     ///
     /// If `method` is not `Service.Method`, if the server has no such method, or if the method has other types than
-    /// `Args` and `Reply`; the message lists what there is. If `args` cannot be encoded, or the reply not decoded.
+    /// `Args` and `Reply`; the message lists the alternatives. If `args` cannot be encoded, or the reply cannot be
+    /// decoded.
     #[track_caller]
     pub fn call<Args, Reply>(&self, method: &str, args: &Args) -> Option<Reply>
     where
@@ -63,17 +63,17 @@ impl ClientEnd {
         Reply: DeserializeOwned + 'static,
     {
         let types = Types::of::<Args, Reply>();
-        let request = Request { method, types, args: Packet::of(args) };
-        let reply = thread::called_from(Location::caller(), || call::live(&self.0, &request))?;
+        let request = Request { method, types, args: Payload::encode(args) };
+        let reply = thread::called_from(Location::caller(), || call::execute(&self.0, &request))?;
         Some(decode_reply(method, &reply))
     }
 
-    /// As [`call`](ClientEnd::call), but returns at once: a thread of the network makes the call and then calls
-    /// `on_reply`, always, in the thread group that the calling thread is in now. The arguments are encoded at once.
+    /// Starts a [`call`](ClientEnd::call) and returns at once. A thread of the network makes the call and then always
+    /// calls `on_reply`, in the caller's present thread group. The arguments are encoded before this method returns.
     ///
     /// # Panics
     ///
-    /// As `call`; all but the failure to encode panic on the network's thread.
+    /// As `call`. A failure to encode panics on the calling thread, all others on the network's thread.
     #[track_caller]
     pub fn call_async<Args, Reply>(
         &self,
@@ -86,11 +86,11 @@ impl ClientEnd {
     {
         let end = Arc::clone(&self.0);
         let types = Types::of::<Args, Reply>();
-        let args = Packet::of(args);
+        let args = Payload::encode(args);
         let from = Location::caller();
         let job = Box::new(move || {
             let request = Request { method, types, args };
-            let reply = thread::called_from(from, || call::live(&end, &request));
+            let reply = thread::called_from(from, || call::execute(&end, &request));
             on_reply(reply.map(|reply| decode_reply(method, &reply)));
         });
         self.0.network.pool.run_in(Group::current(), job);
@@ -107,8 +107,8 @@ impl fmt::Debug for ClientEnd {
     }
 }
 
-/// What the clones of a [`ClientEnd`] share. What the end is connected to is in the network's configuration; a copy of
-/// the part that concerns this end is kept here while that does not change.
+/// The state that the clones of a [`ClientEnd`] share. The network's configuration says what the end is connected to;
+/// the end keeps a copy of its own part until the configuration changes.
 pub(crate) struct End {
     pub(crate) name: Name,
     pub(crate) network: Arc<Shared>,
@@ -120,61 +120,62 @@ pub(crate) struct End {
 struct State {
     stream: Stream,
     route: Route,
-    /// The calls that wait for news, with their numbers: a few at most.
-    waiting: Vec<(u64, Arc<Letterbox>)>,
+    /// The calls that wait for their outcomes, with their numbers. There are a few at most.
+    waiting: Vec<(u64, Arc<ReplySlot>)>,
 }
 
-/// What a call knows when it sets out. It stays fixed for this call, whatever is changed meanwhile.
-pub(crate) struct Departure {
-    pub(crate) way: Way,
-    /// `None` if nobody can be reached.
-    pub(crate) server: Option<Arc<Registered>>,
-    pub(crate) fate: Fate,
+/// The route and the faults of one call. They are fixed when the call begins, whatever is changed meanwhile.
+pub(crate) struct CallPlan {
+    pub(crate) version: RouteVersion,
+    /// `None` if no server can be reached.
+    pub(crate) server: Option<Arc<RegisteredServer>>,
+    pub(crate) faults: CallFaults,
 }
 
 impl End {
-    /// An end whose chances are drawn from the stream of this name.
+    /// Makes an end whose faults are drawn from the random stream named `stream`.
     pub(crate) fn new(name: Name, stream: &str, network: Arc<Shared>) -> End {
         let state = State { stream: rng::stream(stream), route: Route::default(), waiting: Vec::new() };
         End { name, network, state: Mutex::new(state), deleted: Latch::new() }
     }
 
-    /// A call sets out; `None` if the end is deleted.
-    pub(crate) fn depart(self: &Arc<End>) -> Option<Departure> {
+    /// Plans a call that begins now. Returns `None` if the end is deleted.
+    pub(crate) fn plan_call(self: &Arc<End>) -> Option<CallPlan> {
         let mut state = self.state.lock();
         if self.deleted.is_open() {
             return None;
         }
-        self.look_up_route(&mut state);
+        self.refresh_route(&mut state);
         let State { route, stream, .. } = &mut *state;
         let server = route.server.upgrade();
         let calm = self.network.is_calm();
-        let hazards = Hazards {
+        let config = FaultConfig {
             unreliable: route.unreliable && !calm,
             long_reordering: route.long_reordering && !calm,
             hops: self.network.hops,
             unreachable: server.is_none(),
         };
-        let fate = if hazards.none() { Fate::default() } else { Fate::draw(stream, hazards) };
-        Some(Departure { way: route.way.clone(), server, fate })
+        let faults = if config.is_fault_free() { CallFaults::default() } else { CallFaults::draw(stream, config) };
+        Some(CallPlan { version: route.version.clone(), server, faults })
     }
 
-    /// The server, if a call that sets out now reaches it without delay, whatever chance says; and how it goes there.
-    pub(crate) fn open_road(self: &Arc<End>) -> Option<(Way, Arc<Registered>)> {
+    /// Returns the server and the route's version, if a call that begins now is certain to reach the server without
+    /// delay.
+    pub(crate) fn direct_route(self: &Arc<End>) -> Option<(RouteVersion, Arc<RegisteredServer>)> {
         let mut state = self.state.lock();
         if self.deleted.is_open() {
             return None;
         }
-        self.look_up_route(&mut state);
+        self.refresh_route(&mut state);
         let route = &state.route;
         let free = !(route.unreliable || route.long_reordering) || self.network.is_calm();
         let server = if free { route.server.upgrade() } else { None }?;
-        Some((route.way.clone(), server))
+        Some((route.version.clone(), server))
     }
 
-    /// Looks what the network's configuration says about this end, if it has changed.
-    fn look_up_route(self: &Arc<End>, state: &mut State) {
-        if !self.network.is_current(&state.route.way) {
+    /// Reads this end's part of the network's configuration again, if the configuration has changed.
+    fn refresh_route(self: &Arc<End>, state: &mut State) {
+        if !self.network.is_current(&state.route.version) {
             state.route = self.network.route(self);
         }
     }
@@ -183,7 +184,7 @@ impl End {
     ///
     /// # Errors
     ///
-    /// At once, if the end is deleted.
+    /// If the end is deleted, before or during the wait; it then returns at once.
     pub(crate) fn wait(&self, time: Duration) -> Result<(), Loss> {
         if time.is_zero() {
             return Ok(());
@@ -191,29 +192,29 @@ impl End {
         if self.deleted.wait_for(time) { Err(Loss::Abandoned) } else { Ok(()) }
     }
 
-    /// Call number `call` waits for what comes into `letterbox` from now on; that is the end's deletion, if it is deleted.
+    /// Notes that call number `call` waits for the outcome in `slot`. If the end is deleted, that becomes the outcome.
     ///
     /// # Errors
     ///
-    /// If it is deleted already.
-    pub(crate) fn expect_news(&self, call: u64, letterbox: Arc<Letterbox>) -> Result<(), Loss> {
+    /// If the end is deleted already.
+    pub(crate) fn register_wait(&self, call: u64, slot: Arc<ReplySlot>) -> Result<(), Loss> {
         let mut state = self.state.lock();
         if self.deleted.is_open() {
             return Err(Loss::Abandoned);
         }
-        state.waiting.push((call, letterbox));
+        state.waiting.push((call, slot));
         Ok(())
     }
 
-    /// Call number `call` has its news.
-    pub(crate) fn had_news(&self, call: u64) {
+    /// Notes that call number `call` no longer waits.
+    pub(crate) fn deregister_wait(&self, call: u64) {
         let mut state = self.state.lock();
-        if let Some(place) = state.waiting.iter().position(|&(number, _)| number == call) {
-            state.waiting.swap_remove(place);
+        if let Some(index) = state.waiting.iter().position(|&(number, _)| number == call) {
+            state.waiting.swap_remove(index);
         }
     }
 
-    /// Ends all calls that wait, and every later one.
+    /// Ends all waiting calls, and every later call.
     pub(crate) fn delete(&self) {
         let mut waiting = {
             let mut state = self.state.lock();
@@ -221,9 +222,9 @@ impl End {
             std::mem::take(&mut state.waiting)
         };
         waiting.sort_unstable_by_key(|&(number, _)| number);
-        for (_, letterbox) in waiting {
-            // A call that has its news already does not read this.
-            letterbox.put(Err(Loss::Abandoned));
+        for (_, slot) in waiting {
+            // A call that has its outcome already does not read this one.
+            slot.put(Err(Loss::Abandoned));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Taking single messages out of the network's hands: a test's interceptor sees every message that the network is about
-//! to carry and may lose it, delay it, or hold it until the test lets it go. With two held messages let go in the other
-//! order, a test reorders.
+//! Control of single messages by a test. An interceptor sees every message that the network is about to carry. It may
+//! drop the message, delay it, or hold it until the test releases it. A test reorders two messages by holding both and
+//! releasing them in the other order.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +11,12 @@ use labstd::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::Name;
-use crate::end::News;
-use crate::letterbox::Letterbox;
-use crate::packet::Packet;
+use crate::end::CallOutcome;
+use crate::payload::Payload;
+use crate::reply_slot::ReplySlot;
 use crate::trace::Loss;
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// From the caller to the server.
@@ -30,7 +30,7 @@ pub enum Direction {
 pub struct Message<'a> {
     /// The number of the call, from 1, unique within the network; a request and its reply share it.
     pub call: u64,
-    /// Which way it goes.
+    /// The direction of the message.
     pub direction: Direction,
     /// The caller's end.
     pub end: &'a Name,
@@ -43,68 +43,68 @@ pub struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// The arguments or the reply.
+    /// Decodes the arguments or the reply.
     ///
     /// # Errors
     ///
-    /// If the message does not hold a `T`.
+    /// If the message does not contain a `T`.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         labgob::decode(self.bytes)
     }
 }
 
-/// What is to become of a message.
+/// The decision of an interceptor about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The network carries it as it would have.
+    /// The network carries the message as it would without an interceptor.
     Pass,
-    /// It is lost: the call fails at once. If it is a reply, the handler has run.
+    /// The message is lost and the call fails at once. If the message is a reply, the handler has run.
     Drop,
-    /// It takes this much longer.
+    /// The message takes this much longer.
     Delay(Duration),
-    /// It waits until it is [released](Held::release) or [dropped](Held::drop).
+    /// The message waits until the test [releases](Held::release) or [drops](Held::drop) it.
     Hold,
 }
 
-/// A test's decision about each message.
+/// A test's function that decides about each message.
 pub(crate) type Interceptor = Arc<dyn Fn(&Message<'_>) -> Verdict + Send + Sync>;
 
-/// A message that is being held. Listed by [`Network::held`](crate::Network::held).
+/// A held message, as [`Network::held`](crate::Network::held) lists it.
 #[derive(Clone)]
 pub struct Held {
     number: u64,
-    holds: Arc<Holds>,
-    message: Stored,
+    held_messages: Arc<HeldMessages>,
+    message: OwnedMessage,
 }
 
-/// A [`Message`] that owns what it says.
+/// A [`Message`] that owns its content.
 #[derive(Clone)]
-struct Stored {
+struct OwnedMessage {
     call: u64,
     direction: Direction,
     end: Name,
     server: Name,
     method: Arc<str>,
-    bytes: Packet,
+    bytes: Payload,
 }
 
 impl Held {
-    /// What is held.
+    /// The message.
     pub fn message(&self) -> Message<'_> {
-        let Stored { call, direction, end, server, method, bytes } = &self.message;
+        let OwnedMessage { call, direction, end, server, method, bytes } = &self.message;
         Message { call: *call, direction: *direction, end, server, method, bytes }
     }
 
-    /// Lets the message go on its way. A reply is then delivered even if its server is gone by now, as a reply that was
-    /// held back by long reordering is. `false` if the message is no longer held: somebody was faster, or its call
-    /// ended.
+    /// Lets the message continue. A released reply is delivered even if its server is gone by now, like a reply that
+    /// long reordering delays. Returns `false` if the message is no longer held, because it was released or dropped
+    /// before or its call has ended.
     pub fn release(self) -> bool {
-        self.holds.end(self.number, Ok(Packet::EMPTY))
+        self.held_messages.finish(self.number, Ok(Payload::EMPTY))
     }
 
-    /// Loses the message: its call fails at once. `false` if it is no longer held.
+    /// Drops the message; its call fails at once. Returns `false` if the message is no longer held.
     pub fn drop(self) -> bool {
-        self.holds.end(self.number, Err(Loss::Intercepted))
+        self.held_messages.finish(self.number, Err(Loss::Intercepted))
     }
 }
 
@@ -114,22 +114,22 @@ impl fmt::Debug for Held {
     }
 }
 
-/// The messages that are being held, in the order in which they came.
+/// The held messages, in the order of their arrival.
 #[derive(Default)]
-pub(crate) struct Holds(Mutex<Kept>);
+pub(crate) struct HeldMessages(Mutex<State>);
 
 #[derive(Default)]
-struct Kept {
-    /// Nothing can be held any more.
+struct State {
+    /// No further message can be held.
     closed: bool,
     next: u64,
-    messages: BTreeMap<u64, (Stored, Arc<Letterbox>)>,
+    messages: BTreeMap<u64, (OwnedMessage, Arc<ReplySlot>)>,
 }
 
-impl Holds {
-    /// Holds a message; its call waits for what comes into `letterbox`. Returns the number under which it is held.
-    pub(crate) fn hold(&self, message: &Message<'_>, bytes: &Packet, letterbox: Arc<Letterbox>) -> Result<u64, Loss> {
-        let stored = Stored {
+impl HeldMessages {
+    /// Holds a message whose call waits for the outcome in `slot`. Returns the number of the held message.
+    pub(crate) fn hold(&self, message: &Message<'_>, bytes: &Payload, slot: Arc<ReplySlot>) -> Result<u64, Loss> {
+        let owned = OwnedMessage {
             call: message.call,
             direction: message.direction,
             end: message.end.clone(),
@@ -137,47 +137,47 @@ impl Holds {
             method: message.method.into(),
             bytes: bytes.clone(),
         };
-        let mut kept = self.0.lock();
-        if kept.closed {
+        let mut state = self.0.lock();
+        if state.closed {
             return Err(Loss::NetworkGone);
         }
-        kept.next += 1;
-        let number = kept.next;
-        kept.messages.insert(number, (stored, letterbox));
+        state.next += 1;
+        let number = state.next;
+        state.messages.insert(number, (owned, slot));
         Ok(number)
     }
 
-    /// The message's call does not wait for it any more.
+    /// Removes a message whose call no longer waits for it.
     pub(crate) fn forget(&self, number: u64) {
         self.0.lock().messages.remove(&number);
     }
 
-    /// All that are held now, in the order in which they came.
-    pub(crate) fn list(self: &Arc<Holds>) -> Vec<Held> {
-        let kept = self.0.lock();
-        let held = |(number, (message, _)): (&u64, &(Stored, _))| Held {
+    /// Returns all messages that are held now, in the order of their arrival.
+    pub(crate) fn list(self: &Arc<HeldMessages>) -> Vec<Held> {
+        let state = self.0.lock();
+        let held = |(number, (message, _)): (&u64, &(OwnedMessage, _))| Held {
             number: *number,
-            holds: Arc::clone(self),
+            held_messages: Arc::clone(self),
             message: message.clone(),
         };
-        kept.messages.iter().map(held).collect()
+        state.messages.iter().map(held).collect()
     }
 
-    /// The network goes down: the calls of all held messages fail.
+    /// Takes the network down: the calls of all held messages fail.
     pub(crate) fn close(&self) {
         let messages = {
-            let mut kept = self.0.lock();
-            kept.closed = true;
-            std::mem::take(&mut kept.messages)
+            let mut state = self.0.lock();
+            state.closed = true;
+            std::mem::take(&mut state.messages)
         };
-        for (_, letterbox) in messages.into_values() {
-            letterbox.put(Err(Loss::NetworkGone));
+        for (_, slot) in messages.into_values() {
+            slot.put(Err(Loss::NetworkGone));
         }
     }
 
-    fn end(&self, number: u64, outcome: News) -> bool {
+    fn finish(&self, number: u64, outcome: CallOutcome) -> bool {
         let held = self.0.lock().messages.remove(&number);
-        // The call may have been abandoned in this very moment; then nobody reads the news.
-        held.is_some_and(|(_, letterbox)| letterbox.put(outcome))
+        // If the call was abandoned at this very moment, no thread reads the outcome.
+        held.is_some_and(|(_, slot)| slot.put(outcome))
     }
 }

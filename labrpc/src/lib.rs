@@ -1,8 +1,8 @@
 //! The unreliable in-process network of the lab: the course's `labrpc`, in Rust, under both clocks of [`labstd`].
 //!
-//! A [`Server`] offers [`Service`]s; a [`ClientEnd`] calls the one server that it is connected to; the [`Network`]
-//! between them loses, delays and reorders what the test tells it to. Every message is really encoded and decoded with
-//! [`labgob`], so that servers share nothing, and the bytes are counted.
+//! A [`Server`] offers [`Service`]s. A [`ClientEnd`] calls the one server that it is connected to. The [`Network`]
+//! between them loses, delays and reorders messages as the test tells it to. Every message is really encoded and
+//! decoded with [`labgob`], so that servers share nothing, and the bytes are counted.
 //!
 //! ```
 //! use labrpc::{Network, Server, Service};
@@ -26,10 +26,10 @@
 //! |---|---|---|---|
 //! | reliable | always | always | as long as the handler |
 //! | unreliable | 90 % | 81 % | 0 to 26 ms more; a lost message fails the call at once, not by a time limit |
-//! | long reordering | | | two in three replies are held back for 200 to 2199 ms more |
+//! | long reordering | | | two in three replies are delayed by 200 to 2199 ms more |
 //! | end disabled, or no such server | never | never | 0 to 99 ms |
 //! | the same, with long delays | never | never | 0 to 6999 ms |
-//! | server removed or replaced, or end disabled, while the handler runs | yes | never | until the next look, every 100 ms |
+//! | server removed or replaced, or end disabled, while the handler runs | yes | never | until the next 100 ms poll |
 //! | end deleted | perhaps | never | no time |
 //! | after [`Network::cleanup`] | never | never | no time |
 //!
@@ -37,28 +37,34 @@
 //! simulation each message that arrives takes 0.2 to 1 ms more, because on a network that takes no time a closed loop
 //! of calls would keep the clock from moving.
 //!
-//! # Which thread does what
+//! # Threads
 //!
-//! The caller's thread does everything, waits included. A handler declared by [`Service::nonblocking_method`] runs on
-//! it too: on OS threads and a reliable network, such a call is two encodings, two decodings and no hand-over at all.
-//! So does one declared by [`Service::deferred_method`], which does not block either but may leave the [`Answer`] to
-//! somebody else; the caller waits for that. One declared by [`Service::method`] may block; it runs on a pooled thread of
-//! the network, so that its caller can stop waiting. [`ClientEnd::call_async`] makes a call on a pooled thread, and
-//! [`ClientEnd::call_promptly`] does so unless the call takes no time. No thread is ever started for a single call while
-//! another is idle.
+//! The caller's thread performs the whole call, waits included. Where the handler runs depends on its declaration:
 //!
-//! A handler runs in the thread group in which its [`Server`] was made: what it starts, logs and records belongs to the
-//! server, whatever thread it is on.
+//! - [`Service::nonblocking_method`]: on the caller's thread. On OS threads and a reliable network, such a call costs
+//!   two encodings, two decodings and no handover between threads.
+//! - [`Service::deferred_method`]: on the caller's thread as well. The handler does not block, but another thread may
+//!   give the [`Answer`] later. The caller waits for it.
+//! - [`Service::method`]: on a pooled thread of the network, because the handler may block and its caller must be able
+//!   to stop waiting.
+//!
+//! [`ClientEnd::call_async`] makes a call on a pooled thread, and [`ClientEnd::call_inline`] does so unless the call
+//! takes no time. The network starts a thread only when no pooled thread is idle.
+//!
+//! A handler runs in the thread group in which its [`Server`] was made. The threads that it starts and the lines and
+//! events that it emits belong to the server, whatever thread the handler is on.
 //!
 //! # Chance
 //!
-//! Each end draws from a stream of the run's seed that has its own name, and in a simulation draws the same for each
-//! call whatever is switched on: what happens on one link depends neither on the others nor on the past of the flags.
+//! Each end draws from its own random stream, derived from the run's seed and the end's name. In a simulation it draws
+//! the same numbers for each call whatever is switched on. So the events on one link depend neither on other links nor
+//! on earlier settings.
 //!
 //! # Calm
 //!
-//! [`Network::calm_from`] sets a moment from which on nothing goes wrong any more by chance. Until then a simulated run is the
-//! one that it would be without: what a failure needs of the faults before it is found by leaving out those at the end.
+//! [`Network::calm_from`] sets a moment at which all faults by chance stop. Up to that moment a simulated run is the
+//! same run as without it. This finds the faults that a failure needs: leave out the last ones and see whether it still
+//! fails.
 //!
 //! # Faults by hand
 //!
@@ -67,14 +73,14 @@
 mod answer;
 mod call;
 mod end;
-mod fate;
+mod faults;
+mod inline;
 mod intercept;
-mod letterbox;
 mod name;
 mod network;
-mod packet;
+mod payload;
 mod pool;
-mod prompt;
+mod reply_slot;
 mod server;
 mod service;
 mod trace;
@@ -84,6 +90,5 @@ pub use end::ClientEnd;
 pub use intercept::{Direction, Held, Message, Verdict};
 pub use name::Name;
 pub use network::Network;
-pub use prompt::Prompt;
 pub use server::Server;
 pub use service::Service;

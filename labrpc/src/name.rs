@@ -1,15 +1,16 @@
-//! The names by which ends and servers are known to the network.
+//! The names of ends and servers in the network.
 
 use std::fmt;
 
 use labstd::sync::Arc;
 
-/// The name of an end or of a server. The course's tests use texts and numbers; a number is the text of its digits.
+/// The name of an end or of a server. The course's tests use strings and numbers; a number becomes the string of its
+/// digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// The name as text.
+    /// The name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -39,7 +40,7 @@ impl From<&Name> for Name {
     }
 }
 
-/// Numbers as names.
+/// Implements `From` for the given integer types.
 macro_rules! from_numbers {
     ($($number:ty),+) => {$(
         impl From<$number> for Name {

@@ -1,7 +1,7 @@
-//! The network: who is connected to whom, what goes wrong, and what is counted. Calls themselves are in `call.rs`.
+//! The network: its connections, its faults and its counters. `call.rs` contains the calls themselves.
 //!
-//! The configuration is one value under one lock, with a version. An end keeps what concerns it together with the
-//! version that it has seen, so that a call on an unchanged network takes no lock that another end takes.
+//! The configuration is one value under one lock, with a version. Each end keeps its own part of the configuration,
+//! together with the version that it read. So a call on an unchanged network takes no lock that another end takes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,86 +15,87 @@ use record::ServerId;
 
 use crate::Name;
 use crate::end::{ClientEnd, End};
-use crate::intercept::{Held, Holds, Interceptor, Message, Verdict};
+use crate::intercept::{Held, HeldMessages, Interceptor, Message, Verdict};
 use crate::pool::Pool;
-use crate::server::{Registered, Server, list};
+use crate::server::{RegisteredServer, Server, join_names};
 use crate::trace::{Loss, Target};
 
-/// An in-process network between ends and servers, reliable at first. Clones are handles of the same network, which
-/// belongs to the run of the thread that made it. It goes down with [`cleanup`](Network::cleanup), or when the last
-/// handle is dropped; ends do not keep it up.
+/// An in-process network between ends and servers. It is reliable at first, and belongs to the run of the thread that
+/// made it. Clones are handles of the same network. The network goes down with [`cleanup`](Network::cleanup), or when
+/// the last handle is dropped; ends do not keep it up.
 #[derive(Clone)]
 pub struct Network(Arc<Owner>);
 
-/// Takes the network down when the last handle is gone.
+/// The owner of the network's shared state. It takes the network down when the last handle is dropped.
 struct Owner(Arc<Shared>);
 
-/// What handles, ends and calls share.
+/// The state that handles, ends and calls share.
 pub(crate) struct Shared {
     config: Mutex<Config>,
     /// The version of `config`; changed under its lock.
     version: AtomicU64,
     long_delays: AtomicBool,
-    /// From when on nothing goes wrong any more, in nanoseconds on the run's clock; [`NEVER`] is later than any time.
+    /// The moment at which faults by chance stop, in nanoseconds on the run's clock; [`NEVER`] is later than any time.
     calm_from: AtomicU64,
     closed: AtomicBool,
     calls: AtomicU64,
     bytes: AtomicU64,
     interceptor: Mutex<Option<Interceptor>>,
-    /// Whether there is an interceptor.
+    /// `true` while there is an interceptor.
     intercepts: AtomicBool,
-    /// Whether each message takes its time even if nothing delays it: so in a simulation.
+    /// `true` if each message takes time even without delays, as in a simulation.
     pub(crate) hops: bool,
-    pub(crate) holds: Arc<Holds>,
+    pub(crate) held_messages: Arc<HeldMessages>,
     pub(crate) pool: Arc<Pool>,
 }
 
-/// The moment from which on a network is calm that never is.
+/// The value of `calm_from` for a network whose faults never stop.
 const NEVER: u64 = u64::MAX;
 
 struct Config {
     reliable: bool,
     long_reordering: bool,
-    ends: BTreeMap<Name, Wiring>,
-    servers: BTreeMap<Name, Place>,
-    /// How many ends have had a name.
+    ends: BTreeMap<Name, EndConfig>,
+    servers: BTreeMap<Name, ServerSlot>,
+    /// Number of ends that have had each name so far.
     made: BTreeMap<Name, u64>,
 }
 
-/// How an end is connected.
-struct Wiring {
+/// The configuration of one end.
+struct EndConfig {
     enabled: bool,
     server: Option<Name>,
     end: Weak<End>,
 }
 
-/// Where a server is, or was.
-struct Place {
-    server: Option<Arc<Registered>>,
+/// The slot of one server name: the present server, or the id of the last one.
+struct ServerSlot {
+    server: Option<Arc<RegisteredServer>>,
     id: Option<ServerId>,
 }
 
-/// What the configuration says about one end.
+/// The part of the configuration that concerns one end.
 #[derive(Default)]
 pub(crate) struct Route {
-    pub(crate) way: Way,
+    pub(crate) version: RouteVersion,
     pub(crate) unreliable: bool,
     pub(crate) long_reordering: bool,
-    /// The server, if the end is enabled, connected, and the server exists. Not owned: a server may own ends.
-    pub(crate) server: Weak<Registered>,
+    /// The server, if the end is enabled and connected and the server exists. It is not owned, because a server may own
+    /// ends.
+    pub(crate) server: Weak<RegisteredServer>,
 }
 
-/// What a call remembers of its route.
+/// The version of a route, which a call keeps to notice changes.
 #[derive(Clone, Default)]
-pub(crate) struct Way {
-    /// The configuration's version; 0 is older than any.
-    version: u64,
-    /// Whom the end is connected to.
+pub(crate) struct RouteVersion {
+    /// The version of the configuration that the route was read from; 0 is older than any.
+    config_version: u64,
+    /// The server that the end is connected to.
     pub(crate) target: Option<Target>,
 }
 
 impl Network {
-    /// A reliable network without ends and servers.
+    /// Makes a reliable network without ends and servers.
     pub fn new() -> Network {
         let config = Config {
             reliable: true,
@@ -114,13 +115,13 @@ impl Network {
             interceptor: Mutex::new(None),
             intercepts: AtomicBool::new(false),
             hops: labstd::clock() == Clock::Simulated,
-            holds: Arc::default(),
+            held_messages: Arc::default(),
             pool: Pool::new(Group::new("network", thread::context())),
         }))))
     }
 
-    /// Makes an end. It is disabled and connected to nothing. Its chances are drawn from the stream `net/NAME` of the
-    /// run (`net/NAME#2` for the second end of a name, and so on).
+    /// Makes an end. It is disabled and connected to no server. Its faults are drawn from the run's random stream
+    /// `net/NAME` (`net/NAME#2` for the second end of a name, and so on).
     ///
     /// # Panics
     ///
@@ -134,12 +135,12 @@ impl Network {
         *made += 1;
         let stream = if *made == 1 { format!("net/{name}") } else { format!("net/{name}#{made}") };
         let end = Arc::new(End::new(name.clone(), &stream, Arc::clone(shared)));
-        config.ends.insert(name, Wiring { enabled: false, server: None, end: Arc::downgrade(&end) });
+        config.ends.insert(name, EndConfig { enabled: false, server: None, end: Arc::downgrade(&end) });
         ClientEnd::new(end)
     }
 
-    /// Removes an end. Calls that are pending on it return `None` at once, and so does every later one. A request that
-    /// is on its way still arrives, and a handler that runs goes on; nobody hears the reply.
+    /// Removes an end. Its in-flight calls return `None` at once, and so does every later call. An in-flight request
+    /// still arrives, and a running handler continues; the reply is discarded.
     ///
     /// # Panics
     ///
@@ -147,8 +148,8 @@ impl Network {
     pub fn delete_end(&self, name: impl Into<Name>) {
         let name = name.into();
         let removed = self.change(|config| config.ends.remove(&name));
-        let wiring = removed.unwrap_or_else(|| panic!("there is no end {name}"));
-        if let Some(end) = wiring.end.upgrade() {
+        let end_config = removed.unwrap_or_else(|| panic!("there is no end {name}"));
+        if let Some(end) = end_config.end.upgrade() {
             end.delete();
         }
     }
@@ -160,78 +161,79 @@ impl Network {
     /// If there is no end of this name.
     pub fn connect(&self, end: impl Into<Name>, server: impl Into<Name>) {
         let (end, server) = (end.into(), server.into());
-        self.change(|config| config.wiring(&end).server = Some(server));
+        self.change(|config| config.end_config(&end).server = Some(server));
     }
 
-    /// Lets an end carry messages, or no longer.
+    /// Enables or disables an end. A disabled end carries no messages.
     ///
     /// # Panics
     ///
     /// If there is no end of this name.
     pub fn enable(&self, end: impl Into<Name>, enabled: bool) {
         let end = end.into();
-        self.change(|config| config.wiring(&end).enabled = enabled);
+        self.change(|config| config.end_config(&end).enabled = enabled);
     }
 
-    /// Puts a server into the network, in the place of the one that has this name now, if any.
+    /// Adds a server. It replaces the present server of this name, if there is one.
     pub fn add_server(&self, name: impl Into<Name>, server: Server) {
         let name = name.into();
-        let server = Arc::new(Registered::new(name.clone(), server));
-        let place = Place { id: server.id(), server: Some(server) };
-        // What a server owns is dropped outside of the lock.
-        let before = self.change(|config| config.servers.insert(name, place));
-        drop(before);
+        let server = Arc::new(RegisteredServer::new(name.clone(), server));
+        let slot = ServerSlot { id: server.id(), server: Some(server) };
+        // The values that the replaced server owns are dropped outside the lock.
+        let replaced = self.change(|config| config.servers.insert(name, slot));
+        drop(replaced);
     }
 
-    /// Takes a server out of the network. Calls whose handlers run there fail within 0.1 s. A server that does not
-    /// exist may be deleted.
+    /// Removes a server. Calls whose handlers run there fail within 0.1 s. Does nothing if there is no such server.
     pub fn delete_server(&self, name: impl Into<Name>) {
         let name = name.into();
-        let before = self.change(|config| config.servers.get_mut(&name).and_then(|place| place.server.take()));
-        drop(before);
+        let removed = self.change(|config| config.servers.get_mut(&name).and_then(|slot| slot.server.take()));
+        drop(removed);
     }
 
-    /// Whether messages arrive. If not, requests are delayed by up to 26 ms, and one in ten requests and one in ten
-    /// replies are lost.
+    /// Makes the network reliable or unreliable. An unreliable network delays requests by up to 26 ms, and loses one in
+    /// ten requests and one in ten replies.
     pub fn set_reliable(&self, reliable: bool) {
         self.change(|config| config.reliable = reliable);
     }
 
-    /// Whether it takes up to 7 s, instead of up to 0.1 s, until a call fails that cannot reach its server.
+    /// Switches long delays on or off. With them, a call that cannot reach its server takes up to 7 s to fail, instead
+    /// of up to 0.1 s.
     pub fn set_long_delays(&self, long: bool) {
         self.shared().long_delays.store(long, Relaxed);
     }
 
-    /// Whether two in three replies are held back for 0.2 s to 2.2 s.
+    /// Switches long reordering on or off. It delays two in three replies by 0.2 s to 2.2 s.
     pub fn set_long_reordering(&self, long: bool) {
         self.change(|config| config.long_reordering = long);
     }
 
-    /// From this moment of the run's clock on nothing goes wrong any more by chance, whatever else is or will be set: calls that
-    /// set out then are neither lost nor delayed, and those that cannot reach their server fail within 0.1 s. What has set
-    /// out before meets its fate. The draws of all ends stay the same. Interceptors are not concerned: what they do is no
-    /// chance.
+    /// Stops all faults by chance at this moment of the run's clock, whatever else is or will be set. Calls that begin
+    /// after it are neither lost nor delayed, and calls that cannot reach their server fail within 0.1 s. Calls that
+    /// began before it keep their faults. The draws of all ends stay the same. Interceptors continue, because they do
+    /// not act by chance.
     pub fn calm_from(&self, moment: Duration) {
         let nanos = u64::try_from(moment.as_nanos()).unwrap_or(NEVER);
         self.shared().calm_from.store(nanos, Relaxed);
     }
 
-    /// Whether the moment has come from which on nothing goes wrong any more; never, if none was [set](Network::calm_from).
+    /// Reports whether faults by chance have stopped, as [`calm_from`](Network::calm_from) sets it; `false` if it was
+    /// never called.
     pub fn is_calm(&self) -> bool {
         self.shared().is_calm()
     }
 
-    /// As last set; `true` at first.
+    /// Returns the value last set by [`set_reliable`](Network::set_reliable); `true` at first.
     pub fn is_reliable(&self) -> bool {
         self.shared().config.lock().reliable
     }
 
-    /// As last set; `false` at first.
+    /// Returns the value last set by [`set_long_delays`](Network::set_long_delays); `false` at first.
     pub fn is_long_delays(&self) -> bool {
         self.shared().long_delays.load(Relaxed)
     }
 
-    /// How many requests reached a handler of this server since it was added.
+    /// Returns the number of requests that have reached a handler of this server since it was added.
     ///
     /// # Panics
     ///
@@ -239,64 +241,67 @@ impl Network {
     pub fn count(&self, server: impl Into<Name>) -> u64 {
         let name = server.into();
         let config = self.shared().config.lock();
-        match config.servers.get(&name).and_then(|place| place.server.as_ref()) {
+        match config.servers.get(&name).and_then(|slot| slot.server.as_ref()) {
             Some(server) => server.count(),
             None => {
-                let present = config.servers.iter().filter(|(_, place)| place.server.is_some());
-                panic!("there is no server {name} to count for; there are {}", list(present.map(|(name, _)| name)));
+                let present = config.servers.iter().filter(|(_, slot)| slot.server.is_some());
+                panic!(
+                    "there is no server {name} whose requests could be counted; the servers are: {}",
+                    join_names(present.map(|(name, _)| name))
+                );
             }
         }
     }
 
-    /// How many requests were accepted, those that were lost or found nobody included.
+    /// Returns the number of accepted requests, including those that were lost or reached no server.
     pub fn total_count(&self) -> u64 {
         self.shared().calls.load(Relaxed)
     }
 
-    /// The encoded arguments of all accepted requests and the encoded replies of all calls that succeeded, in bytes.
-    /// The names of methods and ends are not counted.
+    /// Returns the total size in bytes of the encoded arguments of all accepted requests and the encoded replies of all
+    /// successful calls. The names of methods and ends are not counted.
     pub fn total_bytes(&self) -> u64 {
         self.shared().bytes.load(Relaxed)
     }
 
-    /// From now on asks `judge` about each message that the network is about to carry, in the place of the interceptor
-    /// before. It is asked about a request when a call has found its server, and about a reply when the handler is done
-    /// and its server still there; what the network loses by itself is not shown. `judge` runs on the threads of
-    /// callers and must not block.
-    pub fn intercept(&self, judge: impl Fn(&Message<'_>) -> Verdict + Send + Sync + 'static) {
-        self.set_interceptor(Some(Arc::new(judge)));
+    /// Installs an interceptor, in place of the previous one. From now on the network asks `decide` about each message
+    /// that it is about to carry. It asks about a request when the call has found its server, and about a reply when
+    /// the handler has returned and its server still exists. It does not ask about messages that it loses by chance.
+    /// `decide` runs on the threads of callers and must not block.
+    pub fn intercept(&self, decide: impl Fn(&Message<'_>) -> Verdict + Send + Sync + 'static) {
+        self.set_interceptor(Some(Arc::new(decide)));
     }
 
-    /// Removes the interceptor. What is held stays held.
+    /// Removes the interceptor. Held messages stay held.
     pub fn stop_intercepting(&self) {
         self.set_interceptor(None);
     }
 
-    /// The messages that are being held, in the order in which they came.
+    /// Returns the held messages, in the order of their arrival.
     pub fn held(&self) -> Vec<Held> {
-        self.shared().holds.list()
+        self.shared().held_messages.list()
     }
 
-    /// Takes the network down, without waiting: later calls return `None` at once and are not counted. Calls under way
-    /// end as they would have; those of held messages fail at once.
+    /// Takes the network down without waiting. Later calls return `None` at once and are not counted. In-flight calls
+    /// end as they would have; the calls of held messages fail at once.
     pub fn cleanup(&self) {
         self.0.close();
     }
 
-    /// What the network's threads belong to while they work for nobody.
+    /// Returns the thread group of the network's idle threads.
     pub fn group(&self) -> &Group {
         self.shared().pool.group()
     }
 
     fn set_interceptor(&self, interceptor: Option<Interceptor>) {
         let shared = self.shared();
-        let before = {
-            let mut place = shared.interceptor.lock();
+        let previous = {
+            let mut current = shared.interceptor.lock();
             shared.intercepts.store(interceptor.is_some(), Relaxed);
-            std::mem::replace(&mut *place, interceptor)
+            std::mem::replace(&mut *current, interceptor)
         };
-        // What a test's closure owns is dropped outside of the lock.
-        drop(before);
+        // The values that the previous closure owns are dropped outside the lock.
+        drop(previous);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {
@@ -326,7 +331,7 @@ impl fmt::Debug for Network {
 impl Owner {
     fn close(&self) {
         self.0.closed.store(true, Relaxed);
-        self.0.holds.close();
+        self.0.held_messages.close();
         self.0.pool.close();
     }
 }
@@ -334,7 +339,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.close();
-        // Servers own ends and ends refer to the network: nobody else would ever break this circle.
+        // Servers own ends and ends refer to the network. Nothing else breaks this reference cycle.
         let servers = std::mem::take(&mut self.0.config.lock().servers);
         self.0.version.fetch_add(1, Release);
         drop(servers);
@@ -342,7 +347,7 @@ impl Drop for Owner {
 }
 
 impl Shared {
-    /// Counts a request of `bytes` bytes; returns the number of the call.
+    /// Counts a request of `bytes` bytes. Returns the number of the call.
     pub(crate) fn accept(&self, bytes: usize) -> u64 {
         self.bytes.fetch_add(bytes as u64, Relaxed);
         self.calls.fetch_add(1, Relaxed) + 1
@@ -368,7 +373,8 @@ impl Shared {
         }
     }
 
-    /// Whether each message takes time, or might be made to by a test, whatever the configuration says.
+    /// Reports whether messages take time whatever the configuration says: in a simulation, or because an interceptor
+    /// may delay them.
     pub(crate) fn takes_time(&self) -> bool {
         self.hops || self.intercepts.load(Relaxed)
     }
@@ -377,27 +383,27 @@ impl Shared {
         if self.intercepts.load(Relaxed) { self.interceptor.lock().clone() } else { None }
     }
 
-    /// Whether the configuration is still the one that `way` was read from.
-    pub(crate) fn is_current(&self, way: &Way) -> bool {
-        self.version.load(Acquire) == way.version
+    /// Reports whether the configuration is unchanged since the route of this version was read.
+    pub(crate) fn is_current(&self, version: &RouteVersion) -> bool {
+        self.version.load(Acquire) == version.config_version
     }
 
-    /// Reads what the configuration says about an end.
+    /// Reads the part of the configuration that concerns an end.
     pub(crate) fn route(&self, end: &Arc<End>) -> Route {
         let config = self.config.lock();
         let mut route = Route {
-            way: Way { version: self.version.load(Acquire), target: None },
+            version: RouteVersion { config_version: self.version.load(Acquire), target: None },
             unreliable: !config.reliable,
             long_reordering: config.long_reordering,
             ..Route::default()
         };
-        let Some(wiring) = config.wiring_of(end) else { return route };
-        if let Some(name) = &wiring.server {
-            let place = config.servers.get(name);
-            let id = place.and_then(|place| place.id);
-            route.way.target = Some(id.map_or_else(|| Target::Named(name.clone()), Target::Server));
-            if let Some(server) = place.and_then(|place| place.server.as_ref())
-                && wiring.enabled
+        let Some(end_config) = config.end_config_of(end) else { return route };
+        if let Some(name) = &end_config.server {
+            let slot = config.servers.get(name);
+            let id = slot.and_then(|slot| slot.id);
+            route.version.target = Some(id.map_or_else(|| Target::Named(name.clone()), Target::Server));
+            if let Some(server) = slot.and_then(|slot| slot.server.as_ref())
+                && end_config.enabled
             {
                 route.server = Arc::downgrade(server);
             }
@@ -405,32 +411,37 @@ impl Shared {
         route
     }
 
-    /// Whether a call on `end` that `server` handles may still be answered.
+    /// Checks that a call on `end` that `server` handles may still be answered.
     ///
     /// # Errors
     ///
-    /// If the end was disabled or deleted, or the server's name now means another one or none.
-    pub(crate) fn check_alive(&self, end: &Arc<End>, way: &Way, server: &Arc<Registered>) -> Result<(), Loss> {
-        if self.is_current(way) {
+    /// If the end was disabled or deleted, or the server was removed or replaced.
+    pub(crate) fn check_alive(
+        &self,
+        end: &Arc<End>,
+        version: &RouteVersion,
+        server: &Arc<RegisteredServer>,
+    ) -> Result<(), Loss> {
+        if self.is_current(version) {
             return Ok(());
         }
         let config = self.config.lock();
-        let wiring = config.wiring_of(end).ok_or(Loss::Abandoned)?;
-        if !wiring.enabled {
+        let end_config = config.end_config_of(end).ok_or(Loss::Abandoned)?;
+        if !end_config.enabled {
             return Err(Loss::Unreachable);
         }
-        let present = config.servers.get(server.name()).and_then(|place| place.server.as_ref());
+        let present = config.servers.get(server.name()).and_then(|slot| slot.server.as_ref());
         if present.is_some_and(|present| Arc::ptr_eq(present, server)) { Ok(()) } else { Err(Loss::ServerGone) }
     }
 }
 
 impl Config {
-    fn wiring(&mut self, end: &Name) -> &mut Wiring {
+    fn end_config(&mut self, end: &Name) -> &mut EndConfig {
         self.ends.get_mut(end).unwrap_or_else(|| panic!("there is no end {end}"))
     }
 
-    /// The wiring of this very end, not of a later one with its name.
-    fn wiring_of(&self, end: &Arc<End>) -> Option<&Wiring> {
-        self.ends.get(&end.name).filter(|wiring| std::ptr::eq(wiring.end.as_ptr(), Arc::as_ptr(end)))
+    /// Returns the configuration of this very end, not that of a later end with the same name.
+    fn end_config_of(&self, end: &Arc<End>) -> Option<&EndConfig> {
+        self.ends.get(&end.name).filter(|end_config| std::ptr::eq(end_config.end.as_ptr(), Arc::as_ptr(end)))
     }
 }

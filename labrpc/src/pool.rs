@@ -1,20 +1,19 @@
-//! The network's own threads: handlers that may block and asynchronous calls run on them. There are as many as were
-//! ever busy at once; the one that became idle last is used next, because its stack is still warm.
+//! The network's own threads. They run handlers that may block, and asynchronous calls. The pool has as many workers as
+//! were ever busy at once. The worker that became idle last is used next, because its stack is still in the cache.
 //!
-//! An idle worker is the sending half of its channel, kept in a stack. Whoever has a job takes it out and sends it
-//! along with the job, so that the worker can put it back: a worker whose sender is dropped knows that it is no longer
-//! wanted.
+//! The pool keeps the sending half of each idle worker's channel in a stack. To start a job, it takes a sender out and
+//! sends it along with the job, so that the worker can put it back later. A worker whose sender was dropped ends.
 
 use labstd::channel::{self, Receiver, Sender};
 use labstd::sync::{Arc, Mutex};
 use labstd::thread::{self, Group};
 
-/// What a worker does once.
+/// One piece of work for a worker.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// An elastic set of threads.
 pub(crate) struct Pool {
-    /// What the workers belong to while they are idle.
+    /// The group of the idle workers.
     group: Group,
     state: Mutex<State>,
 }
@@ -22,22 +21,22 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     idle: Vec<Arc<Sender<Task>>>,
-    /// How many workers were ever started.
+    /// Number of workers that were ever started.
     started: u64,
-    /// No worker stays idle any more.
+    /// If set, workers end instead of becoming idle.
     closed: bool,
 }
 
 struct Task {
     job: Job,
-    /// Whom it is done for, if not for the pool's own group.
+    /// The group that the job runs in, if it is not the pool's own.
     group: Option<Group>,
-    /// The worker's own sender, to be put back among the idle.
+    /// The worker's own sender, which the worker puts back among the idle ones.
     worker: Arc<Sender<Task>>,
 }
 
 impl Pool {
-    /// A pool without workers, whose threads will belong to `group`.
+    /// Makes a pool without workers, whose threads will belong to `group`.
     pub(crate) fn new(group: Group) -> Arc<Pool> {
         Arc::new(Pool { group, state: Mutex::default() })
     }
@@ -46,12 +45,12 @@ impl Pool {
         &self.group
     }
 
-    /// Has a worker do `job`, now, however many are busy. A pool that is closed still takes jobs.
+    /// Runs `job` on a worker at once, however many workers are busy. A closed pool still takes jobs.
     pub(crate) fn run(self: &Arc<Pool>, job: Job) {
         self.run_in(None, job);
     }
 
-    /// As [`run`](Pool::run), in this `group` if it is one.
+    /// Runs `job` on a worker like [`run`](Pool::run), inside `group` if there is one.
     pub(crate) fn run_in(self: &Arc<Pool>, group: Option<Group>, job: Job) {
         let (idle, number) = {
             let mut state = self.state.lock();
@@ -62,14 +61,14 @@ impl Pool {
         match idle {
             Some(sender) => {
                 let task = Task { job, group, worker: Arc::clone(&sender) };
-                // An idle worker waits for its one task, unless it unwinds with the rest of a run that is over.
+                // The worker waits for this task, unless it unwinds with the rest of a finished run.
                 let _ = sender.send(task);
             }
             None => self.start_worker(number, group, job),
         }
     }
 
-    /// Tells idle workers to end, and the others to end with the job that they do. Does not wait for them.
+    /// Tells idle workers to end now, and busy workers to end after their present job. Does not wait for them.
     pub(crate) fn close(&self) {
         let idle = {
             let mut state = self.state.lock();
@@ -88,7 +87,7 @@ impl Pool {
         });
     }
 
-    /// The life of a worker.
+    /// Runs tasks on a worker thread until the worker is no longer needed.
     fn work(&self, first: Task, tasks: &Receiver<Task>) {
         let mut next = Some(first);
         while let Some(Task { job, group, worker }) = next {

@@ -1,5 +1,5 @@
-//! What a server offers: services, their methods, and the typed handlers behind them. A handler sees a value of its own
-//! that was decoded from bytes, and what it returns is encoded at once: nothing but bytes crosses the network.
+//! Services, their methods, and the typed handlers behind them. A handler receives its own value, decoded from bytes,
+//! and its result is encoded at once. So only bytes cross the network.
 
 use std::any::{self, TypeId};
 use std::fmt;
@@ -8,37 +8,37 @@ use labstd::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Answer, Sealed};
-use crate::packet::Packet;
+use crate::answer::{Answer, ErasedAnswer};
+use crate::payload::Payload;
 
 /// A named set of methods, such as `Raft` with `AppendEntries` and `RequestVote`. A [`Server`](crate::Server) has one
 /// or more of them.
 pub struct Service {
     name: &'static str,
-    /// In the order of their names. There are few: to look at one after the other is the fastest way to find one.
+    /// The methods, sorted by name. There are few, so a linear search is the fastest way to find one.
     methods: Vec<(&'static str, Arc<Method>)>,
 }
 
-/// One method of a service, its types forgotten but for their names.
+/// One method of a service. Of its types only the ids and the names are left.
 pub(crate) struct Method {
     pub(crate) types: Types,
     pub(crate) handler: Handler,
 }
 
-/// How a method is run. Each decodes the arguments, runs what the service has given, and encodes the reply.
+/// The handler of a method. It decodes the arguments, calls the service's function, and encodes the reply.
 pub(crate) enum Handler {
-    /// It never blocks: it runs on the caller's thread.
-    Prompt(Box<Replies>),
-    /// It may block, and therefore has to run where it can be abandoned.
-    Blocking(Box<Replies>),
-    /// It never blocks, and its answer may come later.
-    Deferred(Box<Defers>),
+    /// A handler that never blocks; it runs on the caller's thread.
+    Inline(Box<ReplyFn>),
+    /// A handler that may block; it runs on a pooled thread, so that its caller can abandon it.
+    Blocking(Box<ReplyFn>),
+    /// A handler that never blocks and may answer later.
+    Deferred(Box<AnswerFn>),
 }
 
-type Replies = dyn Fn(&[u8]) -> Packet + Send + Sync;
-type Defers = dyn Fn(&[u8], Sealed) + Send + Sync;
+type ReplyFn = dyn Fn(&[u8]) -> Payload + Send + Sync;
+type AnswerFn = dyn Fn(&[u8], ErasedAnswer) + Send + Sync;
 
-/// The types of a method's arguments and reply, as a caller or a handler has them.
+/// The types of a method's arguments and reply, as its caller or its handler declares them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Types {
     args: Type,
@@ -51,7 +51,7 @@ struct Type {
     name: &'static str,
 }
 
-/// The name follows from the id.
+/// Compares the ids alone, because the name follows from the id.
 impl PartialEq for Type {
     fn eq(&self, other: &Type) -> bool {
         self.id == other.id
@@ -61,13 +61,13 @@ impl PartialEq for Type {
 impl Eq for Type {}
 
 impl Service {
-    /// A service without methods.
+    /// Makes a service without methods.
     pub fn new(name: &'static str) -> Service {
         Service { name, methods: Vec::new() }
     }
 
-    /// Adds a method whose handler may block: it runs on a pooled thread, and a caller whose server is removed or whose
-    /// end is disabled meanwhile does not wait for it.
+    /// Adds a method whose handler may block. The handler runs on a pooled thread. Its caller stops waiting when the
+    /// server is removed or the caller's end is disabled.
     ///
     /// # Panics
     ///
@@ -82,12 +82,12 @@ impl Service {
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,
     {
-        let run = self.reply_to(name, handler);
+        let run = self.erase_types(name, handler);
         self.with::<Args, Reply>(name, Handler::Blocking(run))
     }
 
-    /// Adds a method whose handler never blocks, short locks apart: it runs on the caller's thread, which costs no
-    /// hand-over but cannot be abandoned.
+    /// Adds a method whose handler never blocks, except on short locks. The handler runs on the caller's thread. That
+    /// saves a handover between threads, but the caller cannot abandon the handler.
     ///
     /// # Panics
     ///
@@ -102,13 +102,13 @@ impl Service {
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,
     {
-        let run = self.reply_to(name, handler);
-        self.with::<Args, Reply>(name, Handler::Prompt(run))
+        let run = self.erase_types(name, handler);
+        self.with::<Args, Reply>(name, Handler::Inline(run))
     }
 
-    /// Adds a method whose handler never blocks, short locks apart, but may leave the answer to somebody else: it is given an
-    /// [`Answer`] to give then or later, on any thread. The handler runs on the caller's thread, and no thread waits for the
-    /// answer but the caller's, which stops waiting when its server is removed or its end is disabled.
+    /// Adds a method whose handler never blocks, except on short locks, and may answer later. The handler receives an
+    /// [`Answer`], which any thread may give at any time. The handler runs on the caller's thread. Only the caller's
+    /// thread waits for the answer, and it stops waiting when the server is removed or the caller's end is disabled.
     ///
     /// # Panics
     ///
@@ -124,37 +124,37 @@ impl Service {
         Reply: Serialize + 'static,
     {
         let service = self.name;
-        let run = move |bytes: &[u8], answer: Sealed| handler(decode(service, name, bytes), Answer::new(answer));
+        let run = move |bytes: &[u8], answer: ErasedAnswer| handler(decode(service, name, bytes), Answer::new(answer));
         self.with::<Args, Reply>(name, Handler::Deferred(Box::new(run)))
     }
 
-    /// A handler that replies at its end, its types forgotten.
-    fn reply_to<Args, Reply>(
+    /// Wraps a handler that returns its reply into a function from bytes to a payload.
+    fn erase_types<Args, Reply>(
         &self,
         name: &'static str,
         handler: impl Fn(Args) -> Reply + Send + Sync + 'static,
-    ) -> Box<Replies>
+    ) -> Box<ReplyFn>
     where
         Args: DeserializeOwned + 'static,
         Reply: Serialize + 'static,
     {
         let service = self.name;
-        Box::new(move |bytes: &[u8]| Packet::of(&handler(decode(service, name, bytes))))
+        Box::new(move |bytes: &[u8]| Payload::encode(&handler(decode(service, name, bytes))))
     }
 
     fn with<Args: 'static, Reply: 'static>(mut self, name: &'static str, handler: Handler) -> Service {
         assert!(self.find(name).is_none(), "service {} has two methods {name}", self.name);
-        let place = self.methods.partition_point(|(other, _)| *other < name);
-        self.methods.insert(place, (name, Arc::new(Method { types: Types::of::<Args, Reply>(), handler })));
+        let index = self.methods.partition_point(|(other, _)| *other < name);
+        self.methods.insert(index, (name, Arc::new(Method { types: Types::of::<Args, Reply>(), handler })));
         self
     }
 
-    /// The name given at the making.
+    /// The name that the service was made with.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The names of its methods, in order.
+    /// Returns the names of the methods, sorted.
     pub fn methods(&self) -> impl Iterator<Item = &'static str> {
         self.methods.iter().map(|&(name, _)| name)
     }

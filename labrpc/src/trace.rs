@@ -1,15 +1,14 @@
-//! What a call leaves in the record of its run: sent, delivered to its handler, answered, or lost with the reason.
-//! Nothing here has an influence on the call, and in a run that nobody records it costs one look at the thread's
-//! context.
+//! The events of a call in the record of its run: sent, delivered to its handler, answered, or lost with the reason.
+//! Recording never influences the call. In a run without a record it costs one look at the thread's context.
 
 use record::{EventKind, Peer, ServerId};
 
 pub(crate) use record::Loss;
 
 use crate::Name;
-use crate::server::Registered;
+use crate::server::RegisteredServer;
 
-/// The record of one call.
+/// The recorder of one call's events.
 #[derive(Clone, Copy)]
 pub(crate) struct Trace {
     call: u64,
@@ -19,7 +18,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// The network has accepted a request of `bytes` bytes from the calling thread's server.
+    /// Records that the network has accepted a request of `bytes` bytes from the calling thread's server.
     pub(crate) fn sent(call: u64, to: Option<&Target>, method: &str, bytes: usize) -> Trace {
         let from = record::with_scope(|scope| {
             let to = to.map_or(Peer::Named("(nobody)".into()), Target::peer);
@@ -29,19 +28,19 @@ impl Trace {
         Trace { call, from: from.flatten(), recorded: from.is_some() }
     }
 
-    /// The request is about to be handled.
-    pub(crate) fn delivered(self, server: &Registered) {
+    /// Records that the request is about to be handled.
+    pub(crate) fn delivered(self, server: &RegisteredServer) {
         if self.recorded {
             self.emit(server.id(), EventKind::RpcDelivered { call: self.call });
         }
     }
 
-    /// The caller has its reply of `bytes` bytes.
+    /// Records that the caller has its reply of `bytes` bytes.
     pub(crate) fn answered(self, bytes: usize) {
         self.emit(self.from, EventKind::RpcAnswered { call: self.call, bytes: bytes as u64 });
     }
 
-    /// The caller will have no reply.
+    /// Records that the caller will get no reply.
     pub(crate) fn lost(self, why: Loss) {
         self.emit(self.from, EventKind::RpcLost { call: self.call, why });
     }
@@ -54,12 +53,12 @@ impl Trace {
     }
 }
 
-/// Whom an end is connected to.
+/// The server that an end is connected to, as the record names it.
 #[derive(Clone)]
 pub(crate) enum Target {
     /// The server of the cluster that has, or last had, the name that the end is connected to.
     Server(ServerId),
-    /// Who else has that name, or nobody.
+    /// A name that belongs to no server of the cluster, or to no server at all.
     Named(Name),
 }
 

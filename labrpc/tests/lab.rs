@@ -8,8 +8,8 @@ use labstd::thread;
 use labstd::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
-mod both;
-use both::{end_to, ms, slack, under_both_clocks};
+mod harness;
+use harness::{end_to, ms, slack, under_both_clocks};
 
 under_both_clocks!(
     basic,
@@ -26,7 +26,7 @@ under_both_clocks!(
     benchmark,
 );
 
-/// The course's JunkServer: six handlers over two logs under one lock.
+/// The state of the course's JunkServer: two logs, which its handlers share under one lock.
 #[derive(Default)]
 struct Junk {
     log1: Vec<String>,
@@ -83,7 +83,7 @@ fn handler2(end: &ClientEnd, args: i32) -> Option<String> {
     end.call("JunkServer.Handler2", &args)
 }
 
-/// The network of most of these tests, with the one server under this name.
+/// Makes the network of most of these tests, whose one server has this name.
 fn network(server: impl Into<labrpc::Name>) -> (Network, Arc<Mutex<Junk>>) {
     let network = Network::new();
     let (junk, made) = junk();
@@ -196,7 +196,7 @@ fn concurrent_one() {
     assert_eq!(network.count(1000), 20);
 }
 
-/// Calls that were begun while the end was disabled delay no later one, and never reach the server.
+/// Calls that began while the end was disabled delay no later call, and never reach the server.
 fn regression_1() {
     let (network, junk) = network(1000);
     let end = end_to(&network, "c", 1000);
@@ -209,7 +209,7 @@ fn regression_1() {
         .collect();
     thread::sleep(ms(100));
     while network.total_count() < 20 {
-        // A busy machine: not all of them have begun.
+        // On a busy machine, some calls have not begun yet.
         thread::sleep(ms(10));
     }
 
@@ -236,7 +236,11 @@ fn killed() {
     thread::sleep(ms(1000));
     assert_eq!(result.recv_timeout(ms(100)), Err(RecvTimeoutError::Timeout), "the handler sleeps for 20 s");
     network.delete_server("server99");
-    assert_eq!(result.recv_timeout(ms(100) + slack()), Ok(None), "within one look after the server is gone");
+    assert_eq!(
+        result.recv_timeout(ms(100) + slack()),
+        Ok(None),
+        "the call fails within one poll after the server is gone"
+    );
 }
 
 fn long_delay_race() {

@@ -1,14 +1,14 @@
-//! What calls leave in the record of a run.
+//! The events of calls in the record of a run.
 
 use labrpc::{Network, Server, Service, Verdict};
 use labstd::thread;
 use record::{Event, EventKind, Loss, Peer, Recorder, Scope, ServerId};
 
-mod both;
-use both::{end, end_to, ms};
+mod harness;
+use harness::{end, end_to, ms};
 
-/// Runs `body` in a simulation that is recorded; the network has server "one" of the cluster, which knows its id, and
-/// "other", which does not. Returns what was recorded.
+/// Runs `body` in a recorded simulation. The network has two servers: "one", which has an id in the cluster, and
+/// "other", which has none. Returns the events and the hash of the record.
 fn recorded(seed: u64, body: impl FnOnce(&Network) + Send + 'static) -> (Vec<Event>, u64) {
     let recorder = Recorder::default();
     let context = Scope::new(&recorder, None).into_context();
@@ -29,8 +29,8 @@ fn recorded(seed: u64, body: impl FnOnce(&Network) + Send + 'static) -> (Vec<Eve
     (recorder.events().collect(), recorder.hash())
 }
 
-/// Server and event, without the time.
-fn kinds(events: Vec<Event>) -> Vec<(Option<ServerId>, EventKind)> {
+/// Returns the server and the kind of each event, without its time.
+fn servers_and_kinds(events: Vec<Event>) -> Vec<(Option<ServerId>, EventKind)> {
     events.into_iter().map(|event| (event.server, event.kind)).collect()
 }
 
@@ -40,10 +40,10 @@ fn a_call_is_sent_delivered_and_answered() {
         let end = end_to(network, "c", "one");
         assert_eq!(end.call("S.Double", &300u64), Some(600u64));
     });
-    assert!(events.windows(2).all(|pair| pair[0].at < pair[1].at), "each message takes its time");
+    assert!(events.windows(2).all(|pair| pair[0].at < pair[1].at), "each message takes time");
     let to = Peer::Server(ServerId(1));
     assert_eq!(
-        kinds(events),
+        servers_and_kinds(events),
         [
             (None, EventKind::RpcSent { call: 1, from: None, to, method: "S.Double".into(), bytes: 3 }),
             (Some(ServerId(1)), EventKind::RpcDelivered { call: 1 }),
@@ -61,7 +61,7 @@ fn a_call_between_servers_names_both() {
     });
     let (from, to) = (Some(ServerId(0)), Peer::Named("other".into()));
     assert_eq!(
-        kinds(events),
+        servers_and_kinds(events),
         [
             (from, EventKind::RpcSent { call: 1, from, to, method: "S.Double".into(), bytes: 1 }),
             (None, EventKind::RpcDelivered { call: 1 }),
@@ -70,7 +70,7 @@ fn a_call_between_servers_names_both() {
     );
 }
 
-/// Why the calls of `body` were lost, in order.
+/// Returns the reasons for which the calls of `body` were lost, in order.
 fn losses(body: impl FnOnce(&Network) + Send + 'static) -> Vec<Loss> {
     let loss = |event: Event| match event.kind {
         EventKind::RpcLost { why, .. } => Some(why),
@@ -128,7 +128,7 @@ fn a_lost_call_says_where_and_why() {
 }
 
 #[test]
-fn a_server_that_was_deleted_keeps_its_number_and_an_unknown_one_its_name() {
+fn a_deleted_server_keeps_its_id_and_an_unknown_one_its_name() {
     let (events, _) = recorded(1, |network| {
         network.delete_server("one");
         for (name, server) in [("a", "one"), ("b", "nobody")] {

@@ -1,4 +1,4 @@
-//! Which thread does what: groups, the pool of the network's own threads, and what a wrong call says.
+//! The threads of calls and handlers: their groups and the network's own pool. Also the messages of wrong calls.
 
 use labrpc::{Network, Server, Service};
 use labstd::channel;
@@ -7,18 +7,18 @@ use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::Duration;
 
-mod both;
-use both::{end, end_to, ms, network_with, slack, under_both_clocks, until_handled};
+mod harness;
+use harness::{end, end_to, ms, network_with, slack, under_both_clocks, until_handled};
 
 under_both_clocks!(
     handlers_run_in_the_group_of_their_server,
-    a_blocking_handler_runs_on_a_pooled_thread_and_another_on_the_callers,
+    only_blocking_handlers_run_on_pooled_threads,
     an_asynchronous_call_runs_in_the_group_of_its_caller,
-    workers_are_used_again,
-    a_slow_handler_delays_no_other,
-    idle_workers_end_at_cleanup_and_busy_ones_after_their_call,
+    an_idle_worker_is_reused,
+    a_slow_handler_does_not_delay_others,
+    workers_end_at_cleanup_or_after_their_present_call,
     workers_end_with_the_last_handle,
-    a_server_that_owns_an_end_does_not_outlive_its_network,
+    a_server_that_owns_an_end_is_dropped_with_its_network,
 );
 
 fn group() -> String {
@@ -43,7 +43,7 @@ fn handlers_run_in_the_group_of_their_server() {
     }
 }
 
-fn a_blocking_handler_runs_on_a_pooled_thread_and_another_on_the_callers() {
+fn only_blocking_handlers_run_on_pooled_threads() {
     let service = Service::new("S")
         .nonblocking_method("Here", |(): ()| thread::name())
         .method("Elsewhere", |(): ()| thread::name());
@@ -65,12 +65,12 @@ fn an_asynchronous_call_runs_in_the_group_of_its_caller() {
     assert_eq!(replies.recv(), Ok((Some(42), "S3".to_string(), "rpc-worker-1".to_string())));
 }
 
-/// The number of threads that are in the network's own group.
+/// Returns the number of threads in the network's own group.
 fn workers(network: &Network) -> usize {
     network.group().threads().len()
 }
 
-/// Waits until there are this many; fails after a while.
+/// Waits until the group has `count` threads. Fails after 100 looks.
 #[track_caller]
 fn until_workers(group: &Group, count: usize) {
     for _ in 0..100 {
@@ -82,7 +82,7 @@ fn until_workers(group: &Group, count: usize) {
     panic!("not {count} workers: {:?}", group.threads());
 }
 
-/// Waits until this many wait for something to do, and nobody else is there; fails after a while.
+/// Waits until the group has `count` threads, all of them idle. Fails after 100 looks.
 #[track_caller]
 fn until_idle(group: &Group, count: usize) {
     for _ in 0..100 {
@@ -96,7 +96,7 @@ fn until_idle(group: &Group, count: usize) {
     panic!("not {count} idle workers: {:?}", group.threads());
 }
 
-fn workers_are_used_again() {
+fn an_idle_worker_is_reused() {
     let network = network_with(Service::new("S").method("Name", |(): ()| thread::name()));
     let end = end(&network, "c");
     let mut names: Vec<_> = (0..50)
@@ -110,8 +110,8 @@ fn workers_are_used_again() {
     assert_eq!(names, [Some("rpc-worker-1".to_string())]);
 }
 
-/// The handlers end in the opposite order of the calls: each waits until the reply to the one called after it has come.
-fn a_slow_handler_delays_no_other() {
+/// The handlers end in the opposite order of the calls: each waits until the reply to the next call has come.
+fn a_slow_handler_does_not_delay_others() {
     const CALLS: u64 = 10;
     let turn = Arc::new((Mutex::new(0), Condvar::new()));
     let waiting = Arc::clone(&turn);
@@ -137,11 +137,11 @@ fn a_slow_handler_delays_no_other() {
     turn.1.notify_all();
     let order: Vec<u64> = replies.iter().collect();
     assert_eq!(order, (1..=CALLS).collect::<Vec<_>>());
-    // Ten callers and ten handlers.
+    // The calls and the handlers take ten workers each.
     until_workers(network.group(), 20);
 }
 
-fn idle_workers_end_at_cleanup_and_busy_ones_after_their_call() {
+fn workers_end_at_cleanup_or_after_their_present_call() {
     let done = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&done);
     let network = network_with(Service::new("S").method("Sleep", move |time: u64| {
@@ -158,7 +158,7 @@ fn idle_workers_end_at_cleanup_and_busy_ones_after_their_call() {
     }
     until_handled(&network, 4);
     network.cleanup();
-    // The two that serve the slow call, one of them in the group of the server, one in that of the caller.
+    // No worker is idle. Two still serve the slow call, one in the group of the server, one in that of the caller.
     until_workers(&group, 0);
     thread::sleep(ms(1000) + slack());
     assert_eq!(done.load(SeqCst), 4);
@@ -179,7 +179,7 @@ fn workers_end_with_the_last_handle() {
     until_workers(&group, 0);
 }
 
-fn a_server_that_owns_an_end_does_not_outlive_its_network() {
+fn a_server_that_owns_an_end_is_dropped_with_its_network() {
     let network = Network::new();
     let alive = Arc::new(());
     let (end, token) = (end_to(&network, "c", "server"), Arc::clone(&alive));
@@ -194,7 +194,7 @@ fn a_server_that_owns_an_end_does_not_outlive_its_network() {
     assert_eq!(Arc::strong_count(&alive), 1);
 }
 
-/// The message of the panic that ends a run in which `body` makes a wrong use of the network.
+/// Returns the message of the panic with which `body`, which misuses the network, ends its run.
 #[track_caller]
 fn panic_of<T>(body: impl FnOnce(&Network) -> T + Send + 'static) -> String {
     let body = move || {
@@ -208,16 +208,19 @@ fn panic_of<T>(body: impl FnOnce(&Network) -> T + Send + 'static) -> String {
             assert_eq!(panicked.thread, "main", "the caller panics");
             panicked.message
         }
-        other => panic!("it should have panicked: {other:?}"),
+        other => panic!("the run should have panicked: {other:?}"),
     }
 }
 
 #[test]
-fn a_wrong_call_is_a_panic_that_lists_what_there_is() {
+fn a_wrong_call_panics_with_the_alternatives() {
     let call = |method: &'static str| panic_of(move |network| end(network, "c").call::<u64, u64>(method, &1));
-    assert_eq!(call("Raft"), "'Raft' names no method: it must be Service.Method, such as Raft.AppendEntries");
-    let to_nobody = panic_of(|network| network.make_end("c").call::<u64, u64>("Raft", &1));
-    assert_eq!(to_nobody, call("Raft"));
+    assert_eq!(
+        call("Raft"),
+        "'Raft' is not the name of a method: it must be Service.Method, such as Raft.AppendEntries"
+    );
+    let unconnected = panic_of(|network| network.make_end("c").call::<u64, u64>("Raft", &1));
+    assert_eq!(unconnected, call("Raft"));
     assert_eq!(call("Rift.Do"), "server server has no service Rift (wanted Rift.Do); it has KvServer and Raft");
     assert_eq!(call("Raft.Done"), "service Raft of server server has no method Done; it has Dare and Do");
     assert_eq!(call("Raft.Dare"), "Raft.Dare of server server is () -> (), but was called as u64 -> u64");
@@ -226,14 +229,14 @@ fn a_wrong_call_is_a_panic_that_lists_what_there_is() {
 }
 
 #[test]
-fn wrong_uses_of_the_network_are_panics() {
+fn misuse_of_the_network_panics() {
     let twice = panic_of(|network| (network.make_end("c"), network.make_end("c")));
     assert_eq!(twice, "there is an end c already");
     assert_eq!(panic_of(|network| network.delete_end("c")), "there is no end c");
     assert_eq!(panic_of(|network| network.enable("c", true)), "there is no end c");
     assert_eq!(panic_of(|network| network.connect("c", "server")), "there is no end c");
     let count = panic_of(|network| network.count(5));
-    assert_eq!(count, "there is no server 5 to count for; there are server");
+    assert_eq!(count, "there is no server 5 whose requests could be counted; the servers are: server");
     let service = || Service::new("Raft");
     let method = panic_of(move |_| drop(service().method("Do", |(): ()| ()).nonblocking_method("Do", |(): ()| ())));
     assert_eq!(method, "service Raft has two methods Do");
@@ -244,7 +247,7 @@ fn wrong_uses_of_the_network_are_panics() {
 }
 
 #[test]
-fn a_panic_in_a_handler_fails_the_run_with_its_own_words() {
+fn a_panic_in_a_handler_fails_the_run_with_its_message() {
     for clock in [labstd::Clock::Simulated, labstd::Clock::Threads] {
         let outcome = labstd::Run::new(clock, 1).execute(|| {
             let network =
@@ -259,7 +262,7 @@ fn a_panic_in_a_handler_fails_the_run_with_its_own_words() {
 }
 
 #[test]
-fn it_works_outside_of_any_run() {
+fn the_network_works_outside_any_run() {
     let network = network_with(Service::new("S").method("Double", |n: u64| 2 * n));
     assert_eq!(end(&network, "c").call("S.Double", &4u64), Some(8u64));
     network.cleanup();

@@ -1,4 +1,4 @@
-//! One story under both clocks, and the little network that most stories use.
+//! The macro that runs a test under both clocks, and the small network that most tests use.
 
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses its own part of this")]
 
@@ -6,7 +6,7 @@ use labrpc::{ClientEnd, Name, Network, Server, Service};
 use labstd::thread;
 use labstd::time::Duration;
 
-/// Turns functions into tests: `simulated::NAME` runs it with several seeds, `threads::NAME` on OS threads.
+/// Turns functions into tests: `simulated::NAME` runs the function with seeds 1 to 8, `threads::NAME` on OS threads.
 macro_rules! under_both_clocks {
     ($($name:ident),+ $(,)?) => {
         mod simulated {
@@ -19,7 +19,7 @@ macro_rules! under_both_clocks {
 }
 pub(crate) use under_both_clocks;
 
-/// What a wait may take longer on threads, where the machine may be busy; nothing in a simulation.
+/// The tolerance of a time limit: 1.5 s on threads, because the machine may be busy, and none in a simulation.
 pub(crate) fn slack() -> Duration {
     match labstd::clock() {
         labstd::Clock::Simulated => Duration::ZERO,
@@ -27,19 +27,19 @@ pub(crate) fn slack() -> Duration {
     }
 }
 
-/// A network with one server "server" that offers `service`.
+/// Makes a network with one server "server" that offers `service`.
 pub(crate) fn network_with(service: Service) -> Network {
     let network = Network::new();
     network.add_server("server", Server::new().with(service));
     network
 }
 
-/// A new end, connected to "server" and enabled.
+/// Makes an end that is connected to "server" and enabled.
 pub(crate) fn end(network: &Network, name: impl Into<Name>) -> ClientEnd {
     end_to(network, name, "server")
 }
 
-/// A new end, connected and enabled.
+/// Makes an end that is connected to `server` and enabled.
 pub(crate) fn end_to(network: &Network, name: impl Into<Name>, server: impl Into<Name>) -> ClientEnd {
     let name = name.into();
     let end = network.make_end(&name);
@@ -48,14 +48,14 @@ pub(crate) fn end_to(network: &Network, name: impl Into<Name>, server: impl Into
     end
 }
 
-/// Waits until so many requests have reached the handlers of "server".
+/// Waits until `requests` requests have reached the handlers of "server".
 pub(crate) fn until_handled(network: &Network, requests: u64) {
     while network.count("server") < requests {
         thread::sleep(ms(1));
     }
 }
 
-/// `ms(5)` reads better in a story than `Duration::from_millis(5)`.
+/// Returns `n` milliseconds; `ms(5)` is easier to read in a test than `Duration::from_millis(5)`.
 pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
