@@ -1,13 +1,15 @@
-//! Notes of one's own on the picture and in the log of a run: a moment, a span that is over, or one that goes on.
+//! Your own notes on the timeline and in the log of a run. A note marks a moment, a span that has ended, or a span that
+//! continues.
 //!
-//! Any thread of a server may call these, and any thread of a scenario. A note belongs to the thread's server, so servers
-//! with the same tag do not disturb each other; it goes into the run that the thread belongs to, be its server killed or
-//! not. Outside of any run nothing happens. Tags, labels and details are any text; each tag has a row of its own.
+//! Any thread of a server may call these functions, and any thread of a scenario. A note belongs to the thread's
+//! server, so equal tags on two servers do not interfere. It goes into the run that the thread belongs to, even if the
+//! server was killed. Outside any run these functions do nothing. Tags, labels and details are any text; each tag has
+//! its own row.
 
 use labstd::time::{self, Duration};
 use record::{EventKind, Shape};
 
-/// Marks this moment in the row `tag` with a few words and, for those who look closer, `details`.
+/// Marks this moment in the row `tag` with a short `label` and longer `details`.
 ///
 /// ```
 /// raftapi::annotate("lease", "renewed", "by a majority of 2 of 3");
@@ -17,7 +19,7 @@ pub fn annotate(tag: &str, label: &str, details: &str) {
 }
 
 /// Marks the span from `since` to now in the row `tag`. `since` is a time on the run's clock, as
-/// [`run_elapsed`](labstd::time::run_elapsed) gives it; one that lies in the future is taken for now.
+/// [`run_elapsed`](labstd::time::run_elapsed) returns it. A time in the future counts as now.
 ///
 /// ```
 /// let begun = labstd::time::run_elapsed();
@@ -25,13 +27,13 @@ pub fn annotate(tag: &str, label: &str, details: &str) {
 /// raftapi::annotate_interval("catching up", begun, "12 entries", "in two messages");
 /// ```
 pub fn annotate_interval(tag: &str, since: Duration, label: &str, details: &str) {
-    // A run lasts for minutes; the cast is good for five hundred years.
+    // A run lasts for minutes, and the cast overflows only after five hundred years.
     let since = since.min(time::run_elapsed()).as_nanos() as u64;
     note(tag, label, details, Shape::Since(since));
 }
 
-/// Marks what begins now in the row `tag` and goes on until something else begins there, it is
-/// [ended](annotate_continuous_end), or the run ends: at most one thing at a time goes on in a row of a server.
+/// Begins a span in the row `tag`. The span continues until another one begins in that row, until it is
+/// [ended](annotate_continuous_end), or until the run ends. A row of a server has at most one open span.
 ///
 /// ```
 /// raftapi::annotate_continuous("lease", "held", "for 9 heartbeats");
@@ -42,7 +44,7 @@ pub fn annotate_continuous(tag: &str, label: &str, details: &str) {
     note(tag, label, details, Shape::Open);
 }
 
-/// Ends what goes on in the row `tag`. If nothing does, nothing is ended.
+/// Ends the open span in the row `tag`. Does nothing if there is none.
 pub fn annotate_continuous_end(tag: &str) {
     note(tag, "", "", Shape::Close);
 }

@@ -1,27 +1,26 @@
-//! What a Raft and a key/value service are to their users: the lab's five names (`make`, `start`, `get_state`,
-//! `snapshot`, `kill`), the messages a Raft delivers, and the [`Persister`] that outlives it.
+//! The interfaces of a Raft and of a key/value service: the lab's five names (`make`, `start`, `get_state`, `snapshot`,
+//! `kill`), the messages that a Raft delivers, and the [`Persister`] that outlives it.
 //!
-//! A learner implements [`Raft`]; everything below this room (the tester, the command line) knows a Raft only through
-//! this trait.
+//! A learner implements [`Raft`]. The tester and the command line know a Raft only through this trait.
 //!
-//! # Being seen
+//! # Recording
 //!
-//! Each run keeps a record of what happens in it, which pictures and logs are made of. RPCs, faults, checks and operations
-//! of clients are in it anyway. Three ways lead to more, none of them compulsory:
+//! Each run keeps a record of its events. The timeline and the logs are made from it. It always contains RPCs, faults,
+//! checks and client operations. You can add events in three ways, all of them optional:
 //!
-//! - **report**: one call of a function in [`report`] where a role, a term, a vote, the log or the commit index changes,
-//!   under the same lock. With these a picture shows each server's state at any moment;
-//! - **annotate**: [`annotate`], [`annotate_interval`], [`annotate_continuous`] put words of your own at a time, in a row
-//!   of your own;
-//! - **log**: a line of the `log` crate (`log::info!`) is in the record with its server and its module.
+//! - **report**: call a function of [`report`] where a role, a term, a vote, the log or the commit index changes, under
+//!   the same lock. With these calls the timeline shows each server's state at any moment;
+//! - **annotate**: [`annotate`], [`annotate_interval`] and [`annotate_continuous`] put your own words at a time, in a
+//!   row of your choice;
+//! - **log**: a line of the `log` crate (`log::info!`) goes into the record with its server and its module.
 //!
 //! ```
 //! use labstd::time;
 //! use raftapi::{Index, Role, Term, annotate_interval, report};
 //!
-//! // When an election is won:
+//! // When the server wins an election:
 //! report::role(Role::Leader, Term(2));
-//! // When a follower has replaced its entries from 8 on by three others:
+//! // When a follower has replaced its entries from index 8 on by three others:
 //! report::truncated(Index(7));
 //! report::appended(Index(8), [Term(1), Term(1), Term(2)]);
 //! // Anything else that may explain a run:
@@ -29,10 +28,10 @@
 //! annotate_interval("disk", since, "slow write", "3 records, 812 bytes");
 //! ```
 //!
-//! # Asking, and being told
+//! # Status and subscriptions
 //!
-//! [`Raft::status`] says where a server stands, [`Raft::subscribe`] tells of changes as they happen. A Raft may leave both
-//! out; whoever asks must then do with [`Raft::get_state`].
+//! [`Raft::status`] returns a server's state at one moment, and [`Raft::subscribe`] delivers changes as they happen.
+//! Both are optional; a caller must be able to manage with [`Raft::get_state`].
 
 mod annotate;
 mod kv;

@@ -1,15 +1,15 @@
-//! What survives a crash: the lab's `Persister`, an in-memory disk with atomic writes.
+//! The storage that survives a crash: the lab's `Persister`, an in-memory disk with atomic writes.
 //!
-//! Beside the lab's `save`, which replaces state and snapshot in one step, it has `append` and `cut_and_append`, so that a
-//! Raft can save a change at the cost of the change and not of the whole log.
+//! The lab's `save` replaces state and snapshot in one step. With `append` and `cut_and_append`, saving a change costs
+//! the size of the change and not that of the whole log.
 
 use bytes::Bytes;
 use labstd::sync::Mutex;
 
 /// The durable storage of one server: a Raft state and a snapshot, replaced atomically.
 ///
-/// A crashed server keeps its own `Persister` object and may go on writing to it; the tester gives the next
-/// incarnation a [copy](Persister::copy) made at the crash, so what a dead instance saves is never read.
+/// A crashed server keeps its own `Persister` object and may go on writing to it. The tester gives the next incarnation
+/// a [copy](Persister::copy) made at the crash, so the writes of a dead incarnation are never read.
 #[derive(Debug, Default)]
 pub struct Persister {
     saved: Mutex<Saved>,
@@ -23,12 +23,12 @@ struct Saved {
 }
 
 impl Persister {
-    /// An empty persister: nothing saved yet.
+    /// Makes an empty persister.
     pub fn new() -> Persister {
         Persister::default()
     }
 
-    /// A new persister with the same contents; later writes to either are not seen by the other.
+    /// Makes a new persister with the same contents. Later writes to one do not change the other.
     pub fn copy(&self) -> Persister {
         Persister { saved: Mutex::new(self.saved.lock().clone()) }
     }
@@ -38,13 +38,12 @@ impl Persister {
         *self.saved.lock() = Saved { state, snapshot };
     }
 
-    /// Adds `record` at the end of the saved state; the snapshot stays as it is.
+    /// Appends `record` to the saved state. The snapshot does not change.
     pub fn append(&self, record: &[u8]) {
         self.saved.lock().state.extend_from_slice(record);
     }
 
-    /// Replaces everything from byte `offset` of the saved state on by `record`, in one step; the snapshot stays as it
-    /// is.
+    /// Replaces the saved state from byte `offset` on by `record`, in one step. The snapshot does not change.
     ///
     /// # Panics
     ///
@@ -57,22 +56,22 @@ impl Persister {
         saved.state.extend_from_slice(record);
     }
 
-    /// The saved Raft state: the last one given to [`save`](Persister::save) with every later change.
+    /// Returns the saved Raft state: the last one given to [`save`](Persister::save), with all later changes.
     pub fn read_raft_state(&self) -> Vec<u8> {
         self.saved.lock().state.clone()
     }
 
-    /// The saved snapshot; empty if there is none.
+    /// Returns the saved snapshot; empty if there is none.
     pub fn read_snapshot(&self) -> Bytes {
         self.saved.lock().snapshot.clone()
     }
 
-    /// Size of the saved Raft state in bytes, everything appended included.
+    /// Returns the size of the saved Raft state in bytes, including appended records.
     pub fn raft_state_size(&self) -> usize {
         self.saved.lock().state.len()
     }
 
-    /// Size of the saved snapshot in bytes.
+    /// Returns the size of the saved snapshot in bytes.
     pub fn snapshot_size(&self) -> usize {
         self.saved.lock().snapshot.len()
     }

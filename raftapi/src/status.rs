@@ -1,4 +1,4 @@
-//! What a Raft can be asked about itself ([`Raft::status`](crate::Raft::status)), and what it can tell unasked
+//! The state of a Raft server as observers see it ([`Raft::status`](crate::Raft::status)), and its changes
 //! ([`Raft::subscribe`](crate::Raft::subscribe)).
 
 use record::{Index, Role, ServerId, Term};
@@ -6,72 +6,72 @@ use record::{Index, Role, ServerId, Term};
 /// A server's state at one moment: Figure 2 of the paper, without the entries themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// What the server takes itself for.
+    /// The role that the server believes it has.
     pub role: Role,
     /// The latest term that it has seen.
     pub term: Term,
-    /// Who has its vote in that term.
+    /// The server that has its vote in that term.
     pub voted_for: Option<ServerId>,
-    /// The index of the first entry in its log: the one after [`snapshot_index`](Status::snapshot_index). The log is empty
-    /// if it is above [`last_index`](Status::last_index).
+    /// The index of the first entry in its log: the one after [`snapshot_index`](Status::snapshot_index). The log is
+    /// empty if it is above [`last_index`](Status::last_index).
     pub first_index: Index,
-    /// The index of the last entry in its log; the snapshot's if there is none after that.
+    /// The index of the last entry in its log; [`snapshot_index`](Status::snapshot_index) if the log is empty.
     pub last_index: Index,
     /// The term of that entry.
     pub last_term: Term,
     /// The highest index that it knows to be committed.
     pub commit_index: Index,
-    /// The highest index that it has handed out to be applied: the service may not have come that far yet.
+    /// The highest index that it has delivered to the service, which may not have applied it yet.
     pub last_applied: Index,
     /// The last index that its snapshot covers; 0 if it has none.
     pub snapshot_index: Index,
     /// The term of that entry; 0 if there is none.
     pub snapshot_term: Term,
-    /// What a leader knows of each other server, in their order; empty if this server does not lead.
+    /// The leader's state of each other server, in the order of their ids; empty if this server does not lead.
     pub followers: Vec<Follower>,
 }
 
-/// What a leader knows of one other server.
+/// State of one follower as its leader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Follower {
-    /// Which one.
+    /// The follower.
     pub server: ServerId,
     /// The index of the next entry to send to it.
     pub next_index: Index,
-    /// The highest index up to which its log is known to be the leader's; 0 if nothing is known.
+    /// The highest index up to which its log is known to equal the leader's; 0 if nothing is known.
     pub match_index: Index,
-    /// How the leader treats it.
+    /// The state of replication to it.
     pub state: FollowerState,
 }
 
-/// How a leader treats another server.
+/// State of replication from a leader to one follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FollowerState {
-    /// The leader looks for where the logs agree.
+    /// The leader searches for the last index at which the logs agree.
     Probing,
-    /// The logs agree, and new entries follow.
+    /// The logs agree, and the leader sends new entries.
     Replicating,
-    /// The log does not go back far enough: the leader's snapshot is on its way.
+    /// The leader's log no longer has the entries that the follower needs, and the leader's snapshot is in flight.
     ReceivingSnapshot,
-    /// It does not answer: the leader sends heartbeats alone.
+    /// The follower does not reply, and the leader sends only heartbeats.
     Silent,
 }
 
-/// Something that happened to a server's Raft, for the service above it.
+/// A change of a server's Raft state, for the service above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StateChange {
-    /// It was elected.
+    /// The server was elected leader.
     BecameLeader {
         /// The term that it leads.
         term: Term,
     },
-    /// It leads no longer. What it took in earlier terms and has not committed may be lost.
+    /// The server stepped down. Commands that it accepted in earlier terms and has not committed may be lost.
     SteppedDown {
-        /// The term that has begun: what this server accepted as leader is of earlier ones.
+        /// The new term. All commands that this server accepted as leader have earlier terms.
         term: Term,
     },
-    /// It took over a leader's snapshot, which comes through the apply channel in its turn.
+    /// The server installed a leader's snapshot. The apply channel delivers the snapshot in its turn.
     SnapshotInstalled {
         /// The last index that the snapshot covers.
         index: Index,

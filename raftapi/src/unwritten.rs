@@ -1,27 +1,27 @@
-//! The end of a run in code that nobody has written yet: for skeletons, whose bodies are to be filled in.
+//! The failure of a run that reaches unwritten code. Skeletons, whose function bodies the learner fills in, use it.
 
 use std::fmt;
 use std::panic::{Location, panic_any};
 
 use labstd::thread::Group;
 
-/// What [`unwritten`] throws: what is to be written, and why.
+/// The panic payload of [`unwritten`]: the missing code and the rule that requires it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwritten {
-    /// What is to be written, as in "Raft::start_election: become a candidate and ask the others for their votes".
+    /// The missing code, as in "Raft::start_election: become a candidate and ask the others for their votes".
     pub what: String,
-    /// The rule that says so, with its place in the paper or the handout.
+    /// The rule that requires it, with its place in the paper or the handout.
     pub rule: String,
     /// File and line of the call, as in "starter/src/raft.rs:42".
     pub place: String,
 }
 
-/// Stands where a body is still to be written, and ends the run at once, under both clocks, with a message that says what
-/// to write and which rule it is. Nothing waits for the code that is not there.
+/// Marks a function body that is still unwritten. It ends the run at once, under both clocks, with a message that names
+/// the missing code and its rule. So no test waits for code that does not exist.
 ///
 /// # Panics
 ///
-/// Always. In a run this is its failure, whichever thread calls it; elsewhere it is a panic like others.
+/// Always. In a run this becomes the run's failure, whichever thread calls it. Outside a run it is an ordinary panic.
 #[track_caller]
 pub fn unwritten(what: &str, rule: &str) -> ! {
     let at = Location::caller();

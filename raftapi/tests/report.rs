@@ -1,4 +1,4 @@
-//! What becomes of reports and notes in the record of a run.
+//! The events of reports and notes in the record of a run.
 
 use labstd::Run;
 use labstd::thread;
@@ -7,7 +7,7 @@ use raftapi::{Index, Role, ServerId, Term, report};
 use raftapi::{annotate, annotate_continuous, annotate_continuous_end, annotate_interval};
 use record::{Options, Recorder, Scope};
 
-/// The lines that a thread of server 1 leaves in the record.
+/// Returns the lines of the record after `report` has run on a thread of server 1.
 fn lines_of(report: impl FnOnce() + Send + 'static) -> Vec<String> {
     let recorder = Recorder::new(Options::default());
     let context = Scope::new(&recorder, None).into_context();
@@ -34,7 +34,7 @@ fn reports_are_events_of_the_threads_server() {
             report::snapshot_installed(Index(9), Term(4));
         })
         .join()
-        .expect("it does not panic");
+        .expect("the service does not panic");
     });
     let expected = [
         "000000 PERS S1 starts in term 2, has voted for S0, with a snapshot up to index 4, term 1",
@@ -89,7 +89,7 @@ fn notes_have_the_times_of_the_runs_clock() {
 }
 
 #[test]
-fn outside_of_any_run_nothing_happens() {
+fn reports_and_notes_outside_any_run_do_nothing() {
     report::appended(Index(1), [Term(1)]);
     report::role(Role::Leader, Term(1));
     annotate("lease", "renewed", "");
