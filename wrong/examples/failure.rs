@@ -1,7 +1,8 @@
-//! A failing run of a mistake: its record and its picture, for looking at.
+//! Produces a failing run of a mistake, with its record and its timeline.
 //!
-//! `cargo run --release -p wrong --example failure -- VotesTwiceInATerm one_leader_a_term_3A` runs the scenario with seeds from 1
-//! on until one fails, says how, and writes both files under `target/lab`. Without arguments it lists the mistakes.
+//! `cargo run --release -p wrong --example failure -- VotesTwiceInATerm one_leader_a_term_3A` runs the scenario with
+//! seeds from 1 on until one fails. It prints the failure and writes both files under `target/lab`. Without arguments
+//! it lists the mistakes.
 
 use std::process::ExitCode;
 
@@ -9,37 +10,37 @@ use tester::keep::Keeping;
 use tester::{Clock, Scenario, Subject, raft_scenarios, runner};
 use wrong::{KvMistake, Mistake, Raft};
 
-#[path = "../tests/told/mod.rs"]
-mod told;
+#[path = "../tests/kv_subjects/mod.rs"]
+mod kv_subjects;
 
-/// How many seeds are tried.
+/// Number of seeds to try.
 const SEEDS: u64 = 200;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mistake, name] = &arguments[..] else { return refuse("give a mistake and a scenario") };
-    let Some(scenarios) = scenarios(mistake) else { return refuse(&format!("there is no mistake '{mistake}'")) };
+    let [mistake, name] = &arguments[..] else { return fail("give a mistake and a scenario") };
+    let Some(scenarios) = scenarios(mistake) else { return fail(&format!("there is no mistake '{mistake}'")) };
     let Some(scenario) = scenarios.iter().find(|scenario| scenario.about.name == name) else {
-        return refuse(&format!("there is no scenario '{name}' for this mistake"));
+        return fail(&format!("there is no scenario '{name}' for this mistake"));
     };
     let failed = (1..=SEEDS).map(|seed| runner::run(scenario, Clock::Simulated, seed)).find(|report| !report.passed());
-    let Some(report) = failed else { return refuse(&format!("none of {SEEDS} seeds fails")) };
+    let Some(report) = failed else { return fail(&format!("none of {SEEDS} seeds fails")) };
     print!("{}", report.lines());
     println!("{}", Keeping::of_this_process().write(mistake, &report.record).lines(None));
     ExitCode::SUCCESS
 }
 
-/// The scenarios of a mistake's layer, told of servers that make it.
+/// Returns the scenarios for a mistake, run against servers that make it; `None` if there is no such mistake.
 fn scenarios(mistake: &str) -> Option<Vec<Scenario>> {
     let raft = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
     if raft.is_some() {
-        return Some(raft_scenarios(&Subject::made_by(Raft::making(raft))));
+        return Some(raft_scenarios(&Subject::made_by(Raft::factory(raft))));
     }
-    KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake).map(told::of)
+    KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake).map(kv_subjects::scenarios_with)
 }
 
-/// One line, and what there is.
-fn refuse(complaint: &str) -> ExitCode {
+/// Prints one error line that lists the mistakes, and returns exit status 2.
+fn fail(complaint: &str) -> ExitCode {
     eprintln!("error: {complaint}; the mistakes are {:?} and {:?}", Mistake::ALL, KvMistake::ALL);
     ExitCode::from(2)
 }

@@ -1,4 +1,4 @@
-//! Leader election: section 5.2 of the paper, and which votes may be given (section 5.4.1).
+//! Leader election: section 5.2 of the paper, and the restriction on votes of section 5.4.1.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::state::State;
 impl Server {
     /// Figure 2, All Servers: "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert
     /// to follower".
-    pub(crate) fn step_down_if_behind(&self, state: &mut State, term: Term) {
+    pub(crate) fn adopt_higher_term(&self, state: &mut State, term: Term) {
         if term > state.current_term {
             let unsaved = state.unsaved;
             state.enter_term(term);
@@ -24,10 +24,10 @@ impl Server {
         }
     }
 
-    /// The same for the term of a reply.
-    pub(crate) fn heed_reply(&self, state: &mut State, term: Term) {
+    /// Applies the same rule to the term of a reply.
+    pub(crate) fn check_reply_term(&self, state: &mut State, term: Term) {
         if !self.makes(Mistake::IgnoresTheTermOfAReply) {
-            self.step_down_if_behind(state, term);
+            self.adopt_higher_term(state, term);
         }
     }
 
@@ -50,17 +50,17 @@ impl Server {
             let me = Arc::clone(self);
             self.peers[peer.0].call_async("Raft.RequestVote", &args, move |reply| {
                 if let Some(reply) = reply {
-                    me.change(|state| me.on_vote(state, peer, term, &reply));
+                    me.update(|state| me.handle_request_vote_reply(state, peer, term, &reply));
                 }
             });
         }
     }
 
     /// Figure 2, "RequestVote RPC".
-    pub(crate) fn request_vote(&self, state: &mut State, args: &RequestVoteArgs) -> RequestVoteReply {
-        self.step_down_if_behind(state, args.term);
-        let free = state.voted_for.is_none_or(|voted| voted == args.candidate_id);
-        let may_vote = free || self.makes(Mistake::VotesTwiceInATerm);
+    pub(crate) fn handle_request_vote(&self, state: &mut State, args: &RequestVoteArgs) -> RequestVoteReply {
+        self.adopt_higher_term(state, args.term);
+        let vote_is_free = state.voted_for.is_none_or(|voted| voted == args.candidate_id);
+        let may_vote = vote_is_free || self.makes(Mistake::VotesTwiceInATerm);
         let (last_log_term, last_log_index) = (state.log.last_term(), state.log.last_index());
         let as_long = args.last_log_index >= last_log_index || self.makes(Mistake::GrantsAVoteToAShorterLog);
         let up_to_date = args.last_log_term > last_log_term || args.last_log_term == last_log_term && as_long;
@@ -69,23 +69,29 @@ impl Server {
         if vote_granted {
             state.vote_for(args.candidate_id);
         }
-        let patient = vote_granted && !self.makes(Mistake::DoesNotResetTheTimerOnGrantingAVote);
-        if patient || self.makes(Mistake::ResetsTheTimerOnEveryRequestVote) {
+        let resets_timer = vote_granted && !self.makes(Mistake::DoesNotResetTheTimerOnGrantingAVote);
+        if resets_timer || self.makes(Mistake::ResetsTheTimerOnEveryRequestVote) {
             state.reset_election_timer();
         }
         RequestVoteReply { term: state.current_term, vote_granted }
     }
 
-    /// `voter` has answered the RequestVote of `term`.
-    fn on_vote(self: &Arc<Server>, state: &mut State, voter: ServerId, term: Term, reply: &RequestVoteReply) {
-        self.heed_reply(state, reply.term);
+    /// Handles the reply of `voter` to the RequestVote of `term`.
+    fn handle_request_vote_reply(
+        self: &Arc<Server>,
+        state: &mut State,
+        voter: ServerId,
+        term: Term,
+        reply: &RequestVoteReply,
+    ) {
+        self.check_reply_term(state, reply.term);
         let of_this_election = state.current_term == term || self.makes(Mistake::CountsOldVotes);
         if !of_this_election || state.role != Role::Candidate || !reply.vote_granted {
             return;
         }
         state.votes.insert(voter);
         if self.is_majority(state.votes.len()) {
-            self.start_leading(state);
+            self.become_leader(state);
         }
     }
 }

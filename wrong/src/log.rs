@@ -1,5 +1,5 @@
-//! The log: the entries behind the last snapshot. Everything is asked for by index, so that the rest of the code need not
-//! know where the log begins.
+//! The log: the entries after the last snapshot. All methods take indexes, so the rest of the code need not know where
+//! the log begins.
 
 use bytes::Bytes;
 use raftapi::{Index, Term};
@@ -15,14 +15,14 @@ pub(crate) struct Entry {
 pub(crate) struct Log {
     /// The last index that the snapshot covers, or 0.
     base: Index,
-    /// The entry of index `base + i` is `entries[i]`. That of the base itself has no command any more; it is there so
-    /// that every other one has a predecessor with a term.
+    /// `entries[i]` is the entry of index `base + i`. The entry at the base has no command any more. It stays so that
+    /// every other entry has a predecessor with a term.
     entries: Vec<Entry>,
 }
 
 impl Log {
-    /// A log without entries, behind a snapshot up to `base`.
-    pub(crate) fn behind(base: Index, term: Term) -> Log {
+    /// Makes a log without entries after a snapshot up to `base`.
+    pub(crate) fn after_snapshot(base: Index, term: Term) -> Log {
         Log { base, entries: vec![Entry { term, command: Bytes::new() }] }
     }
 
@@ -42,24 +42,24 @@ impl Log {
         self.entry(self.last_index()).term
     }
 
-    /// The term of the entry at `index`; `None` if it is not here, or not any more.
+    /// Returns the term of the entry at `index`; `None` if the entry is not in the log, or no longer.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         self.position(index).and_then(|position| self.entries.get(position)).map(|entry| entry.term)
     }
 
-    /// The entry at `index`, which is in the log.
+    /// Returns the entry at `index`, which must be in the log.
     pub(crate) fn entry(&self, index: Index) -> &Entry {
-        &self.entries[self.position(index).expect("the snapshot does not cover it")]
+        &self.entries[self.position(index).expect("no snapshot covers the entry")]
     }
 
-    /// Everything behind `prev`, which is in the log or its base.
-    pub(crate) fn entries_behind(&self, prev: Index) -> Vec<Entry> {
-        let position = self.position(prev).expect("the snapshot does not cover it");
+    /// Returns the entries after `prev`, which must be in the log or its base.
+    pub(crate) fn entries_after(&self, prev: Index) -> Vec<Entry> {
+        let position = self.position(prev).expect("no snapshot covers the entry");
         self.entries[position + 1..].to_vec()
     }
 
-    /// The first index with an entry of `term`, and the last.
-    pub(crate) fn span_of(&self, term: Term) -> Option<(Index, Index)> {
+    /// Returns the first and the last index of the entries of `term`.
+    pub(crate) fn index_range_of(&self, term: Term) -> Option<(Index, Index)> {
         let first = self.entries.iter().position(|entry| entry.term == term)?;
         let last = self.entries.iter().rposition(|entry| entry.term == term)?;
         let index = |position: usize| Index(self.base.0 + position as u64);
@@ -70,24 +70,24 @@ impl Log {
         self.entries.push(entry);
     }
 
-    /// Removes everything behind `last`.
+    /// Removes all entries after `last`.
     pub(crate) fn truncate(&mut self, last: Index) {
         if last < self.last_index() {
-            let position = self.position(last).expect("what a snapshot covers is not removed");
+            let position = self.position(last).expect("no snapshot covers the removed entries");
             self.entries.truncate(position + 1);
         }
     }
 
-    /// A snapshot covers everything up to `index`, an entry of `term`. What follows that entry stays; without that entry
-    /// there is nothing that follows it.
+    /// Discards all entries up to `index`, which a snapshot covers. If the log has an entry of `term` at `index`, the
+    /// entries after it stay; otherwise the whole log is discarded.
     pub(crate) fn compact(&mut self, index: Index, term: Term) {
         if self.term_at(index) == Some(term) {
-            let position = self.position(index).expect("its term is known");
+            let position = self.position(index).expect("the entry is in the log");
             self.entries.drain(..position);
             self.entries[0].command = Bytes::new();
             self.base = index;
         } else {
-            *self = Log::behind(index, term);
+            *self = Log::after_snapshot(index, term);
         }
     }
 

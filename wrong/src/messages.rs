@@ -1,5 +1,5 @@
-//! What the servers say to each other: the RPCs of Figures 2 and 13, with the faster back-up of the end of section 5.3,
-//! and snapshots in one piece.
+//! The messages between servers: the RPCs of Figures 2 and 13, with the fast back-off from the end of section 5.3, and
+//! with snapshots in one piece.
 
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Term};
@@ -34,9 +34,9 @@ pub(crate) struct AppendEntriesArgs {
 pub(crate) struct AppendEntriesReply {
     pub(crate) term: Term,
     pub(crate) success: bool,
-    /// If the logs do not match: the term of the entry in the way, if there is one, ...
+    /// If the logs do not match: the term of the conflicting entry, if there is one.
     pub(crate) conflict_term: Option<Term>,
-    /// ... and the first index of that term, or else the first index without an entry.
+    /// If the logs do not match: the first index of that term, or the first index without an entry if there is none.
     pub(crate) conflict_index: Index,
 }
 

@@ -1,5 +1,5 @@
-//! A plain Raft after Figures 2 and 13 of the paper, as its users see it. Each `self.makes(...)` in this crate is a place
-//! where it can be told to be wrong; read without them, it is right.
+//! The interface of a plain Raft after Figures 2 and 13 of the paper. Each `self.makes(...)` in this crate is a place
+//! where it can make a mistake. Without these conditions the code is correct.
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
@@ -17,8 +17,8 @@ use crate::state::State;
 pub struct Raft(Arc<Server>);
 
 impl Raft {
-    /// A maker of servers that make `mistake`, or none.
-    pub fn making(
+    /// Returns a function that makes servers with `mistake`, or correct servers if there is none.
+    pub fn factory(
         mistake: Option<Mistake>,
     ) -> impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> Raft + Send + Sync + 'static {
         move |peers, me, persister, apply_ch| Raft::start_server(peers, me, persister, apply_ch, mistake)
@@ -31,7 +31,7 @@ impl Raft {
         apply_ch: Sender<ApplyMsg>,
         mistake: Option<Mistake>,
     ) -> Raft {
-        let state = Mutex::new(State::read_back(&persister));
+        let state = Mutex::new(State::restore(&persister));
         let server = Arc::new(Server { me, peers, persister, mistake, state, to_apply: Condvar::new() });
         let (ticking, applying) = (Arc::clone(&server), Arc::clone(&server));
         thread::spawn(format!("ticker-{me}"), move || ticking.tick());
@@ -48,20 +48,22 @@ impl raftapi::Raft for Raft {
     fn services(&self) -> Vec<Service> {
         let [voting, appending, installing] = [0; 3].map(|_| Arc::clone(&self.0));
         let service = Service::new("Raft")
-            .method("RequestVote", move |args| voting.change(|state| voting.request_vote(state, &args)))
-            .method("AppendEntries", move |args| appending.change(|state| appending.append_entries(state, args)))
-            .method("InstallSnapshot", move |args| installing.change(|state| installing.install_snapshot(state, args)));
+            .method("RequestVote", move |args| voting.update(|state| voting.handle_request_vote(state, &args)))
+            .method("AppendEntries", move |args| appending.update(|state| appending.handle_append_entries(state, args)))
+            .method("InstallSnapshot", move |args| {
+                installing.update(|state| installing.handle_install_snapshot(state, args))
+            });
         vec![service]
     }
 
     fn start(&self, command: Bytes) -> Option<Started> {
-        self.0.change(|state| {
+        self.0.update(|state| {
             if state.role != Role::Leader {
                 return None;
             }
             let term = state.current_term;
             state.append([Entry { term, command }]);
-            state.news = true;
+            state.replication_due = true;
             Some(Started { index: state.log.last_index(), term })
         })
     }
@@ -72,7 +74,7 @@ impl raftapi::Raft for Raft {
     }
 
     fn snapshot(&self, index: Index, snapshot: Bytes) {
-        self.0.change(|state| self.0.take_snapshot(state, index, snapshot));
+        self.0.update(|state| self.0.snapshot_taken(state, index, snapshot));
     }
 
     fn persist_bytes(&self) -> usize {

@@ -1,4 +1,4 @@
-//! What the threads and the handlers of a server share, its two threads, and how it saves: one lock over one struct.
+//! The shared state of a server's threads and handlers, one lock over one struct; its two threads; and its persistence.
 
 use bytes::Bytes;
 use labrpc::ClientEnd;
@@ -12,8 +12,8 @@ use crate::Mistake;
 use crate::log::Log;
 use crate::state::State;
 
-/// How often the ticker looks whether something is due.
-const LOOK: Duration = Duration::from_millis(10);
+/// Interval at which the ticker checks its timers.
+const TICK: Duration = Duration::from_millis(10);
 
 pub(crate) struct Server {
     pub(crate) me: ServerId,
@@ -21,24 +21,24 @@ pub(crate) struct Server {
     pub(crate) persister: Arc<Persister>,
     pub(crate) mistake: Option<Mistake>,
     pub(crate) state: Mutex<State>,
-    /// Signalled when there is more to deliver, and at the end.
+    /// Signalled when there are undelivered messages, and when the server is killed.
     pub(crate) to_apply: Condvar,
 }
 
-/// Its threads.
+/// The threads.
 impl Server {
-    /// The ticker: sleeps and looks.
+    /// Runs the ticker thread: it sleeps, and then handles timers that have fired.
     pub(crate) fn tick(self: &Arc<Server>) {
         loop {
-            thread::sleep(LOOK);
+            thread::sleep(TICK);
             let mut state = self.state.lock();
             if state.killed {
                 return;
             }
             let now = Instant::now();
             if state.role == Role::Leader {
-                if state.news || now >= state.next_heartbeat || self.makes(Mistake::SendsRpcsInATightLoop) {
-                    self.send_to_all(&mut state);
+                if state.replication_due || now >= state.next_heartbeat || self.makes(Mistake::SendsRpcsInATightLoop) {
+                    self.replicate_to_all(&mut state);
                 }
             } else if now >= state.election_deadline && !self.makes(Mistake::NeverElects) {
                 self.start_election(&mut state);
@@ -46,15 +46,15 @@ impl Server {
         }
     }
 
-    /// The applier: delivers what is committed.
+    /// Runs the applier thread: it delivers committed entries.
     pub(crate) fn apply(&self, apply_ch: &Sender<ApplyMsg>) {
         loop {
             let mut state = self.state.lock();
-            self.to_apply.wait_while(&mut state, |state| !state.has_to_deliver() && !state.killed);
+            self.to_apply.wait_while(&mut state, |state| !state.has_undelivered() && !state.killed);
             if state.killed {
                 return;
             }
-            let messages = state.take_deliverable();
+            let messages = state.take_undelivered();
             if !self.makes(Mistake::HoldsItsLockWhileDelivering) {
                 drop(state);
             }
@@ -70,17 +70,17 @@ impl Server {
     }
 }
 
-/// Changes, and how they are saved.
+/// Persistence.
 impl Server {
-    /// Does something under the lock, and saves what it has changed before anybody can hear of it.
-    pub(crate) fn change<T>(self: &Arc<Server>, change: impl FnOnce(&mut State) -> T) -> T {
+    /// Calls `update` under the lock, and saves the changes before any other thread or server can see them.
+    pub(crate) fn update<T>(self: &Arc<Server>, update: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
-        let result = change(&mut state);
+        let result = update(&mut state);
         self.save(&mut state);
         result
     }
 
-    /// Saves what has changed. Figure 2, "Persistent state on all servers": "Updated on stable storage before responding
+    /// Saves unsaved changes. Figure 2, "Persistent state on all servers": "Updated on stable storage before responding
     /// to RPCs".
     pub(crate) fn save(self: &Arc<Server>, state: &mut State) {
         const LATER: Duration = Duration::from_millis(30);
@@ -91,32 +91,32 @@ impl Server {
             let me = Arc::clone(self);
             thread::spawn(format!("saver-{}", self.me), move || {
                 thread::sleep(LATER);
-                me.write(&me.state.lock());
+                me.save_now(&me.state.lock());
             });
             return;
         }
-        self.write(state);
+        self.save_now(state);
     }
 
-    /// Writes down the state as it is; the snapshot goes with it, or else it would be erased.
-    fn write(&self, state: &State) {
+    /// Saves the present state, together with the snapshot: the persister would erase the snapshot otherwise.
+    fn save_now(&self, state: &State) {
         let forgotten = self.makes(Mistake::ForgetsTheSnapshotOnTheNextSave);
         let snapshot = if forgotten { Bytes::new() } else { state.snapshot.clone() };
-        self.write_with(state, snapshot);
+        self.persist(state, snapshot);
     }
 
-    /// A snapshot takes the place of everything up to and including an entry. Log and snapshot are replaced in one step:
-    /// one without the other would be a gap.
-    pub(crate) fn replace_log(&self, state: &mut State, (index, term): (Index, Term), snapshot: Bytes) {
+    /// Replaces all entries up to and including `index` by a snapshot. Log and snapshot are saved in one step, because
+    /// a crash between two steps would leave a gap.
+    pub(crate) fn compact_and_save(&self, state: &mut State, (index, term): (Index, Term), snapshot: Bytes) {
         state.compact(index, term, snapshot.clone());
         state.unsaved = false;
-        self.write_with(state, snapshot);
+        self.persist(state, snapshot);
     }
 
-    fn write_with(&self, state: &State, snapshot: Bytes) {
+    fn persist(&self, state: &State, snapshot: Bytes) {
         let voted_for = if self.makes(Mistake::NoVotePersistence) { None } else { state.voted_for };
         let bytes = if self.makes(Mistake::NoLogPersistence) {
-            let no_log = Log::behind(state.log.base(), state.log.base_term());
+            let no_log = Log::after_snapshot(state.log.base(), state.log.base_term());
             labgob::encode(&(state.current_term, voted_for, no_log))
         } else {
             labgob::encode(&(state.current_term, voted_for, &state.log))

@@ -10,16 +10,16 @@ use crate::server::Server;
 use crate::state::State;
 
 impl Server {
-    /// The service has made a snapshot of everything up to `index`.
-    pub(crate) fn take_snapshot(&self, state: &mut State, index: Index, snapshot: Bytes) {
-        // A leader's snapshot may have been faster.
+    /// Compacts the log after the service has made a snapshot up to `index`.
+    pub(crate) fn snapshot_taken(&self, state: &mut State, index: Index, snapshot: Bytes) {
+        // A leader's snapshot may have been installed before.
         if index > state.log.base() {
             let term = state.log.entry(index).term;
-            self.replace_log(state, (index, term), snapshot);
+            self.compact_and_save(state, (index, term), snapshot);
         }
     }
 
-    /// As leader: what `to` lacks is no longer in the log.
+    /// Sends the leader's snapshot to `to`, because the log no longer has the entries that `to` needs.
     pub(crate) fn send_snapshot(self: &Arc<Server>, state: &State, to: ServerId) {
         let args = InstallSnapshotArgs {
             term: state.current_term,
@@ -31,29 +31,28 @@ impl Server {
         let me = Arc::clone(self);
         self.peers[to.0].call_async("Raft.InstallSnapshot", &args, move |reply: Option<InstallSnapshotReply>| {
             let Some(reply) = reply else { return };
-            me.change(|state| {
-                me.heed_reply(state, reply.term);
+            me.update(|state| {
+                me.check_reply_term(state, reply.term);
                 if state.current_term == term && state.role == Role::Leader {
-                    me.matches(state, to, index);
+                    me.advance_match_index(state, to, index);
                 }
             });
         });
     }
 
     /// Figure 13, "InstallSnapshot RPC".
-    pub(crate) fn install_snapshot(&self, state: &mut State, args: InstallSnapshotArgs) -> InstallSnapshotReply {
-        self.step_down_if_behind(state, args.term);
+    pub(crate) fn handle_install_snapshot(&self, state: &mut State, args: InstallSnapshotArgs) -> InstallSnapshotReply {
+        self.adopt_higher_term(state, args.term);
         let reply = InstallSnapshotReply { term: state.current_term };
         if args.term < state.current_term {
             return reply;
         }
-        state.become_role(Role::Follower);
-        state.reset_election_timer();
+        state.follow_leader();
         let index = args.last_included_index;
-        // Everything in it is committed here as well, and delivered or about to be.
+        // An old snapshot covers only entries that this server has committed, and has delivered or is about to deliver.
         let old = index <= state.commit_index;
-        if !old || self.makes(Mistake::GoesBackOnAnOldSnapshot) {
-            self.replace_log(state, (index, args.last_included_term), args.data);
+        if !old || self.makes(Mistake::InstallsAnOldSnapshot) {
+            self.compact_and_save(state, (index, args.last_included_term), args.data);
             state.commit_index = index;
             state.last_applied = index;
             state.snapshot_to_deliver = true;

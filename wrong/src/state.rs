@@ -1,5 +1,5 @@
-//! What a server knows: Figure 2, "State", and what the rules for servers need beside it. Its methods are the small
-//! steps that several rules have in common; none of them sends or saves.
+//! The state of a server: Figure 2, "State", and the further fields that the rules for servers need. Its methods are
+//! small steps that several rules share. None of them sends or saves.
 
 use std::collections::BTreeSet;
 
@@ -10,67 +10,67 @@ use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, Term, report};
 
 use crate::log::{Entry, Log};
 
-/// An election timeout is at least this long, so that two heartbeats may be late, ...
+/// The shortest election timeout, in milliseconds: two late heartbeats must not cause an election.
 const ELECTION_MS_MIN: u64 = 300;
-/// ... and shorter than this.
+/// The upper bound of an election timeout, in milliseconds.
 const ELECTION_MS_MAX: u64 = 600;
 
 pub(crate) struct State {
     pub(crate) current_term: Term,
     pub(crate) voted_for: Option<ServerId>,
     pub(crate) log: Log,
-    /// The snapshot of everything up to the log's base; empty if there is none.
+    /// The snapshot that covers all entries up to the log's base; empty if there is none.
     pub(crate) snapshot: Bytes,
-    /// Something of the above has changed since it was last saved.
+    /// Set if a field above has changed since the last save.
     pub(crate) unsaved: bool,
 
     pub(crate) commit_index: Index,
     pub(crate) last_applied: Index,
-    /// The leader has sent a snapshot, and the service has not got it yet.
+    /// Set if the leader has sent a snapshot that the service has not received yet.
     pub(crate) snapshot_to_deliver: bool,
 
     pub(crate) role: Role,
-    /// As candidate: who votes for this server.
+    /// Candidate: the servers that have voted for this server.
     pub(crate) votes: BTreeSet<ServerId>,
-    /// As leader, for each peer: the next index to send, and the highest known to be in its log.
+    /// Leader, for each peer: the next index to send, and the highest index known to be in its log.
     pub(crate) next_index: Vec<Index>,
     pub(crate) match_index: Vec<Index>,
-    /// As leader, for each peer: what it has been sent up to, answered or not.
+    /// Leader, for each peer: the last index that was sent to it, acknowledged or not.
     pub(crate) sent_index: Vec<Index>,
-    /// As leader: there is something that the peers have not been sent.
-    pub(crate) news: bool,
-    /// As leader: when it has to be heard of again.
+    /// Leader: set if there are entries or a commit index that were not sent to the peers yet.
+    pub(crate) replication_due: bool,
+    /// Leader: the time of the next heartbeat.
     pub(crate) next_heartbeat: Instant,
-    /// Otherwise: when it loses its patience.
+    /// Follower or candidate: the time at which the election timer fires.
     pub(crate) election_deadline: Instant,
     rng: rng::Stream,
     pub(crate) killed: bool,
 }
 
 impl State {
-    /// What is known after a start: what was saved, if anything was.
+    /// Restores the saved state, or makes the initial state if nothing was saved.
     ///
     /// # Panics
     ///
-    /// If what was saved is damaged.
-    pub(crate) fn read_back(persister: &Persister) -> State {
+    /// If the saved state is damaged.
+    pub(crate) fn restore(persister: &Persister) -> State {
         let saved = persister.read_raft_state();
         let (current_term, voted_for, log) = if saved.is_empty() {
-            (Term::ZERO, None, Log::behind(Index::ZERO, Term::ZERO))
+            (Term::ZERO, None, Log::after_snapshot(Index::ZERO, Term::ZERO))
         } else {
             labgob::decode::<(Term, Option<ServerId>, Log)>(&saved)
                 .unwrap_or_else(|error| panic!("the saved Raft state is damaged: {error}"))
         };
         let base = log.base();
         report::restored(current_term, voted_for, (base, log.base_term()));
-        report::appended(base.next(), log.entries_behind(base).iter().map(|entry| entry.term));
+        report::appended(base.next(), log.entries_after(base).iter().map(|entry| entry.term));
         let mut state = State {
             current_term,
             voted_for,
             log,
             snapshot: persister.read_snapshot(),
             unsaved: false,
-            // What a snapshot covers is committed, and the service begins with it.
+            // A snapshot covers only committed entries, and the service starts from it.
             commit_index: base,
             last_applied: base,
             snapshot_to_deliver: false,
@@ -79,7 +79,7 @@ impl State {
             next_index: Vec::new(),
             match_index: Vec::new(),
             sent_index: Vec::new(),
-            news: false,
+            replication_due: false,
             next_heartbeat: Instant::now(),
             election_deadline: Instant::now(),
             rng: rng::local("election"),
@@ -98,7 +98,7 @@ impl State {
 
     pub(crate) fn become_role(&mut self, role: Role) {
         if role != self.role {
-            // One that led has not looked at its timer.
+            // A leader has let its election timer run out.
             if self.role == Role::Leader {
                 self.reset_election_timer();
             }
@@ -107,17 +107,23 @@ impl State {
         }
     }
 
+    /// Figure 2, Candidates: "If AppendEntries RPC received from new leader: convert to follower".
+    pub(crate) fn follow_leader(&mut self) {
+        self.become_role(Role::Follower);
+        self.reset_election_timer();
+    }
+
     pub(crate) fn vote_for(&mut self, candidate: ServerId) {
         self.voted_for = Some(candidate);
         self.unsaved = true;
         report::vote(self.current_term, candidate);
     }
 
-    /// Adds entries at the end of the log, perhaps none.
+    /// Appends entries to the log, perhaps none.
     pub(crate) fn append(&mut self, entries: impl IntoIterator<Item = Entry>) {
         let last = self.log.last_index();
         entries.into_iter().for_each(|entry| self.log.push(entry));
-        report::appended(last.next(), self.log.entries_behind(last).iter().map(|entry| entry.term));
+        report::appended(last.next(), self.log.entries_after(last).iter().map(|entry| entry.term));
         self.unsaved |= self.log.last_index() > last;
     }
 
@@ -129,7 +135,7 @@ impl State {
         self.unsaved = true;
     }
 
-    /// A snapshot takes the place of everything up to an entry.
+    /// Replaces all entries up to `index` by a snapshot.
     pub(crate) fn compact(&mut self, index: Index, term: Term, snapshot: Bytes) {
         let last = self.log.last_index();
         self.log.compact(index, term);
@@ -145,14 +151,14 @@ impl State {
         self.election_deadline = Instant::now() + Duration::from_millis(timeout);
     }
 
-    /// Whether there is anything that the service should be given.
-    pub(crate) fn has_to_deliver(&self) -> bool {
+    /// Reports whether there are messages that were not delivered to the service yet.
+    pub(crate) fn has_undelivered(&self) -> bool {
         self.snapshot_to_deliver || self.last_applied < self.commit_index
     }
 
-    /// A snapshot that has come, and everything that is committed and not yet delivered; it counts as applied from now
-    /// on.
-    pub(crate) fn take_deliverable(&mut self) -> Vec<ApplyMsg> {
+    /// Takes the undelivered snapshot, if there is one, and all committed entries that were not delivered. They count
+    /// as applied from now on.
+    pub(crate) fn take_undelivered(&mut self) -> Vec<ApplyMsg> {
         let mut messages = Vec::new();
         if std::mem::take(&mut self.snapshot_to_deliver) {
             let (index, term) = (self.log.base(), self.log.base_term());

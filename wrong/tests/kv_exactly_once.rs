@@ -1,6 +1,6 @@
-//! The plain key/value service without a mistake, alone with a network: every append is done once and in the order of
-//! its client, whatever is lost and whoever crashes. No tester stands in between, so that what it finds later can be
-//! believed.
+//! The plain key/value service without a mistake, on a bare network. Every append must be executed once and in the
+//! order of its client, whatever messages are lost and whichever servers crash. This test does not use the tester, so
+//! it gives independent evidence that the service is correct.
 
 use labrpc::{ClientEnd, Name, Network};
 use labstd::rng::{self, RngExt, SliceRandom};
@@ -18,7 +18,7 @@ const CLIENTS: usize = 3;
 const APPENDS: usize = 40;
 const SEEDS: u64 = 200;
 
-/// Servers that can be crashed and started again.
+/// A cluster whose servers can be crashed and restarted.
 struct Cluster {
     network: Network,
     mistake: Option<KvMistake>,
@@ -49,21 +49,21 @@ impl Cluster {
         let peers = self.ends(&format!("S{server}#{}", this.incarnation)).collect();
         let group = Group::new(format!("S{server}#{}", this.incarnation), None);
         group.enter(|| {
-            let making = Kv::making(self.mistake);
-            let kv = making(peers, ServerId(server), Arc::clone(&this.persister), self.max_raft_state);
+            let factory = Kv::factory(self.mistake);
+            let kv = factory(peers, ServerId(server), Arc::clone(&this.persister), self.max_raft_state);
             let rpc_server = kv.services().into_iter().fold(labrpc::Server::new(), labrpc::Server::with);
             self.network.add_server(format!("S{server}"), rpc_server);
             this.kv = Some(kv);
         });
     }
 
-    /// Only what it had saved before nobody could hear it any more is there when it starts again.
+    /// Crashes a server. Only the state that it saved before it left the network is there after its restart.
     fn crash(&self, server: usize) {
         self.network.delete_server(format!("S{server}"));
         let mut servers = self.servers.lock();
         let this = &mut servers[server];
         this.persister = Arc::new(this.persister.copy());
-        this.kv.take().expect("it runs").kill();
+        this.kv.take().expect("the server runs").kill();
     }
 
     fn clerk(&self, number: usize) -> Clerk {
@@ -95,10 +95,9 @@ impl Cluster {
     }
 }
 
-/// Clients append to one key over an unreliable network while servers crash, sometimes all of them at once.
-///
-/// What is wrong with the value in the end, if anything is.
-fn appends(cluster: &Arc<Cluster>) -> Option<String> {
+/// Lets clients append to one key over an unreliable network while servers crash, sometimes all of them at once.
+/// Returns the error in the final value, if there is one.
+fn run_appends(cluster: &Arc<Cluster>) -> Option<String> {
     cluster.network.set_reliable(false);
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -123,35 +122,35 @@ fn appends(cluster: &Arc<Cluster>) -> Option<String> {
         crashed.for_each(|server| cluster.start(server));
     }
     clients.into_iter().for_each(|client| client.join().expect("a client ends"));
-    wrong_with(&cluster.clerk(CLIENTS).get("k"))
+    error_in(&cluster.clerk(CLIENTS).get("k"))
 }
 
-/// The value has to be what the clients have appended, mixed in some way.
-fn wrong_with(value: &str) -> Option<String> {
+/// Returns the error in `value`, which must be an interleaving of the clients' appends in their order.
+fn error_in(value: &str) -> Option<String> {
     let mut next = [0; CLIENTS];
     let mut rest = value;
     while !rest.is_empty() {
         let after = |client: usize| rest.strip_prefix(&appended(client, next[client])).map(|rest| (client, rest));
         let Some((client, after)) = (0..CLIENTS).find_map(after) else {
             return Some(format!(
-                "after the first {next:?} appends of the clients, what follows is not the next of any: {value}"
+                "after the first {next:?} appends of the clients, the rest is not the next append of any client: {value}"
             ));
         };
         next[client] += 1;
         rest = after;
     }
-    (next != [APPENDS; CLIENTS]).then(|| format!("something is missing: {value}"))
+    (next != [APPENDS; CLIENTS]).then(|| format!("appends are missing: {value}"))
 }
 
 fn appended(client: usize, n: usize) -> String {
     format!("x {client} {n} y")
 }
 
-/// A run of [`appends`]; its cluster goes down at its end.
+/// Calls [`run_appends`] in a simulation of its own. Returns the sizes of the largest Raft state and snapshot.
 fn run(seed: u64, max_raft_state: Option<usize>, mistake: Option<KvMistake>) -> Result<(usize, usize), String> {
     let outcome = Run::simulated(seed).time_limit(Duration::from_secs(300)).execute(move || {
         let cluster = Cluster::new(max_raft_state, mistake);
-        let wrong = appends(&cluster);
+        let wrong = run_appends(&cluster);
         let sizes = cluster.sizes();
         cluster.shut_down();
         wrong.map_or(Ok(sizes), Err)
@@ -160,15 +159,15 @@ fn run(seed: u64, max_raft_state: Option<usize>, mistake: Option<KvMistake>) -> 
 }
 
 #[test]
-fn every_append_is_done_once_and_in_order() {
+fn every_append_is_executed_once_and_in_order() {
     for seed in 1..=SEEDS {
         let (_, snapshot) = run(seed, None, None).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
-        assert_eq!(snapshot, 0, "seed {seed}: a snapshot that nobody asked for");
+        assert_eq!(snapshot, 0, "seed {seed}: an unrequested snapshot");
     }
 }
 
 #[test]
-fn every_append_is_done_once_and_in_order_with_snapshots() {
+fn with_snapshots_every_append_is_executed_once_in_order() {
     for seed in 1..=SEEDS {
         let (state, snapshot) = run(seed, Some(1000), None).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
         assert!(state <= 8 * 1000, "seed {seed}: a Raft state of {state} bytes");
@@ -177,13 +176,13 @@ fn every_append_is_done_once_and_in_order_with_snapshots() {
 }
 
 #[test]
-fn a_write_that_is_executed_again_is_seen_here() {
-    let seen = (1..=SEEDS).filter(|&seed| run(seed, None, Some(KvMistake::ExecutesARetryAgain)).is_err()).count();
+fn this_test_detects_a_reexecuted_write() {
+    let seen = (1..=SEEDS).filter(|&seed| run(seed, None, Some(KvMistake::ReexecutesARetry)).is_err()).count();
     assert!(seen > 0, "none of {SEEDS} seeds");
 }
 
 #[test]
-fn a_key_that_was_never_written_has_the_empty_value_and_a_put_replaces() {
+fn an_unwritten_key_is_empty_and_a_put_replaces_a_value() {
     simulate(1, || {
         let cluster = Cluster::new(None, None);
         let mut clerk = cluster.clerk(0);

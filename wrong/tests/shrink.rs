@@ -1,5 +1,6 @@
-//! `shrink` finds a shorter run, one that fails in the same way, that is recorded and can be replayed; and the same one however
-//! many runs are made at once. By processes of their own: this program, with a mistake that is named in the environment.
+//! The command `shrink` finds a shorter run that fails in the same way, and records it so that it can be replayed. The
+//! result does not depend on the number of concurrent runs. Each test starts this program as a child process and names
+//! the mistake in an environment variable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,13 @@ use labstd::sync::Arc;
 use raftapi::{ApplyMsg, Index, KvService, Persister, ServerId, Started, Term};
 use wrong::{Clerk, KvMistake, KvServer, Mistake, NO_MISTAKE};
 
-/// Says to [`a_child`] which mistake is made.
+/// The environment variable that names the mistake for [`child_process`].
 const MISTAKE: &str = "RAFTLAB_MISTAKE";
 
-/// Its arguments, with blanks between them.
+/// The environment variable with the arguments of [`child_process`], separated by blanks.
 const ARGUMENTS: &str = "RAFTLAB_ARGUMENTS";
 
-fn named() -> String {
+fn chosen_mistake() -> String {
     std::env::var(MISTAKE).unwrap_or_default()
 }
 
@@ -27,8 +28,8 @@ struct Raft(wrong::Raft);
 
 impl raftapi::Raft for Raft {
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Raft {
-        let mistake = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == named());
-        Raft(wrong::Raft::making(mistake)(peers, me, persister, apply_ch))
+        let mistake = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == chosen_mistake());
+        Raft(wrong::Raft::factory(mistake)(peers, me, persister, apply_ch))
     }
     fn services(&self) -> Vec<Service> {
         self.0.services()
@@ -50,15 +51,15 @@ impl raftapi::Raft for Raft {
     }
 }
 
-/// The plain service, the same way.
+/// The plain service with the mistake that the environment names.
 struct Service4(KvServer<wrong::Raft, NO_MISTAKE>);
 
 impl KvService for Service4 {
     type Clerk = Clerk<NO_MISTAKE>;
 
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, max_raft_state: Option<usize>) -> Service4 {
-        let mistake = KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == named());
-        Service4(KvServer::making(mistake)(peers, me, persister, max_raft_state))
+        let mistake = KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == chosen_mistake());
+        Service4(KvServer::factory(mistake)(peers, me, persister, max_raft_state))
     }
     fn services(&self) -> Vec<Service> {
         self.0.services()
@@ -72,14 +73,14 @@ impl KvService for Service4 {
 }
 
 #[test]
-#[ignore = "the others run it, in processes of their own"]
-fn a_child() {
+#[ignore = "the other tests run it as a child process"]
+fn child_process() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     let arguments = ["raftlab"].into_iter().chain(arguments.split(' ')).map(Into::into);
     std::process::exit(cli::with::<Raft, Service4>("raftlab", arguments).into());
 }
 
-/// A target folder of a test's own, which goes away with it.
+/// The target folder of one test, removed when the test ends.
 struct Target(PathBuf);
 
 impl Target {
@@ -93,21 +94,21 @@ impl Target {
     fn run(&self, mistake: &str, arguments: &str) -> (i32, String) {
         let this = std::env::current_exe().expect("this test is a program");
         let mut command = Command::new(this);
-        command.args(["--exact", "a_child", "--ignored", "--nocapture"]).env("CARGO_TARGET_DIR", &self.0);
+        command.args(["--exact", "child_process", "--ignored", "--nocapture"]).env("CARGO_TARGET_DIR", &self.0);
         command.env(MISTAKE, mistake).env(ARGUMENTS, arguments).stdin(Stdio::null());
         for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_LOG"] {
             command.env_remove(variable);
         }
-        let Output { status, stdout, stderr } = command.output().expect("it runs");
+        let Output { status, stdout, stderr } = command.output().expect("the child process runs");
         let text = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
-        (status.code().expect("it ends by itself"), text)
+        (status.code().expect("no signal ends the child process"), text)
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.0.join("lab").join(name)
     }
 
-    /// The first file whose name has these pieces.
+    /// Returns the first file whose name contains both pieces.
     fn find(&self, pieces: [&str; 2]) -> PathBuf {
         let files = fs::read_dir(self.0.join("lab")).expect("files were written");
         let mut names: Vec<String> =
@@ -124,15 +125,15 @@ impl Drop for Target {
     }
 }
 
-/// The two numbers of a row of the table.
+/// Returns the two numbers of a row of the table: before and after.
 fn row(text: &str, what: &str) -> [f64; 2] {
     let line = text.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("no row {what}:\n{text}"));
     let numbers: Vec<f64> = line[what.len()..].split_whitespace().filter_map(|word| word.parse().ok()).collect();
     numbers.try_into().unwrap_or_else(|_| panic!("not two numbers: {line}"))
 }
 
-/// How many things went wrong, before and after.
-fn wrongs(text: &str) -> [f64; 2] {
+/// Returns the numbers of faults and lost messages together, before and after.
+fn fault_counts(text: &str) -> [f64; 2] {
     let (faults, lost) = (row(text, "faults"), row(text, "messages lost"));
     [faults[0] + lost[0], faults[1] + lost[1]]
 }
@@ -141,10 +142,10 @@ fn quoted(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// A mistake that Figure 8 of the paper is about.
-const COUNTS: &str = "CommitsAnEntryOfAnOlderTermByCounting";
+/// The mistake that Figure 8 of the paper shows.
+const COMMITS_BY_COUNTING: &str = "CommitsAnEntryOfAnOlderTermByCounting";
 
-/// A seed of `scenario` that fails.
+/// Returns a seed with which `scenario` fails.
 fn failing_seed(target: &Target, mistake: &str, scenario: &str) -> u64 {
     let (status, text) = target.run(mistake, &format!("run {scenario} -n 60 --fail-fast --progress none"));
     assert_eq!(status, 1, "no seed fails: {text}");
@@ -160,12 +161,12 @@ fn a_shorter_run_is_found_and_can_be_replayed() {
 
     let (status, text) = target.run(mistake, &format!("shrink {scenario} --seed {seed} --tries 90"));
     assert_eq!(status, 1, "{text}");
-    let [before, after] = wrongs(&text);
+    let [before, after] = fault_counts(&text);
     assert!(after < before, "{text}");
 
-    // Its record says when the faults end, and so do its name and the command that replays it.
+    // The record, its file name and the replay command all contain the moment at which the faults end.
     let calm = target.find(["-calm-", ".record"]);
-    assert!(calm.with_extension("html").is_file(), "a picture beside it");
+    assert!(calm.with_extension("html").is_file(), "the timeline lies beside the record");
     let command = text.lines().find_map(|line| line.split("-- run ").nth(1)).unwrap_or_else(|| panic!("{text}"));
     assert!(command.contains("--calm-from "), "{text}");
     let (status, rerun) = target.run(mistake, &format!("run {command}"));
@@ -179,7 +180,7 @@ fn a_shorter_run_is_found_and_can_be_replayed() {
     let (_, log) = target.run(mistake, &format!("log --topics test {}", quoted(&calm)));
     assert!(log.contains("nothing goes wrong any more from"), "{log}");
 
-    // What is shrunk again comes to no more than it was.
+    // Shrinking the shrunk run again works.
     let (status, again) = target.run(mistake, &format!("shrink {} --tries 20", quoted(&calm)));
     assert_eq!(status, 1, "{again}");
     // Without the mistake there is nothing to shrink.
@@ -188,11 +189,12 @@ fn a_shorter_run_is_found_and_can_be_replayed() {
 }
 
 #[test]
-fn the_result_does_not_depend_on_how_many_runs_there_are_at_once() {
+fn the_result_does_not_depend_on_the_number_of_jobs() {
     let target = Target::new("jobs");
-    let seed = failing_seed(&target, COUNTS, "figure_8_3C");
+    let seed = failing_seed(&target, COMMITS_BY_COUNTING, "figure_8_3C");
     let results = [1, 3].map(|jobs| {
-        let (status, text) = target.run(COUNTS, &format!("shrink figure_8_3C --seed {seed} --tries 70 --jobs {jobs}"));
+        let (status, text) =
+            target.run(COMMITS_BY_COUNTING, &format!("shrink figure_8_3C --seed {seed} --tries 70 --jobs {jobs}"));
         assert_eq!(status, 1, "{text}");
         let table =
             |line: &&str| ["tried", "seed ", "calm", "faults", "messages"].iter().any(|begin| line.starts_with(begin));
@@ -203,7 +205,7 @@ fn the_result_does_not_depend_on_how_many_runs_there_are_at_once() {
 }
 
 #[test]
-fn what_cannot_be_shrunk_is_refused_in_one_line() {
+fn a_wrong_request_is_refused_in_one_line() {
     let target = Target::new("refused");
     for (arguments, why) in [
         ("shrink figure_8_3C", "which run of figure_8_3C? --seed says it"),
@@ -211,7 +213,7 @@ fn what_cannot_be_shrunk_is_refused_in_one_line() {
         ("run re_election_3A --clock threads --calm-from 1s", "--calm-from is for --clock simulated"),
         ("run one_partition_4A --calm-from 1s", "is a story of certain faults, none of which can be left out"),
     ] {
-        let (status, text) = target.run(COUNTS, arguments);
+        let (status, text) = target.run(COMMITS_BY_COUNTING, arguments);
         assert_eq!(status, 2, "{text}");
         let complaints: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
         assert_eq!(complaints.len(), 1, "{text}");

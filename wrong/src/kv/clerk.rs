@@ -1,5 +1,5 @@
-//! The clerk: it asks one server after the other until one of them answers, and numbers what it asks for, so that the
-//! servers know an operation that they have done already.
+//! The clerk: it tries one server after the other until one replies. It numbers its operations, so that the servers
+//! recognize an operation that they have executed already.
 
 use labrpc::ClientEnd;
 use labstd::rng::{self, RngExt};
@@ -10,70 +10,70 @@ use raftapi::KvClerk;
 use super::messages::{Operation, Reply, Request};
 use super::mistake::KvMistake;
 
-/// The number of no [`KvMistake`].
+/// The number that stands for no [`KvMistake`].
 pub const NO_MISTAKE: u8 = u8::MAX;
 
-/// How long a clerk waits when no server has answered it: they elect a leader.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Pause of a clerk after it has tried all servers in vain: they may be electing a leader.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// A client of the service. It makes the mistake that has this number among the variants of [`KvMistake`], or none: its
-/// maker has no other argument than the servers.
+/// A client of the service. `MISTAKE` is the number of the variant of [`KvMistake`] that it makes, or [`NO_MISTAKE`].
+/// It is a type parameter because the function that makes a clerk takes no argument but the servers.
 pub struct Clerk<const MISTAKE: u8 = NO_MISTAKE> {
     servers: Vec<ClientEnd>,
-    /// Which of them has answered last; probably it still leads.
+    /// The position of the server that has replied last; it is probably still the leader.
     leader: usize,
     client: u64,
-    /// How many operations were asked for.
-    number: u64,
+    /// The serial number of the last operation.
+    serial: u64,
 }
 
 impl<const MISTAKE: u8> KvClerk for Clerk<MISTAKE> {
     fn make(servers: Vec<ClientEnd>) -> Clerk<MISTAKE> {
-        // A stream of chance has a name, and two of one name give the same numbers.
+        // Two random streams of the same name give the same numbers.
         let name =
-            if makes::<MISTAKE>(KvMistake::SharesItsIdWithAllClerks) { "all" } else { servers[0].name().as_str() };
+            if makes::<MISTAKE>(KvMistake::SharesItsIdWithOtherClerks) { "all" } else { servers[0].name().as_str() };
         let client = rng::stream(&format!("clerk/{name}")).random_range(0..1 << 62);
-        Clerk { servers, leader: 0, client, number: 0 }
+        Clerk { servers, leader: 0, client, serial: 0 }
     }
 
     fn get(&mut self, key: &str) -> String {
-        self.ask(Operation::Get { key: key.to_string() })
+        self.call_until_answered(Operation::Get { key: key.to_string() })
     }
 
     fn put(&mut self, key: &str, value: &str) {
-        self.ask(Operation::Put { key: key.to_string(), value: value.to_string() });
+        self.call_until_answered(Operation::Put { key: key.to_string(), value: value.to_string() });
     }
 
     fn append(&mut self, key: &str, value: &str) {
-        self.ask(Operation::Append { key: key.to_string(), value: value.to_string() });
+        self.call_until_answered(Operation::Append { key: key.to_string(), value: value.to_string() });
     }
 }
 
 impl<const MISTAKE: u8> Clerk<MISTAKE> {
-    /// Asks until it is answered.
-    fn ask(&mut self, operation: Operation) -> String {
+    /// Retries the operation until a server replies, and returns the value of the reply.
+    fn call_until_answered(&mut self, operation: Operation) -> String {
         let method = operation.method();
-        self.number += 1;
-        let mut request = Request { client: self.client, number: self.number, operation };
+        self.serial += 1;
+        let mut request = Request { client: self.client, serial: self.serial, operation };
         for attempt in 1.. {
             match self.servers[self.leader].call(method, &request) {
                 Some(Reply::Ok { value }) => return value,
                 Some(Reply::ErrNoKey) => return String::new(),
-                None if makes::<MISTAKE>(KvMistake::TakesALostReplyForDone) => return String::new(),
+                None if makes::<MISTAKE>(KvMistake::TreatsALostReplyAsSuccess) => return String::new(),
                 Some(Reply::ErrWrongLeader) | None => {}
             }
-            if !makes::<MISTAKE>(KvMistake::AsksTheSameServerForEver) {
+            if !makes::<MISTAKE>(KvMistake::RetriesTheSameServerForEver) {
                 self.leader = (self.leader + 1) % self.servers.len();
             }
             if attempt % self.servers.len() == 0 {
-                thread::sleep(PAUSE);
+                thread::sleep(RETRY_PAUSE);
             }
             if makes::<MISTAKE>(KvMistake::NumbersEachAttempt) {
-                self.number += 1;
-                request.number = self.number;
+                self.serial += 1;
+                request.serial = self.serial;
             }
         }
-        unreachable!("it does not give up")
+        unreachable!("a clerk retries for ever")
     }
 }
 

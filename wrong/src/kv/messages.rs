@@ -1,14 +1,14 @@
-//! What clerks ask of servers, which is also what is in the log, and what they are answered.
+//! The requests of clerks, which are also the commands in the log, and the replies of servers.
 
 use serde::{Deserialize, Serialize};
 
-/// Something to be done once, however often it is asked for.
+/// An operation that must be executed once, however often its clerk sends it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Request {
-    /// Who asks.
+    /// The id of the clerk.
     pub(crate) client: u64,
-    /// Which of its operations this is; the first one is 1. All attempts at it have the same number.
-    pub(crate) number: u64,
+    /// The serial number of the operation, from 1 for each clerk. All attempts have the same number.
+    pub(crate) serial: u64,
     pub(crate) operation: Operation,
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// The RPC that asks for it.
+    /// The name of the RPC that carries the operation.
     pub(crate) fn method(&self) -> &'static str {
         match self {
             Operation::Get { .. } => "KvServer.Get",
@@ -34,20 +34,20 @@ impl Operation {
     }
 }
 
-/// The errors have the lab's names.
+/// The reply to a request. The errors have the lab's names.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// It is done. The value is what a `Get` has found; a write finds nothing.
+    /// The operation was executed. `value` is the result of a `Get`, and empty for a write.
     Ok { value: String },
-    /// A `Get` has found nothing.
+    /// The key of a `Get` has no value.
     ErrNoKey,
-    /// Perhaps another server leads; perhaps it is done, perhaps it will be, perhaps it never will.
+    /// This server is probably not the leader. The operation may have been executed, may be executed later, or never.
     ErrWrongLeader,
 }
 
 impl Reply {
-    /// A write is done.
-    pub(crate) fn done() -> Reply {
+    /// The reply to an executed write.
+    pub(crate) fn written() -> Reply {
         Reply::Ok { value: String::new() }
     }
 }

@@ -1,13 +1,14 @@
 //! A plain key/value service over any [`Raft`](raftapi::Raft), and its clerk: section 8 of the paper, with the names of
 //! the lab. Reads go through the log like writes.
 //!
-//! One lock over one [`State`](state::State); handlers that start a command and wait until its index is applied; one
-//! thread that applies. Each `makes(...)` is a place where it can be told to be wrong; read without them, it is right.
+//! The service has one lock over one [`State`](state::State), handlers that start a command and wait until its index is
+//! applied, and one applier thread. Each `makes(...)` is a place where it can make a mistake. Without these conditions
+//! the code is correct.
 //!
-//! - `messages.rs`: what clerks ask and are answered.
-//! - `state.rs`: the keys and their values, and what was done for whom; what a snapshot consists of.
-//! - `server.rs`: the handlers, the applier, and when a snapshot is made.
-//! - `clerk.rs`: the client, which asks until it is answered.
+//! - `messages.rs`: requests and replies.
+//! - `state.rs`: the values of the keys and the serial numbers of executed writes, which together form a snapshot.
+//! - `server.rs`: the handlers, the applier, and the making of snapshots.
+//! - `clerk.rs`: the client, which retries until it gets a reply.
 //! - `mistake.rs`: the mistakes.
 
 mod clerk;

@@ -1,5 +1,4 @@
-//! A server of the service: handlers that start a command and wait, one thread that applies, and when a snapshot is
-//! made.
+//! A server of the service: handlers that start a command and wait, one applier thread, and the making of snapshots.
 
 use labrpc::{ClientEnd, Service};
 use labstd::channel::{self, Receiver, RecvTimeoutError};
@@ -13,26 +12,27 @@ use super::messages::{Operation, Reply, Request};
 use super::mistake::KvMistake;
 use super::state::{State, Store};
 
-/// How often a handler that waits looks whether there is still something to wait for, and the applier whether it is to
-/// stop.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval at which a waiting handler checks whether its command can still be applied, and the applier whether the
+/// server was killed.
+const POLL: Duration = Duration::from_millis(50);
 
-/// A server of the service, over a Raft of the sort `R`. Its clerks make the mistake number `CLERK`, or none.
+/// A server of the service, over a Raft of type `R`. Its clerks make the mistake number `CLERK`, or none.
 pub struct KvServer<R: Raft, const CLERK: u8 = NO_MISTAKE>(Arc<Server<R>>);
 
-/// What the handlers and the applier share.
+/// The state that the handlers and the applier share.
 struct Server<R: Raft> {
     raft: R,
     max_raft_state: Option<usize>,
     mistake: Option<KvMistake>,
     state: Mutex<State>,
-    /// Signalled when something was applied, and at the end.
+    /// Signalled when an entry was applied, and when the server is killed.
     applied: Condvar,
 }
 
 impl<R: Raft, const CLERK: u8> KvServer<R, CLERK> {
-    /// A maker of servers that make `mistake`, or none. Their Rafts make none.
-    pub fn making(
+    /// Returns a function that makes servers with `mistake`, or correct servers if there is none. Their Rafts are
+    /// correct.
+    pub fn factory(
         mistake: Option<KvMistake>,
     ) -> impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> KvServer<R, CLERK> + Send + Sync + 'static
     {
@@ -49,8 +49,8 @@ impl<R: Raft, const CLERK: u8> KvServer<R, CLERK> {
         mistake: Option<KvMistake>,
     ) -> KvServer<R, CLERK> {
         let saved = persister.read_snapshot();
-        let nothing = saved.is_empty() || mistake == Some(KvMistake::DoesNotReadItsSnapshotBack);
-        let store = if nothing { Store::default() } else { read_snapshot(&saved) };
+        let starts_empty = saved.is_empty() || mistake == Some(KvMistake::DoesNotReadItsSnapshotBack);
+        let store = if starts_empty { Store::default() } else { read_snapshot(&saved) };
         let (apply_tx, apply_rx) = channel::bounded(1);
         let raft = R::make(peers, me, persister, apply_tx);
         let state = Mutex::new(State::new(store));
@@ -77,8 +77,8 @@ impl<R: Raft, const CLERK: u8> KvService for KvServer<R, CLERK> {
         let [getting, putting, appending] = [0; 3].map(|_| Arc::clone(&self.0));
         let service = Service::new("KvServer")
             .method("Get", move |request| getting.get(&request))
-            .method("Put", move |request| putting.agree_on(&request))
-            .method("Append", move |request| appending.agree_on(&request));
+            .method("Put", move |request| putting.propose_and_wait(&request))
+            .method("Append", move |request| appending.propose_and_wait(&request));
         let mut services = self.0.raft.services();
         services.push(service);
         services
@@ -89,7 +89,7 @@ impl<R: Raft, const CLERK: u8> KvService for KvServer<R, CLERK> {
     }
 
     fn kill(&self) {
-        if !self.0.makes(KvMistake::ForgetsTheWaitersWhenItIsKilled) {
+        if !self.0.makes(KvMistake::DoesNotWakeWaitersWhenKilled) {
             self.0.state.lock().killed = true;
             self.0.applied.notify_all();
         }
@@ -101,93 +101,95 @@ impl<R: Raft, const CLERK: u8> KvService for KvServer<R, CLERK> {
 impl<R: Raft> Server<R> {
     fn get(&self, request: &Request) -> Reply {
         if let Operation::Get { key } = &request.operation
-            && self.makes(KvMistake::AnswersReadsLocally)
+            && self.makes(KvMistake::ServesReadsLocally)
             && self.raft.get_state().1
         {
             return self.state.lock().store.get(key);
         }
-        self.agree_on(request)
+        self.propose_and_wait(request)
     }
 
-    /// Puts the request into the log, and waits until it is done. What is done already need not be in the log again.
-    fn agree_on(&self, request: &Request) -> Reply {
-        if self.is_done(&self.state.lock().store, request) {
+    /// Puts the request into the log, and waits until it is executed. A request that was executed before is not put
+    /// into the log again.
+    fn propose_and_wait(&self, request: &Request) -> Reply {
+        if self.is_duplicate(&self.state.lock().store, request) {
             let refuses = self.makes(KvMistake::RefusesADuplicate);
-            return if refuses { Reply::ErrWrongLeader } else { Reply::done() };
+            return if refuses { Reply::ErrWrongLeader } else { Reply::written() };
         }
         let started = self.raft.start(labgob::encode(request));
         started.and_then(|started| self.wait_for(started)).unwrap_or(Reply::ErrWrongLeader)
     }
 
-    /// Waits until a command is applied; `None` if it is lost, or might be.
+    /// Waits until a started command is applied, and returns its reply; `None` if the command is lost, or may be.
     fn wait_for(&self, Started { index, term }: Started) -> Option<Reply> {
         let mut state = self.state.lock();
         loop {
             if let Some((applied, reply)) = state.outcome(index) {
-                // An entry is known by its index and its term (section 5.3, Log Matching). One of another term is
-                // somebody else's command; this one is lost.
-                let mine = *applied == term || self.makes(KvMistake::AnswersByIndexAlone);
-                return mine.then(|| reply.clone());
+                // Index and term together identify an entry (section 5.3, Log Matching). An entry of another term is
+                // another command, and this one is lost.
+                let same_entry = *applied == term || self.makes(KvMistake::RepliesByIndexAlone);
+                return same_entry.then(|| reply.clone());
             }
-            if state.killed || state.is_forgotten(index) || !self.still_leads_in(term) {
+            if state.killed || state.is_evicted(index) || !self.still_leads(term) {
                 return None;
             }
             if self.makes(KvMistake::HoldsItsLockWhileItWaits) {
-                thread::sleep(LOOK);
+                thread::sleep(POLL);
             } else {
-                self.applied.wait_for(&mut state, LOOK);
+                self.applied.wait_for(&mut state, POLL);
             }
         }
     }
 
-    /// Whether what this server started in `term` may still become something here. A leader that is cut off does not
-    /// know better until it hears of a new one.
-    fn still_leads_in(&self, term: Term) -> bool {
-        self.makes(KvMistake::NeverLooksWhetherItStillLeads) || self.raft.get_state() == (term, true)
+    /// Reports whether a command that this server started in `term` may still be applied. An isolated leader believes
+    /// so until it hears of a new leader.
+    fn still_leads(&self, term: Term) -> bool {
+        self.makes(KvMistake::NeverChecksThatItStillLeads) || self.raft.get_state() == (term, true)
     }
 }
 
 /// The applier.
 impl<R: Raft> Server<R> {
-    /// Takes what the Raft delivers, one after the other, until the server is killed.
+    /// Runs the applier thread: it applies the messages of the Raft in order until the server is killed.
     fn apply(&self, apply_ch: &Receiver<ApplyMsg>) {
         while !self.state.lock().killed {
-            match apply_ch.recv_timeout(LOOK) {
+            match apply_ch.recv_timeout(POLL) {
                 Ok(ApplyMsg::Command { index, term, command }) => {
-                    self.take_command(index, term, &command);
-                    self.make_snapshot_if_due(index);
+                    self.apply_command(index, term, &command);
+                    self.make_snapshot_if_large(index);
                 }
-                Ok(ApplyMsg::Snapshot { index, term, snapshot }) => self.take_snapshot(index, term, &snapshot),
+                Ok(ApplyMsg::Snapshot { index, term, snapshot }) => self.install_snapshot(index, term, &snapshot),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn take_command(&self, index: Index, term: Term, command: &[u8]) {
+    fn apply_command(&self, index: Index, term: Term, command: &[u8]) {
         let request: Request =
             labgob::decode(command).unwrap_or_else(|error| panic!("a command in the log is damaged: {error}"));
         let mut state = self.state.lock();
-        // What a snapshot covers is in the store.
+        // The store contains all entries that a snapshot covers.
         if index <= state.store.last_applied {
             return;
         }
         report::applied(index, term);
         state.store.last_applied = index;
-        // It may have been put into the log again before it was done.
-        let done = self.is_done(&state.store, &request) && !self.makes(KvMistake::LooksForDuplicatesOnlyWhenAsked);
-        if done && self.makes(KvMistake::LeavesTheWaiterOfADuplicate) {
+        // A retry may have entered the log before the first attempt was applied.
+        let duplicate =
+            self.is_duplicate(&state.store, &request) && !self.makes(KvMistake::ChecksForDuplicatesOnlyOnArrival);
+        if duplicate && self.makes(KvMistake::DoesNotReplyToADuplicate) {
             return;
         }
-        let reply = if done { Reply::done() } else { state.store.execute(request) };
-        state.keep_outcome(index, term, reply);
+        let reply = if duplicate { Reply::written() } else { state.store.execute(request) };
+        state.store_outcome(index, term, reply);
         self.applied.notify_all();
     }
 
-    /// The leader has sent a snapshot, because this server lacks what is no longer in anybody's log.
-    fn take_snapshot(&self, index: Index, term: Term, snapshot: &[u8]) {
+    /// Installs a snapshot of the leader, which covers entries that the leader's log no longer has.
+    fn install_snapshot(&self, index: Index, term: Term, snapshot: &[u8]) {
         let mut state = self.state.lock();
-        if index > state.store.last_applied && !self.makes(KvMistake::IgnoresASnapshotThatComes) {
+        if index > state.store.last_applied && !self.makes(KvMistake::IgnoresAnInstalledSnapshot) {
             report::snapshot_installed(index, term);
             state.store = read_snapshot(snapshot);
         }
@@ -196,17 +198,17 @@ impl<R: Raft> Server<R> {
 
 /// Snapshots: section 7.
 impl<R: Raft> Server<R> {
-    /// Makes a snapshot of everything up to `index`, the last entry that was applied, if the log has grown too long.
-    fn make_snapshot_if_due(&self, index: Index) {
+    /// Makes a snapshot up to `index`, the last applied entry, if the saved Raft state is too large.
+    fn make_snapshot_if_large(&self, index: Index) {
         let max = match self.max_raft_state {
             Some(max) if !self.makes(KvMistake::NeverMakesASnapshot) => max,
-            None if self.makes(KvMistake::MakesSnapshotsUnasked) => 0,
+            None if self.makes(KvMistake::MakesUnrequestedSnapshots) => 0,
             _ => return,
         };
         if self.raft.persist_bytes() >= max {
             let mut store = self.state.lock().store.clone();
-            if self.makes(KvMistake::LeavesTheDuplicatesOutOfTheSnapshot) {
-                store.done.clear();
+            if self.makes(KvMistake::OmitsDuplicatesFromTheSnapshot) {
+                store.newest_serials.clear();
             }
             let snapshot = labgob::encode(&store);
             report::snapshot_taken(index, snapshot.len());
@@ -217,9 +219,9 @@ impl<R: Raft> Server<R> {
 
 impl<R: Raft> Server<R> {
     /// Section 8: "If it receives a command whose serial number has already been executed, it responds immediately
-    /// without re-executing the request." To read once more does no harm.
-    fn is_done(&self, store: &Store, request: &Request) -> bool {
-        !request.operation.is_read() && store.has_done(request) && !self.makes(KvMistake::ExecutesARetryAgain)
+    /// without re-executing the request." Reads are never duplicates, because executing one again does no harm.
+    fn is_duplicate(&self, store: &Store, request: &Request) -> bool {
+        !request.operation.is_read() && store.has_executed(request) && !self.makes(KvMistake::ReexecutesARetry)
     }
 
     fn makes(&self, mistake: KvMistake) -> bool {
@@ -227,11 +229,11 @@ impl<R: Raft> Server<R> {
     }
 }
 
-/// What a snapshot says.
+/// Decodes a snapshot.
 ///
 /// # Panics
 ///
-/// If it is damaged.
+/// If the snapshot is damaged.
 fn read_snapshot(snapshot: &[u8]) -> Store {
     labgob::decode(snapshot).unwrap_or_else(|error| panic!("a snapshot is damaged: {error}"))
 }

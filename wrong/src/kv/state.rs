@@ -1,5 +1,5 @@
-//! What a server knows. All servers that have applied the same entries have the same [`Store`], and that is what a
-//! snapshot consists of.
+//! The state of a server. All servers that have applied the same entries have the same [`Store`], and a snapshot
+//! contains exactly the store.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{Operation, Reply, Request};
 
-/// What a snapshot consists of.
+/// The replicated state, which is the content of a snapshot.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Store {
-    /// The last entry whose effect is in here.
+    /// The index of the last applied entry.
     pub(crate) last_applied: Index,
     pub(crate) values: BTreeMap<String, String>,
-    /// For each client the number of the last write that was done for it. A client has one operation at a time, so all
-    /// before it are done as well. A write has nothing to reply, and so there is no reply to remember.
-    pub(crate) done: BTreeMap<u64, u64>,
+    /// For each client, the serial number of its last executed write. A client has one operation at a time, so all
+    /// earlier ones are executed as well. The reply to a write is empty, so replies need not be stored.
+    pub(crate) newest_serials: BTreeMap<u64, u64>,
 }
 
 impl Store {
@@ -24,54 +24,52 @@ impl Store {
         self.values.get(key).map_or(Reply::ErrNoKey, |value| Reply::Ok { value: value.clone() })
     }
 
-    /// Whether this was done for the client, or something that it has asked later.
-    pub(crate) fn has_done(&self, request: &Request) -> bool {
-        self.done.get(&request.client).is_some_and(|&last| request.number <= last)
+    /// Reports whether this request was executed, or a later one of the same client.
+    pub(crate) fn has_executed(&self, request: &Request) -> bool {
+        self.newest_serials.get(&request.client).is_some_and(|&newest| request.serial <= newest)
     }
 
-    /// Does what is asked, also if it was done before.
-    pub(crate) fn execute(&mut self, Request { client, number, operation }: Request) -> Reply {
+    /// Executes a request, even if it was executed before.
+    pub(crate) fn execute(&mut self, Request { client, serial, operation }: Request) -> Reply {
         match operation {
             Operation::Get { key } => return self.get(&key),
             Operation::Put { key, value } => drop(self.values.insert(key, value)),
             Operation::Append { key, value } => self.values.entry(key).or_default().push_str(&value),
         }
-        self.done.insert(client, number);
-        Reply::done()
+        self.newest_serials.insert(client, serial);
+        Reply::written()
     }
 }
 
 pub(crate) struct State {
     pub(crate) store: Store,
-    /// What became of the last entries that were applied, for the handlers that wait for it or are about to: the
-    /// entry's term, and what to reply.
+    /// The term and the reply of each recently applied entry, for the handlers that wait for it or are about to.
     outcomes: BTreeMap<Index, (Term, Reply)>,
     pub(crate) killed: bool,
 }
 
 impl State {
-    /// Of so many entries it is known what became of them. A handler that comes later than that has to tell its clerk
-    /// to ask again.
-    const OUTCOMES: usize = 100;
+    /// Number of entries whose outcomes are kept. A handler that looks too late has to tell its clerk to retry.
+    const OUTCOMES_KEPT: usize = 100;
 
     pub(crate) fn new(store: Store) -> State {
         State { store, outcomes: BTreeMap::new(), killed: false }
     }
 
-    /// What became of the entry at `index`, and its term.
+    /// Returns the term and the reply of the applied entry at `index`.
     pub(crate) fn outcome(&self, index: Index) -> Option<&(Term, Reply)> {
         self.outcomes.get(&index)
     }
 
-    pub(crate) fn keep_outcome(&mut self, index: Index, term: Term, reply: Reply) {
+    pub(crate) fn store_outcome(&mut self, index: Index, term: Term, reply: Reply) {
         self.outcomes.insert(index, (term, reply));
-        if self.outcomes.len() > State::OUTCOMES {
+        if self.outcomes.len() > State::OUTCOMES_KEPT {
             self.outcomes.pop_first();
         }
     }
 
-    /// Whether nobody will ever know what became of the entry at `index`.
-    pub(crate) fn is_forgotten(&self, index: Index) -> bool {
+    /// Reports whether the outcome of the entry at `index` is no longer kept.
+    pub(crate) fn is_evicted(&self, index: Index) -> bool {
         self.outcomes.first_key_value().is_some_and(|(first, _)| index < *first)
     }
 }

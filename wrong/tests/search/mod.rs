@@ -1,92 +1,92 @@
-//! Looks for a seed with which a scenario catches a mistake, saying what it has to say.
+//! The search for seeds with which a scenario catches a mistake and explains it in the expected words.
 
 use std::fmt::Debug;
 
 use tester::{Broken, Clock, Rule, Scenario, Verdict, gate, runner};
 
-/// A mistake has to be found by one of the seeds from 1 to this.
+/// Number of seeds, from 1 on, of which one has to find a mistake.
 pub(crate) const SEEDS: u64 = 200;
 
-/// A mistake, and what finds it.
+/// A mistake, with the scenario that catches it.
 pub(crate) struct Caught<M> {
     pub(crate) mistake: M,
-    /// The rule that it breaks, which the failure has to name first.
+    /// The broken rule, which the failure has to name first.
     pub(crate) rule: Rule,
     /// The scenario that is to catch it.
-    pub(crate) by: &'static str,
-    /// What its failure has to say.
-    pub(crate) saying: &'static [&'static str],
-    /// How many of [`SEEDS`] seeds found it, saying so, when this was written.
+    pub(crate) scenario: &'static str,
+    /// The words that the failure has to contain.
+    pub(crate) words: &'static [&'static str],
+    /// Number of the [`SEEDS`] seeds that found the mistake, with these words, when this table was written.
     pub(crate) seeds: u64,
 }
 
-/// The seeds that found something, with what was said of it.
+/// The failures that a search found, with their seeds: those with the expected words, and others.
 pub(crate) struct Found {
     run: u64,
-    pub(crate) so: Vec<(u64, Broken)>,
-    in_other_words: Vec<(u64, Broken)>,
+    pub(crate) matching: Vec<(u64, Broken)>,
+    other: Vec<(u64, Broken)>,
 }
 
-/// Runs one seed after the other until `counted` were run and one has failed with all these words, or all are used up.
-pub(crate) fn search(scenario: &Scenario, saying: &[&str], counted: u64) -> Found {
+/// Runs one seed after the other, until at least `counted` have run and one has failed with all `words`. Stops after
+/// [`SEEDS`] seeds.
+pub(crate) fn search(scenario: &Scenario, words: &[&str], counted: u64) -> Found {
     let _pass = gate::admit(Clock::Simulated, &scenario.about);
-    let mut found = Found { run: 0, so: Vec::new(), in_other_words: Vec::new() };
+    let mut found = Found { run: 0, matching: Vec::new(), other: Vec::new() };
     for seed in 1..=SEEDS {
-        if seed > counted && !found.so.is_empty() {
+        if seed > counted && !found.matching.is_empty() {
             break;
         }
         found.run = seed;
         let Verdict::Failed(broken) = runner::run(scenario, Clock::Simulated, seed).verdict else { continue };
-        let words = if saying.iter().all(|words| broken.text.contains(words)) {
-            &mut found.so
-        } else {
-            &mut found.in_other_words
-        };
-        words.push((seed, broken));
+        let failures =
+            if words.iter().all(|part| broken.text.contains(part)) { &mut found.matching } else { &mut found.other };
+        failures.push((seed, broken));
     }
     found
 }
 
-/// The scenario `name` of those.
-pub(crate) fn named(scenarios: Vec<Scenario>, name: &str) -> Scenario {
+/// Returns the scenario `name`.
+pub(crate) fn find_scenario(scenarios: Vec<Scenario>, name: &str) -> Scenario {
     let scenario = scenarios.into_iter().find(|scenario| scenario.about.name == name);
     scenario.unwrap_or_else(|| panic!("there is no scenario {name}"))
 }
 
-/// Every mistake of `table` is caught by its scenario, told of servers that make it (`told_of`), in the words of the table,
-/// and every failure in these words names its rule first. At least `counted` seeds of each are run, and how many found it is printed.
+/// Asserts that every mistake of `table` is caught by its scenario with the words of the table, and that every such
+/// failure names its rule first. `scenarios_with` returns the scenarios, run against servers that make a mistake. Runs
+/// at least `counted` seeds of each, and prints how many found the mistake.
 pub(crate) fn expect_all_caught<M: Copy + Debug>(
     table: impl IntoIterator<Item = Caught<M>>,
     counted: u64,
-    told_of: impl Fn(M) -> Vec<Scenario>,
+    scenarios_with: impl Fn(M) -> Vec<Scenario>,
 ) {
     const OTHERS_SHOWN: usize = 5;
     let mut missed = Vec::new();
-    for Caught { mistake, rule, by, saying, seeds } in table {
-        let Found { run, so, in_other_words } = search(&named(told_of(mistake), by), saying, counted);
-        let Some((first, broken)) = so.first() else {
-            let shown = in_other_words.iter().take(OTHERS_SHOWN);
+    for Caught { mistake, rule, scenario, words, seeds } in table {
+        let Found { run, matching, other } = search(&find_scenario(scenarios_with(mistake), scenario), words, counted);
+        let Some((first, broken)) = matching.first() else {
+            let shown = other.iter().take(OTHERS_SHOWN);
             let others: Vec<String> =
                 shown.map(|(seed, broken)| format!("seed {seed}: {}", first_line(&broken.text))).collect();
             missed.push(format!(
-                "{mistake:?}: none of {run} seeds of {by} fails with {saying:?} (it was {seeds} of {SEEDS}); in other \
-                 words:\n    {}",
+                "{mistake:?}: none of {run} seeds of {scenario} fails with {words:?} (it was {seeds} of {SEEDS}); in \
+                 other words:\n    {}",
                 others.join("\n    ")
             ));
             continue;
         };
         println!(
-            "{mistake:?}: {by}, first by seed {first}, by {} of {run} seeds (it was {seeds} of {SEEDS}), by {} more in \
+            "{mistake:?}: {scenario}, first by seed {first}, by {} of {run} seeds (it was {seeds} of {SEEDS}), by {} more in \
              other words\n    {}",
-            so.len(),
-            in_other_words.len(),
+            matching.len(),
+            other.len(),
             first_line(&broken.text)
         );
-        let blamed = |broken: &Broken| broken.diagnosis.first() == Some(rule);
-        let named = so.iter().filter(|(_, broken)| blamed(broken)).count();
-        println!("    {named} of {} name the rule {rule:?} first", so.len());
-        if let Some((seed, broken)) = so.iter().find(|(_, broken)| !blamed(broken)) {
-            missed.push(format!("{mistake:?}: {by}, seed {seed}, does not name {rule:?} first:\n{}", broken.text));
+        let is_named = |broken: &Broken| broken.diagnosis.first() == Some(rule);
+        let named = matching.iter().filter(|(_, broken)| is_named(broken)).count();
+        println!("    {named} of {} name the rule {rule:?} first", matching.len());
+        if let Some((seed, broken)) = matching.iter().find(|(_, broken)| !is_named(broken)) {
+            missed
+                .push(format!("{mistake:?}: {scenario}, seed {seed}, does not name {rule:?} first:\n{}", broken.text));
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
