@@ -1,8 +1,8 @@
-//! What clients get from three servers over a reliable network, on threads: operations per second, and how long one takes at
-//! the median and at the 99th percentile.
+//! Throughput and latency of three servers over a reliable network, on threads: operations per second, median and 99th
+//! percentile.
 //!
-//! `cargo bench --bench clerks` measures 1 and 32 clerks, each in a closed loop on a key of its own: Puts alone, with and
-//! without snapshots, Gets alone, and half Appends, half Gets as in the lab. `-- Puts 32` measures the rows that these name.
+//! `cargo bench --bench clerks` measures 1 and 32 clerks, each in a closed loop on its own key: Puts alone, with and
+//! without snapshots, Gets alone, and half Appends, half Gets as in the lab. `-- Puts 32` measures only these rows.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,16 @@ use tester::kv::{InProcess, KvCluster, KvHandle, KvSetting};
 
 const SERVERS: usize = 3;
 
-/// How long each row is measured.
+/// Duration of the measurement of each row.
 const MEASURED: Duration = Duration::from_secs(3);
 
-/// Operations on a value before it is put anew, so that it does not grow without end.
+/// Operations on a value before a Put replaces it, so that it does not grow without end.
 const OPERATIONS_A_VALUE: u64 = 1000;
 
 /// The size of Raft's saved state at which a server with snapshots makes one, in bytes, as in part 4B.
 const MAX_RAFT_STATE: usize = 1000;
 
-/// What the clerks ask for.
+/// The operations of the clerks.
 #[derive(Clone, Copy, Debug)]
 enum Load {
     Puts,
@@ -41,20 +41,20 @@ fn main() {
         for clerks in counts.into_iter().filter(|count| !some_count || wants(&count.to_string())) {
             let mut latencies = measure(load, clerks);
             latencies.sort_unstable();
-            let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_secs_f64() * 1e6;
+            let percentile = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_secs_f64() * 1e6;
             println!(
                 "{:<16} {clerks:>6} {:>11} {:>12.0} {:>6.0} us {:>6.0} us",
                 format!("{load:?}"),
                 latencies.len(),
                 latencies.len() as f64 / MEASURED.as_secs_f64(),
-                at(0.5),
-                at(0.99)
+                percentile(0.5),
+                percentile(0.99)
             );
         }
     }
 }
 
-/// How long each operation took.
+/// Returns the latency of each operation.
 fn measure(load: Load, clerks: usize) -> Vec<Duration> {
     let outcome = Run::threads(1).time_limit(Duration::from_secs(60)).execute(move || {
         let max_raft_state = matches!(load, Load::PutsSnapshots).then_some(MAX_RAFT_STATE);
@@ -75,10 +75,10 @@ fn measure(load: Load, clerks: usize) -> Vec<Duration> {
         cluster.shut_down();
         latencies
     });
-    outcome.result.expect("nothing goes wrong")
+    outcome.result.expect("the run passes")
 }
 
-/// One clerk, until the end.
+/// Runs one clerk until `end`. Returns the latency of each operation.
 fn work(load: Load, mut clerk: Box<dyn KvHandle>, number: usize, end: Instant) -> Vec<Duration> {
     let key = number.to_string();
     let mut latencies = Vec::new();

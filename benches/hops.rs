@@ -1,7 +1,8 @@
-//! Where the time of one committed operation goes: a Put of 16 bytes by one clerk, on threads, three servers, a reliable
-//! network. `cargo bench --bench hops` measures the whole, its layers, and the least that such a thing can cost.
+//! The cost of one committed operation, layer by layer: a Put of 16 bytes by one clerk, on threads, three servers, a
+//! reliable network. `cargo bench --bench hops` measures the whole, its layers, and the least possible cost.
 //!
-//! Every row contains those that it names, so what a layer costs is the difference. `docs/performance.md` reads the table.
+//! Every row contains the rows that it names, so the cost of a layer is the difference. `docs/performance.md` explains
+//! the table.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -19,20 +20,20 @@ use raftapi::{Consumer, Index, KvClerk, KvService, Persister, Raft as _, ServerI
 
 const SERVERS: usize = 3;
 
-/// How often each row is measured; the median counts.
+/// Number of measurements of each row; the median counts.
 const ROUNDS: usize = 5;
 
-/// How often a round does it.
+/// Number of repetitions in each measurement.
 const TIMES: u32 = 20_000;
 
 fn main() {
     println!("{:<74} {:>9}", "one Put, 1 clerk, 3 servers on threads", "us");
-    row("floor: a change of thread, by a lock and a condition variable", labstd::run(hand_over));
+    row("floor: a thread switch, by a lock and a condition variable", labstd::run(thread_switch));
     row("floor: an entry into three logs, encoded and decoded for two of them", floor());
     row("the request encoded and decoded, its reply too", codec());
-    row("the core alone: proposed, sent to both, answered, committed", core());
-    row("a call, answered by its handler", labstd::run(|| call(nothing_at_once())));
-    row("a call, answered later, which it need not wait for", labstd::run(|| call(nothing_deferred())));
+    row("the core alone: proposed, sent to both, acknowledged, committed", core());
+    row("a call whose handler replies", labstd::run(|| call(replying_service())));
+    row("a call whose answer is deferred but given at once", labstd::run(|| call(deferring_service())));
     row("Raft of one server: start, committed (a step: lock, core, save, consumer)", labstd::run(|| replicate(1)));
     row("Raft: start, until it is committed (two calls, five steps)", labstd::run(|| replicate(SERVERS)));
     row("the whole: Put (Raft, a call, the codec, the service)", labstd::run(put));
@@ -42,7 +43,7 @@ fn row(what: &str, micros: f64) {
     println!("{what:<74} {micros:>9.2}");
 }
 
-/// The median of some rounds, in microseconds for each time.
+/// Returns the median of [`ROUNDS`] rounds, in microseconds for each repetition.
 fn measure(mut body: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -55,8 +56,8 @@ fn measure(mut body: impl FnMut()) -> f64 {
     rounds[ROUNDS / 2]
 }
 
-/// Two threads that wake each other in turns, wherever the OS lets them run.
-fn hand_over() -> f64 {
+/// Measures two threads that wake each other in turn, on the processors that the OS chooses.
+fn thread_switch() -> f64 {
     let turn = Arc::new((Mutex::new(0_u32), Condvar::new()));
     let pass_on = |turn: &(Mutex<u32>, Condvar), mine: u32| {
         let mut now = turn.0.lock();
@@ -69,11 +70,12 @@ fn hand_over() -> f64 {
     let others = Arc::clone(&turn);
     let other = thread::spawn("other", move || (0..TIMES * ROUNDS as u32).for_each(|_| pass_on(&others, 1)));
     let both = measure(|| pass_on(&turn, 0));
-    other.join().expect("it does not panic");
+    other.join().expect("the thread does not panic");
     both / 2.0
 }
 
-/// What nobody can leave out: the entry is encoded, decoded and kept, on three servers. No terms, locks, files or clients.
+/// Measures the unavoidable work: the entry is encoded, decoded and stored on three servers. It has no terms, locks,
+/// files or clients.
 fn floor() -> f64 {
     let mut logs: [Vec<Entry>; SERVERS] = Default::default();
     measure(|| {
@@ -115,7 +117,7 @@ fn codec() -> f64 {
     })
 }
 
-/// A leader and its followers as values; what the core orders to be saved is not.
+/// Measures a leader and its followers as plain values. Nothing is saved, whatever the core requests.
 fn core() -> f64 {
     let mut servers: Vec<Core> = (0..SERVERS).map(|id| Core::new(ServerId(id), SERVERS)).collect();
     let (leader, followers) = servers.split_first_mut().expect("there are three");
@@ -125,7 +127,7 @@ fn core() -> f64 {
     }
     measure(|| {
         let proposed = leader.propose(Bytes::from_static(b"16 bytes of text"));
-        let _ = black_box(proposed.expect("it leads"));
+        let _ = black_box(proposed.expect("the server is the leader"));
         for peer in [ServerId(1), ServerId(2)] {
             let (args, sent) = leader.append_entries(peer).expect("there is an entry to send");
             let (reply, _) = followers[peer.0 - 1].handle_append_entries(args);
@@ -135,11 +137,11 @@ fn core() -> f64 {
     })
 }
 
-fn nothing_at_once() -> Service {
+fn replying_service() -> Service {
     Service::new("S").nonblocking_method("Do", |(): ()| ())
 }
 
-fn nothing_deferred() -> Service {
+fn deferring_service() -> Service {
     Service::new("S").deferred_method("Do", |(): (), answer: Answer<()>| answer.give(&()))
 }
 
@@ -150,30 +152,30 @@ fn call(service: Service) -> f64 {
     measure(|| end.call::<(), ()>("S.Do", &()).expect("the network is reliable"))
 }
 
-/// Takes what is committed, and forgets it.
-struct Forgetful(Raft);
+/// A consumer that takes committed entries and discards them.
+struct DiscardingConsumer(Raft);
 
-impl Consumer for Forgetful {
-    fn committed(&self) {
+impl Consumer for DiscardingConsumer {
+    fn on_commit(&self) {
         black_box(self.0.take_committed());
     }
 }
 
 fn replicate(count: usize) -> f64 {
     let network = Network::new();
-    let servers: Vec<Arc<Forgetful>> = (0..count)
+    let servers: Vec<Arc<DiscardingConsumer>> = (0..count)
         .map(|me| {
             let (apply_ch, _) = channel::bounded(1);
             let ends = ends(&network, &format!("S{me}"), count);
             let raft = Raft::make(ends, ServerId(me), Arc::new(Persister::new()), apply_ch);
-            let server = Arc::new(Forgetful(raft));
-            let consumer: Weak<Forgetful> = Arc::downgrade(&server);
-            assert!(server.0.deliver_to(consumer), "the reference offers it");
+            let server = Arc::new(DiscardingConsumer(raft));
+            let consumer: Weak<DiscardingConsumer> = Arc::downgrade(&server);
+            assert!(server.0.deliver_to(consumer), "the reference supports consumers");
             network.add_server(server_name(me), server.0.services().into_iter().fold(Server::new(), Server::with));
             server
         })
         .collect();
-    let leads = |server: &&Arc<Forgetful>| server.0.get_state().1;
+    let leads = |server: &&Arc<DiscardingConsumer>| server.0.get_state().1;
     let leader = loop {
         match servers.iter().find(leads) {
             Some(leader) => break leader,
@@ -181,7 +183,7 @@ fn replicate(count: usize) -> f64 {
         }
     };
     let micros = measure(|| {
-        black_box(leader.0.start(Bytes::from_static(b"16 bytes of text"))).expect("it leads");
+        black_box(leader.0.start(Bytes::from_static(b"16 bytes of text"))).expect("the server is the leader");
     });
     servers.iter().for_each(|server| server.0.kill());
     micros
@@ -205,7 +207,7 @@ fn put() -> f64 {
     micros
 }
 
-/// Ends to so many servers.
+/// Makes ends to `servers` servers.
 fn ends(network: &Network, whose: &str, servers: usize) -> Vec<ClientEnd> {
     let end = |to| {
         let name = format!("{whose}->S{to}");

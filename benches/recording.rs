@@ -1,9 +1,10 @@
-//! What recording costs: all simulated scenarios of the course with the recorder on and off, on one thread.
+//! The cost of recording: all simulated scenarios of the course with the recorder on and off, on one thread.
 //!
-//! `cargo bench --bench recording` takes them in turns, on and off one right after the other, three times over;
-//! `cargo bench --bench recording -- 10` ten times. Of each scenario the fastest time counts: whatever else the machine does
-//! only adds to it. The checker, which judges what clients saw when a run is over, counts as part of the run; the last
-//! column is without it. With recording on, all together are to take at most 1.3 times what they take with it off.
+//! `cargo bench --bench recording` runs each scenario with recording on and then off, in three rounds; `cargo bench
+//! --bench recording -- 10` makes ten rounds. The fastest time of each scenario counts, because other load of the
+//! machine only adds to it. The checker, which judges the clients' history after the run, counts as part of the run;
+//! the last column excludes it. With recording on, all scenarios together must take at most 1.3 times as long as with
+//! it off.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ const LIMIT: f64 = 1.3;
 /// The fastest times of one or more scenarios.
 #[derive(Clone, Copy, Debug)]
 struct Times {
-    /// With recording on and off, the checker included.
+    /// With recording on and off, including the checker.
     whole: [Duration; 2],
     /// The same without the checker.
     run: [Duration; 2],
@@ -74,7 +75,7 @@ fn main() {
     println!("with recording on, the scenarios take {verdict} {LIMIT} times what they take with it off");
 }
 
-/// How long a run takes, with the checker and without.
+/// Returns the duration of a run, with the checker and without.
 fn measure(scenario: &Scenario, options: Options) -> (Duration, Duration) {
     let begun = Instant::now();
     let report = runner::run_with(scenario, Clock::Simulated, 1, options);

@@ -1,5 +1,5 @@
-//! The command line: the lab over the reference Raft and key/value service (`cargo run --release -- run 3A`), and the same Raft
-//! as real processes (`cargo run --release -- cluster 3`).
+//! The command line. It runs the lab over the reference Raft and key/value service (`cargo run --release -- run 3A`),
+//! and the same Raft as real processes (`cargo run --release -- cluster 3`).
 
 use std::process::ExitCode;
 
