@@ -5,23 +5,23 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Measure what this project promises of its speed, and print it as a table.
+/// Measure the performance targets of this project, and print them as a table.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// Names of rows, as --list prints them; none: all but the slowest
+    /// Names of rows, as --list prints them; without names: all but the slowest
     #[arg(value_name = "ROW")]
     pub(crate) rows: Vec<String>,
 
-    /// How often each row is measured
+    /// Number of measurements of each row
     #[arg(long, value_name = "N", default_value = "3")]
     pub(crate) rounds: NonZeroUsize,
 
-    /// The slowest rows as well
+    /// Measure the slowest rows too
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Print the names of the rows, and measure nothing
+    /// Print the names of the rows, and do not measure
     #[arg(long)]
     pub(crate) list: bool,
 
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_refused_and_a_list_is_printed() {
+    fn unknown_arguments_are_refused_and_a_list_is_printed() {
         assert_eq!(status(&["no-such-row"]), 2);
         assert_eq!(status(&["--no-such-flag"]), 2);
         assert_eq!(status(&["--rounds", "0"]), 2);

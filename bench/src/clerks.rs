@@ -1,5 +1,5 @@
-//! Clerks of our key/value service in a closed loop: three servers on threads, a reliable network, two cores, Puts of 16
-//! bytes, one key a clerk.
+//! Clerks of our key/value service in a closed loop: three servers on threads, a reliable network, two cores, Puts of
+//! 16 bytes, one key per clerk.
 
 use std::time::{Duration, Instant};
 
@@ -17,41 +17,41 @@ pub(crate) const SERVERS: usize = 3;
 /// The value that is put: 16 bytes.
 pub(crate) const VALUE: &str = "16 bytes of text";
 
-/// How long a run may take. It is there for a service that does not answer.
+/// Time limit of a run. It ends the measurement of a service that does not reply.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// When clerks have done enough.
+/// The end of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     /// After this time.
     Elapsed(Duration),
-    /// After so many operations of all of them.
+    /// After this number of operations of all clerks.
     Operations(u64),
 }
 
-/// The operations of clerks.
+/// The operations of all clerks.
 #[derive(Clone, Debug)]
 pub(crate) struct Operations {
-    /// When each ended, counted from the beginning of all; sorted.
+    /// The end of each operation, counted from the start of the measurement; sorted.
     pub(crate) ends: Vec<Duration>,
-    /// How long each took; sorted.
+    /// The latency of each operation; sorted.
     latencies: Vec<Duration>,
 }
 
 impl Operations {
-    /// How many were done in a second.
+    /// Returns the number of operations per second.
     pub(crate) fn a_second(&self) -> f64 {
-        let elapsed = self.ends.last().expect("clerks do something");
+        let elapsed = self.ends.last().expect("clerks make operations");
         self.ends.len() as f64 / elapsed.as_secs_f64()
     }
 
-    /// The latency that this share of them does not exceed, in seconds.
+    /// Returns the latency that this share of the operations does not exceed, in seconds.
     pub(crate) fn latency(&self, share: f64) -> f64 {
         percentile(&self.latencies, share).as_secs_f64()
     }
 }
 
-/// Has so many clerks put, over servers that make a snapshot at `max_raft_state`.
+/// Lets `clerks` clerks put, over servers that make a snapshot at `max_raft_state`.
 pub(crate) fn put(clerks: usize, max_raft_state: Option<usize>, until: Until) -> Operations {
     let body = move || {
         let setting = KvSetting { servers: SERVERS, reliable: true, max_raft_state };
@@ -76,10 +76,10 @@ pub(crate) fn put(clerks: usize, max_raft_state: Option<usize>, until: Until) ->
         latencies.sort_unstable();
         Operations { ends, latencies }
     };
-    cpu::on_cores(2, || Run::threads(1).time_limit(TIME_LIMIT).execute(body).result.expect("nothing goes wrong"))
+    cpu::on_cores(2, || Run::threads(1).time_limit(TIME_LIMIT).execute(body).result.expect("the run passes"))
 }
 
-/// One clerk, until it is enough: when each operation ended, and how long it took.
+/// Runs one clerk until the end of the measurement. Returns the end and the latency of each operation.
 fn work(
     mut clerk: Box<dyn KvHandle>,
     number: usize,

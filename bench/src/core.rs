@@ -1,4 +1,4 @@
-//! The core of our Raft, alone: three servers, driven by one thread, and a queue between them.
+//! The core of our Raft alone: three servers, driven by one thread, with a queue between them.
 
 use std::collections::VecDeque;
 
@@ -6,12 +6,12 @@ use bytes::Bytes;
 use raft::core::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Sent};
 use raftapi::{ApplyMsg, ServerId};
 
-/// Three servers, of which the first leads.
+/// Three servers, of which the first is the leader.
 pub(crate) struct Cluster {
     servers: Vec<Core>,
-    /// What is on its way.
+    /// The in-flight messages.
     queue: VecDeque<Message>,
-    /// How many commands each has applied.
+    /// Number of commands that each server has applied.
     applied: Vec<usize>,
 }
 
@@ -23,31 +23,31 @@ enum Message {
 const LEADER: ServerId = ServerId(0);
 
 impl Cluster {
-    /// A cluster that has elected its leader.
+    /// Makes a cluster that has elected its leader.
     pub(crate) fn new() -> Cluster {
         let mut servers: Vec<Core> = (0..3).map(|id| Core::new(ServerId(id), 3)).collect();
-        let asked = servers[LEADER.0].election_timeout().request_votes;
-        for (peer, args) in asked {
+        let requests = servers[LEADER.0].election_timeout().request_votes;
+        for (peer, args) in requests {
             let (reply, _saved) = servers[peer.0].handle_request_vote(args);
             let _elected = servers[LEADER.0].handle_request_vote_reply(peer, args.term, reply);
         }
-        assert!(servers[LEADER.0].is_leader(), "everybody has voted for it");
+        assert!(servers[LEADER.0].is_leader(), "all servers have voted for it");
         Cluster { servers, queue: VecDeque::new(), applied: vec![0; 3] }
     }
 
-    /// Proposes these commands, one after the other, and goes on until all three servers have applied them.
+    /// Proposes these commands, one after the other, and delivers messages until all three servers have applied them.
     pub(crate) fn replicate(&mut self, commands: &[[u8; 16]]) {
         let expected = self.applied[0] + commands.len();
         self.propose(commands);
         while let Some(message) = self.queue.pop_front() {
             self.deliver(message);
         }
-        assert!(self.applied.iter().all(|&applied| applied == expected), "everything is applied everywhere");
+        assert!(self.applied.iter().all(|&applied| applied == expected), "all servers have applied all commands");
     }
 
     fn propose(&mut self, commands: &[[u8; 16]]) {
         let commands = commands.iter().map(|command| Bytes::copy_from_slice(command));
-        let (_, effects) = self.servers[LEADER.0].propose_many(commands).expect("the leader takes them");
+        let (_, effects) = self.servers[LEADER.0].propose_many(commands).expect("the leader accepts the commands");
         self.carry_out(LEADER, &effects);
     }
 
@@ -65,7 +65,7 @@ impl Cluster {
         }
     }
 
-    /// What a server wants to be done. Nothing is saved: the log of the core is the log in memory.
+    /// Carries out the effects of a step. Nothing is saved; the log stays in the core's memory.
     fn carry_out(&mut self, who: ServerId, effects: &Effects) {
         let core = &mut self.servers[who.0];
         if effects.commit_advanced.is_some() {

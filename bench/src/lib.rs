@@ -1,7 +1,7 @@
-//! What the programs of this workspace have in common: on what they measure, what is made of several rounds, and how they
-//! refuse arguments.
+//! The common parts of the programs of this workspace: the description of the machine, statistics over rounds, and
+//! errors in arguments.
 //!
-//! `bench` is the table of everything that is promised, and `processes` sets whole clusters of processes beside each other.
+//! The program `bench` measures every performance target, and `processes` compares whole clusters of processes.
 
 pub mod arguments;
 pub mod machine;

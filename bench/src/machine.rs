@@ -1,11 +1,11 @@
-//! What was measured on: without this no figure says anything.
+//! The machine of a measurement. A figure has no meaning without it.
 
 use std::fmt;
 use std::fs;
 use std::process::Command;
 use std::thread;
 
-/// The machine, and how busy it was.
+/// The machine, and its load during the measurements.
 #[derive(Clone, Debug)]
 pub struct Machine {
     cores: usize,
@@ -15,8 +15,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// As it is now.
-    pub fn look() -> Machine {
+    /// Describes the machine, with its present load.
+    pub fn detect() -> Machine {
         Machine {
             cores: thread::available_parallelism().map_or(1, Into::into),
             model: model().unwrap_or_else(|| "a CPU of unknown model".to_string()),
@@ -25,8 +25,8 @@ impl Machine {
         }
     }
 
-    /// At the end: how busy it is now.
-    pub fn look_again(&mut self) {
+    /// Notes the load at the end of the measurements.
+    pub fn update_load(&mut self) {
         self.loads[1] = load();
     }
 }
@@ -38,7 +38,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The load average of the last minute.
+/// Returns the load average of the last minute.
 fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or("unknown").to_string()

@@ -1,24 +1,24 @@
-//! Measures what this project promises of its speed, beside peers where there are any, and prints it as one table.
+//! Measures every performance target of this project, with peers where there are any, and prints one table.
 //!
 //! ```sh
 //! cargo run --release --manifest-path bench/Cargo.toml                # all rows but the slowest: some minutes
 //! cargo run --release --manifest-path bench/Cargo.toml -- echo-1 --rounds 5
 //! ```
 //!
-//! On a machine that does other things at the same time only figures of one run can be compared. So what is compared is
-//! measured in turns, A, B, A, B, and the ratio is the median of those of the rounds. Figures of Go programs are constants
-//! that were measured elsewhere, on two cores of a machine of this kind: they say where we come from, and are no measurement.
+//! On a busy machine, compare only figures of one run. So programs that are compared are measured in turns, A, B, A, B,
+//! and the printed ratio is the median of the ratios of the rounds. Figures of Go programs are constants, measured once
+//! on two cores of a similar machine. They show the starting point and are not measured again.
 
 mod args;
 mod clerks;
 mod core;
 mod cpu;
-mod figure;
 mod peers;
 mod pipeline;
 mod row;
 mod rows;
 mod table;
+mod target;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     ExitCode::from(with(std::env::args_os()))
 }
 
-/// Does what these arguments say, the first of which is the name of the program. Returns the exit status.
+/// Runs the program with these arguments, of which the first is its name. Returns the exit status.
 fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
@@ -49,14 +49,14 @@ fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         return 0;
     }
     let setting = Setting { rounds: args.rounds.get(), histories: args.histories };
-    let mut machine = Machine::look();
+    let mut machine = Machine::detect();
     let results: Vec<(Row, Measured)> = rows.into_iter().map(|row| measure(row, &setting)).collect();
-    machine.look_again();
+    machine.update_load();
     print!("{}", table::table(&machine, setting.rounds, &results));
     0
 }
 
-/// Measures a row, and says so while the rest is still to come.
+/// Measures a row, and prints its progress and result.
 fn measure(row: Row, setting: &Setting) -> (Row, Measured) {
     eprint!("{} ... ", row.name);
     let measured = (row.measure)(setting);

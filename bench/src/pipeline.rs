@@ -1,5 +1,5 @@
-//! One client of our key/value service that keeps many writes under way: it submits what there is room for, and collects
-//! what is done. Three servers on threads, a reliable network, two cores, Puts of 16 bytes, a key for each place under way.
+//! One client of our key/value service with many writes in flight. It fills its pipeline, and collects the finished
+//! writes. Three servers on threads, a reliable network, two cores, Puts of 16 bytes, one key per write in flight.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use raftapi::{KvClerk, KvService, Persister, ServerId};
 use crate::clerks::{SERVERS, TIME_LIMIT, VALUE};
 use crate::cpu;
 
-/// The Puts that are done in a second, `in_flight` of them under way. No snapshots are made.
+/// Returns the number of Puts per second with `in_flight` Puts in flight. The servers make no snapshots.
 pub(crate) fn puts_a_second(in_flight: usize, measured: Duration) -> f64 {
     let body = move || {
         let network = Network::new();
@@ -25,10 +25,10 @@ pub(crate) fn puts_a_second(in_flight: usize, measured: Duration) -> f64 {
         network.cleanup();
         a_second
     };
-    cpu::on_cores(2, || Run::threads(1).time_limit(TIME_LIMIT).execute(body).result.expect("nothing goes wrong"))
+    cpu::on_cores(2, || Run::threads(1).time_limit(TIME_LIMIT).execute(body).result.expect("the run passes"))
 }
 
-/// Submits and collects for as long as it is measured.
+/// Submits and collects Puts for `measured`. Returns their number per second.
 fn put(servers: &[ClientEnd], in_flight: usize, measured: Duration) -> f64 {
     let keys: Vec<String> = (0..in_flight).map(|key| key.to_string()).collect();
     let mut pipeline = Pipeline::make(servers, in_flight);
@@ -36,21 +36,21 @@ fn put(servers: &[ClientEnd], in_flight: usize, measured: Duration) -> f64 {
     let (begun, mut done) = (Instant::now(), 0);
     while begun.elapsed() < measured {
         for _ in pipeline.in_flight()..in_flight {
-            pipeline.put(keys.next().expect("the cycle goes on"), VALUE);
+            pipeline.put(keys.next().expect("a cycle has no end"), VALUE);
         }
         done += pipeline.collect().len();
     }
     done as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// A server in the network.
+/// Starts a server and adds it to the network.
 fn start(network: &Network, me: usize) -> KvServer<Raft> {
     let server = KvServer::make(ends(network, &format!("S{me}")), ServerId(me), Arc::new(Persister::new()), None);
     network.add_server(server_name(me), server.services().into_iter().fold(Server::new(), Server::with));
     server
 }
 
-/// Ends to all servers.
+/// Makes ends to all servers.
 fn ends(network: &Network, whose: &str) -> Vec<ClientEnd> {
     let end = |to| {
         let name = format!("{whose}->S{to}");

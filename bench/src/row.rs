@@ -1,67 +1,67 @@
-//! A row of the table: what is measured, against what, and what should come of it.
+//! A row of the table: its measurement, the side that it is compared with, and its targets.
 
 use std::path::PathBuf;
 
 use bench::sample::median;
 
-use crate::figure::Bar;
+use crate::target::Target;
 
 /// A row before it is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// Its name, by which it is asked for. It never changes.
+    /// The name of the row on the command line. It never changes.
     pub(crate) name: &'static str,
-    /// What is measured.
+    /// A description of the measurement.
     pub(crate) what: &'static str,
-    /// What it is compared with; measured elsewhere, unless it says that it is of the same run.
+    /// The figure or program that the row is compared with. It was measured elsewhere unless it says "in the same run".
     pub(crate) against: &'static str,
-    /// Its figures.
-    pub(crate) bars: &'static [Bar],
-    /// Whether it is so slow that it is measured only if it is asked for.
+    /// One target for each figure of the row.
+    pub(crate) targets: &'static [Target],
+    /// `true` if the row is so slow that it is measured only on request.
     pub(crate) slow: bool,
-    /// Measures it.
+    /// Measures the row.
     pub(crate) measure: fn(&Setting) -> Measured,
 }
 
-/// What all rows are measured with.
+/// The settings for all rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
-    /// How often.
+    /// Number of measurements of each row.
     pub(crate) rounds: usize,
-    /// Where the recorded histories are.
+    /// The folder of the recorded histories.
     pub(crate) histories: PathBuf,
 }
 
-/// What came of a row, or why nothing did.
-pub(crate) type Measured = Result<Figures, String>;
+/// The samples of a row, or the reason why it could not be measured.
+pub(crate) type Measured = Result<Samples, String>;
 
-/// What came of a row.
+/// The samples of a row.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
-    /// For each of the row's bars, the figure of each round.
+pub(crate) struct Samples {
+    /// For each of the row's targets, the figure of each round.
     pub(crate) rounds: Vec<Vec<f64>>,
-    /// What there is to say beside them.
+    /// Remarks for the reader.
     pub(crate) notes: Vec<String>,
 }
 
-impl Figures {
-    /// Of rounds, each of which gave a figure for each bar.
-    pub(crate) fn of_rounds<const BARS: usize>(rounds: impl IntoIterator<Item = [f64; BARS]>) -> Figures {
-        let mut figures = Figures { rounds: vec![Vec::new(); BARS], notes: Vec::new() };
+impl Samples {
+    /// Collects the samples of rounds, each of which has a figure for each target.
+    pub(crate) fn of_rounds<const TARGETS: usize>(rounds: impl IntoIterator<Item = [f64; TARGETS]>) -> Samples {
+        let mut samples = Samples { rounds: vec![Vec::new(); TARGETS], notes: Vec::new() };
         for round in rounds {
-            figures.rounds.iter_mut().zip(round).for_each(|(bar, value)| bar.push(value));
+            samples.rounds.iter_mut().zip(round).for_each(|(target, value)| target.push(value));
         }
-        figures
+        samples
     }
 
-    /// With a sentence beside them.
+    /// Returns the same samples with one more remark.
     #[must_use]
-    pub(crate) fn note(mut self, note: impl Into<String>) -> Figures {
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Samples {
         self.notes.push(note.into());
         self
     }
 
-    /// The figure that counts, for each bar.
+    /// Returns the figure that counts for each target, the median.
     pub(crate) fn medians(&self) -> impl Iterator<Item = f64> {
         self.rounds.iter().map(|rounds| median(rounds))
     }

@@ -1,10 +1,10 @@
-//! What is made of several measurements of the same thing.
+//! Statistics over several measurements of one figure.
 
-/// The middle one; of an even number, the mean of the two in the middle.
+/// Returns the median. For an even number of values, it is the mean of the two middle ones.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If there are no values.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -12,36 +12,36 @@ pub fn median(values: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// The value below which this share of them lies, of values that are sorted.
+/// Returns the value below which this share of the sorted values lies.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If there are no values.
 pub fn percentile<T: Copy>(sorted: &[T], share: f64) -> T {
     sorted[((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)]
 }
 
-/// Two things measured in turns: A, B, A, B.
+/// The figures of two sides measured in turns: A, B, A, B.
 #[derive(Clone, Debug, Default)]
-pub struct Turns {
-    /// The figures of one, a round each.
+pub struct Alternating {
+    /// The figures of side A, one for each round.
     pub a: Vec<f64>,
-    /// Those of the other.
+    /// The figures of side B, one for each round.
     pub b: Vec<f64>,
 }
 
-impl Turns {
-    /// Measures both so often.
+impl Alternating {
+    /// Measures both sides in turns, `rounds` times each.
     ///
     /// # Errors
     ///
-    /// The first of theirs.
-    pub fn take(
+    /// The first error of a measurement.
+    pub fn measure(
         rounds: usize,
         mut a: impl FnMut() -> Result<f64, String>,
         mut b: impl FnMut() -> Result<f64, String>,
-    ) -> Result<Turns, String> {
-        let mut turns = Turns::default();
+    ) -> Result<Alternating, String> {
+        let mut turns = Alternating::default();
         for _ in 0..rounds {
             turns.a.push(a()?);
             turns.b.push(b()?);
@@ -49,7 +49,7 @@ impl Turns {
         Ok(turns)
     }
 
-    /// A divided by B, for each round.
+    /// Returns A divided by B for each round.
     pub fn ratios(&self) -> impl Iterator<Item = [f64; 1]> {
         self.a.iter().zip(&self.b).map(|(a, b)| [a / b])
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compared_is_measured_in_turns() {
+    fn the_two_sides_are_measured_in_turns() {
         let order = std::cell::RefCell::new(String::new());
         let take = |name, value| {
             let order = &order;
@@ -81,7 +81,7 @@ mod tests {
                 Ok(value)
             }
         };
-        let turns = Turns::take(2, take('A', 3.0), take('B', 2.0)).unwrap();
+        let turns = Alternating::measure(2, take('A', 3.0), take('B', 2.0)).unwrap();
         assert_eq!(*order.borrow(), "ABAB");
         assert_eq!(turns.ratios().collect::<Vec<_>>(), [[1.5], [1.5]]);
     }

@@ -1,20 +1,20 @@
-//! How the rows are printed: a table in Markdown.
+//! The printed table, in Markdown.
 
 use std::fmt::Write;
 
 use bench::machine::Machine;
 
-use crate::figure::Bar;
-use crate::row::{Figures, Measured, Row};
+use crate::row::{Measured, Row, Samples};
 use crate::rows;
+use crate::target::Target;
 
-/// The names of all rows, and what each measures.
+/// Returns the names and descriptions of all rows.
 pub(crate) fn list() -> String {
     let line = |row: &Row| format!("{:<14} {}{}\n", row.name, row.what, if row.slow { " (slow)" } else { "" });
     rows::ALL.iter().map(line).collect()
 }
 
-/// The table, with what was measured on above it and what there is to say of single rows below it.
+/// Returns the table, with the machine above it and the remarks on single rows below it.
 pub(crate) fn table(machine: &Machine, rounds: usize, results: &[(Row, Measured)]) -> String {
     let mut text = format!("{machine}; {rounds} rounds\n\n");
     text += "| what | against | must | goal | today | each round |\n|---|---|---|---|---|---|\n";
@@ -22,48 +22,48 @@ pub(crate) fn table(machine: &Machine, rounds: usize, results: &[(Row, Measured)
         let cells = [
             format!("`{}`: {}", row.name, row.what),
             row.against.to_string(),
-            bars(row, |bar| bar.unit.show(bar.must)),
-            bars(row, |bar| bar.unit.show(bar.goal)),
+            targets(row, |target| target.unit.show(target.must)),
+            targets(row, |target| target.unit.show(target.goal)),
             today(row, measured),
-            measured.as_ref().map_or_else(|_| String::new(), |figures| each_round(row, figures)),
+            measured.as_ref().map_or_else(|_| String::new(), |samples| each_round(row, samples)),
         ];
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     let notes = |(row, measured): &(Row, Measured)| {
-        let notes = measured.as_ref().map(|figures| figures.notes.clone()).unwrap_or_default();
+        let notes = measured.as_ref().map(|samples| samples.notes.clone()).unwrap_or_default();
         notes.into_iter().map(|note| format!("- `{}`: {note}\n", row.name)).collect::<String>()
     };
     let notes: String = results.iter().map(notes).collect();
     if notes.is_empty() { text } else { text + "\n" + &notes }
 }
 
-/// What a row has come to: the median of each figure, and whether that is enough.
+/// Formats the result of a row: the median of each figure, and the level that it reaches.
 pub(crate) fn today(row: &Row, measured: &Measured) -> String {
     match measured {
         Err(reason) => format!("not measured: {reason}"),
-        Ok(figures) => {
-            let mut medians = figures.medians();
-            bars(row, |bar| match medians.next() {
-                Some(median) => format!("{} ({})", bar.unit.show(median), bar.reached(median)),
+        Ok(samples) => {
+            let mut medians = samples.medians();
+            targets(row, |target| match medians.next() {
+                Some(median) => format!("{} ({})", target.unit.show(median), target.reached(median)),
                 None => "not measured".to_string(),
             })
         }
     }
 }
 
-fn each_round(row: &Row, figures: &Figures) -> String {
-    let mut all = figures.rounds.iter();
-    bars(row, |bar| {
-        let rounds = all.next().into_iter().flatten().map(|&value| bar.unit.show(value));
+fn each_round(row: &Row, samples: &Samples) -> String {
+    let mut all = samples.rounds.iter();
+    targets(row, |target| {
+        let rounds = all.next().into_iter().flatten().map(|&value| target.unit.show(value));
         rounds.collect::<Vec<_>>().join(", ")
     })
 }
 
-/// One thing about each of a row's figures, after the label of the figure if it has one.
-fn bars(row: &Row, mut show: impl FnMut(&Bar) -> String) -> String {
-    let shown = row.bars.iter().map(|bar| match bar.label {
-        "" => show(bar),
-        label => format!("{label}: {}", show(bar)),
+/// Calls `show` for each target of a row, and joins the results, each after the target's label if it has one.
+fn targets(row: &Row, mut show: impl FnMut(&Target) -> String) -> String {
+    let shown = row.targets.iter().map(|target| match target.label {
+        "" => show(target),
+        label => format!("{label}: {}", show(target)),
     });
     shown.collect::<Vec<_>>().join("; ")
 }

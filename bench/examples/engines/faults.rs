@@ -1,6 +1,6 @@
-//! What becomes of a database of a few batches, copied while it is open (as a killed process leaves it), when a bit of it
-//! is flipped or the file written last is cut: is everything still there, is it refused, does the engine panic, does it
-//! come back with an older state, or with a wrong one?
+//! The behaviour of an engine on damaged files. A database of a few batches is copied while it is open, as a killed
+//! process leaves it. Then one bit is flipped, or the file written last is cut. The engine may open it complete, refuse
+//! it, panic, open it with an older state, or open it with a wrong one.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ const CUTS: u64 = 300;
 
 #[derive(Default)]
 struct Tally {
-    whole: u32,
+    complete: u32,
     refused: u32,
     panicked: u32,
     back_by_one: u32,
@@ -23,7 +23,7 @@ struct Tally {
     wrong: u32,
 }
 
-pub(crate) fn try_out<E: Engine>() {
+pub(crate) fn measure_faults<E: Engine>() {
     std::panic::set_hook(Box::new(|_| {}));
     let dir = fresh(E::NAME);
     let mut engine = E::open(&dir, false).expect("opens");
@@ -37,7 +37,7 @@ pub(crate) fn try_out<E: Engine>() {
         engine.apply(last, &puts).expect("writes");
         states.push(engine.contents().expect("reads"));
     }
-    // A last one that is only saved, so that whatever the engine keeps in memory is on the disk.
+    // The last batch is only saved, so that all data that the engine keeps in memory is on the disk.
     engine.save(last + 1, &[vec![7; 100]]).expect("writes");
     states.push(engine.contents().expect("reads"));
     let image = read_all(&dir, &dir);
@@ -69,7 +69,7 @@ pub(crate) fn try_out<E: Engine>() {
     cuts.print(E::NAME, "the end cut");
 }
 
-/// Up to the last byte that is not zero.
+/// Returns the length up to the last byte that is not zero.
 fn used(content: &[u8]) -> u64 {
     content.iter().rposition(|&byte| byte != 0).map_or(0, |place| place as u64 + 1)
 }
@@ -83,7 +83,7 @@ fn read_all(root: &Path, dir: &Path) -> Image {
             image.extend(read_all(root, &entry));
         } else {
             let mut content = fs::read(&entry).expect("reads");
-            // A journal that is long in advance need not be copied with its zeros.
+            // A preallocated journal need not be copied with all its zeros.
             content.truncate(used(&content) as usize + 4096);
             image.push((entry.strip_prefix(root).expect("inside").to_path_buf(), content));
         }
@@ -108,8 +108,8 @@ impl Tally {
             Err(()) => &mut self.panicked,
             Ok(Err(_)) => &mut self.refused,
             Ok(Ok(contents)) => match place(&contents) {
-                Some(0) => &mut self.whole,
-                // What was applied is durable with the next save.
+                Some(0) => &mut self.complete,
+                // Applied changes become durable with the next save.
                 Some(1 | 2) => &mut self.back_by_one,
                 Some(_) => &mut self.back_by_more,
                 None => &mut self.wrong,
@@ -120,8 +120,8 @@ impl Tally {
 
     fn print(&self, engine: &str, fault: &str) {
         println!(
-            "{engine:>8}, {fault}: {} whole, {} refused, {} panics, {} back by one save, {} by more, {} wrong",
-            self.whole, self.refused, self.panicked, self.back_by_one, self.back_by_more, self.wrong
+            "{engine:>8}, {fault}: {} complete, {} refused, {} panics, {} back by one save, {} by more, {} wrong",
+            self.complete, self.refused, self.panicked, self.back_by_one, self.back_by_more, self.wrong
         );
     }
 }

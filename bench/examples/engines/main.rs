@@ -1,7 +1,7 @@
-//! Two embedded engines from crates.io on what the storage of a server process does, so that one can be chosen:
-//! `fjall` (log-structured) and `redb` (a B-tree). A *batch* is what a follower does for one AppendEntries: its entries
-//! and the hard state in one transaction, with one sync; then one transaction, which needs no sync of its own, that
-//! applies them: values, duplicate table, applied index. Entries 10,000 behind are deleted on the way.
+//! A comparison of two embedded engines from crates.io for the storage of a server process: `fjall` (log-structured)
+//! and `redb` (a B-tree). A *batch* is the work of a follower for one AppendEntries. One transaction, with one sync,
+//! saves its entries and the hard state. A second transaction, which needs no sync, applies them: values, duplicate
+//! table, applied index. It also deletes the entries that are 10,000 older.
 //!
 //! ```sh
 //! cargo run --release --manifest-path bench/Cargo.toml --example engines             # how fast
@@ -26,25 +26,26 @@ pub(crate) struct Put {
 const VALUE_BYTES: usize = 100;
 const KEYS: u64 = 20_000;
 const CLIENTS: u64 = 100;
-/// How many entries stay in the log.
+/// Number of entries that stay in the log.
 pub(crate) const LOG_KEPT: u64 = 10_000;
-/// How long each figure is measured.
+/// Duration of each measurement.
 const MEASURED: Duration = Duration::from_secs(2);
 
-/// What is asked of an engine. Errors are strings: the benchmark prints them.
+/// The operations of an engine. Errors are strings, because the benchmark only prints them.
 pub(crate) trait Engine: Sized {
     const NAME: &'static str;
-    /// Opens or creates; with `sync` off, nothing is ever synced.
+    /// Opens or creates a database. Without `sync`, it is never synced.
     fn open(dir: &Path, sync: bool) -> Result<Self, String>;
-    /// The entries from `first` on and the hard state, durable on return if `sync` was on.
+    /// Saves the entries from `first` on and the hard state. With `sync`, they are durable on return.
     fn save(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), String>;
-    /// The effects of the entries up to `applied`.
+    /// Applies the effects of the entries up to `applied`.
     fn apply(&mut self, applied: u64, puts: &[Put]) -> Result<(), String>;
-    /// Everything: the first and last entry, the applied index, and a sum over all values.
+    /// Reads the whole database: the last entry, the applied index, the numbers of entries and keys, and a sum over all
+    /// values.
     fn contents(&self) -> Result<Contents, String>;
 }
 
-/// What a state is recognised by.
+/// The digest of a database state, by which states are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
     pub(crate) last: u64,
@@ -55,7 +56,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Adds one record to the sum, in any order.
+    /// Adds one record to the sum. The order of records does not matter.
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for &byte in key.iter().chain(value) {
@@ -65,7 +66,7 @@ impl Contents {
     }
 }
 
-/// The `index`th command of every run.
+/// Returns the `index`th command of every run.
 fn put(index: u64) -> Put {
     let draw = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     Put {
@@ -76,14 +77,14 @@ fn put(index: u64) -> Put {
     }
 }
 
-/// The commands after `last`, and the entries that hold them.
+/// Returns the `count` commands after `last`, and the entries that contain them.
 pub(crate) fn commands(last: u64, count: u64) -> (Vec<Put>, Vec<Vec<u8>>) {
     let puts: Vec<Put> = (last + 1..=last + count).map(put).collect();
     let entries = puts.iter().map(|put| [put.key.as_bytes(), &put.value].concat()).collect();
     (puts, entries)
 }
 
-/// One batch after `last`, saved and applied. Returns the new last index.
+/// Saves and applies one batch after `last`. Returns the new last index.
 fn batch<E: Engine>(engine: &mut E, last: u64, count: u64) -> Result<u64, String> {
     let (puts, entries) = commands(last, count);
     engine.save(last + 1, &entries)?;
@@ -94,8 +95,8 @@ fn batch<E: Engine>(engine: &mut E, last: u64, count: u64) -> Result<u64, String
 fn main() {
     let faults = std::env::args().nth(1).is_some_and(|word| word == "faults");
     if faults {
-        faults::try_out::<on_fjall::Fjall>();
-        faults::try_out::<on_redb::Redb>();
+        faults::measure_faults::<on_fjall::Fjall>();
+        faults::measure_faults::<on_redb::Redb>();
         return;
     }
     println!(
@@ -104,7 +105,7 @@ fn main() {
     );
     for sync in [true, false] {
         for commands in [1, 32, 256] {
-            // In turns, twice: figures of a shared machine can only be compared when they are taken together.
+            // Twice in turns, because figures of a shared machine are comparable only when they are measured together.
             for _ in 0..2 {
                 measure::<on_fjall::Fjall>(sync, commands);
                 measure::<on_redb::Redb>(sync, commands);
@@ -144,7 +145,7 @@ fn measure<E: Engine>(sync: bool, commands: u64) {
     );
 }
 
-/// An empty directory under `target/`, which is on a disk as a temporary one may not be.
+/// Makes an empty directory under `target/`. It is on a disk, which a temporary directory may not be.
 pub(crate) fn fresh(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/engines").join(name);
     let _ = std::fs::remove_dir_all(&dir);
@@ -152,7 +153,7 @@ pub(crate) fn fresh(name: &str) -> PathBuf {
     dir
 }
 
-/// The bytes that this process has given to `write` so far; 0 where the OS does not tell.
+/// Returns the bytes that this process has passed to `write` so far; 0 if the OS does not report them.
 fn written() -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
     io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The log-structured engine.
+//! The log-structured engine `fjall`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) struct Fjall {
     sync: bool,
 }
 
-fn said(error: impl std::fmt::Display) -> String {
+fn to_text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -23,8 +23,8 @@ impl Engine for Fjall {
     const NAME: &'static str = "fjall";
 
     fn open(dir: &Path, sync: bool) -> Result<Fjall, String> {
-        let db = Database::builder(dir).open().map_err(said)?;
-        let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(said);
+        let db = Database::builder(dir).open().map_err(to_text)?;
+        let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(to_text);
         let (log, data, clients, meta) = (keyspace("log")?, keyspace("data")?, keyspace("clients")?, keyspace("meta")?);
         Ok(Fjall { db, log, data, clients, meta, sync })
     }
@@ -36,7 +36,7 @@ impl Engine for Fjall {
         for (index, entry) in (first..).zip(entries) {
             batch.insert(&self.log, index.to_be_bytes(), entry.clone());
         }
-        batch.commit().map_err(said)
+        batch.commit().map_err(to_text)
     }
 
     fn apply(&mut self, applied: u64, puts: &[Put]) -> Result<(), String> {
@@ -49,26 +49,26 @@ impl Engine for Fjall {
         for index in (applied.saturating_sub(LOG_KEPT)..).take(puts.len()) {
             batch.remove(&self.log, index.to_be_bytes());
         }
-        batch.commit().map_err(said)
+        batch.commit().map_err(to_text)
     }
 
     fn contents(&self) -> Result<Contents, String> {
         let mut contents = Contents::default();
         for entry in self.log.iter() {
-            let (key, value) = entry.into_inner().map_err(said)?;
+            let (key, value) = entry.into_inner().map_err(to_text)?;
             contents.entries += 1;
-            contents.last = u64::from_be_bytes(key[..].try_into().map_err(said)?);
+            contents.last = u64::from_be_bytes(key[..].try_into().map_err(to_text)?);
             contents.add(&key, &value);
         }
         for keyspace in [&self.data, &self.clients] {
             for entry in keyspace.iter() {
-                let (key, value) = entry.into_inner().map_err(said)?;
+                let (key, value) = entry.into_inner().map_err(to_text)?;
                 contents.keys += 1;
                 contents.add(&key, &value);
             }
         }
-        if let Some(applied) = self.meta.get("applied").map_err(said)? {
-            contents.applied = u64::from_be_bytes(applied[..].try_into().map_err(said)?);
+        if let Some(applied) = self.meta.get("applied").map_err(to_text)? {
+            contents.applied = u64::from_be_bytes(applied[..].try_into().map_err(to_text)?);
         }
         Ok(contents)
     }

@@ -1,4 +1,4 @@
-//! The B-tree.
+//! The B-tree engine `redb`.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -18,7 +18,7 @@ pub(crate) struct Redb {
     db: Database,
 }
 
-/// A file that is synced, or is not.
+/// A file whose syncs can be switched off.
 #[derive(Debug)]
 struct Disk {
     file: FileBackend,
@@ -47,7 +47,7 @@ impl StorageBackend for Disk {
     }
 }
 
-fn said(error: impl std::fmt::Display) -> String {
+fn to_text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -57,73 +57,73 @@ impl Engine for Redb {
     fn open(dir: &Path, sync: bool) -> Result<Redb, String> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(dir.join("store.redb")).map_err(said)?;
-        let file = FileBackend::new(file).map_err(said)?;
+        let file = options.open(dir.join("store.redb")).map_err(to_text)?;
+        let file = FileBackend::new(file).map_err(to_text)?;
         let mut builder = Database::builder();
         builder.set_check_integrity_on_open(true);
-        let db = builder.create_with_backend(Disk { file, sync }).map_err(said)?;
-        let write = db.begin_write().map_err(said)?;
-        write.open_table(LOG).map_err(said)?;
-        write.open_table(DATA).map_err(said)?;
-        write.open_table(CLIENTS).map_err(said)?;
-        write.open_table(META).map_err(said)?;
-        write.commit().map_err(said)?;
+        let db = builder.create_with_backend(Disk { file, sync }).map_err(to_text)?;
+        let write = db.begin_write().map_err(to_text)?;
+        write.open_table(LOG).map_err(to_text)?;
+        write.open_table(DATA).map_err(to_text)?;
+        write.open_table(CLIENTS).map_err(to_text)?;
+        write.open_table(META).map_err(to_text)?;
+        write.commit().map_err(to_text)?;
         Ok(Redb { db })
     }
 
     fn save(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), String> {
-        let write = self.db.begin_write().map_err(said)?;
+        let write = self.db.begin_write().map_err(to_text)?;
         {
-            write.open_table(META).map_err(said)?.insert("hard state", first).map_err(said)?;
-            let mut log = write.open_table(LOG).map_err(said)?;
+            write.open_table(META).map_err(to_text)?.insert("hard state", first).map_err(to_text)?;
+            let mut log = write.open_table(LOG).map_err(to_text)?;
             for (index, entry) in (first..).zip(entries) {
-                log.insert(index, entry.as_slice()).map_err(said)?;
+                log.insert(index, entry.as_slice()).map_err(to_text)?;
             }
         }
-        write.commit().map_err(said)
+        write.commit().map_err(to_text)
     }
 
     fn apply(&mut self, applied: u64, puts: &[Put]) -> Result<(), String> {
-        let mut write = self.db.begin_write().map_err(said)?;
-        write.set_durability(Durability::None).map_err(said)?;
+        let mut write = self.db.begin_write().map_err(to_text)?;
+        write.set_durability(Durability::None).map_err(to_text)?;
         {
-            let mut data = write.open_table(DATA).map_err(said)?;
-            let mut clients = write.open_table(CLIENTS).map_err(said)?;
+            let mut data = write.open_table(DATA).map_err(to_text)?;
+            let mut clients = write.open_table(CLIENTS).map_err(to_text)?;
             for put in puts {
-                data.insert(put.key.as_bytes(), put.value.as_slice()).map_err(said)?;
-                clients.insert(put.client, put.seq).map_err(said)?;
+                data.insert(put.key.as_bytes(), put.value.as_slice()).map_err(to_text)?;
+                clients.insert(put.client, put.seq).map_err(to_text)?;
             }
-            write.open_table(META).map_err(said)?.insert("applied", applied).map_err(said)?;
-            let mut log = write.open_table(LOG).map_err(said)?;
+            write.open_table(META).map_err(to_text)?.insert("applied", applied).map_err(to_text)?;
+            let mut log = write.open_table(LOG).map_err(to_text)?;
             for index in (applied.saturating_sub(LOG_KEPT)..).take(puts.len()) {
-                log.remove(index).map_err(said)?;
+                log.remove(index).map_err(to_text)?;
             }
         }
-        write.commit().map_err(said)
+        write.commit().map_err(to_text)
     }
 
     fn contents(&self) -> Result<Contents, String> {
         let mut contents = Contents::default();
-        let read = self.db.begin_read().map_err(said)?;
-        let log = read.open_table(LOG).map_err(said)?;
-        for entry in log.iter().map_err(said)? {
-            let (index, value) = entry.map_err(said)?;
+        let read = self.db.begin_read().map_err(to_text)?;
+        let log = read.open_table(LOG).map_err(to_text)?;
+        for entry in log.iter().map_err(to_text)? {
+            let (index, value) = entry.map_err(to_text)?;
             contents.entries += 1;
             contents.last = index.value();
             contents.add(&index.value().to_be_bytes(), value.value());
         }
-        for entry in read.open_table(DATA).map_err(said)?.iter().map_err(said)? {
-            let (key, value) = entry.map_err(said)?;
+        for entry in read.open_table(DATA).map_err(to_text)?.iter().map_err(to_text)? {
+            let (key, value) = entry.map_err(to_text)?;
             contents.keys += 1;
             contents.add(key.value(), value.value());
         }
-        for entry in read.open_table(CLIENTS).map_err(said)?.iter().map_err(said)? {
-            let (client, seq) = entry.map_err(said)?;
+        for entry in read.open_table(CLIENTS).map_err(to_text)?.iter().map_err(to_text)? {
+            let (client, seq) = entry.map_err(to_text)?;
             contents.keys += 1;
             contents.add(&client.value().to_be_bytes(), &seq.value().to_be_bytes());
         }
-        let meta = read.open_table(META).map_err(said)?;
-        contents.applied = meta.get("applied").map_err(said)?.map_or(0, |applied| applied.value());
+        let meta = read.open_table(META).map_err(to_text)?;
+        contents.applied = meta.get("applied").map_err(to_text)?.map_or(0, |applied| applied.value());
         Ok(contents)
     }
 }

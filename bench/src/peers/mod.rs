@@ -1,4 +1,4 @@
-//! What others have written for the same purpose, driven as its authors would.
+//! Peers: other Raft libraries, used as their authors recommend.
 
 pub(crate) mod openraft;
 pub(crate) mod raft_rs;

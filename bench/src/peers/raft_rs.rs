@@ -1,5 +1,5 @@
-//! The core of `raft-rs`: three `RawNode`s with their `MemStorage`s, driven by one thread as its documentation says, and a
-//! queue between them.
+//! The core of `raft-rs`: three `RawNode`s with their `MemStorage`s, driven by one thread as its documentation
+//! describes, with a queue between them.
 
 use std::collections::VecDeque;
 
@@ -10,43 +10,44 @@ use slog::{Discard, Logger, o};
 
 type Node = RawNode<MemStorage>;
 
-/// Three nodes, of which the first leads.
+/// Three nodes, of which the first is the leader.
 pub(crate) struct Cluster {
     nodes: Vec<Node>,
-    /// What is on its way.
+    /// The in-flight messages.
     queue: VecDeque<Message>,
-    /// How many commands each has applied.
+    /// Number of commands that each node has applied.
     applied: Vec<usize>,
 }
 
 impl Cluster {
-    /// A cluster that has elected its leader.
+    /// Makes a cluster that has elected its leader.
     pub(crate) fn new() -> Cluster {
         let nodes = (1..=3).map(|id| {
             let config = Config {
-                // All that is pending goes into one message.
+                // All pending entries go into one message.
                 max_size_per_msg: 1 << 20,
                 ..Config::new(id)
             };
             let storage = MemStorage::new_with_conf_state(ConfState::from((vec![1, 2, 3], vec![])));
-            RawNode::new(&config, storage, &Logger::root(Discard, o!())).expect("the configuration is a good one")
+            RawNode::new(&config, storage, &Logger::root(Discard, o!())).expect("the configuration is valid")
         });
         let mut cluster = Cluster { nodes: nodes.collect(), queue: VecDeque::new(), applied: vec![0; 3] };
-        cluster.nodes[0].campaign().expect("it may campaign");
+        cluster.nodes[0].campaign().expect("the node can campaign");
         cluster.pump();
         cluster
     }
 
-    /// Proposes these commands, in one message if they are several, and goes on until all three nodes have applied them.
+    /// Proposes these commands, several of them in one message, and delivers messages until all three nodes have
+    /// applied them.
     pub(crate) fn replicate(&mut self, commands: &[[u8; 16]]) {
         let expected = self.applied[0] + commands.len();
         let leader = &mut self.nodes[0];
         match commands {
-            [command] => leader.propose(Vec::new(), command.to_vec()).expect("the leader takes it"),
-            _ => leader.step(proposal(commands)).expect("the leader takes them"),
+            [command] => leader.propose(Vec::new(), command.to_vec()).expect("the leader accepts the command"),
+            _ => leader.step(proposal(commands)).expect("the leader accepts the commands"),
         }
         self.pump();
-        assert!(self.applied.iter().all(|&applied| applied == expected), "everything is applied everywhere");
+        assert!(self.applied.iter().all(|&applied| applied == expected), "all nodes have applied all commands");
     }
 
     fn pump(&mut self) {
@@ -60,13 +61,13 @@ impl Cluster {
                 return;
             }
             while let Some(message) = self.queue.pop_front() {
-                self.nodes[message.to as usize - 1].step(message).expect("a node takes what another sends");
+                self.nodes[message.to as usize - 1].step(message).expect("a node accepts the messages of another");
             }
         }
     }
 }
 
-/// All of them in one message.
+/// Makes one message that proposes all commands.
 fn proposal(commands: &[[u8; 16]]) -> Message {
     let mut message = Message::default();
     message.set_msg_type(MessageType::MsgPropose);
@@ -76,7 +77,7 @@ fn proposal(commands: &[[u8; 16]]) -> Message {
     message
 }
 
-/// What a node wants to be done.
+/// Carries out the `Ready` of a node.
 fn carry_out(node: &mut Node, applied: &mut usize, queue: &mut VecDeque<Message>) {
     let mut apply = |entries: Vec<Entry>| *applied += entries.iter().filter(|entry| !entry.data.is_empty()).count();
     let mut ready = node.ready();

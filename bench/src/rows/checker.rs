@@ -1,4 +1,4 @@
-//! How long the checker of linearizability takes for recorded histories, once they are parsed.
+//! The speed of the linearizability checker on recorded histories, without parsing them.
 
 use std::fs;
 use std::hint::black_box;
@@ -7,22 +7,22 @@ use std::path::Path;
 use linearizability::{jepsen, kv};
 
 use crate::cpu;
-use crate::figure::{Bar, Unit};
-use crate::row::{Figures, Measured, Row, Setting};
+use crate::row::{Measured, Row, Samples, Setting};
+use crate::target::{Target, Unit};
 
 pub(super) const CHECKER: Row = Row {
     name: "checker",
     what: "checking the 52 Jepsen files, and c50-ok; one thread, CPU time, parsing left out",
     against: "Go Porcupine: 239 ms; 113 ms",
-    bars: &[
-        Bar { label: "Jepsen", unit: Unit::Seconds, must: 0.120, goal: 0.060 },
-        Bar { label: "c50-ok", unit: Unit::Seconds, must: 0.075, goal: 0.014 },
+    targets: &[
+        Target { label: "Jepsen", unit: Unit::Seconds, must: 0.120, goal: 0.060 },
+        Target { label: "c50-ok", unit: Unit::Seconds, must: 0.075, goal: 0.014 },
     ],
     slow: false,
     measure: checker,
 };
 
-/// Enough for every file.
+/// Step budget of the checker, enough for every file.
 const BUDGET: u64 = 50_000_000;
 
 fn checker(setting: &Setting) -> Measured {
@@ -37,10 +37,10 @@ fn checker(setting: &Setting) -> Measured {
         let all = cpu::spent(|| jepsen.iter().for_each(|history| drop(black_box(history.check(BUDGET))))).1;
         [all, cpu::spent(|| drop(black_box(c50_ok.check(BUDGET)))).1]
     });
-    Ok(Figures::of_rounds(rounds).note(format!("{} Jepsen files", jepsen.len())))
+    Ok(Samples::of_rounds(rounds).note(format!("{} Jepsen files", jepsen.len())))
 }
 
-/// The texts of all files of a folder.
+/// Reads all files of a folder.
 fn read_all(folder: &Path) -> Result<Vec<String>, String> {
     let missing = |error| format!("{}: {error}", folder.display());
     let entries = fs::read_dir(folder).map_err(missing)?;

@@ -1,18 +1,18 @@
-//! Our core beside that of `raft-rs`, without threads, network and encoding.
+//! Our core compared with that of `raft-rs`, without threads, network and encoding.
 
-use bench::sample::{Turns, median};
+use bench::sample::{Alternating, median};
 
 use crate::core;
 use crate::cpu;
-use crate::figure::{Bar, Unit};
 use crate::peers::raft_rs;
-use crate::row::{Figures, Measured, Row, Setting};
+use crate::row::{Measured, Row, Samples, Setting};
+use crate::target::{Target, Unit};
 
 pub(super) const CORE_1: Row = Row {
     name: "core-1",
     what: "the core alone: 3 servers, one thread, CPU time, 16-byte proposals one by one, applied on all three",
     against: "raft-rs 0.7, in the same run",
-    bars: &[Bar { label: "", unit: Unit::TimesTheSpeed, must: 1.0, goal: 3.0 }],
+    targets: &[Target { label: "", unit: Unit::TimesTheSpeed, must: 1.0, goal: 3.0 }],
     slow: false,
     measure: |setting| compare::<1>(setting),
 };
@@ -21,12 +21,12 @@ pub(super) const CORE_64: Row = Row {
     name: "core-64",
     what: "the same, 64 proposals at once",
     against: "raft-rs 0.7, one message of 64, in the same run",
-    bars: &[Bar { label: "", unit: Unit::TimesTheSpeed, must: 0.7, goal: 1.5 }],
+    targets: &[Target { label: "", unit: Unit::TimesTheSpeed, must: 0.7, goal: 1.5 }],
     slow: false,
     measure: |setting| compare::<64>(setting),
 };
 
-/// Proposals of a measurement.
+/// Number of proposals in each measurement.
 const PROPOSALS: usize = 200_000;
 
 fn compare<const BATCH: usize>(setting: &Setting) -> Measured {
@@ -39,13 +39,14 @@ fn compare<const BATCH: usize>(setting: &Setting) -> Measured {
         let mut cluster = raft_rs::Cluster::new();
         Ok(proposals_a_second(BATCH, || cluster.replicate(&commands)))
     };
-    let turns = cpu::on_cores(1, || Turns::take(setting.rounds, ours, theirs))?;
-    let shown = [&turns.a, &turns.b].map(|figures| Unit::EachSecond.show(median(figures)));
+    let turns = cpu::on_cores(1, || Alternating::measure(setting.rounds, ours, theirs))?;
+    let shown = [&turns.a, &turns.b].map(|samples| Unit::EachSecond.show(median(samples)));
     let [ours, theirs] = shown;
-    Ok(Figures::of_rounds(turns.ratios()).note(format!("{ours}; raft-rs: {theirs}")))
+    Ok(Samples::of_rounds(turns.ratios()).note(format!("{ours}; raft-rs: {theirs}")))
 }
 
-/// How fast `replicate` is, which takes so many proposals each time, in CPU time: it is one thread, which never waits.
+/// Returns the proposals per second of CPU time of `replicate`, which makes `batch` proposals in each call. CPU time is
+/// right, because it runs on one thread that never waits.
 fn proposals_a_second(batch: usize, mut replicate: impl FnMut()) -> f64 {
     let ((), seconds) = cpu::spent(|| (0..PROPOSALS / batch).for_each(|_| replicate()));
     (PROPOSALS / batch * batch) as f64 / seconds

@@ -1,4 +1,4 @@
-//! What a call over `labrpc` costs: a small struct there and back, on a reliable network, in a run on threads.
+//! The cost of a call over `labrpc`: a small struct there and back, on a reliable network, in a run on threads.
 
 use labrpc::{ClientEnd, Network, Server, Service};
 use labstd::thread;
@@ -8,16 +8,16 @@ use record::{Recorder, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::cpu;
-use crate::figure::{Bar, Unit};
-use crate::row::{Figures, Measured, Row, Setting};
+use crate::row::{Measured, Row, Samples, Setting};
+use crate::target::{Target, Unit};
 
 pub(super) const ECHO_1: Row = Row {
     name: "echo-1",
     what: "labrpc, an integer and 16 bytes each way, 1 caller, a call",
     against: "Go: 25.7 us; 43.8 us",
-    bars: &[
-        Bar { label: "one core", unit: Unit::Seconds, must: 4e-6, goal: 0.3e-6 },
-        Bar { label: "two cores", unit: Unit::Seconds, must: 10e-6, goal: 0.5e-6 },
+    targets: &[
+        Target { label: "one core", unit: Unit::Seconds, must: 4e-6, goal: 0.3e-6 },
+        Target { label: "two cores", unit: Unit::Seconds, must: 10e-6, goal: 0.5e-6 },
     ],
     slow: false,
     measure: echo_1,
@@ -27,18 +27,18 @@ pub(super) const ECHO_16: Row = Row {
     name: "echo-16",
     what: "the same, 16 callers, two cores",
     against: "Go: 42.8 k/s",
-    bars: &[Bar { label: "", unit: Unit::EachSecond, must: 220e3, goal: 1.7e6 }],
+    targets: &[Target { label: "", unit: Unit::EachSecond, must: 220e3, goal: 1.7e6 }],
     slow: false,
     measure: echo_16,
 };
 
-/// How long each point is measured.
+/// Duration of each measurement.
 const MEASURED: Duration = Duration::from_millis(500);
 
-/// Calls between two looks at the clock.
-const CALLS_A_LOOK: u64 = 64;
+/// Number of calls between two readings of the clock.
+const CALLS_PER_CLOCK_READ: u64 = 64;
 
-/// What goes there and back.
+/// The request and the reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Message {
     number: i64,
@@ -47,19 +47,19 @@ struct Message {
 
 fn echo_1(setting: &Setting) -> Measured {
     let rounds = (0..setting.rounds).map(|_| [1, 2].map(|cores| 1.0 / calls_a_second(1, cores, false)));
-    let figures = Figures::of_rounds(rounds);
+    let samples = Samples::of_rounds(rounds);
     let recorded = [1, 2].map(|cores| Unit::Seconds.show(1.0 / calls_a_second(1, cores, true)));
     let [one, two] = recorded;
-    Ok(figures.note(format!("without a recorder; with one: {one} on one core, {two} on two")))
+    Ok(samples.note(format!("without a recorder; with one: {one} on one core, {two} on two")))
 }
 
 fn echo_16(setting: &Setting) -> Measured {
-    let figures = Figures::of_rounds((0..setting.rounds).map(|_| [calls_a_second(16, 2, false)]));
+    let samples = Samples::of_rounds((0..setting.rounds).map(|_| [calls_a_second(16, 2, false)]));
     let recorded = Unit::EachSecond.show(calls_a_second(16, 2, true));
-    Ok(figures.note(format!("without a recorder; with one: {recorded}")))
+    Ok(samples.note(format!("without a recorder; with one: {recorded}")))
 }
 
-/// The calls that so many callers, each in a closed loop on an end of its own, make in a second on so many cores.
+/// Returns the calls per second of `callers` callers on `cores` cores. Each caller is a closed loop on its own end.
 fn calls_a_second(callers: usize, cores: usize, recorded: bool) -> f64 {
     cpu::on_cores(cores, || {
         let mut run = Run::threads(1);
@@ -85,20 +85,20 @@ fn calls_a_second(callers: usize, cores: usize, recorded: bool) -> f64 {
             network.cleanup();
             calls as f64 / elapsed.as_secs_f64()
         });
-        result.expect("nothing goes wrong")
+        result.expect("the run passes")
     })
 }
 
-/// How many calls there were until `end`.
+/// Makes calls until `until`. Returns their number.
 fn call_until(until: Instant, end: &ClientEnd) -> u64 {
     let message = Message { number: 42, text: "16 bytes of text".to_string() };
     let mut calls = 0;
     while Instant::now() < until {
-        for _ in 0..CALLS_A_LOOK {
+        for _ in 0..CALLS_PER_CLOCK_READ {
             let reply: Option<Message> = end.call("Echo.Say", &message);
             assert_eq!(reply.as_ref(), Some(&message), "a reliable network loses nothing");
         }
-        calls += CALLS_A_LOOK;
+        calls += CALLS_PER_CLOCK_READ;
     }
     calls
 }

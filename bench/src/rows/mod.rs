@@ -1,4 +1,4 @@
-//! The rows of the table, one file for those that have most in common.
+//! The rows of the table, one file for each group of similar rows.
 
 mod checker;
 mod clerks;
@@ -10,7 +10,7 @@ mod suite;
 
 use crate::row::Row;
 
-/// All of them, in the order in which they are measured and printed.
+/// All rows, in the order of measurement and of the table.
 pub(crate) const ALL: &[Row] = &[
     scenarios::RAFT_SIM,
     scenarios::KV_SIM,
@@ -30,19 +30,20 @@ pub(crate) const ALL: &[Row] = &[
     suite::MEMORY,
 ];
 
-/// The rows of these names, in the order of the table. Without names: all of them, or all that are not slow.
+/// Returns the rows of these names, in the order of the table. Without names it returns all rows, with or without the
+/// slow ones.
 ///
 /// # Errors
 ///
-/// If there is no row of such a name; the message lists what there is.
-pub(crate) fn select(names: &[String], slow_as_well: bool) -> Result<Vec<Row>, String> {
+/// If there is no row of a given name; the message lists the rows.
+pub(crate) fn select(names: &[String], include_slow: bool) -> Result<Vec<Row>, String> {
     if let Some(unknown) = names.iter().find(|name| !ALL.iter().any(|row| row.name == name.as_str())) {
         let all: Vec<&str> = ALL.iter().map(|row| row.name).collect();
         return Err(format!("there is no row '{unknown}'; the rows are {}", all.join(", ")));
     }
     let wanted = |row: &&Row| {
         let named = names.iter().any(|name| name == row.name);
-        named || (names.is_empty() && !row.slow) || slow_as_well
+        named || (names.is_empty() && !row.slow) || include_slow
     };
     Ok(ALL.iter().filter(wanted).copied().collect())
 }
@@ -51,9 +52,9 @@ pub(crate) fn select(names: &[String], slow_as_well: bool) -> Result<Vec<Row>, S
 mod tests {
     use super::*;
 
-    fn names(wanted: &[&str], slow_as_well: bool) -> Vec<&'static str> {
+    fn names(wanted: &[&str], include_slow: bool) -> Vec<&'static str> {
         let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-        select(&wanted, slow_as_well).unwrap().iter().map(|row| row.name).collect()
+        select(&wanted, include_slow).unwrap().iter().map(|row| row.name).collect()
     }
 
     #[test]
@@ -63,16 +64,16 @@ mod tests {
     }
 
     #[test]
-    fn slow_rows_are_left_out_unless_asked_for() {
+    fn slow_rows_are_left_out_unless_requested() {
         assert!(!names(&[], false).contains(&"memory"));
         assert_eq!(names(&[], true).len(), ALL.len());
     }
 
     #[test]
-    fn a_goal_is_beyond_what_must_be() {
+    fn a_goal_is_better_than_the_required_value() {
         for row in ALL {
-            for bar in row.bars {
-                assert!(bar.reached(bar.goal) > bar.reached(bar.must), "{}: {}", row.name, bar.label);
+            for target in row.targets {
+                assert!(target.reached(target.goal) > target.reached(target.must), "{}: {}", row.name, target.label);
             }
         }
     }

@@ -1,8 +1,8 @@
-//! What the scenarios of the course cost, in this process: simulated, with and without the recorder, and on threads.
+//! The cost of the course's scenarios, in this process: simulated, with and without the recorder, and on threads.
 
 use std::thread;
 
-use bench::sample::{Turns, median};
+use bench::sample::{Alternating, median};
 use kvraft::KvServer;
 use record::Options;
 use tester::{
@@ -11,14 +11,14 @@ use tester::{
 };
 
 use crate::cpu;
-use crate::figure::{Bar, Unit};
-use crate::row::{Figures, Measured, Row, Setting};
+use crate::row::{Measured, Row, Samples, Setting};
+use crate::target::{Target, Unit};
 
 pub(super) const RAFT_SIM: Row = Row {
     name: "raft-sim",
     what: "the course's 28 Raft scenarios simulated once, one core, CPU time",
     against: "0.32 s for 23 of them, best known",
-    bars: &[Bar { label: "", unit: Unit::Seconds, must: 0.4, goal: 0.2 }],
+    targets: &[Target { label: "", unit: Unit::Seconds, must: 0.4, goal: 0.2 }],
     slow: false,
     measure: raft_sim,
 };
@@ -27,7 +27,7 @@ pub(super) const KV_SIM: Row = Row {
     name: "kv-sim",
     what: "the course's 23 key/value scenarios simulated once, checking included, one core, CPU time an operation of a clerk",
     against: "17-46 us an RPC, best known simulation",
-    bars: &[Bar { label: "", unit: Unit::Seconds, must: 10e-6, goal: 4e-6 }],
+    targets: &[Target { label: "", unit: Unit::Seconds, must: 10e-6, goal: 4e-6 }],
     slow: false,
     measure: kv_sim,
 };
@@ -36,7 +36,7 @@ pub(super) const RECORDING: Row = Row {
     name: "recording",
     what: "the 28 + 23 scenarios simulated, with recording on, CPU time",
     against: "recording off, in the same run",
-    bars: &[Bar { label: "", unit: Unit::TimesTheCost, must: 1.3, goal: 1.1 }],
+    targets: &[Target { label: "", unit: Unit::TimesTheCost, must: 1.3, goal: 1.1 }],
     slow: false,
     measure: recording,
 };
@@ -45,36 +45,36 @@ pub(super) const RAFT_CPU: Row = Row {
     name: "raft-cpu",
     what: "the 28 Raft scenarios on threads, all at once, CPU time",
     against: "Go: 11.3 s",
-    bars: &[Bar { label: "", unit: Unit::Seconds, must: 6.0, goal: 3.0 }],
+    targets: &[Target { label: "", unit: Unit::Seconds, must: 6.0, goal: 3.0 }],
     slow: false,
     measure: raft_cpu,
 };
 
-/// The course's scenarios of Raft, told of the reference.
-pub(super) fn of_raft() -> Vec<Scenario> {
-    of_the_course(raft_scenarios(&Subject::<raft::Raft>::new()), 28)
+/// Returns the course's scenarios of Raft, run against the reference.
+pub(super) fn raft_scenarios_of_course() -> Vec<Scenario> {
+    select_course(raft_scenarios(&Subject::<raft::Raft>::new()), 28)
 }
 
-/// The course's scenarios of the key/value service, told of the reference.
-pub(super) fn of_kv() -> Vec<Scenario> {
-    of_the_course(kv_scenarios(&KvSubject::<KvServer<raft::Raft>>::new()), 23)
+/// Returns the course's scenarios of the key/value service, run against the reference.
+pub(super) fn kv_scenarios_of_course() -> Vec<Scenario> {
+    select_course(kv_scenarios(&KvSubject::<KvServer<raft::Raft>>::new()), 23)
 }
 
-fn of_the_course(mut scenarios: Vec<Scenario>, expected: usize) -> Vec<Scenario> {
+fn select_course(mut scenarios: Vec<Scenario>, expected: usize) -> Vec<Scenario> {
     scenarios.retain(|scenario| scenario.about.of_the_course);
     assert_eq!(scenarios.len(), expected, "the scenarios of the course");
     scenarios
 }
 
 fn raft_sim(setting: &Setting) -> Measured {
-    let scenarios = of_raft();
+    let scenarios = raft_scenarios_of_course();
     let round = || simulate_all(&scenarios, Options::default()).map(|(_, seconds)| [seconds]);
     let rounds: Result<Vec<_>, String> = (0..setting.rounds).map(|_| round()).collect();
-    Ok(Figures::of_rounds(rounds?))
+    Ok(Samples::of_rounds(rounds?))
 }
 
 fn kv_sim(setting: &Setting) -> Measured {
-    let scenarios = of_kv();
+    let scenarios = kv_scenarios_of_course();
     let (mut each, mut whole, mut operations) = (Vec::new(), Vec::new(), 0);
     for _ in 0..setting.rounds {
         let (done, seconds) = simulate_all(&scenarios, Options::default())?;
@@ -82,13 +82,13 @@ fn kv_sim(setting: &Setting) -> Measured {
         whole.push(seconds);
         each.push([seconds / done as f64]);
     }
-    Ok(Figures::of_rounds(each).note(format!("{operations} operations in {:.2} s", median(&whole))))
+    Ok(Samples::of_rounds(each).note(format!("{operations} operations in {:.2} s", median(&whole))))
 }
 
-/// Each scenario on and off, one right after the other.
+/// Measures each scenario with recording on and then off.
 fn recording(setting: &Setting) -> Measured {
-    let scenarios: Vec<Scenario> = of_raft().into_iter().chain(of_kv()).collect();
-    let mut turns = Turns::default();
+    let scenarios: Vec<Scenario> = raft_scenarios_of_course().into_iter().chain(kv_scenarios_of_course()).collect();
+    let mut turns = Alternating::default();
     for _ in 0..setting.rounds {
         let (mut on, mut off) = (0.0, 0.0);
         for scenario in scenarios.chunks(1) {
@@ -99,11 +99,11 @@ fn recording(setting: &Setting) -> Measured {
         turns.b.push(off);
     }
     let note = format!("{:.2} s on, {:.2} s off", median(&turns.a), median(&turns.b));
-    Ok(Figures::of_rounds(turns.ratios()).note(note))
+    Ok(Samples::of_rounds(turns.ratios()).note(note))
 }
 
 fn raft_cpu(setting: &Setting) -> Measured {
-    let scenarios = of_raft();
+    let scenarios = raft_scenarios_of_course();
     let mut disturbed = 0;
     let mut rounds = Vec::new();
     for seed in 1..=setting.rounds as u64 {
@@ -124,11 +124,12 @@ fn raft_cpu(setting: &Setting) -> Measured {
         }
         rounds.push([seconds]);
     }
-    let figures = Figures::of_rounds(rounds);
-    Ok(if disturbed == 0 { figures } else { figures.note(format!("{disturbed} runs were disturbed by other work")) })
+    let samples = Samples::of_rounds(rounds);
+    Ok(if disturbed == 0 { samples } else { samples.note(format!("{disturbed} runs were disturbed by other work")) })
 }
 
-/// Simulates each once, on one core. Gives the commands, or operations of clerks, and the CPU time in seconds.
+/// Simulates each scenario once, on one core. Returns the number of commands, or of clerk operations, and the CPU time
+/// in seconds.
 fn simulate_all(scenarios: &[Scenario], options: Options) -> Result<(u64, f64), String> {
     let run = |scenario| passed(run_with(scenario, Clock::Simulated, 1, options));
     let (commands, seconds) =
@@ -136,7 +137,7 @@ fn simulate_all(scenarios: &[Scenario], options: Options) -> Result<(u64, f64), 
     Ok((commands?, seconds))
 }
 
-/// The commands of a run that passed.
+/// Returns the number of commands of a passed run; a run that did not pass is an error.
 fn passed(report: Report) -> Result<u64, String> {
     match report.verdict {
         Verdict::Passed(stages) => Ok(stages.iter().map(|stage| stage.figures.commands).sum()),

@@ -1,4 +1,5 @@
-//! What is measured of the programs that users build: the command line in a dev build beside a release build, and the tests.
+//! Measurements of the programs that users build: a dev build of the command line compared with a release build, and
+//! the memory of the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,19 +7,19 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use bench::sample::{Turns, median};
+use bench::sample::{Alternating, median};
 use serde_json::Value;
 
-use super::scenarios::{of_kv, of_raft};
+use super::scenarios::{kv_scenarios_of_course, raft_scenarios_of_course};
 use crate::cpu;
-use crate::figure::{Bar, Unit};
-use crate::row::{Figures, Measured, Row, Setting};
+use crate::row::{Measured, Row, Samples, Setting};
+use crate::target::{Target, Unit};
 
 pub(super) const DEV_BUILD: Row = Row {
     name: "dev-build",
     what: "the 28 + 23 scenarios simulated by a dev build, CPU time",
     against: "a release build, in the same run",
-    bars: &[Bar { label: "", unit: Unit::TimesTheCost, must: 2.5, goal: 1.5 }],
+    targets: &[Target { label: "", unit: Unit::TimesTheCost, must: 2.5, goal: 1.5 }],
     slow: false,
     measure: dev_build,
 };
@@ -27,32 +28,34 @@ pub(super) const MEMORY: Row = Row {
     name: "memory",
     what: "peak resident memory of `cargo test`, of the largest test process",
     against: "Go, its key/value tests: 904 MB",
-    bars: &[Bar { label: "", unit: Unit::Megabytes, must: 400.0, goal: 150.0 }],
+    targets: &[Target { label: "", unit: Unit::Megabytes, must: 400.0, goal: 150.0 }],
     slow: true,
     measure: memory,
 };
 
-/// Where the workspace is that is measured.
+/// The folder of the measured workspace.
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// How often a test process is asked how much memory it has had at most. What it gets in the last of these intervals is
-/// not seen.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Interval at which the peak memory of each test process is read. Memory that a process allocates in its last interval
+/// is not seen.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 fn dev_build(setting: &Setting) -> Measured {
     let [dev, release] = [&["build"][..], &["build", "--release"]].map(|arguments| {
         let built = executables(arguments)?;
-        built.into_iter().next().ok_or_else(|| "cargo has built no program".to_string())
+        built.into_iter().next().ok_or_else(|| "cargo built no program".to_string())
     });
     let (dev, release) = (dev?, release?);
-    let turns = Turns::take(setting.rounds, || simulate_with(&dev), || simulate_with(&release))?;
+    let turns = Alternating::measure(setting.rounds, || simulate_with(&dev), || simulate_with(&release))?;
     let note = format!("{:.2} s in a dev build, {:.2} s in a release build", median(&turns.a), median(&turns.b));
-    Ok(Figures::of_rounds(turns.ratios()).note(note))
+    Ok(Samples::of_rounds(turns.ratios()).note(note))
 }
 
-/// Has a `raftlab` simulate each scenario of the course once, one after the other. Gives the CPU time in seconds.
+/// Lets a `raftlab` program simulate each scenario of the course once, one after the other. Returns the CPU time in
+/// seconds.
 fn simulate_with(program: &Path) -> Result<f64, String> {
-    let names = of_raft().into_iter().chain(of_kv()).map(|scenario| scenario.about.name);
+    let names =
+        raft_scenarios_of_course().into_iter().chain(kv_scenarios_of_course()).map(|scenario| scenario.about.name);
     let before = cpu::of_children()?;
     let mut command = Command::new(program);
     command.args(["run", "-j", "1", "--hashes"]).args(names).current_dir(WORKSPACE).stdout(Stdio::null());
@@ -66,7 +69,7 @@ fn simulate_with(program: &Path) -> Result<f64, String> {
 fn memory(_: &Setting) -> Measured {
     let tests = executables(&["test", "--no-run"])?;
     let mut command = cargo();
-    // All of it is measured, whatever fails.
+    // Measure all tests, even if some fail.
     command.args(["test", "--no-fail-fast"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut cargo = command.spawn().map_err(|error| format!("cargo test: {error}"))?;
     let mut peak: f64 = 0.0;
@@ -75,17 +78,17 @@ fn memory(_: &Setting) -> Measured {
         if let Some(status) = has_ended(&mut cargo)? {
             break status;
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     };
-    let figures = Figures::of_rounds([[peak]]);
-    Ok(if status.success() { figures } else { figures.note("not all of the tests passed") })
+    let samples = Samples::of_rounds([[peak]]);
+    Ok(if status.success() { samples } else { samples.note("not all of the tests passed") })
 }
 
 fn has_ended(child: &mut Child) -> Result<Option<std::process::ExitStatus>, String> {
     child.try_wait().map_err(|error| format!("cargo test: {error}"))
 }
 
-/// The peak resident memory of each process that runs one of these programs, in megabytes.
+/// Returns the peak resident memory of each process that runs one of these programs, in megabytes.
 fn peak_of(programs: &[PathBuf]) -> Vec<f64> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
     let runs_one = |process: &PathBuf| fs::read_link(process.join("exe")).is_ok_and(|exe| programs.contains(&exe));
@@ -100,7 +103,7 @@ fn peak_of(programs: &[PathBuf]) -> Vec<f64> {
         .collect()
 }
 
-/// What cargo builds of the root package, when it is told so.
+/// Runs cargo with these arguments for the root package. Returns the programs that it builds.
 fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
     let mut command = cargo();
     command.args(arguments).arg("--message-format=json").stderr(Stdio::inherit());
@@ -113,7 +116,7 @@ fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
     Ok(messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
 }
 
-/// The cargo that runs this program, in the workspace that is measured.
+/// Makes a command for the cargo that runs this program, in the measured workspace.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(WORKSPACE);

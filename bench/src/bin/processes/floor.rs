@@ -1,4 +1,4 @@
-//! The floor under everything that waits for the disk: a file that is appended to and then synced, again and again.
+//! The floor for every server that waits for the disk: a loop that appends to a file and syncs it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,23 +6,23 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much is appended before each sync, in bytes: about what a Put is in a log.
+/// Bytes appended before each sync: about the size of a Put in a log.
 pub(crate) const APPENDED: usize = 100;
 
-/// How long it is measured.
+/// Duration of the measurement.
 const MEASURED: Duration = Duration::from_secs(1);
 
-/// Whether what is in this folder is only in memory, where a sync costs nothing.
+/// Reports whether this folder is in memory, where a sync costs nothing.
 pub(crate) fn is_in_memory(folder: &Path) -> bool {
     const TMPFS: rustix::fs::FsWord = 0x0102_1994;
     rustix::fs::statfs(folder).is_ok_and(|system| system.f_type == TMPFS)
 }
 
-/// How often each of so many files, all in this folder and at the same time, is synced in a second.
+/// Syncs `files` files in this folder concurrently. Returns the number of syncs per file and second.
 ///
 /// # Errors
 ///
-/// What the system has to say against a file there.
+/// The system's error for a file in this folder.
 pub(crate) fn syncs_a_second(folder: &Path, files: usize) -> Result<f64, String> {
     let complain = |error: io::Error| format!("{}: {error}", folder.display());
     let files: io::Result<Vec<File>> = (0..files).map(|_| tempfile::tempfile_in(folder)).collect();
@@ -37,7 +37,7 @@ pub(crate) fn syncs_a_second(folder: &Path, files: usize) -> Result<f64, String>
     Ok(syncs.map_err(complain)? as f64 / count / begun.elapsed().as_secs_f64())
 }
 
-/// Returns how often the file was synced.
+/// Appends to the file and syncs it until `end`. Returns the number of syncs.
 fn sync_until(end: Instant, mut file: File) -> io::Result<u64> {
     let mut syncs = 0;
     while Instant::now() < end {

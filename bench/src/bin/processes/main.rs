@@ -1,18 +1,18 @@
-//! Sets two clusters of three processes beside each other, under the same load: etcd's and ours. Both keep their data on the
-//! same disk, and both are measured once with fsync and once without.
+//! Compares two clusters of three processes under the same load: etcd's and ours. Both keep their data on the same
+//! disk, and both are measured once with fsync and once without.
 //!
 //! ```sh
 //! cargo build --release                   # the program that is measured
 //! cargo run --release --manifest-path bench/Cargo.toml --bin processes
 //! ```
 //!
-//! Clients work in a closed loop, each on a few keys of its own, with values of 16 bytes. Those of etcd are tasks of this
-//! process that speak gRPC; those of ours are in a process of `raftlab bench`. Each round of each begins with a new cluster.
+//! Clients work in a closed loop, each on its own few keys, with values of 16 bytes. The clients of etcd are tasks of
+//! this process that speak gRPC; ours are in a process of `raftlab bench`. Each round starts a new cluster.
 
 mod args;
 mod etcd;
-mod figures;
 mod floor;
+mod load_result;
 mod raftlab;
 mod table;
 
@@ -28,15 +28,15 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Args, Members};
-use crate::figures::{Figures, Load};
+use crate::load_result::{Load, LoadResult};
 use crate::table::{Heading, NAMES, Row, Side};
 
 fn main() -> ExitCode {
     ExitCode::from(with(std::env::args_os()))
 }
 
-/// Does what these arguments say, the first of which is the name of the program. Returns the exit status: 1 if something
-/// failed, or if there was nothing to measure of ours.
+/// Runs the program with these arguments, of which the first is its name. Returns the exit status: 1 if a measurement
+/// failed, or if our program does not exist.
 fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
@@ -56,7 +56,7 @@ fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             interruption = interrupted() => Err(interruption),
         }
     });
-    // Clients that are left over hold connections; the folder goes with the processes that wrote into it.
+    // Leftover clients hold connections. The processes that wrote into the folder end before it is removed.
     runtime.shutdown_background();
     match done {
         Ok((heading, rows)) => {
@@ -70,11 +70,11 @@ fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Waits until somebody wants this process to end. Says who.
+/// Waits for a signal that ends this process. Returns its description.
 async fn interrupted() -> String {
     let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        // Then a signal ends this process at once, as it would anyhow.
+        // Without handlers a signal ends this process at once, which is right too.
         return std::future::pending().await;
     };
     tokio::select! {
@@ -83,7 +83,7 @@ async fn interrupted() -> String {
     }
 }
 
-/// Measures each row, both sides in turns.
+/// Measures each row, with both sides in turns.
 async fn compare(args: &Args, folder: &TempDir) -> Result<(Heading, Vec<Row>), String> {
     let mut heading = heading(args);
     let mut rows = Vec::new();
@@ -101,14 +101,14 @@ async fn compare(args: &Args, folder: &TempDir) -> Result<(Heading, Vec<Row>), S
         }
         rows.push(Row { load, floor, sides });
     }
-    heading.machine.look_again();
+    heading.machine.update_load();
     Ok((heading, rows))
 }
 
-/// Adds a round to one of the sides, and says what it was. A side that has failed in this row is left alone.
+/// Measures a round of one side, adds it, and prints it. Does nothing for a side that has failed in this row.
 async fn add<M>(sides: &mut [Side; 2], which: usize, measure: impl FnOnce() -> M)
 where
-    M: Future<Output = Result<Figures, String>>,
+    M: Future<Output = Result<LoadResult, String>>,
 {
     let Ok(rounds) = &mut sides[which] else { return };
     match measure().await {
@@ -123,7 +123,7 @@ where
     }
 }
 
-/// What there is to measure, and on what. Says at once what is left out.
+/// Returns the heading of the table. Prints at once which sides cannot be measured.
 fn heading(args: &Args) -> Heading {
     let etcd = etcd::version().map(|version| match args.etcd_members {
         Members::Leader => format!("{version}; its clients talk to the leader"),
@@ -134,10 +134,10 @@ fn heading(args: &Args) -> Heading {
         eprintln!("{reason}");
     }
     let (rounds, seconds) = (args.rounds.get(), args.seconds.get());
-    let where_to =
-        if floor::is_in_memory(&args.folder) { " (no disk but memory: choose another --folder)" } else { "" };
-    let folder = format!("{}{where_to}", args.folder.display());
-    Heading { machine: Machine::look(), rounds, seconds, folder, etcd, raftlab }
+    let memory_note =
+        if floor::is_in_memory(&args.folder) { " (in memory, not on a disk: choose another --folder)" } else { "" };
+    let folder = format!("{}{memory_note}", args.folder.display());
+    Heading { machine: Machine::detect(), rounds, seconds, folder, etcd, raftlab }
 }
 
 fn is_there(program: &Path) -> Result<(), String> {
@@ -150,7 +150,7 @@ fn is_there(program: &Path) -> Result<(), String> {
     }
 }
 
-/// What both have to do, a row each.
+/// Returns the loads, one for each row.
 fn loads(args: &Args) -> impl Iterator<Item = Load> {
     let seconds = args.seconds.get();
     let rows = [true, false].into_iter().flat_map(|sync| args.clients.iter().map(move |clients| (sync, clients.get())));

@@ -1,5 +1,5 @@
-//! The cluster of this project: `raftlab bench`, a process that starts three servers, loads them, and prints what came of
-//! it as one line of JSON.
+//! The cluster of this project: `raftlab bench`, a process that starts three servers, loads them, and prints the result
+//! as one line of JSON.
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,18 +14,18 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use crate::figures::{Figures, Load};
+use crate::load_result::{Load, LoadResult};
 
-/// How long starting, warming up and ending may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for start, warm-up and end together.
+const OVERHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// How long a program that was interrupted has to end its servers.
+/// Time limit for an interrupted program to end its servers.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often one looks whether it has.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Interval at which an interrupted program is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What the program prints.
+/// The output of the program.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Printed {
     clients: usize,
@@ -36,12 +36,12 @@ struct Printed {
     p99_us: f64,
 }
 
-/// Has the program measure its cluster under this load, with its data in `folder`.
+/// Lets the program measure its cluster under this load, with its data in `folder`.
 ///
 /// # Errors
 ///
-/// If there is no such program, if it fails or does not end, or if it prints something else.
-pub(crate) async fn measure(program: &Path, load: Load, folder: &Path) -> Result<Figures, String> {
+/// If there is no such program, if it fails or does not end, or if its output is not the result of this load.
+pub(crate) async fn measure(program: &Path, load: Load, folder: &Path) -> Result<LoadResult, String> {
     let folder = tempfile::tempdir_in(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let name = program.display();
     let mut command = Command::new(program);
@@ -49,47 +49,47 @@ pub(crate) async fn measure(program: &Path, load: Load, folder: &Path) -> Result
     if !load.sync {
         command.arg("--no-sync");
     }
-    // Its temporary folders are to be on the same disk as the data of etcd, and to go when it has gone.
+    // Its temporary folders must be on the same disk as the data of etcd, and are removed after it has ended.
     command.arg("--json").env("TMPDIR", folder.path());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A group of its own, so that it can be ended with all that it has started.
+    // A separate process group, so that it can be ended together with all processes that it has started.
     command.process_group(0);
     let child = tokio::process::Command::from(command).spawn().map_err(|error| format!("{name}: {error}"))?;
-    let limit = Duration::from_secs(load.seconds) + PATIENCE;
+    let limit = Duration::from_secs(load.seconds) + OVERHEAD_MAX;
     let output = match timeout(limit, Program::new(child).output()).await {
         Ok(output) => output.map_err(|error| format!("{name}: {error}"))?,
         Err(_) => return Err(format!("{name} bench has not ended in {} s", limit.as_secs())),
     };
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let words = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it does not say why");
+        let words = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it gives no reason");
         return Err(format!("{name} bench {}: {words}", ended(output.status)));
     }
     read(&String::from_utf8_lossy(&output.stdout), load).map_err(|error| format!("{name} bench {error}"))
 }
 
-/// The figures in what was printed, which have to be of this load.
-fn read(printed: &str, load: Load) -> Result<Figures, String> {
+/// Reads the result from the output, and checks that it belongs to this load.
+fn read(printed: &str, load: Load) -> Result<LoadResult, String> {
     let lines: Vec<&str> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
     let [line] = lines[..] else {
         return Err(format!("printed {} lines where one was expected", lines.len()));
     };
-    let printed: Printed =
-        serde_json::from_str(line).map_err(|error| format!("printed something else than figures ({error}): {line}"))?;
+    let printed: Printed = serde_json::from_str(line)
+        .map_err(|error| format!("printed something else than a result ({error}): {line}"))?;
     if (printed.clients, printed.sync) != (load.clients, load.sync) {
-        return Err(format!("measured another load than it was told: {line}"));
+        return Err(format!("measured another load than the given one: {line}"));
     }
     if printed.operations == 0 || printed.seconds <= 0.0 {
-        return Err(format!("did nothing: {line}"));
+        return Err(format!("made no operations: {line}"));
     }
-    Ok(Figures {
+    Ok(LoadResult {
         a_second: printed.operations as f64 / printed.seconds,
         p50_ms: printed.p50_us / 1e3,
         p99_ms: printed.p99_us / 1e3,
     })
 }
 
-/// How it ended, as the end of a sentence.
+/// Describes how the program ended, as the end of a sentence.
 fn ended(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with status {code}"),
@@ -98,7 +98,7 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// A program under way, and the group of processes that it leads. Dropping it ends them all.
+/// A running program, with the group of processes that it leads. Dropping it ends them all.
 struct Program {
     child: Child,
     group: Option<Pid>,
@@ -110,7 +110,7 @@ impl Program {
         Program { child, group }
     }
 
-    /// What it has printed, and how it ended.
+    /// Waits for the end of the program. Returns its output and its exit status.
     async fn output(mut self) -> io::Result<Output> {
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let (stdout, stderr, status) = tokio::try_join!(all_of(stdout), all_of(stderr), self.child.wait())?;
@@ -118,7 +118,7 @@ impl Program {
     }
 
     fn signal(&self, signal: Signal) {
-        // Fails if all of them have ended.
+        // Fails if all processes of the group have ended.
         let _ = self.group.map(|group| kill_process_group(group, signal));
     }
 }
@@ -127,13 +127,13 @@ impl Drop for Program {
     fn drop(&mut self) {
         let deadline = Instant::now() + ENDS_WITHIN;
         if let Ok(None) = self.child.try_wait() {
-            // As Ctrl-C would: it can end its servers and remove its data.
+            // The same signal as Ctrl-C, so that it can end its servers and remove its data.
             self.signal(Signal::INT);
         }
         while let Ok(None) = self.child.try_wait()
             && Instant::now() < deadline
         {
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
         }
         self.signal(Signal::KILL);
     }
@@ -154,24 +154,24 @@ mod tests {
     const LOAD: Load = Load { clients: 32, sync: true, seconds: 5 };
 
     #[test]
-    fn figures_are_read_in_units_of_the_table() {
+    fn the_result_is_read_in_the_units_of_the_table() {
         let line = r#"{"clients":32,"sync":true,"seconds":5.0,"operations":1000,"p50_us":1500,"p99_us":9000.5}"#;
-        let figures = read(&format!("{line}\n"), LOAD).expect("they are figures");
-        assert_eq!(figures, Figures { a_second: 200.0, p50_ms: 1.5, p99_ms: 9.0005 });
+        let figures = read(&format!("{line}\n"), LOAD).expect("the line is a result");
+        assert_eq!(figures, LoadResult { a_second: 200.0, p50_ms: 1.5, p99_ms: 9.0005 });
     }
 
     #[test]
-    fn what_is_no_figure_of_this_load_is_refused() {
+    fn output_that_is_not_of_this_load_is_refused() {
         let line = |clients: usize, operations: u64| {
             format!(
                 r#"{{"clients":{clients},"sync":true,"seconds":5.0,"operations":{operations},"p50_us":1,"p99_us":2}}"#
             )
         };
-        let refused = |printed: &str| read(printed, LOAD).expect_err("it is refused");
+        let refused = |printed: &str| read(printed, LOAD).expect_err("the output is refused");
         assert!(refused("").contains("0 lines"));
         assert!(refused("operations: 5").contains("something else"));
         assert!(refused(&line(1, 5)).contains("another load"));
-        assert!(refused(&line(32, 0)).contains("did nothing"));
+        assert!(refused(&line(32, 0)).contains("made no operations"));
         assert!(refused(&[line(32, 5), line(32, 6)].join("\n")).contains("2 lines"));
     }
 }

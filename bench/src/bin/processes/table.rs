@@ -1,48 +1,48 @@
-//! How the figures are printed: a table in Markdown, with what it was measured on above it.
+//! The printed table, in Markdown, with the machine and the programs above it.
 
 use std::fmt::Write;
 
 use bench::machine::Machine;
 use bench::sample::median;
 
-use crate::figures::{Figures, Load};
 use crate::floor::APPENDED;
+use crate::load_result::{Load, LoadResult};
 
-/// What the whole table is about.
+/// The heading of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Heading {
-    /// What it was measured on.
+    /// The machine of the measurements.
     pub(crate) machine: Machine,
-    /// How often each row was measured, and how long each time.
+    /// Number of measurements of each row.
     pub(crate) rounds: usize,
-    /// See [`Load::seconds`].
+    /// Duration of each measurement; see [`Load::seconds`].
     pub(crate) seconds: u64,
-    /// Where the data was.
+    /// The folder of the servers' data.
     pub(crate) folder: String,
-    /// Which etcd, and how it was talked to; or why it was left out.
+    /// The version of etcd and the members that its clients talk to; or the reason why etcd is left out.
     pub(crate) etcd: Result<String, String>,
-    /// Why `raftlab` was left out, if it was.
+    /// The reason why `raftlab` is left out, if it is.
     pub(crate) raftlab: Result<(), String>,
 }
 
 /// A row of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// What both had to do.
+    /// The load of both sides.
     pub(crate) load: Load,
-    /// How often one file is synced in a second, and each of three files at the same time.
+    /// Syncs per second of one file, and of each of three files at the same time.
     pub(crate) floor: [f64; 2],
-    /// What came of it: first etcd, then `raftlab`.
+    /// The results: first etcd, then `raftlab`.
     pub(crate) sides: [Side; 2],
 }
 
-/// The rounds of one cluster in one row, none if it was left out; or why it failed.
-pub(crate) type Side = Result<Vec<Figures>, String>;
+/// The rounds of one cluster in one row, none if it was left out; or the reason of its failure.
+pub(crate) type Side = Result<Vec<LoadResult>, String>;
 
 /// The names of the sides.
 pub(crate) const NAMES: [&str; 2] = ["etcd", "raftlab"];
 
-/// The table, with all that belongs to it.
+/// Returns the table, with its heading above and the failures below.
 pub(crate) fn table(heading: &Heading, rows: &[Row]) -> String {
     let Heading { machine, rounds, seconds, folder, etcd, raftlab } = heading;
     let mut text = format!("{machine}; {rounds} rounds of {seconds} s\n");
@@ -72,27 +72,29 @@ pub(crate) fn table(heading: &Heading, rows: &[Row]) -> String {
     if failures.is_empty() { text } else { text + "\n" + &failures }
 }
 
-/// What one round, or the middle of several, has come to, in a line.
-pub(crate) fn line(figures: &Figures) -> String {
-    let Figures { a_second, p50_ms, p99_ms } = figures;
+/// Formats the result of one round, or the medians of several, as a line.
+pub(crate) fn line(figures: &LoadResult) -> String {
+    let LoadResult { a_second, p50_ms, p99_ms } = figures;
     format!("{} ops/s, p50 {} ms, p99 {} ms", whole(*a_second), milliseconds(*p50_ms), milliseconds(*p99_ms))
 }
 
-/// What a row asks for, in words.
+/// Describes the load of a row.
 pub(crate) fn words(load: Load) -> String {
     let clients = if load.clients == 1 { "1 client".to_string() } else { format!("{} clients", load.clients) };
     format!("{clients}, {}", if load.sync { "fsync" } else { "no fsync" })
 }
 
 fn cells_of(side: &Side) -> [String; 3] {
-    match side.as_ref().map(|rounds| Figures::medians(rounds)) {
-        Ok(Some(Figures { a_second, p50_ms, p99_ms })) => [whole(a_second), milliseconds(p50_ms), milliseconds(p99_ms)],
+    match side.as_ref().map(|rounds| LoadResult::medians(rounds)) {
+        Ok(Some(LoadResult { a_second, p50_ms, p99_ms })) => {
+            [whole(a_second), milliseconds(p50_ms), milliseconds(p99_ms)]
+        }
         Ok(None) => ["-", "-", "-"].map(String::from),
         Err(_) => ["failed", "-", "-"].map(String::from),
     }
 }
 
-/// The median of what the second does in a second, divided by what the first does in the same round.
+/// Returns the median over the rounds of the second side's throughput divided by the first side's.
 fn ratio(sides: &[Side; 2]) -> Option<f64> {
     let [Ok(first), Ok(second)] = sides else { return None };
     let ratios: Vec<f64> = first.iter().zip(second).map(|(first, second)| second.a_second / first.a_second).collect();
@@ -104,7 +106,7 @@ fn failures(row: &Row) -> impl Iterator<Item = String> {
     sides.filter_map(|(name, side)| Some(format!("- {name}, {}: {}\n", words(row.load), side.as_ref().err()?)))
 }
 
-/// A whole number, in groups of three digits.
+/// Formats a whole number in groups of three digits.
 fn whole(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -117,7 +119,7 @@ fn whole(value: f64) -> String {
     text
 }
 
-/// With three digits that count, and no more than microseconds.
+/// Formats milliseconds with three significant digits, at most down to microseconds.
 fn milliseconds(value: f64) -> String {
     let decimals = if value < 1.0 { 3 } else { usize::from(value < 100.0) + usize::from(value < 10.0) };
     format!("{value:.decimals$}")
@@ -127,8 +129,8 @@ fn milliseconds(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn figures(a_second: f64) -> Figures {
-        Figures { a_second, p50_ms: 0.25, p99_ms: 12.345 }
+    fn figures(a_second: f64) -> LoadResult {
+        LoadResult { a_second, p50_ms: 0.25, p99_ms: 12.345 }
     }
 
     fn row(sides: [Side; 2]) -> Row {
@@ -137,7 +139,7 @@ mod tests {
 
     fn printed(rows: &[Row], etcd: Result<String, String>) -> String {
         let folder = "/a/folder".to_string();
-        let heading = Heading { machine: Machine::look(), rounds: 3, seconds: 5, folder, etcd, raftlab: Ok(()) };
+        let heading = Heading { machine: Machine::detect(), rounds: 3, seconds: 5, folder, etcd, raftlab: Ok(()) };
         table(&heading, rows)
     }
 
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_out_or_failed_leaves_the_rest() {
+    fn a_side_left_out_or_failed_does_not_change_the_others() {
         let rows = [row([Ok(vec![]), Ok(vec![figures(999.6)])]), row([Ok(vec![figures(5.0)]), Err("why".into())])];
         let text = printed(&rows, Err("not there".into()));
         assert!(text.contains("etcd is left out: not there\n"), "{text}");
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn numbers_have_few_digits() {
         assert_eq!([0.4, 999.0, 1000.0, 1_234_567.0].map(whole), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.0421, 1.5, 12.34, 123.4].map(milliseconds), ["0.042", "1.50", "12.3", "123"]);
     }

@@ -1,4 +1,4 @@
-//! Where a node of `openraft` keeps its vote and its log: in memory, as in its own benchmark.
+//! The storage of an `openraft` node's vote and log: in memory, as in its own benchmark.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -13,20 +13,20 @@ use openraft::{OptionalSend, RaftTypeConfig};
 
 use super::Types;
 
-/// The store; clones are the same one.
+/// The store. Clones share its state.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Store(Arc<Mutex<Kept>>);
+pub(super) struct Store(Arc<Mutex<StoreState>>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoreState {
     vote: Option<VoteOf<Types>>,
     log: BTreeMap<u64, EntryOf<Types>>,
     purged: Option<LogIdOf<Types>>,
 }
 
 impl Store {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().expect("nobody panics here")
+    fn state(&self) -> MutexGuard<'_, StoreState> {
+        self.0.lock().expect("no thread panics under this lock")
     }
 }
 
@@ -35,11 +35,11 @@ impl RaftLogReader<Types> for Store {
         &mut self,
         range: RB,
     ) -> io::Result<Vec<EntryOf<Types>>> {
-        Ok(self.kept().log.range(range).map(|(_, entry)| entry.clone()).collect())
+        Ok(self.state().log.range(range).map(|(_, entry)| entry.clone()).collect())
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<VoteOf<Types>>> {
-        Ok(self.kept().vote)
+        Ok(self.state().vote)
     }
 }
 
@@ -47,9 +47,9 @@ impl RaftLogStorage<Types> for Store {
     type LogReader = Store;
 
     async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
-        let kept = self.kept();
-        let last = kept.log.last_key_value().map(|(_, entry)| entry.log_id());
-        Ok(LogState { last_purged_log_id: kept.purged, last_log_id: last.or(kept.purged) })
+        let state = self.state();
+        let last = state.log.last_key_value().map(|(_, entry)| entry.log_id());
+        Ok(LogState { last_purged_log_id: state.purged, last_log_id: last.or(state.purged) })
     }
 
     async fn get_log_reader(&mut self) -> Store {
@@ -57,7 +57,7 @@ impl RaftLogStorage<Types> for Store {
     }
 
     async fn save_vote(&mut self, vote: &VoteOf<Types>) -> io::Result<()> {
-        self.kept().vote = Some(*vote);
+        self.state().vote = Some(*vote);
         Ok(())
     }
 
@@ -66,21 +66,21 @@ impl RaftLogStorage<Types> for Store {
         I: IntoIterator<Item = <Types as RaftTypeConfig>::Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        self.kept().log.extend(entries.into_iter().map(|entry| (entry.index(), entry)));
+        self.state().log.extend(entries.into_iter().map(|entry| (entry.index(), entry)));
         callback.io_completed(Ok(()));
         Ok(())
     }
 
     async fn truncate_after(&mut self, last: Option<LogIdOf<Types>>) -> io::Result<()> {
         let first_void = last.map_or(0, |last| last.index + 1);
-        self.kept().log.split_off(&first_void);
+        self.state().log.split_off(&first_void);
         Ok(())
     }
 
     async fn purge(&mut self, up_to: LogIdOf<Types>) -> io::Result<()> {
-        let mut kept = self.kept();
-        kept.purged = Some(up_to);
-        kept.log = kept.log.split_off(&(up_to.index + 1));
+        let mut state = self.state();
+        state.purged = Some(up_to);
+        state.log = state.log.split_off(&(up_to.index + 1));
         Ok(())
     }
 }

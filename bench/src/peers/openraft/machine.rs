@@ -1,4 +1,4 @@
-//! The state machine of a node of `openraft`: a map. No snapshot is ever made.
+//! The state machine of an `openraft` node: a map, without snapshots.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +10,7 @@ use openraft::{EntryPayload, OptionalSend, StoredMembership};
 
 use super::{Put, Types};
 
-/// The map, and how far it is.
+/// The map, with the last applied log id.
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
     map: HashMap<u64, [u8; 16]>,
@@ -59,7 +59,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 }
 
-/// Refuses to make snapshots.
+/// A snapshot builder that always fails.
 #[derive(Debug)]
 pub(crate) struct NoSnapshots;
 

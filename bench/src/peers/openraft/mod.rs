@@ -1,8 +1,8 @@
-//! `openraft`, in the shape of its own benchmark: three nodes in this process, the log in a `BTreeMap`, a network that calls
-//! the other node without encoding anything, no snapshots. The state machine is a map, as ours is.
+//! `openraft`, in the setup of its own benchmark: three nodes in this process, the log in a `BTreeMap`, a network that
+//! calls the other node without encoding messages, no snapshots. The state machine is a map, as ours is.
 //!
-//! It gets what is fastest for it on two cores, as tried out: a runtime of two workers for the nodes and one of one worker for
-//! the clients, requests that are answered one by one (streaming them is slower where nothing is far away), batches of up to
+//! It runs in its fastest setup on two cores, found by trial: a runtime of two workers for the nodes and one of one
+//! worker for the clients, a separate response for each request (streaming is slower in one process), batches of up to
 //! 1,024 entries.
 
 mod log;
@@ -38,7 +38,7 @@ impl fmt::Display for Put {
     }
 }
 
-/// The types that the nodes work with.
+/// The type configuration of the nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Types;
 
@@ -69,10 +69,11 @@ type Node = openraft::Raft<Types, Machine>;
 
 const NODES: u64 = 3;
 
-/// How long an election may take.
-const SOON: Duration = Duration::from_secs(30);
+/// Time limit of an election.
+const ELECTION_LIMIT: Duration = Duration::from_secs(30);
 
-/// The Puts that so many clients, each in a closed loop on a key of its own, make in a second on two cores.
+/// Returns the number of Puts per second of `clients` clients on two cores. Each client is a closed loop on its own
+/// key.
 pub(crate) fn puts_a_second(clients: u64, measured: Duration) -> f64 {
     cpu::on_cores(2, || {
         let [for_nodes, for_clients] = [2, 1].map(|workers| {
@@ -82,11 +83,11 @@ pub(crate) fn puts_a_second(clients: u64, measured: Duration) -> f64 {
         let a_second = for_clients.block_on(for_clients.spawn(put(clients, measured, leader)));
         for_clients.shutdown_background();
         for_nodes.shutdown_background();
-        a_second.expect("nothing goes wrong")
+        a_second.expect("no task panics")
     })
 }
 
-/// All clients. Returns how many Puts they make in a second.
+/// Runs all clients. Returns their Puts per second.
 async fn put(clients: u64, measured: Duration, leader: Node) -> f64 {
     let begun = Instant::now();
     let clients: Vec<_> =
@@ -98,33 +99,34 @@ async fn put(clients: u64, measured: Duration, leader: Node) -> f64 {
     puts as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// A cluster. Returns its leader.
+/// Starts a cluster. Returns its leader.
 async fn start() -> Node {
     let config = Config {
-        // Long enough that a busy machine does not depose the leader.
+        // In milliseconds, and long enough that a busy machine causes no election.
         election_timeout_min: 2000,
         election_timeout_max: 4000,
         max_payload_entries: 1024,
         snapshot_policy: SnapshotPolicy::Never,
         ..Config::default()
     };
-    let config = Arc::new(config.validate().expect("the configuration is a good one"));
+    let config = Arc::new(config.validate().expect("the configuration is valid"));
     let router = Router::default();
     for id in 0..NODES {
         let node = Node::new(id, Arc::clone(&config), router.clone(), log::Store::default(), Machine::default());
         router.add(id, node.await.expect("a node starts"));
     }
     let first = router.node(0);
-    first.initialize((0..NODES).collect::<BTreeSet<u64>>()).await.expect("it is the first time");
+    first.initialize((0..NODES).collect::<BTreeSet<u64>>()).await.expect("the cluster is new");
     for id in 0..NODES {
-        // The first entry is the membership, the second is of the new leader.
-        let applied = router.node(id).wait(Some(SOON)).applied_index_at_least(Some(1), "the leader leads").await;
-        applied.expect("there is a leader soon");
+        // The first entry is the membership, the second is the new leader's.
+        let applied =
+            router.node(id).wait(Some(ELECTION_LIMIT)).applied_index_at_least(Some(1), "there is a leader").await;
+        applied.expect("there is a leader within the limit");
     }
     first
 }
 
-/// One client. Returns how many Puts it made.
+/// Runs one client. Returns the number of its Puts.
 async fn put_until(end: Instant, key: u64, leader: Node) -> u64 {
     let mut puts = 0;
     while Instant::now() < end {

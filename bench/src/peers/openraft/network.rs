@@ -1,4 +1,4 @@
-//! How the nodes of `openraft` reach each other: by calling.
+//! The network between the `openraft` nodes: direct calls.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,32 +12,32 @@ use openraft::{AnyError, OptionalSend};
 
 use super::{Node, Types};
 
-/// All nodes; clones know the same ones.
+/// All nodes. Clones share the same map.
 #[derive(Clone, Default)]
 pub(super) struct Router(Arc<Mutex<BTreeMap<u64, Node>>>);
 
 impl Router {
     pub(super) fn add(&self, id: u64, node: Node) {
-        self.0.lock().expect("nobody panics here").insert(id, node);
+        self.0.lock().expect("no thread panics under this lock").insert(id, node);
     }
 
     pub(super) fn node(&self, id: u64) -> Node {
-        self.0.lock().expect("nobody panics here")[&id].clone()
+        self.0.lock().expect("no thread panics under this lock")[&id].clone()
     }
 }
 
 impl RaftNetworkFactory<Types> for Router {
-    type Network = Link;
+    type Network = PeerClient;
 
-    async fn new_client(&mut self, target: u64, (): &()) -> Link {
-        Link(self.node(target))
+    async fn new_client(&mut self, target: u64, (): &()) -> PeerClient {
+        PeerClient(self.node(target))
     }
 }
 
-/// The way to one node.
-pub(super) struct Link(Node);
+/// The client for one node.
+pub(super) struct PeerClient(Node);
 
-impl RaftNetworkV2<Types> for Link {
+impl RaftNetworkV2<Types> for PeerClient {
     type SnapshotData = ();
 
     async fn append_entries(

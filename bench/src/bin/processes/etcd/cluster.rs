@@ -1,4 +1,5 @@
-//! A cluster of three etcd processes on loopback ports, whose data is in a folder of its own. Dropping it ends them.
+//! A cluster of three etcd processes on loopback ports, with its data in a separate folder. Dropping it ends the
+//! processes.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,26 +8,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::wire::{Belief, Connection};
+use super::wire::{Connection, LeaderView};
 
-/// The program, which is found as the shell finds it.
+/// The program, which is looked up in `PATH`.
 const PROGRAM: &str = "etcd";
 
 const MEMBERS: usize = 3;
 
-/// How long it may take until all members know the leader.
+/// Time limit until all members know the leader.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long to wait before a member that is not ready yet is asked again.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Interval at which members that are not ready yet are asked again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often a cluster is started whose ports somebody else has taken in between.
+/// Number of attempts to start a cluster, because another process may take its ports.
 const ATTEMPTS: usize = 3;
 
-/// No load of a benchmark reaches this: with the default of 2 GB, one of many minutes would.
+/// The size limit of etcd's database. No load reaches 8 GB; a load of many minutes would reach the default of 2 GB.
 const QUOTA_BYTES: u64 = 8 << 30;
 
-/// Three processes that know their leader.
+/// Three processes that have elected a leader.
 #[derive(Debug)]
 pub(super) struct Cluster {
     members: Vec<Member>,
@@ -40,11 +41,11 @@ struct Member {
     log: PathBuf,
 }
 
-/// The first line of `etcd --version`.
+/// Returns the first line of `etcd --version`.
 ///
 /// # Errors
 ///
-/// If the program is not there; the message says what to install.
+/// If the program is not installed; the message names the package.
 pub(crate) fn version() -> Result<String, String> {
     let output = Command::new(PROGRAM).arg("--version").stderr(Stdio::null()).output();
     let output = output.map_err(|error| match error.kind() {
@@ -56,11 +57,11 @@ pub(crate) fn version() -> Result<String, String> {
 }
 
 impl Cluster {
-    /// Starts three processes, whose data goes to `folder`, and waits until all of them know the same leader.
+    /// Starts three processes with their data in `folder`, and waits until all of them know the same leader.
     ///
     /// # Errors
     ///
-    /// If a process ends, or if there is no leader in half a minute; the message has the last line of a log.
+    /// If a process ends, or if there is no leader within half a minute; the message contains the last line of a log.
     pub(super) async fn start(folder: &Path, sync: bool) -> Result<Cluster, String> {
         let mut failure = String::new();
         for attempt in 0..ATTEMPTS {
@@ -69,7 +70,7 @@ impl Cluster {
             let mut cluster = Cluster { members: spawn(&folder, sync)?, leader: 0 };
             match cluster.find_leader().await {
                 Ok(()) => return Ok(cluster),
-                // Ports are free when they are picked, and anybody's a moment later.
+                // The ports were free when they were chosen, but another process may have taken one since.
                 Err(message) if message.contains("address already in use") => failure = message,
                 Err(message) => return Err(message),
             }
@@ -77,17 +78,17 @@ impl Cluster {
         Err(failure)
     }
 
-    /// Where the leader listens to clients.
+    /// Returns the URL at which the leader listens to clients.
     pub(super) fn leader_url(&self) -> &str {
         &self.members[self.leader].url
     }
 
-    /// Where each of the members does.
+    /// Returns the URL at which each member listens to clients.
     pub(super) fn urls(&self) -> Vec<&str> {
         self.members.iter().map(|member| member.url.as_str()).collect()
     }
 
-    /// Waits until each member takes the same one for the leader, which is then ours as well.
+    /// Waits until all members agree on the leader, and notes it.
     ///
     /// # Errors
     ///
@@ -96,47 +97,47 @@ impl Cluster {
         let deadline = Instant::now() + HEALTHY_WITHIN;
         loop {
             for member in &mut self.members {
-                member.still_runs()?;
+                member.check_running()?;
             }
-            if let Some(leader) = agreed(&self.beliefs().await) {
+            if let Some(leader) = agreed(&self.leader_views().await) {
                 self.leader = leader;
                 return Ok(());
             }
             if Instant::now() > deadline {
-                let logs: Vec<String> = self.members.iter().map(Member::last_words).collect();
+                let logs: Vec<String> = self.members.iter().map(Member::last_log_line).collect();
                 let seconds = HEALTHY_WITHIN.as_secs();
                 return Err(format!("the members of etcd agree on no leader in {seconds} s: {}", logs.join(" / ")));
             }
-            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 
-    /// Which of the members leads.
+    /// Returns the position of the leader among the members.
     pub(super) fn leader(&self) -> usize {
         self.leader
     }
 
-    /// Of those members that answer.
-    async fn beliefs(&self) -> Vec<Belief> {
-        let mut beliefs = Vec::new();
+    /// Asks each member for its leader, and returns the replies of those that reply.
+    async fn leader_views(&self) -> Vec<LeaderView> {
+        let mut leader_views = Vec::new();
         for member in &self.members {
-            let ask = async { Connection::open(&member.url).await?.belief().await };
-            if let Ok(Ok(belief)) = tokio::time::timeout(HEALTHY_WITHIN / 10, ask).await {
-                beliefs.push(belief);
+            let ask = async { Connection::open(&member.url).await?.leader_view().await };
+            if let Ok(Ok(leader_view)) = tokio::time::timeout(HEALTHY_WITHIN / 10, ask).await {
+                leader_views.push(leader_view);
             }
         }
-        beliefs
+        leader_views
     }
 }
 
-/// The place of the leader, if all members have answered and name the same one.
-fn agreed(beliefs: &[Belief]) -> Option<usize> {
-    let leader = beliefs.first()?.leader;
-    let all = beliefs.len() == MEMBERS && beliefs.iter().all(|belief| belief.leader == leader);
-    all.then(|| beliefs.iter().position(|belief| belief.member == leader)).flatten()
+/// Returns the position of the leader, if all members have replied and name the same one.
+fn agreed(leader_views: &[LeaderView]) -> Option<usize> {
+    let leader = leader_views.first()?.leader;
+    let all = leader_views.len() == MEMBERS && leader_views.iter().all(|leader_view| leader_view.leader == leader);
+    all.then(|| leader_views.iter().position(|leader_view| leader_view.member == leader)).flatten()
 }
 
-/// Starts the processes of a cluster that has never been.
+/// Starts the processes of a new cluster.
 fn spawn(folder: &Path, sync: bool) -> Result<Vec<Member>, String> {
     let ports = free_ports(2 * MEMBERS).map_err(|error| format!("no free port: {error}"))?;
     let (for_clients, for_peers) = ports.split_at(MEMBERS);
@@ -165,31 +166,33 @@ fn spawn(folder: &Path, sync: bool) -> Result<Vec<Member>, String> {
     (0..MEMBERS).map(start).collect()
 }
 
-/// Ports of the loopback interface that nobody listens at. All are held until the last is found, so no two are the same.
+/// Returns free ports of the loopback interface. All are held until the last is found, so no two are equal.
 fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     let held: io::Result<Vec<TcpListener>> = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();
     held?.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
 impl Member {
+    /// Checks that the member is running.
+    ///
     /// # Errors
     ///
-    /// If it has ended; the message has the last line of its log.
-    fn still_runs(&mut self) -> Result<(), String> {
+    /// If it has ended; the message contains the last line of its log.
+    fn check_running(&mut self) -> Result<(), String> {
         match self.process.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(format!("a member of etcd ended with {status}: {}", self.last_words())),
+            Ok(Some(status)) => Err(format!("a member of etcd ended with {status}: {}", self.last_log_line())),
             Err(error) => Err(format!("a member of etcd: {error}")),
         }
     }
 
-    fn last_words(&self) -> String {
+    fn last_log_line(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().next_back().map_or_else(|| "its log is empty".to_string(), gist)
     }
 }
 
-/// What a line of the log says, without when, where and by which calls.
+/// Returns the message and the error of a log line, without its time, place and call stack.
 fn gist(line: &str) -> String {
     let fields: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
     match (fields["msg"].as_str(), fields["error"].as_str()) {
@@ -200,9 +203,9 @@ fn gist(line: &str) -> String {
 }
 
 impl Drop for Member {
-    /// Its data is of no use to anybody, so it need not end in order.
+    /// Kills the process. No program uses its data afterwards, so it need not shut down cleanly.
     fn drop(&mut self) {
-        // Fails if it has ended already.
+        // Fails if the process has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -213,18 +216,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leader_is_one_that_all_members_name() {
-        let beliefs = |leaders: &[u64]| -> Vec<Belief> {
-            (10..).zip(leaders).map(|(member, &leader)| Belief { member, leader }).collect()
+    fn the_leader_is_the_one_that_all_members_name() {
+        let leader_views = |leaders: &[u64]| -> Vec<LeaderView> {
+            (10..).zip(leaders).map(|(member, &leader)| LeaderView { member, leader }).collect()
         };
-        assert_eq!(agreed(&beliefs(&[11, 11, 11])), Some(1));
-        assert_eq!(agreed(&beliefs(&[11, 11, 0])), None, "one has not heard of it");
-        assert_eq!(agreed(&beliefs(&[11, 11])), None, "one does not answer");
-        assert_eq!(agreed(&beliefs(&[0, 0, 0])), None, "nobody leads");
+        assert_eq!(agreed(&leader_views(&[11, 11, 11])), Some(1));
+        assert_eq!(agreed(&leader_views(&[11, 11, 0])), None, "one has not heard of it");
+        assert_eq!(agreed(&leader_views(&[11, 11])), None, "one does not reply");
+        assert_eq!(agreed(&leader_views(&[0, 0, 0])), None, "nobody leads");
     }
 
     #[test]
-    fn the_gist_of_a_line_is_what_went_wrong() {
+    fn the_gist_of_a_log_line_is_its_message_and_error() {
         let line = r#"{"level":"fatal","ts":"now","msg":"discovery failed","error":"bind: address already in use"}"#;
         assert_eq!(gist(line), "discovery failed: bind: address already in use");
         assert_eq!(gist("no JSON"), "no JSON");

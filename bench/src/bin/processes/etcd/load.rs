@@ -1,4 +1,4 @@
-//! Clients of etcd in a closed loop: each puts values of 16 bytes under a few keys of its own, one at a time.
+//! Clients of etcd in a closed loop. Each puts values of 16 bytes under its own few keys, one at a time.
 
 use std::time::{Duration, Instant};
 
@@ -7,37 +7,37 @@ use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
 use super::wire::Connection;
-use crate::figures::{Figures, WARM_UP};
+use crate::load_result::{LoadResult, WARM_UP};
 
-/// Each client's keys.
+/// Number of keys of each client.
 const KEYS: usize = 4;
 
 /// The value that is put: 16 bytes.
 const VALUE: &[u8; 16] = b"16 bytes of text";
 
-/// How long an answer may take beyond the end of the load. It is there for a cluster that does not answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for replies after the end of the load. It ends the measurement of a cluster that does not reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Has so many clients put for `measured`, after they have warmed up, each through one of the connections.
+/// Lets `clients` clients put for `measured`, after a warm-up, each over one of the connections.
 ///
 /// # Errors
 ///
 /// The first failure of a client.
-pub(super) async fn put(clients: usize, connections: &[Connection], measured: Duration) -> Result<Figures, String> {
+pub(super) async fn put(clients: usize, connections: &[Connection], measured: Duration) -> Result<LoadResult, String> {
     let begin = Instant::now() + WARM_UP;
     let end = begin + measured;
     let client = |number: usize| client(number, connections[number % connections.len()].clone(), begin, end);
     let mut clients: JoinSet<_> = (0..clients).map(client).collect();
-    let deadline = tokio::time::Instant::from_std(end + PATIENCE);
-    let silent = |_| format!("etcd has left a Put without an answer for {} s", PATIENCE.as_secs());
+    let deadline = tokio::time::Instant::from_std(end + REPLY_TIMEOUT);
+    let silent = |_| format!("etcd has not replied to a Put for {} s", REPLY_TIMEOUT.as_secs());
     let mut latencies = Vec::new();
     while let Some(done) = timeout_at(deadline, clients.join_next()).await.map_err(silent)? {
         latencies.extend(done.map_err(|error| format!("a client of etcd: {error}"))??);
     }
-    Figures::of_latencies(latencies, measured)
+    LoadResult::of_latencies(latencies, measured)
 }
 
-/// One client: how long each Put took that ended after `begin` and before `end`.
+/// Runs one client. Returns the latencies of the Puts that ended after `begin` and before `end`.
 async fn client(
     number: usize,
     mut connection: Connection,

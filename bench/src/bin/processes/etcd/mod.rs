@@ -1,10 +1,10 @@
-//! etcd: three processes of the program that the system has, and clients that talk to it as its own do.
+//! etcd: three processes of the installed program, and clients that use the protocol of etcd's own clients.
 //!
-//! Each measurement has a cluster of its own, which begins with an empty log.
+//! Each measurement starts a new cluster with an empty log.
 //!
-//! It gets what is fastest for it, as tried out with 32 and 256 clients on two cores: clients that talk to the leader, because
-//! followers only pass Puts on, and that share one connection, as the users of one client of etcd do (with 32 connections a
-//! Put takes a third to a half more CPU time). The clients take about a sixth of all CPU time.
+//! etcd runs in its fastest setup, as found with 32 and 256 clients on two cores. The clients talk to the leader,
+//! because followers only forward Puts. They share one connection, as the users of one etcd client do: with 32
+//! connections a Put takes a third to a half more CPU time. The clients take about a sixth of all CPU time.
 
 mod cluster;
 mod load;
@@ -17,14 +17,14 @@ use self::cluster::Cluster;
 pub(crate) use self::cluster::version;
 use self::wire::Connection;
 use crate::args::Members;
-use crate::figures::{Figures, Load};
+use crate::load_result::{Load, LoadResult};
 
-/// Starts a cluster, puts it under this load, and ends it.
+/// Measures a new cluster under this load.
 ///
 /// # Errors
 ///
 /// If the cluster does not start, if a Put fails, or if another leader was elected meanwhile.
-pub(crate) async fn measure(load: Load, members: Members, folder: &Path) -> Result<Figures, String> {
+pub(crate) async fn measure(load: Load, members: Members, folder: &Path) -> Result<LoadResult, String> {
     let folder = tempfile::tempdir_in(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut cluster = Cluster::start(folder.path(), load.sync).await?;
     let connections = connect(&cluster, members).await?;
@@ -32,15 +32,15 @@ pub(crate) async fn measure(load: Load, members: Members, folder: &Path) -> Resu
     let figures = load::put(load.clients, &connections, Duration::from_secs(load.seconds)).await?;
     cluster.find_leader().await?;
     if cluster.leader() != before {
-        return Err("etcd has elected another leader under the load, which is no figure of its speed".into());
+        return Err("etcd has elected another leader under the load, so this measurement does not count".into());
     }
-    // The processes have to end before their data can go.
+    // The processes have to end before their data can be removed.
     drop(cluster);
     folder.close().map_err(|error| format!("the data of etcd: {error}"))?;
     Ok(figures)
 }
 
-/// A connection to each member that the clients talk to, for all of its clients.
+/// Opens one connection to each member that the clients talk to. The clients of a member share it.
 async fn connect(cluster: &Cluster, members: Members) -> Result<Vec<Connection>, String> {
     let urls = match members {
         Members::Leader => vec![cluster.leader_url()],

@@ -1,7 +1,8 @@
-//! The little of etcd's v3 interface that is used here: two calls, in Protocol Buffers over gRPC.
+//! The two calls of etcd's v3 interface that this program uses, in Protocol Buffers over gRPC.
 //!
-//! The messages are written out with the fields that are needed, under the numbers that etcd documents (`etcdserverpb`);
-//! what else is in an answer is skipped. A client made from etcd's definitions would have it all, but needs `protoc`.
+//! The messages are declared by hand. They have only the needed fields, under the numbers that etcd documents
+//! (`etcdserverpb`); other fields of a response are skipped. A client generated from etcd's definitions would need
+//! `protoc`.
 
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-/// How long it may take until a member accepts a connection.
+/// Time limit until a member accepts a connection.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What `KV.Put` is asked.
+/// The request of `KV.Put`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct PutRequest {
     #[prost(bytes = "bytes", tag = "1")]
@@ -24,15 +25,15 @@ struct PutRequest {
     value: Bytes,
 }
 
-/// What `KV.Put` answers: that it was done.
+/// The response of `KV.Put`, of which no field is needed.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 struct PutResponse {}
 
-/// What `Maintenance.Status` is asked: nothing.
+/// The request of `Maintenance.Status`, which is empty.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 struct StatusRequest {}
 
-/// What `Maintenance.Status` answers.
+/// The response of `Maintenance.Status`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 struct StatusResponse {
     #[prost(message, optional, tag = "1")]
@@ -41,23 +42,23 @@ struct StatusResponse {
     leader: u64,
 }
 
-/// Who answers.
+/// The header of a response.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 struct ResponseHeader {
     #[prost(uint64, tag = "2")]
     member_id: u64,
 }
 
-/// Whom a member takes for the leader.
+/// The leader as one member knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Belief {
+pub(super) struct LeaderView {
     /// The id of the member.
     pub(super) member: u64,
-    /// The id of the leader; 0: there is none.
+    /// The id of the leader; 0 if there is none.
     pub(super) leader: u64,
 }
 
-/// A connection to a member. Clones share it: each call is a stream of its own in it.
+/// A connection to a member. Clones share it, and each call is a separate stream in it.
 #[derive(Clone, Debug)]
 pub(super) struct Connection(Grpc<Channel>);
 
@@ -66,7 +67,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// If it does not accept.
+    /// If the member does not accept the connection.
     pub(super) async fn open(url: &str) -> Result<Connection, String> {
         let endpoint = Endpoint::from_shared(url.to_string()).map_err(|error| format!("{url}: {error}"))?;
         let endpoint = endpoint.connect_timeout(CONNECTED_WITHIN).tcp_nodelay(true);
@@ -74,27 +75,27 @@ impl Connection {
         Ok(Connection(Grpc::new(channel)))
     }
 
-    /// Puts a value under a key; returns when it is committed and applied.
+    /// Puts a value under a key. Returns when the Put is committed and applied.
     ///
     /// # Errors
     ///
-    /// What etcd has to say against it.
+    /// The error that etcd returns.
     pub(super) async fn put(&mut self, key: Bytes, value: Bytes) -> Result<(), String> {
         let PutResponse {} = self.call(PutRequest { key, value }, "/etcdserverpb.KV/Put").await?;
         Ok(())
     }
 
-    /// Whom this member takes for the leader.
+    /// Asks this member for the leader that it knows.
     ///
     /// # Errors
     ///
-    /// If the member does not answer.
-    pub(super) async fn belief(&mut self) -> Result<Belief, String> {
-        let answer: StatusResponse = self.call(StatusRequest {}, "/etcdserverpb.Maintenance/Status").await?;
-        Ok(Belief { member: answer.header.unwrap_or_default().member_id, leader: answer.leader })
+    /// If the member does not reply.
+    pub(super) async fn leader_view(&mut self) -> Result<LeaderView, String> {
+        let response: StatusResponse = self.call(StatusRequest {}, "/etcdserverpb.Maintenance/Status").await?;
+        Ok(LeaderView { member: response.header.unwrap_or_default().member_id, leader: response.leader })
     }
 
-    async fn call<Q, A>(&mut self, question: Q, path: &'static str) -> Result<A, String>
+    async fn call<Q, A>(&mut self, request: Q, path: &'static str) -> Result<A, String>
     where
         Q: prost::Message + 'static,
         A: prost::Message + Default + 'static,
@@ -103,8 +104,8 @@ impl Connection {
         let unready = |error| complain(Status::new(Code::Unavailable, format!("{error}")));
         self.0.ready().await.map_err(unready)?;
         let path = PathAndQuery::from_static(path);
-        let answer = self.0.unary(Request::new(question), path, ProstCodec::default()).await;
-        Ok(answer.map_err(complain)?.into_inner())
+        let response = self.0.unary(Request::new(request), path, ProstCodec::default()).await;
+        Ok(response.map_err(complain)?.into_inner())
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(put.encode_to_vec(), *b"\x0a\x01k\x12\x02vw");
         // A header with the fields 1 to 4, then version, size, leader and index.
         let status = b"\x0a\x08\x08\x01\x10\x05\x18\x03\x20\x02\x12\x033.4\x18\x07\x20\x09\x28\x04";
-        let status = StatusResponse::decode(&status[..]).expect("it is well-formed");
+        let status = StatusResponse::decode(&status[..]).expect("the message is well-formed");
         assert_eq!((status.header, status.leader), (Some(ResponseHeader { member_id: 5 }), 9));
     }
 }

@@ -1,50 +1,50 @@
-//! A figure: its unit, which of two is the better one, and what it should be.
+//! Performance targets: the unit of a figure, the direction in which it is better, and the values that it should reach.
 
 use std::fmt;
 
-/// What a row has to reach in one of its figures.
+/// The target of one figure of a row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bar {
-    /// What this figure is, among those of the row; empty if it is the only one.
+pub(crate) struct Target {
+    /// The label of this figure within the row; empty if it is the only one.
     pub(crate) label: &'static str,
-    /// What it is counted in.
+    /// The unit of the figure.
     pub(crate) unit: Unit,
-    /// Without this the project is not as fast as it has to be.
+    /// The value that the project has to reach.
     pub(crate) must: f64,
-    /// This is as fast as it is known how to be.
+    /// The best value that is known to be possible.
     pub(crate) goal: f64,
 }
 
-/// What a figure is counted in. Whether more or less of it is better goes with it.
+/// The unit of a figure. It determines whether more or less is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Of time: less is better.
+    /// Time: less is better.
     Seconds,
-    /// Of memory, in millions of bytes: less is better.
+    /// Memory, in millions of bytes: less is better.
     Megabytes,
-    /// Something done in a second: more is better.
+    /// Operations per second: more is better.
     EachSecond,
-    /// What ours costs, divided by what it is compared with: less is better.
+    /// Our cost, divided by that of the other side: less is better.
     TimesTheCost,
-    /// What ours does in a time, divided by what it is compared with: more is better.
+    /// Our speed, divided by that of the other side: more is better.
     TimesTheSpeed,
 }
 
-/// How far a figure comes.
+/// The level that a figure reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reached {
-    /// Not even what it must.
+    /// Neither the required value nor the goal.
     Nothing,
-    /// What it must.
+    /// The required value.
     Must,
     /// The goal.
     Goal,
 }
 
-impl Bar {
-    /// How far `value` comes.
+impl Target {
+    /// Returns the level that `value` reaches.
     pub(crate) fn reached(&self, value: f64) -> Reached {
-        let reaches = |bar: f64| if self.unit.more_is_better() { value >= bar } else { value <= bar };
+        let reaches = |limit: f64| if self.unit.more_is_better() { value >= limit } else { value <= limit };
         match (reaches(self.goal), reaches(self.must)) {
             (true, _) => Reached::Goal,
             (false, true) => Reached::Must,
@@ -58,7 +58,7 @@ impl Unit {
         matches!(self, Unit::EachSecond | Unit::TimesTheSpeed)
     }
 
-    /// The value with three digits that count, and its unit.
+    /// Formats the value with three significant digits and its unit.
     pub(crate) fn show(self, value: f64) -> String {
         let digits = |value: f64, unit: &str| {
             let decimals = if value >= 100.0 { 0 } else { usize::from(value < 100.0) + usize::from(value < 10.0) };
@@ -94,11 +94,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_of_two_figures_is_better_depends_on_the_unit() {
-        let bar = |unit, must, goal| Bar { label: "", unit, must, goal };
-        let time = bar(Unit::Seconds, 0.4, 0.2);
+    fn the_unit_determines_which_figure_is_better() {
+        let target = |unit, must, goal| Target { label: "", unit, must, goal };
+        let time = target(Unit::Seconds, 0.4, 0.2);
         assert_eq!([0.5, 0.4, 0.2].map(|value| time.reached(value)), [Reached::Nothing, Reached::Must, Reached::Goal]);
-        let speed = bar(Unit::EachSecond, 100.0, 200.0);
+        let speed = target(Unit::EachSecond, 100.0, 200.0);
         assert_eq!(
             [99.0, 100.0, 200.0].map(|value| speed.reached(value)),
             [Reached::Nothing, Reached::Must, Reached::Goal]
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_shown_with_three_digits_that_count() {
+    fn a_figure_has_three_significant_digits() {
         let shown = [
             (Unit::Seconds, 0.4, "0.4 s"),
             (Unit::Seconds, 0.000_004, "4 us"),
