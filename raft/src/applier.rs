@@ -2,17 +2,17 @@
 //! for All Servers). It delivers without the lock: the service may be slow, and may call the server meanwhile.
 //!
 //! A service that takes what is committed by itself is only told; and on a leader, by the thread that has committed it
-//! (`errands.rs`).
+//! (`follow_ups.rs`).
 
 use labstd::channel::Sender;
 use raftapi::ApplyMsg;
 
 use crate::server::Shared;
 
-/// The life of the applier. It ends when the server is killed, or when nobody takes what it delivers.
+/// The body of the applier. It ends when the server is killed, or when nobody takes what it delivers.
 pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
     while wait_until_due(shared) {
-        if shared.deliver() {
+        if shared.notify_consumer() {
             continue;
         }
         for message in shared.take_committed() {

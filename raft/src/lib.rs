@@ -46,8 +46,8 @@
 //! | the messages | the argument lists of Figures 2 and 13 | `core/message.rs` |
 //! | what the threads around the core have to do, and in which order | | `core/effects.rs` |
 //! | what is saved, byte by byte, and how it is read back and checked | "stable storage" | [`storage`] (`storage.rs`) |
-//! | the one lock, and what becomes of the core's orders | | `server.rs`, `errands.rs` |
-//! | what the record and the service are told, and how a server stands | | `news.rs`, `status.rs` |
+//! | the one lock, and what becomes of the core's orders | | `server.rs`, `follow_ups.rs` |
+//! | what the record and the service are told, and how a server stands | | `observers.rs`, `status.rs` |
 //! | the threads: election timer, one replicator a peer, applier | | `ticker.rs`, `replicator.rs`, `applier.rs` |
 //! | the same core without threads, driven by messages | | [`rawnode`] (`rawnode/mod.rs`; `ready.rs`, `message.rs`) |
 //!
@@ -65,8 +65,8 @@
 
 mod applier;
 pub mod core;
-mod errands;
-mod news;
+mod follow_ups;
+mod observers;
 pub mod rawnode;
 mod reads;
 mod replicator;
@@ -83,7 +83,7 @@ use labstd::{rng, thread};
 use raftapi::{ApplyMsg, Consumer, Index, Persister, ServerId, Started, StateChange, Status, Term};
 
 use crate::core::{AppendEntriesArgs, InstallSnapshotArgs, RequestVoteArgs};
-use crate::errands::Sending;
+use crate::follow_ups::SendPolicy;
 use crate::server::Shared;
 
 /// The reference implementation of [`raftapi::Raft`]: the [core](core::Core) under one lock, and threads around it.
@@ -123,7 +123,7 @@ impl raftapi::Raft for Raft {
 
     fn start(&self, command: Bytes) -> Option<Started> {
         // Whoever proposes one by one may have the next one ready.
-        self.shared.step_sending(Sending::HereIfAtOnce, |core| match core.propose(command) {
+        self.shared.step_with_policy(SendPolicy::CallingThreadIfInline, |core| match core.propose(command) {
             Some((started, effects)) => (Some(started), effects),
             None => (None, Default::default()),
         })
@@ -150,7 +150,7 @@ impl raftapi::Raft for Raft {
     }
 
     fn deliver_to(&self, consumer: Weak<dyn Consumer>) -> bool {
-        self.shared.deliver_to(consumer);
+        self.shared.set_consumer(consumer);
         true
     }
 
@@ -180,7 +180,7 @@ impl raftapi::Raft for Raft {
 }
 
 /// Starts one of a server's threads, named after the server and its task.
-fn spawn(me: ServerId, task: &str, shared: &Arc<Shared>, life: impl FnOnce(&Arc<Shared>) + Send + 'static) {
+fn spawn(me: ServerId, task: &str, shared: &Arc<Shared>, body: impl FnOnce(&Arc<Shared>) + Send + 'static) {
     let shared = Arc::clone(shared);
-    thread::spawn(format!("{me}/{task}"), move || life(&shared));
+    thread::spawn(format!("{me}/{task}"), move || body(&shared));
 }

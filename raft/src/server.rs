@@ -1,5 +1,5 @@
 //! The shell around the core: one lock, and what each of the core's orders becomes. Every event of a server goes through
-//! [`Shared::step`], whatever thread it happens on. What an order asks of others is left for after the lock: `errands.rs`.
+//! [`Shared::step`], whatever thread it happens on. What an order asks of others is left for after the lock: `follow_ups.rs`.
 
 use std::sync::Weak;
 
@@ -11,10 +11,10 @@ use labstd::sync::{Arc, Condvar, Mutex, OnceLock};
 use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Consumer, Persister, ServerId, StateChange};
 
-use crate::core::{Core, Effects, RequestVoteArgs, RequestVoteReply, Sent, Servers};
-use crate::errands::{Errands, Sending};
-use crate::news::News;
-use crate::reads::Reader;
+use crate::core::{Core, Effects, RequestVoteArgs, RequestVoteReply, SentRequest, ServerSet};
+use crate::follow_ups::{FollowUps, SendPolicy};
+use crate::observers::Observers;
+use crate::reads::PendingRead;
 use crate::storage::Storage;
 
 /// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
@@ -26,16 +26,16 @@ const ELECTION_TIMEOUT_MS: std::ops::Range<u64> = 300..600;
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How soon a peer is told of a new commit index when no entries go out that would tell it: late enough that a client's
-/// next command often carries the news, early enough that all servers apply a command soon.
-const COMMIT_NOTICE: Duration = Duration::from_millis(10);
+/// next command often carries the observers, early enough that all servers apply a command soon.
+const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(10);
 
 /// How many committed entries a follower's service is given together, if so many come soon: to wake the applier for each would
 /// cost more than to apply it.
-const APPLIED_TOGETHER: u64 = 16;
+const APPLY_BATCH_ENTRIES: u64 = 16;
 
 /// A peer that has answered this many calls in a row can be relied on to answer the next: on an unreliable network, which loses
 /// one in five, hardly any ever does.
-const ANSWERS_IN_A_ROW: u32 = 16;
+const RELIABLE_AFTER_REPLIES: u32 = 16;
 
 /// How often a candidate asks a server for its vote in one election. An unreliable network loses one call in five, and an
 /// election that fails costs a whole timeout.
@@ -43,7 +43,7 @@ const VOTE_ATTEMPTS: u32 = 2;
 
 /// A call that fails within this time was lost on its way; one that takes longer to fail was to a server that cannot be
 /// reached, and to ask it again would be of no use.
-const LOSS_SHOWS_WITHIN: Duration = Duration::from_millis(50);
+const LOST_CALL_FAILS_WITHIN: Duration = Duration::from_millis(50);
 
 /// What all threads of a server share.
 pub(crate) struct Shared {
@@ -67,24 +67,24 @@ pub(crate) struct State {
     pub(crate) election_due: Instant,
     timeouts: Stream,
     /// What a leader has to remember of each peer beside its progress.
-    pub(crate) links: Vec<Link>,
+    pub(crate) peer_timers: Vec<PeerTimers>,
     /// Who waits for a read to be confirmed.
-    pub(crate) readers: Vec<Reader>,
+    pub(crate) pending_reads: Vec<PendingRead>,
     /// Whether there is something for the applier to deliver.
     pub(crate) applier_is_due: bool,
     /// What others have been told of all this.
-    news: News,
+    observers: Observers,
 }
 
 /// The timers of a leader for one peer.
 #[derive(Clone, Debug)]
-pub(crate) struct Link {
+pub(crate) struct PeerTimers {
     /// When the next message is due even if there are no entries to send.
     pub(crate) heartbeat_due: Instant,
     /// How many calls in a row were answered.
-    pub(crate) answered_in_a_row: u32,
+    pub(crate) consecutive_replies: u32,
     /// The entries or the snapshot under way, and when its answer is overdue.
-    pub(crate) under_way: Option<(Sent, Instant)>,
+    pub(crate) in_flight: Option<(SentRequest, Instant)>,
     /// Until when the replicator sleeps, if nobody wakes it; `None` if for ever, or if it does not sleep.
     pub(crate) sleeps_until: Option<Instant>,
 }
@@ -99,18 +99,18 @@ impl Shared {
         let (storage, saved) = Storage::open(Arc::clone(&persister)).unwrap_or_else(|damaged| panic!("{damaged}"));
         let core = Core::restore(me, peers.len(), saved);
         let now = Instant::now();
-        let link = Link { heartbeat_due: now, answered_in_a_row: 0, under_way: None, sleeps_until: None };
-        let links = vec![link; peers.len()];
-        let news = News::of_start(&core);
+        let timers = PeerTimers { heartbeat_due: now, consecutive_replies: 0, in_flight: None, sleeps_until: None };
+        let peer_timers = vec![timers; peers.len()];
+        let observers = Observers::at_start(&core);
         let mut state = State {
             core,
             storage,
             election_due: now,
             timeouts,
-            links,
-            readers: Vec::new(),
+            peer_timers,
+            pending_reads: Vec::new(),
             applier_is_due: false,
-            news,
+            observers,
         };
         state.restart_election_timer();
         Shared {
@@ -127,80 +127,81 @@ impl Shared {
     /// Lets the core see an event and does what it orders. Under the lock: saving, timers. After it: all that involves
     /// others.
     pub(crate) fn step<T>(self: &Arc<Self>, event: impl FnOnce(&mut Core) -> (T, Effects)) -> T {
-        self.step_sending(Sending::Here, event)
+        self.step_with_policy(SendPolicy::CallingThread, event)
     }
 
     /// As [`step`](Shared::step); says who sends what is to be sent.
-    pub(crate) fn step_sending<T>(
+    pub(crate) fn step_with_policy<T>(
         self: &Arc<Self>,
-        sending: Sending,
+        send_policy: SendPolicy,
         event: impl FnOnce(&mut Core) -> (T, Effects),
     ) -> T {
-        let (answer, errands) = {
+        let (answer, follow_ups) = {
             let mut state = self.state.lock();
             let (answer, effects) = event(&mut state.core);
-            (answer, self.carry_out(&mut state, effects, sending))
+            (answer, self.carry_out(&mut state, effects, send_policy))
         };
-        self.run(errands);
+        self.run_follow_ups(follow_ups);
         answer
     }
 
     /// Does what the core orders, in the order of the fields, up to what has to wait until the lock is released, which is
     /// returned. Requests to peers are among that, unless they are to be left to the replicators.
-    pub(crate) fn carry_out(&self, state: &mut State, effects: Effects, sending: Sending) -> Errands {
+    pub(crate) fn carry_out(&self, state: &mut State, effects: Effects, send_policy: SendPolicy) -> FollowUps {
         // First of all, and before the lock is released: nothing that depends on it may be seen by anyone earlier.
         let saved_bytes = state.storage.save(&effects.persist, &state.core);
         // What a dead instance still does is nobody's business any more; its server may live again already.
         if !self.killed() {
-            state.news.tell(&effects, &state.core, saved_bytes);
+            state.observers.report_changes(&effects, &state.core, saved_bytes);
         }
         let now = Instant::now();
-        let mut errands = Errands {
+        let mut follow_ups = FollowUps {
             vote_requests: effects.request_votes,
-            more_may_come: sending == Sending::HereIfAtOnce,
-            ..Errands::default()
+            more_proposals_expected: send_policy == SendPolicy::CallingThreadIfInline,
+            ..FollowUps::default()
         };
         if effects.reset_election_timer {
             state.restart_election_timer();
         }
         if effects.send_heartbeats {
             for peer in state.core.peers() {
-                state.links[peer.0] = Link { heartbeat_due: now, under_way: None, ..state.links[peer.0] };
-                self.serve(peer, sending, &mut errands);
+                state.peer_timers[peer.0] =
+                    PeerTimers { heartbeat_due: now, in_flight: None, ..state.peer_timers[peer.0] };
+                self.schedule_send(peer, send_policy, &mut follow_ups);
                 // It has slept as long as the server did not lead.
                 self.replicate[peer.0].notify_one();
             }
         }
-        for peer in effects.wake_replicators.iter() {
+        for peer in effects.replicate_to.iter() {
             if state.core.has_content_for(peer) {
-                self.serve(peer, sending, &mut errands);
+                self.schedule_send(peer, send_policy, &mut follow_ups);
             }
             if state.core.needs_commit_notice(peer) {
-                let link = &mut state.links[peer.0];
-                link.heartbeat_due = link.heartbeat_due.min(now + COMMIT_NOTICE);
-                if link.sleeps_until.is_none_or(|until| link.heartbeat_due < until) {
+                let timers = &mut state.peer_timers[peer.0];
+                timers.heartbeat_due = timers.heartbeat_due.min(now + COMMIT_NOTICE_DELAY);
+                if timers.sleeps_until.is_none_or(|until| timers.heartbeat_due < until) {
                     self.replicate[peer.0].notify_one();
                 }
             }
         }
-        for peer in state.whom_to_ask(effects.ask_whether_it_leads).iter() {
-            state.links[peer.0].heartbeat_due = now;
-            self.serve(peer, sending, &mut errands);
+        for peer in state.select_quorum(effects.confirm_leadership_with).iter() {
+            state.peer_timers[peer.0].heartbeat_due = now;
+            self.schedule_send(peer, send_policy, &mut follow_ups);
         }
         if effects.reads_settled {
-            errands.settled = state.settled_reads();
+            follow_ups.settled_reads = state.take_settled_reads();
         }
         let brings_entries = effects.persist.log.is_some();
         if effects.commit_advanced.is_some() || effects.reset_election_timer && !brings_entries {
-            self.have_applied(state, brings_entries, &mut errands);
+            self.schedule_apply(state, brings_entries, &mut follow_ups);
         }
-        errands
+        follow_ups
     }
 
-    /// More is committed, or the leader has sent a sign of life. On a leader clients wait for what is committed, so a consumer
+    /// More is committed, or the leader has sent a sign of body. On a leader clients wait for what is committed, so a consumer
     /// hears of it at once. On a follower nobody does: as long as messages with entries follow each other, it waits until enough
     /// has come together; the next heartbeat ends the waiting.
-    fn have_applied(&self, state: &mut State, brings_entries: bool, errands: &mut Errands) {
+    fn schedule_apply(&self, state: &mut State, brings_entries: bool, follow_ups: &mut FollowUps) {
         let core = &state.core;
         let waiting = core.commit_index().0 - core.last_applied().0;
         if waiting == 0 {
@@ -208,18 +209,18 @@ impl Shared {
         }
         let has_consumer = self.consumer.get().is_some();
         if has_consumer && core.is_leader() {
-            errands.deliver = true;
-        } else if !(has_consumer && brings_entries && waiting < APPLIED_TOGETHER) {
+            follow_ups.notify_consumer = true;
+        } else if !(has_consumer && brings_entries && waiting < APPLY_BATCH_ENTRIES) {
             state.applier_is_due = true;
             self.committed.notify_one();
         }
     }
 
     /// There is something for `peer`: it is sent here, when the lock is released, or by its replicator.
-    fn serve(&self, peer: ServerId, sending: Sending, errands: &mut Errands) {
-        match sending {
-            Sending::Here | Sending::HereIfAtOnce => errands.to_serve.insert(peer),
-            Sending::ByReplicators => self.replicate[peer.0].notify_one(),
+    fn schedule_send(&self, peer: ServerId, send_policy: SendPolicy, follow_ups: &mut FollowUps) {
+        match send_policy {
+            SendPolicy::CallingThread | SendPolicy::CallingThreadIfInline => follow_ups.send_to.insert(peer),
+            SendPolicy::Replicators => self.replicate[peer.0].notify_one(),
         }
     }
 
@@ -229,7 +230,7 @@ impl Shared {
     }
 
     /// Tells the consumer that more is committed; `false` if there is none.
-    pub(crate) fn deliver(&self) -> bool {
+    pub(crate) fn notify_consumer(&self) -> bool {
         let Some(consumer) = self.consumer.get() else { return false };
         if let Some(consumer) = consumer.upgrade() {
             consumer.committed();
@@ -238,7 +239,7 @@ impl Shared {
     }
 
     /// From now on, `consumer` is told when more is committed, and takes it.
-    pub(crate) fn deliver_to(&self, consumer: Weak<dyn Consumer>) {
+    pub(crate) fn set_consumer(&self, consumer: Weak<dyn Consumer>) {
         // Under the lock, so that nothing is committed meanwhile.
         let state = self.state.lock();
         let nothing_yet = state.core.last_applied() == state.core.commit_index();
@@ -246,14 +247,14 @@ impl Shared {
     }
 
     /// Sends the candidate's requests, each on a pooled thread: one that is slow to fail keeps nobody waiting.
-    pub(crate) fn ask_for_votes(self: &Arc<Self>, requests: Vec<(ServerId, RequestVoteArgs)>) {
+    pub(crate) fn request_votes(self: &Arc<Self>, requests: Vec<(ServerId, RequestVoteArgs)>) {
         for (peer, args) in requests {
-            self.ask_for_vote(peer, args, VOTE_ATTEMPTS);
+            self.request_vote(peer, args, VOTE_ATTEMPTS);
         }
     }
 
     /// Asks `peer` for its vote, up to `attempts` times if the network loses the request or the answer.
-    fn ask_for_vote(self: &Arc<Self>, peer: ServerId, args: RequestVoteArgs, attempts: u32) {
+    fn request_vote(self: &Arc<Self>, peer: ServerId, args: RequestVoteArgs, attempts: u32) {
         let shared = Arc::clone(self);
         let sent_at = Instant::now();
         self.peers[peer.0].call_async("Raft.RequestVote", &args, move |reply: Option<RequestVoteReply>| {
@@ -263,9 +264,9 @@ impl Shared {
             match reply {
                 Some(reply) => shared.step(|core| ((), core.handle_request_vote_reply(peer, args.term, reply))),
                 None => {
-                    let was_lost = sent_at.elapsed() < LOSS_SHOWS_WITHIN;
-                    if was_lost && attempts > 1 && shared.state.lock().core.wants_vote_of(peer, args.term) {
-                        shared.ask_for_vote(peer, args, attempts - 1);
+                    let was_lost = sent_at.elapsed() < LOST_CALL_FAILS_WITHIN;
+                    if was_lost && attempts > 1 && shared.state.lock().core.needs_vote_of(peer, args.term) {
+                        shared.request_vote(peer, args, attempts - 1);
                     }
                 }
             }
@@ -275,9 +276,9 @@ impl Shared {
     /// A channel of what happens from now on; one that has ended already if the server was killed.
     pub(crate) fn subscribe(&self) -> Receiver<StateChange> {
         let mut state = self.state.lock();
-        let changes = state.news.subscribe();
+        let changes = state.observers.subscribe();
         if self.killed() {
-            state.news.end_subscriptions();
+            state.observers.end_subscriptions();
         }
         changes
     }
@@ -289,25 +290,25 @@ impl Shared {
 
     /// Asks all threads to end.
     pub(crate) fn kill(&self) {
-        let readers = {
+        let pending_reads = {
             // Under the lock, so that no thread misses the signal between its look and its wait.
             let mut state = self.state.lock();
             self.killed.store(true, SeqCst);
-            state.news.end_subscriptions();
+            state.observers.end_subscriptions();
             self.committed.notify_all();
             self.replicate.iter().for_each(Condvar::notify_all);
-            std::mem::take(&mut state.readers)
+            std::mem::take(&mut state.pending_reads)
         };
-        readers.into_iter().for_each(|reader| reader.tell(None));
+        pending_reads.into_iter().for_each(|read| read.complete(None));
     }
 }
 
 impl State {
     /// Those of the `candidates` that are asked whether this server leads: as many as are needed where that many have answered
     /// again and again, or all of them. A lost question would cost the reads that wait for it more than a few messages.
-    fn whom_to_ask(&self, candidates: Servers) -> Servers {
-        let answers = |peer: &ServerId| self.links[peer.0].answered_in_a_row >= ANSWERS_IN_A_ROW;
-        let needed = self.core.voices_needed();
+    fn select_quorum(&self, candidates: ServerSet) -> ServerSet {
+        let answers = |peer: &ServerId| self.peer_timers[peer.0].consecutive_replies >= RELIABLE_AFTER_REPLIES;
+        let needed = self.core.acks_needed();
         if candidates.iter().filter(|peer| answers(peer)).count() < needed {
             return candidates;
         }

@@ -2,14 +2,14 @@
 
 use raftapi::{Follower, FollowerState, ServerId, Status};
 
-use crate::core::{Core, Flow, Probe, Progress};
+use crate::core::{Core, Probe, Progress, ProgressState};
 
 /// All of it, at one moment.
 pub(crate) fn of(core: &Core) -> Status {
     let log = core.log();
     let followers = core.peers().filter_map(|peer| Some(follower(peer, core.progress(peer)?)));
     Status {
-        role: core.standing().role.into(),
+        role: core.soft_state().role.into(),
         term: core.current_term(),
         voted_for: core.voted_for(),
         first_index: log.base_index().next(),
@@ -24,11 +24,11 @@ pub(crate) fn of(core: &Core) -> Status {
 }
 
 fn follower(server: ServerId, progress: &Progress) -> Follower {
-    let state = match progress.flow() {
-        Flow::Probing(Probe::Ready | Probe::Asked(_)) => FollowerState::Probing,
-        Flow::Probing(Probe::Silent) => FollowerState::Silent,
-        Flow::Replicating { .. } => FollowerState::Replicating,
-        Flow::ReceivingSnapshot { .. } => FollowerState::ReceivingSnapshot,
+    let state = match progress.state() {
+        ProgressState::Probing(Probe::Ready | Probe::InFlight(_)) => FollowerState::Probing,
+        ProgressState::Probing(Probe::Paused) => FollowerState::Silent,
+        ProgressState::Replicating { .. } => FollowerState::Replicating,
+        ProgressState::ReceivingSnapshot { .. } => FollowerState::ReceivingSnapshot,
     };
     Follower { server, next_index: progress.next_index(), match_index: progress.match_index(), state }
 }

@@ -5,13 +5,13 @@ use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 
-use crate::errands::Sending;
+use crate::follow_ups::SendPolicy;
 use crate::server::Shared;
 
 /// How often a leader's timer looks whether it is still one: it is not running while the server leads.
-const LEADER_LOOK: Duration = Duration::from_millis(300);
+const LEADER_CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
-/// The life of the ticker.
+/// The body of the ticker.
 pub(crate) fn run(shared: &Arc<Shared>) {
     loop {
         thread::sleep(time_left(shared));
@@ -24,19 +24,19 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 
 fn time_left(shared: &Shared) -> Duration {
     let state = shared.state.lock();
-    if state.core.is_leader() { LEADER_LOOK } else { state.election_due - Instant::now() }
+    if state.core.is_leader() { LEADER_CHECK_INTERVAL } else { state.election_due - Instant::now() }
 }
 
 /// "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to candidate:
 /// convert to candidate" (Figure 2, Rules for Followers; a candidate starts anew).
 fn start_election_if_due(shared: &Arc<Shared>) {
-    let errands = {
+    let follow_ups = {
         let mut state = shared.state.lock();
         if state.core.is_leader() || Instant::now() < state.election_due {
             return;
         }
         let effects = state.core.election_timeout();
-        shared.carry_out(&mut state, effects, Sending::Here)
+        shared.carry_out(&mut state, effects, SendPolicy::CallingThread)
     };
-    shared.run(errands);
+    shared.run_follow_ups(follow_ups);
 }

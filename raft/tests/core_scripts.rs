@@ -235,9 +235,9 @@ scripts! {
     snapshot_install,
     snapshot_suffix_kept,
     snapshot_stale,
-    snapshot_to_a_silent_peer,
+    snapshot_to_a_paused_peer,
     snapshot_restart,
     reads,
-    reads_stale_answers,
+    reads_stale_replies,
     reads_step_down,
 }

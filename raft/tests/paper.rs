@@ -6,7 +6,7 @@ mod section_7;
 use bytes::Bytes;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, Log, Persist, RequestVoteArgs,
-    RequestVoteReply, RoleName, Saved, Servers,
+    RequestVoteReply, RoleName, Saved, ServerSet,
 };
 use raftapi::{Index, ServerId, Term};
 
@@ -34,7 +34,7 @@ fn section_5_1_a_candidate_with_a_stale_term_becomes_a_follower() {
     let _ = core.election_timeout();
     let effects =
         core.handle_request_vote_reply(PEER, Term(4), RequestVoteReply { term: Term(9), vote_granted: false });
-    assert_eq!(core.standing().role, RoleName::Follower, "a candidate of an old term is none");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "a candidate of an old term is none");
     assert_eq!(core.current_term(), Term(9), "it takes the term that it was told");
     assert!(!effects.reset_election_timer, "its timer runs on: a refusal is no reason to wait longer");
 }
@@ -45,14 +45,14 @@ fn section_5_1_a_leader_with_a_stale_term_becomes_a_follower() {
     let mut core = leader(3, &[]);
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, refusal(9));
-    assert_eq!(core.standing().role, RoleName::Follower, "a leader of an old term is none");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "a leader of an old term is none");
     assert!(effects.reset_election_timer, "a leader has no timer running, so it starts one when it steps down");
     assert_eq!(core.voted_for(), None, "it has not voted in the new term");
 }
 
 /// "If a server receives a request with a stale term number, it rejects the request" (5.1).
 #[test]
-fn section_5_1_a_server_with_a_stale_term_is_refused() {
+fn section_5_1_a_request_with_a_stale_term_is_refused() {
     let mut core = follower(3, &[1]);
     let (vote, vote_effects) = core.handle_request_vote(vote_request(2, 9, 2));
     let (append, append_effects) = core.handle_append_entries(append(2, (1, 1), &[2], 0));
@@ -68,8 +68,8 @@ fn section_5_1_a_server_with_a_stale_term_is_refused() {
 #[test]
 fn section_5_2_a_server_starts_as_a_follower() {
     let core = follower(3, &[1, 3]);
-    assert_eq!(core.standing().role, RoleName::Follower, "whatever it was before");
-    assert_eq!(core.standing().leader, None, "and it knows no leader");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "whatever it was before");
+    assert_eq!(core.soft_state().leader, None, "and it knows no leader");
     assert_eq!((core.commit_index(), core.last_applied()), (Index(0), Index(0)), "nor what is committed");
 }
 
@@ -145,7 +145,11 @@ fn section_5_2_a_candidate_follows_the_leader_of_its_own_term() {
     let _ = core.election_timeout();
     let (reply, effects) = core.handle_append_entries(append(4, (0, 0), &[], 0));
     assert!(reply.success && effects.reset_election_timer, "it is a heartbeat like any other");
-    assert_eq!((core.standing().role, core.standing().leader), (RoleName::Follower, Some(PEER)), "and has a sender");
+    assert_eq!(
+        (core.soft_state().role, core.soft_state().leader),
+        (RoleName::Follower, Some(PEER)),
+        "and has a sender"
+    );
     assert_eq!(core.voted_for(), Some(ME), "the vote of the term stays given");
 }
 
@@ -168,7 +172,7 @@ fn section_5_3_a_leader_appends_and_sends_to_all() {
     let mut core = leader(3, &[1]);
     let (started, effects) = core.propose(Bytes::from("x")).expect("a leader takes commands");
     assert_eq!((started.index, started.term), (Index(2), Term(4)), "the command is at the end of the log");
-    assert_eq!(effects.wake_replicators, Servers::from_iter([PEER, OTHER]), "every peer has something to get");
+    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER, OTHER]), "every peer has something to get");
     let change = effects.persist.log.expect("the entry has to be saved before anyone hears of it");
     assert_eq!((change.first, change.last, change.truncates), (Index(2), Index(2), false), "and it alone");
     let (args, _) = core.append_entries(PEER).expect("there is an entry to send");
@@ -201,7 +205,7 @@ fn section_5_3_committed_entries_are_applied_once_and_in_order() {
 /// "If the follower does not find an entry in its log with the same index and term, then it refuses the new entries"
 /// (5.3).
 #[test]
-fn section_5_3_a_follower_refuses_entries_that_do_not_fit() {
+fn section_5_3_a_follower_refuses_entries_after_a_mismatch() {
     let mut core = follower(3, &[1, 2, 2]);
     let (too_far, _) = core.handle_append_entries(append(3, (5, 3), &[3], 0));
     let (other_term, effects) = core.handle_append_entries(append(3, (3, 3), &[3], 0));
@@ -238,7 +242,7 @@ fn section_5_3_a_late_request_does_not_truncate() {
 /// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (Figure 2): behind
 /// that entry the log may hold what the leader has never seen.
 #[test]
-fn section_5_3_a_heartbeat_commits_only_what_it_has_checked() {
+fn section_5_3_a_heartbeat_commits_only_verified_entries() {
     let mut core = follower(3, &[1, 2, 2]);
     let (reply, effects) = core.handle_append_entries(append(3, (1, 1), &[], 3));
     assert!(reply.success, "the logs agree up to 1");
@@ -249,12 +253,12 @@ fn section_5_3_a_heartbeat_commits_only_what_it_has_checked() {
 /// index it stores for that term. With this information, the leader can decrement nextIndex to bypass all of the
 /// conflicting entries in that term" (5.3).
 #[test]
-fn section_5_3_a_leader_goes_back_by_terms() {
+fn section_5_3_a_leader_backs_up_by_whole_terms() {
     let mut core = leader(5, &[1, 1, 4, 4, 5, 5]);
     let next_after = |core: &mut Core, conflict_term: Option<u64>, conflict_index: u64| {
         let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
         let effects = core.handle_append_entries_reply(PEER, &sent, conflict(6, conflict_term, conflict_index));
-        assert_eq!(effects.wake_replicators, Servers::from_iter([PEER]), "there is something to send now");
+        assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER]), "there is something to send now");
         core.progress(PEER).expect("a leader knows its peers").next_index()
     };
     assert_eq!(next_after(&mut core, None, 6), Index(6), "a log that ends earlier is continued at its end");
@@ -266,7 +270,7 @@ fn section_5_3_a_leader_goes_back_by_terms() {
 /// "... the leader can decrement nextIndex to bypass all of the conflicting entries in that term" (5.3): and a follower
 /// with several terms above the leader's skips them together, as does a leader with several above the follower's.
 #[test]
-fn section_5_3_terms_that_one_side_cannot_have_are_skipped_together() {
+fn section_5_3_terms_missing_on_one_side_are_skipped_together() {
     let mut core = follower(4, &[1, 2, 3, 4, 4]);
     let (reply, _) = core.handle_append_entries(append(5, (4, 1), &[], 0));
     assert_eq!(reply.conflict_index, Index(2), "up to index 4 the leader's terms are 1 at most");
@@ -280,7 +284,7 @@ fn section_5_3_terms_that_one_side_cannot_have_are_skipped_together() {
 
 /// `matchIndex` is the "highest log entry known to be replicated" (Figure 2): knowledge does not shrink.
 #[test]
-fn section_5_3_late_answers_neither_shrink_match_index_nor_move_next_index_back() {
+fn section_5_3_late_replies_do_not_lower_match_or_next_index() {
     let mut core = leader(3, &[1]);
     let (_, early) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let _ = core.propose(Bytes::from("x"));
@@ -295,7 +299,7 @@ fn section_5_3_late_answers_neither_shrink_match_index_nor_move_next_index_back(
 /// An answer counts in the term in which the question was asked (5.1, 5.3): a server that leads again knows nothing of
 /// what its followers have done in the meantime.
 #[test]
-fn section_5_3_an_answer_to_an_earlier_leadership_does_not_count() {
+fn section_5_3_a_reply_to_an_earlier_term_does_not_count() {
     let mut core = leader(3, &[1]);
     let _ = core.propose(Bytes::from("x"));
     let (_, sent) = core.append_entries(PEER).expect("there is an entry to send");
@@ -312,7 +316,7 @@ fn section_5_3_an_answer_to_an_earlier_leadership_does_not_count() {
 /// entries with different terms, then the log with the later term is more up-to-date. If the logs end with the same
 /// term, then whichever log is longer is more up-to-date" (5.4.1).
 #[test]
-fn section_5_4_1_a_vote_goes_only_to_a_log_that_is_up_to_date() {
+fn section_5_4_1_a_vote_requires_an_up_to_date_log() {
     let cases = [
         ("a later last term", 1, 4, true),
         ("an earlier last term, in a longer log", 9, 2, false),
@@ -332,7 +336,7 @@ fn section_5_4_1_a_vote_goes_only_to_a_log_that_is_up_to_date() {
 /// term are committed by counting replicas; once an entry from the current term has been committed in this way, then
 /// all prior entries are committed indirectly" (5.4.2).
 #[test]
-fn section_5_4_2_only_entries_of_the_current_term_are_committed_by_counting() {
+fn section_5_4_2_only_current_term_entries_commit_by_counting() {
     let mut core = leader(3, &[1, 2, 3]);
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));

@@ -15,10 +15,10 @@ use labstd::{Clock, Run};
 use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId};
 
 /// How long something may take that must happen at all.
-const SOON: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long a simulated story may take on its own clock: one that waits for ever fails.
-const SIMULATED_AT_MOST: Duration = Duration::from_secs(300);
+/// How long a simulated scenario may take on its own clock: one that waits for ever fails.
+const SIMULATED_TIME_MAX: Duration = Duration::from_secs(300);
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -39,8 +39,8 @@ impl Cluster {
         let mut cluster = Cluster { network, rafts: Vec::new(), applied, groups: RefCell::default() };
         for me in 0..servers {
             let end = |to| {
-                let end = cluster.network.make_end(link(me, to));
-                cluster.network.connect(link(me, to), format!("S{to}"));
+                let end = cluster.network.make_end(end_name(me, to));
+                cluster.network.connect(end_name(me, to), format!("S{to}"));
                 end
             };
             let ends = (0..servers).map(end).collect();
@@ -71,7 +71,7 @@ impl Cluster {
     fn partition(&self, parts: &[&[usize]]) {
         for (from, to) in (0..self.rafts.len()).flat_map(|from| (0..self.rafts.len()).map(move |to| (from, to))) {
             let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
-            self.network.enable(link(from, to), open);
+            self.network.enable(end_name(from, to), open);
         }
     }
 
@@ -81,13 +81,13 @@ impl Cluster {
 
     /// The leader of the latest term among these servers, waited for.
     fn leader_among(&self, servers: &[usize]) -> usize {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + WAIT_MAX;
         loop {
             let states = servers.iter().map(|&server| (self.rafts[server].get_state(), server));
             if let Some(((_, true), server)) = states.max() {
                 return server;
             }
-            assert!(Instant::now() < deadline, "no leader was elected in {SOON:?}");
+            assert!(Instant::now() < deadline, "no leader was elected in {WAIT_MAX:?}");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -98,7 +98,7 @@ impl Cluster {
 
     /// A leader that has committed something in its term.
     fn settled_leader(&self) -> usize {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + WAIT_MAX;
         loop {
             let leader = self.leader();
             let started = self.rafts[leader].start(Bytes::from("first"));
@@ -110,14 +110,14 @@ impl Cluster {
             {
                 return leader;
             }
-            assert!(Instant::now() < deadline, "no leader committed anything in {SOON:?}");
+            assert!(Instant::now() < deadline, "no leader committed anything in {WAIT_MAX:?}");
         }
     }
 
     fn wait_until_applied(&self, index: Index) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + WAIT_MAX;
         while self.applied.load(SeqCst) < index.0 {
-            assert!(Instant::now() < deadline, "{index} was not applied in {SOON:?}");
+            assert!(Instant::now() < deadline, "{index} was not applied in {WAIT_MAX:?}");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -141,34 +141,34 @@ impl Cluster {
     }
 }
 
-fn link(from: usize, to: usize) -> String {
+fn end_name(from: usize, to: usize) -> String {
     format!("S{from}->S{to}")
 }
 
 /// Waits for a read, which must end soon.
 fn outcome(read: JoinHandle<Option<Index>>) -> Option<Index> {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + WAIT_MAX;
     while !read.is_finished() {
-        assert!(Instant::now() < deadline, "the read did not end in {SOON:?}");
+        assert!(Instant::now() < deadline, "the read did not end in {WAIT_MAX:?}");
         thread::sleep(Duration::from_millis(1));
     }
     read.join().expect("a read does not panic")
 }
 
-fn under_both_clocks(story: impl Fn() + Send + Sync + Copy + 'static) {
-    simulated(story);
-    labstd::run(story);
+fn under_both_clocks(scenario: impl Fn() + Send + Sync + Copy + 'static) {
+    simulated(scenario);
+    labstd::run(scenario);
 }
 
-fn simulated(story: impl Fn() + Send + Sync + Copy + 'static) {
+fn simulated(scenario: impl Fn() + Send + Sync + Copy + 'static) {
     for seed in 1..=30 {
-        let outcome = Run::simulated(seed).time_limit(SIMULATED_AT_MOST).execute(story);
+        let outcome = Run::simulated(seed).time_limit(SIMULATED_TIME_MAX).execute(scenario);
         outcome.result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"));
     }
 }
 
 #[test]
-fn a_leader_knows_a_read_index_once_it_has_committed_in_its_term() {
+fn a_leader_has_a_read_index_after_a_commit_in_its_term() {
     simulated(|| {
         let cluster = Cluster::new(3);
         let leader = cluster.leader();
@@ -183,7 +183,7 @@ fn a_leader_knows_a_read_index_once_it_has_committed_in_its_term() {
 }
 
 #[test]
-fn a_server_that_is_alone_knows_at_once() {
+fn a_single_server_confirms_reads_at_once() {
     under_both_clocks(|| {
         let cluster = Cluster::new(1);
         let leader = cluster.settled_leader();
@@ -194,7 +194,7 @@ fn a_server_that_is_alone_knows_at_once() {
 }
 
 #[test]
-fn reads_at_the_same_time_share_their_questions() {
+fn concurrent_reads_share_heartbeats() {
     const READERS: usize = 20;
     const READS: usize = 50;
     simulated(|| {
@@ -217,7 +217,7 @@ fn reads_at_the_same_time_share_their_questions() {
 }
 
 #[test]
-fn a_leader_that_is_cut_off_waits_until_it_hears_of_another() {
+fn a_partitioned_leader_waits_until_it_is_deposed() {
     under_both_clocks(|| {
         let cluster = Cluster::new(3);
         let old = cluster.settled_leader();
@@ -237,7 +237,7 @@ fn a_leader_that_is_cut_off_waits_until_it_hears_of_another() {
 }
 
 #[test]
-fn a_leader_that_was_cut_off_and_is_not_deposed_answers() {
+fn a_healed_leader_that_is_not_deposed_confirms_reads() {
     simulated(|| {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
@@ -254,7 +254,7 @@ fn a_leader_that_was_cut_off_and_is_not_deposed_answers() {
 }
 
 #[test]
-fn a_question_that_is_lost_costs_one_heartbeat() {
+fn a_lost_confirmation_costs_one_heartbeat() {
     simulated(|| {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
@@ -284,7 +284,7 @@ fn a_question_that_is_lost_costs_one_heartbeat() {
 }
 
 #[test]
-fn where_all_answer_as_many_are_asked_as_are_needed() {
+fn a_leader_asks_only_a_quorum_of_reliable_peers() {
     const READS: u64 = 50;
     simulated(|| {
         let cluster = Cluster::new(5);
@@ -308,7 +308,7 @@ fn where_all_answer_as_many_are_asked_as_are_needed() {
 }
 
 #[test]
-fn a_peer_that_no_longer_answers_costs_one_heartbeat_once() {
+fn an_unreachable_peer_delays_only_one_read() {
     simulated(|| {
         let cluster = Cluster::new(5);
         let leader = cluster.settled_leader();
@@ -334,7 +334,7 @@ fn a_peer_that_no_longer_answers_costs_one_heartbeat_once() {
 }
 
 #[test]
-fn a_server_that_is_killed_ends_its_reads() {
+fn a_killed_server_ends_its_reads() {
     under_both_clocks(|| {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
@@ -353,7 +353,7 @@ fn a_server_that_is_killed_ends_its_reads() {
 /// Clients write and read at all servers while the network is cut in two again and again, and loses messages: no read gets
 /// an index below what somebody had applied when it began.
 #[test]
-fn a_read_never_misses_what_was_applied_before_it_began() {
+fn a_read_never_misses_an_applied_entry() {
     const SERVERS: usize = 5;
     const READERS: usize = 10;
     let mut confirmed = 0;

@@ -8,7 +8,7 @@
 mod properties;
 mod servers;
 
-use raft::core::Sent;
+use raft::core::SentRequest;
 use raftapi::ServerId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,9 +18,9 @@ use servers::{Content, Servers};
 const SCHEDULES: u64 = 3_000;
 const STEPS: usize = 1_000;
 /// More messages than this are never under way; the surplus is lost.
-const UNDER_WAY_MAX: usize = 100;
+const IN_FLIGHT_MAX: usize = 100;
 /// A quiet cluster has said all it has to say after this many messages. More would be a loop.
-const MESSAGES_TO_REST_MAX: usize = 5_000;
+const QUIET_AFTER_MESSAGES_MAX: usize = 5_000;
 
 #[test]
 fn three_servers_keep_every_property_of_figure_3() {
@@ -90,9 +90,9 @@ impl Cluster {
     fn random_step(&mut self) {
         let server = ServerId(self.rng.random_range(0..self.side.len()));
         match self.rng.random_range(0..1000) {
-            0..650 => self.deliver_any(),
-            650..690 => self.lose_any(),
-            690..710 => self.time_out_any(),
+            0..650 => self.deliver_random(),
+            650..690 => self.lose_random(),
+            690..710 => self.time_out_random(),
             710..725 => self.servers.election_timeout(server),
             725..800 => self.servers.propose(server),
             800..825 => self.servers.read(server),
@@ -103,18 +103,18 @@ impl Cluster {
             }
             965..985 => self.servers.snapshot(server),
             985..993 => self.servers.restart(server),
-            _ => self.partition_anyhow(),
+            _ => self.partition_randomly(),
         }
-        while self.servers.under_way.len() > UNDER_WAY_MAX {
-            let place = self.rng.random_range(0..self.servers.under_way.len());
-            self.servers.under_way.swap_remove(place);
+        while self.servers.in_flight.len() > IN_FLIGHT_MAX {
+            let place = self.rng.random_range(0..self.servers.in_flight.len());
+            self.servers.in_flight.swap_remove(place);
         }
     }
 
     /// Ends all faults, and checks that the cluster is of use again: one leader, and a new command applied by all.
     fn recover(&mut self) {
         self.side.fill(false);
-        self.come_to_rest();
+        self.deliver_until_quiet();
         for (&(leader, peer), sent) in &self.servers.last_sent {
             self.servers.cores[leader.0].request_timed_out(peer, sent);
         }
@@ -122,7 +122,7 @@ impl Cluster {
         self.servers.propose(leader);
         for _ in 0..4 {
             self.servers.heartbeat(leader);
-            self.come_to_rest();
+            self.deliver_until_quiet();
         }
         let last = self.servers.cores[leader.0].log().last_index();
         for server in (0..self.side.len()).map(ServerId) {
@@ -142,32 +142,32 @@ impl Cluster {
                 return leader.me();
             }
             self.servers.election_timeout(ServerId(candidate));
-            self.come_to_rest();
+            self.deliver_until_quiet();
         }
         panic!("a healed cluster elects a leader");
     }
 
-    fn come_to_rest(&mut self) {
-        for _ in 0..MESSAGES_TO_REST_MAX {
-            if self.servers.under_way.is_empty() {
+    fn deliver_until_quiet(&mut self) {
+        for _ in 0..QUIET_AFTER_MESSAGES_MAX {
+            if self.servers.in_flight.is_empty() {
                 return;
             }
-            let message = self.servers.under_way.remove(0);
+            let message = self.servers.in_flight.remove(0);
             self.servers.deliver(message);
         }
-        panic!("a quiet cluster went on sending for {MESSAGES_TO_REST_MAX} messages");
+        panic!("a quiet cluster went on sending for {QUIET_AFTER_MESSAGES_MAX} messages");
     }
 
-    fn any_message(&mut self) -> Option<usize> {
-        let count = self.servers.under_way.len();
+    fn random_message(&mut self) -> Option<usize> {
+        let count = self.servers.in_flight.len();
         (count > 0).then(|| self.rng.random_range(0..count))
     }
 
-    fn deliver_any(&mut self) {
-        if let Some(place) = self.any_message() {
+    fn deliver_random(&mut self) {
+        if let Some(place) = self.random_message() {
             let twice = self.rng.random_bool(0.1);
-            let under_way = &mut self.servers.under_way;
-            let message = if twice { under_way[place].clone() } else { under_way.swap_remove(place) };
+            let in_flight = &mut self.servers.in_flight;
+            let message = if twice { in_flight[place].clone() } else { in_flight.swap_remove(place) };
             if self.side[message.from.0] == self.side[message.to.0] {
                 self.servers.deliver(message);
             }
@@ -175,9 +175,9 @@ impl Cluster {
     }
 
     /// Loses a request or a reply. The caller finds out at once, when its time is over, or never.
-    fn lose_any(&mut self) {
-        let Some(place) = self.any_message() else { return };
-        let message = self.servers.under_way.swap_remove(place);
+    fn lose_random(&mut self) {
+        let Some(place) = self.random_message() else { return };
+        let message = self.servers.in_flight.swap_remove(place);
         let (from, to) = (message.from, message.to);
         let (leader, peer, sent) = match message.content {
             Content::AppendEntries(_, sent) | Content::InstallSnapshot(_, sent) => (from, to, sent),
@@ -192,7 +192,7 @@ impl Cluster {
     }
 
     /// Entries or a snapshot are given up while they, or their answer, may still be under way.
-    fn time_out_any(&mut self) {
+    fn time_out_random(&mut self) {
         if !self.servers.last_sent.is_empty() {
             let place = self.rng.random_range(0..self.servers.last_sent.len());
             let (&(leader, peer), &sent) = self.servers.last_sent.iter().nth(place).expect("it was counted");
@@ -200,11 +200,11 @@ impl Cluster {
         }
     }
 
-    fn time_out(&mut self, leader: ServerId, peer: ServerId, sent: &Sent) {
+    fn time_out(&mut self, leader: ServerId, peer: ServerId, sent: &SentRequest) {
         self.servers.cores[leader.0].request_timed_out(peer, sent);
     }
 
-    fn partition_anyhow(&mut self) {
+    fn partition_randomly(&mut self) {
         let heal = self.rng.random_bool(0.5);
         for server in 0..self.side.len() {
             self.side[server] = !heal && self.rng.random_bool(0.5);

@@ -80,7 +80,7 @@ impl Subject {
 }
 
 #[test]
-fn a_server_starts_again_with_its_term_its_vote_and_its_log() {
+fn a_restarted_server_keeps_its_term_vote_and_log() {
     labstd::simulate(1, || {
         let persister = Arc::new(Persister::new());
         let first = Subject::start(3, &persister);
@@ -108,7 +108,7 @@ fn a_server_starts_again_with_its_term_its_vote_and_its_log() {
 }
 
 #[test]
-fn a_server_that_is_alone_commits_again_what_it_had_saved() {
+fn a_single_server_commits_its_saved_log_again() {
     labstd::simulate(1, || {
         let persister = Arc::new(Persister::new());
         let first = Subject::start(1, &persister);
@@ -139,7 +139,7 @@ fn a_server_refuses_to_start_with_a_damaged_state() {
 }
 
 #[test]
-fn after_a_restart_delivery_goes_on_after_the_snapshot() {
+fn after_a_restart_delivery_continues_after_the_snapshot() {
     labstd::simulate(1, || {
         let persister = Arc::new(Persister::new());
         let first = Subject::start(3, &persister);
@@ -160,7 +160,7 @@ fn after_a_restart_delivery_goes_on_after_the_snapshot() {
 
 /// The applier has copied a batch, and is slow to deliver it, when a snapshot arrives that covers the batch and more.
 #[test]
-fn a_snapshot_that_arrives_during_a_delivery_comes_after_it_and_before_what_follows() {
+fn a_snapshot_during_a_delivery_is_delivered_in_log_order() {
     for seed in 0..100 {
         labstd::simulate(seed, move || {
             let subject = Subject::start(3, &Arc::new(Persister::new()));
@@ -181,7 +181,7 @@ fn a_snapshot_that_arrives_during_a_delivery_comes_after_it_and_before_what_foll
 
 /// Two snapshots overtake each other while nobody takes what is delivered: only the later one is delivered.
 #[test]
-fn a_snapshot_that_was_overtaken_before_its_delivery_is_not_delivered() {
+fn an_overtaken_snapshot_is_not_delivered() {
     for seed in 0..100 {
         labstd::simulate(seed, move || {
             let subject = Subject::start(3, &Arc::new(Persister::new()));
@@ -205,7 +205,7 @@ fn ask_for_vote(subject: &Subject, term: u64) {
 }
 
 #[test]
-fn subscribers_are_told_of_leadership_and_of_snapshots_before_anything_else_shows_them() {
+fn subscribers_hear_of_leadership_changes_first() {
     labstd::simulate(1, || {
         let subject = Subject::start(1, &Arc::new(Persister::new()));
         let subscribe = || subject.raft.subscribe().expect("the reference tells");
@@ -233,7 +233,7 @@ fn subscribers_are_told_of_leadership_and_of_snapshots_before_anything_else_show
 }
 
 #[test]
-fn subscribers_are_told_of_a_leaders_snapshot() {
+fn subscribers_hear_of_an_installed_snapshot() {
     labstd::simulate(1, || {
         let subject = Subject::start(3, &Arc::new(Persister::new()));
         let changes = subject.raft.subscribe().expect("the reference tells");
@@ -247,7 +247,7 @@ fn subscribers_are_told_of_a_leaders_snapshot() {
 }
 
 #[test]
-fn a_subscriber_that_never_reads_is_given_up() {
+fn a_subscriber_that_never_reads_is_dropped() {
     labstd::simulate(1, || {
         let subject = Subject::start(1, &Arc::new(Persister::new()));
         let (reader, sleeper) = (subject.raft.subscribe().unwrap(), subject.raft.subscribe().unwrap());
@@ -264,7 +264,7 @@ fn a_subscriber_that_never_reads_is_given_up() {
 }
 
 #[test]
-fn a_server_says_where_it_stands() {
+fn status_matches_the_servers_state() {
     labstd::simulate(1, || {
         let subject = Subject::start(3, &Arc::new(Persister::new()));
         let status = || subject.raft.status().expect("the reference says where it stands");
@@ -284,12 +284,12 @@ fn a_server_says_where_it_stands() {
 
 /// A service that takes what is committed by itself, and keeps it.
 #[derive(Default)]
-struct Taker {
+struct RecordingConsumer {
     raft: OnceLock<Arc<Subject>>,
     taken: Mutex<Vec<u64>>,
 }
 
-impl Consumer for Taker {
+impl Consumer for RecordingConsumer {
     fn committed(&self) {
         // Under a lock, so that what one thread takes comes before what another does.
         let mut taken = self.taken.lock();
@@ -300,34 +300,34 @@ impl Consumer for Taker {
     }
 }
 
-/// A server of `servers` that delivers to a [`Taker`].
-fn with_taker(servers: usize) -> (Arc<Subject>, Arc<Taker>) {
+/// A server of `servers` that delivers to a [`RecordingConsumer`].
+fn with_consumer(servers: usize) -> (Arc<Subject>, Arc<RecordingConsumer>) {
     let subject = Arc::new(Subject::start(servers, &Arc::new(Persister::new())));
-    let taker = Arc::new(Taker::default());
-    assert!(taker.raft.set(Arc::clone(&subject)).is_ok());
-    let consumer: Weak<Taker> = Arc::downgrade(&taker);
-    assert!(subject.raft.deliver_to(consumer), "the reference offers it");
-    (subject, taker)
+    let consumer = Arc::new(RecordingConsumer::default());
+    assert!(consumer.raft.set(Arc::clone(&subject)).is_ok());
+    let weak: Weak<RecordingConsumer> = Arc::downgrade(&consumer);
+    assert!(subject.raft.deliver_to(weak), "the reference offers it");
+    (subject, consumer)
 }
 
 #[test]
-fn a_leader_tells_a_consumer_before_start_returns_if_it_commits_there() {
+fn a_leader_notifies_its_consumer_before_start_returns() {
     labstd::simulate(1, || {
-        let (subject, taker) = with_taker(1);
+        let (subject, consumer) = with_consumer(1);
         thread::sleep(Duration::from_secs(1));
         let started = subject.raft.start_many(["a", "b", "c"].map(Bytes::from).to_vec());
         assert_eq!(started.map(|started| started.index), Some(Index(1)), "where the first one is");
-        assert_eq!(*taker.taken.lock(), [1, 2, 3]);
+        assert_eq!(*consumer.taken.lock(), [1, 2, 3]);
         assert_eq!(subject.delivered(), [] as [&str; 0], "nothing goes into the apply channel");
         subject.raft.kill();
     });
 }
 
 #[test]
-fn a_followers_consumer_hears_of_everything_soon_and_not_of_each_entry() {
+fn a_followers_consumer_is_notified_in_batches() {
     labstd::simulate(1, || {
-        let (subject, taker) = with_taker(3);
-        let taken = || taker.taken.lock().len();
+        let (subject, consumer) = with_consumer(3);
+        let taken = || consumer.taken.lock().len();
         // The leader sends entries one by one, and with each that the ones before are committed.
         for n in 0..100 {
             subject.append(n, &["x"], n);
@@ -340,7 +340,7 @@ fn a_followers_consumer_hears_of_everything_soon_and_not_of_each_entry() {
         assert_eq!(taken(), 99);
         subject.install(200);
         thread::sleep(Duration::from_millis(5));
-        assert_eq!(taker.taken.lock().last(), Some(&200), "a snapshot too");
+        assert_eq!(consumer.taken.lock().last(), Some(&200), "a snapshot too");
         subject.raft.kill();
     });
 }

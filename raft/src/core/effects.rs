@@ -3,7 +3,7 @@
 
 use raftapi::{Index, ServerId, Term};
 
-use super::{RequestVoteArgs, Servers, Standing};
+use super::{RequestVoteArgs, ServerSet, SoftState};
 
 /// What must be done after an event, in the order of the fields.
 #[must_use = "effects are orders; one that is not carried out breaks a promise that the core has made"]
@@ -25,16 +25,16 @@ pub struct Effects {
     pub send_heartbeats: bool,
     /// There is something new for these peers: entries or a snapshot that may be sent, or a commit index they have not
     /// been told.
-    pub wake_replicators: Servers,
+    pub replicate_to: ServerSet,
     /// Send these peers a heartbeat at once, even if none is due: reads wait for the answers. At least as many of them as
-    /// [`Core::voices_needed`](super::Core::voices_needed) says.
-    pub ask_whether_it_leads: Servers,
+    /// [`Core::acks_needed`](super::Core::acks_needed) says.
+    pub confirm_leadership_with: ServerSet,
     /// Reads that waited are confirmed, or never will be: wake those who wait for them.
     pub reads_settled: bool,
     /// Everything up to here is committed now: wake the applier.
     pub commit_advanced: Option<Index>,
     /// The server stands elsewhere than before: another term, another role, or a leader it did not know.
-    pub role_change: Option<Standing>,
+    pub soft_state: Option<SoftState>,
 }
 
 /// What has changed of the state that must survive a crash. Everything in it is saved in one step, or none of it.

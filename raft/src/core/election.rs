@@ -52,7 +52,7 @@ impl Core {
             Role::Candidate { votes } => {
                 if reply.vote_granted {
                     votes.insert(from);
-                    self.win_with_a_majority(&mut effects);
+                    self.become_leader_if_elected(&mut effects);
                 }
             }
             // Elected already, or another won: the vote changes nothing any more (5.2).
@@ -63,7 +63,7 @@ impl Core {
 
     /// Whether this server still asks for votes in `term` and has not got that of `peer`: then a request that was lost may
     /// be sent again ("servers retry RPCs if they do not receive a response in a timely manner", 5.1).
-    pub fn wants_vote_of(&self, peer: ServerId, term: Term) -> bool {
+    pub fn needs_vote_of(&self, peer: ServerId, term: Term) -> bool {
         matches!(&self.role, Role::Candidate { votes } if term == self.current_term && !votes.contains(&peer))
     }
 
@@ -85,18 +85,18 @@ impl Core {
         self.role = Role::Candidate { votes: BTreeSet::from([self.me]) };
 
         self.save_hard_state(effects);
-        self.announce_standing(effects);
+        self.announce_soft_state(effects);
         effects.reset_election_timer = true;
         let args = self.vote_request();
         effects.request_votes = self.peers().map(|peer| (peer, args)).collect();
 
         // The only server of a cluster has its majority already.
-        self.win_with_a_majority(effects);
+        self.become_leader_if_elected(effects);
     }
 
     /// "If votes received from majority of servers: become leader" (Figure 2, Rules for Candidates; 5.2). Each server
     /// has one vote a term and two majorities share a server, so no term has two leaders.
-    fn win_with_a_majority(&mut self, effects: &mut Effects) {
+    fn become_leader_if_elected(&mut self, effects: &mut Effects) {
         if let Role::Candidate { votes } = &self.role
             && votes.len() >= self.majority()
         {
@@ -109,7 +109,7 @@ impl Core {
         debug_assert_eq!(self.voted_for, Some(self.me), "a leader has voted for itself");
         let peers = Peers::new(self.me, self.servers, &Progress::new(self.log.last_index()));
         self.role = Role::Leader { peers, reads: Reads::default() };
-        self.announce_standing(effects);
+        self.announce_soft_state(effects);
         effects.send_heartbeats = true;
     }
 

@@ -28,7 +28,7 @@ mod peers;
 mod progress;
 mod reads;
 mod replication;
-mod servers;
+mod server_set;
 mod snapshot;
 
 use std::collections::BTreeSet;
@@ -43,10 +43,10 @@ pub use self::message::{
     AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs, RequestVoteReply,
 };
 use self::peers::Peers;
-pub use self::progress::{Flow, Probe, Progress, Sent};
+pub use self::progress::{Probe, Progress, ProgressState, SentRequest};
 pub use self::reads::{Read, ReadOutcome};
 pub use self::replication::MAX_BATCH_BYTES;
-pub use self::servers::Servers;
+pub use self::server_set::ServerSet;
 
 /// One server's Raft, as Figure 2 describes it.
 ///
@@ -114,7 +114,7 @@ pub enum RoleName {
 
 /// Where a server stands: its term, its role, and the leader it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Standing {
+pub struct SoftState {
     /// The server's current term.
     pub term: Term,
     /// Its role in that term.
@@ -139,7 +139,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If `me` is not one of the `servers`, or if those are more than [`Servers::MAX`].
+    /// If `me` is not one of the `servers`, or if those are more than [`ServerSet::MAX`].
     pub fn new(me: ServerId, servers: usize) -> Core {
         Core::restore(me, servers, Saved::default())
     }
@@ -150,12 +150,12 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If `me` is not one of the `servers`, if those are more than [`Servers::MAX`], or if the log has an entry of a term above the saved one: such a state was
+    /// If `me` is not one of the `servers`, if those are more than [`ServerSet::MAX`], or if the log has an entry of a term above the saved one: such a state was
     /// never saved by this code, and a server that does not know what it promised must not take part.
     pub fn restore(me: ServerId, servers: usize, saved: Saved) -> Core {
         let Saved { hard_state: HardState { term, voted_for }, log, snapshot } = saved;
         assert!(me.0 < servers, "server {me} is not one of {servers} servers");
-        assert!(servers <= Servers::MAX, "a cluster has {} servers at most, and not {servers}", Servers::MAX);
+        assert!(servers <= ServerSet::MAX, "a cluster has {} servers at most, and not {servers}", ServerSet::MAX);
         assert!(log.last_term() <= term, "the log ends in term {}, after term {term}", log.last_term());
         let base = log.base_index();
         Core {
@@ -177,7 +177,7 @@ impl Core {
     /// # Panics
     ///
     /// If the log does not reach from `index`: what was applied is committed, and what is committed was saved.
-    pub fn already_applied(&mut self, index: Index) {
+    pub fn set_applied(&mut self, index: Index) {
         let (base, last) = (self.log.base_index(), self.log.last_index());
         assert!(
             base <= index && index <= last,
@@ -238,10 +238,10 @@ impl Core {
         // not a restart. A candidate's or a follower's is already running and is left alone (5.2).
         if let Role::Leader { reads, .. } = &self.role {
             effects.reset_election_timer = true;
-            effects.reads_settled |= reads.some_wait();
+            effects.reads_settled |= reads.any_waiting();
         }
         self.role = Role::Follower { leader };
-        self.announce_standing(effects);
+        self.announce_soft_state(effects);
     }
 
     /// Says that term and vote have to be saved, as they are now.
@@ -250,8 +250,8 @@ impl Core {
     }
 
     /// Tells whoever watches this server where it stands now.
-    fn announce_standing(&self, effects: &mut Effects) {
-        effects.role_change = Some(self.standing());
+    fn announce_soft_state(&self, effects: &mut Effects) {
+        effects.soft_state = Some(self.soft_state());
     }
 
     /// Moves the commit index forward, and has what is committed applied.
@@ -307,13 +307,13 @@ impl Core {
     }
 
     /// Term, role and leader.
-    pub fn standing(&self) -> Standing {
+    pub fn soft_state(&self) -> SoftState {
         let (role, leader) = match &self.role {
             Role::Follower { leader } => (RoleName::Follower, *leader),
             Role::Candidate { .. } => (RoleName::Candidate, None),
             Role::Leader { .. } => (RoleName::Leader, Some(self.me)),
         };
-        Standing { term: self.current_term, role, leader }
+        SoftState { term: self.current_term, role, leader }
     }
 
     /// What this leader knows of `peer`; `None` if this server does not lead, or if `peer` is no other server.

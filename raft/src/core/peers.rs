@@ -8,7 +8,7 @@ use super::Progress;
 /// What a leader knows of each other server. There are few of them and each answer looks at all, so they stand in a row.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Peers {
-    /// The leader, who has no place here.
+    /// The leader, who has no position here.
     me: ServerId,
     /// By server, without the leader.
     others: Vec<Progress>,
@@ -21,18 +21,18 @@ impl Peers {
     }
 
     pub(super) fn get(&self, peer: ServerId) -> Option<&Progress> {
-        self.others.get(self.place(peer)?)
+        self.others.get(self.position(peer)?)
     }
 
     pub(super) fn get_mut(&mut self, peer: ServerId) -> Option<&mut Progress> {
-        let place = self.place(peer)?;
-        self.others.get_mut(place)
+        let position = self.position(peer)?;
+        self.others.get_mut(position)
     }
 
     /// All of them, in the order of the servers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ServerId, &Progress)> {
         let me = self.me.0;
-        (0..).map(move |place| ServerId(place + usize::from(place >= me))).zip(&self.others)
+        (0..).map(move |position| ServerId(position + usize::from(position >= me))).zip(&self.others)
     }
 
     /// The highest value that so many servers have reached, the leader with its `own` among them, if it is above `floor`.
@@ -43,12 +43,12 @@ impl Peers {
         let reached = self.others.iter().map(of_peer).chain([own]);
         // Most answers bring nobody above it but the one who has answered.
         let mut above: SmallVec<[T; 8]> = reached.filter(|&value| value > floor).collect();
-        let place = above.len().checked_sub(count)?;
+        let position = above.len().checked_sub(count)?;
         above.sort_unstable();
-        Some(above[place])
+        Some(above[position])
     }
 
-    fn place(&self, peer: ServerId) -> Option<usize> {
+    fn position(&self, peer: ServerId) -> Option<usize> {
         (peer != self.me).then(|| peer.0 - usize::from(peer.0 > self.me.0))
     }
 }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_server_has_a_place_of_its_own_and_nobody_else_has() {
+    fn each_other_server_has_its_own_progress() {
         for servers in 1..6 {
             for me in 0..servers {
                 let mut peers = peers(me, servers);
@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn what_so_many_have_reached_is_what_stands_there_when_all_are_in_order() {
+    fn reached_by_agrees_with_a_full_sort() {
         let next_indexes = [7, 3, 5, 3];
         for own in [1, 4, 5, 9] {
             let mut peers = peers(2, 5);
-            for (place, next) in next_indexes.into_iter().enumerate() {
-                peers.others[place] = Progress::new(Index(next - 1));
+            for (position, next) in next_indexes.into_iter().enumerate() {
+                peers.others[position] = Progress::new(Index(next - 1));
             }
             let mut in_order: Vec<u64> = next_indexes.into_iter().chain([own]).collect();
             in_order.sort_unstable_by(|a, b| b.cmp(a));

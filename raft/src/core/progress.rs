@@ -29,7 +29,7 @@ use super::AppendEntriesArgs;
 /// How many calls in a row may fail before the answer to a later one is waited for. On an unreliable network one call
 /// in five is lost; of those, two retries at once mend all but a twenty-fifth, which are left to the next heartbeat.
 /// Without a limit, a peer that refuses every call would be called in a loop.
-const RETRIES_AT_ONCE: u32 = 2;
+const IMMEDIATE_RETRIES_MAX: u32 = 2;
 
 /// A leader's view of one follower.
 ///
@@ -44,20 +44,20 @@ pub struct Progress {
     /// How far the peer has been told to commit, if what was sent has arrived.
     commit_sent: Index,
     /// Which of the three states the peer is in.
-    flow: Flow,
+    state: ProgressState,
     /// The number of the last request with content; counted from 1 in each leadership.
     last_number: u64,
     /// Calls that have failed since the last answer.
-    failed_in_a_row: u32,
+    consecutive_failures: u32,
     /// How many reads the latest question was about to which there may yet be an answer (`reads.rs`).
-    reads_asked: u64,
+    reads_sent: u64,
     /// For how many reads, the oldest first, the peer has confirmed that this server leads.
     reads_acknowledged: u64,
 }
 
 /// The state of a follower in its leader's eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flow {
+pub enum ProgressState {
     /// Where the logs agree is a guess, or the peer does not answer.
     Probing(Probe),
     /// The logs agree up to the next entry.
@@ -65,7 +65,7 @@ pub enum Flow {
     /// Invariant: `next_index == match_index + 1`.
     Replicating {
         /// The number of the batch of entries that is under way, if one is.
-        under_way: Option<u64>,
+        in_flight: Option<u64>,
     },
     /// The peer needs entries that only the snapshot has, and the snapshot is under way.
     ReceivingSnapshot {
@@ -84,14 +84,14 @@ pub enum Probe {
     /// Something may be sent. What comes back shows whether the guess was right.
     Ready,
     /// The batch of entries with this number is under way, and there may yet be an answer.
-    Asked(u64),
+    InFlight(u64),
     /// What was sent last was not answered. Heartbeats alone go out until the peer answers something.
-    Silent,
+    Paused,
 }
 
 /// What a leader remembers of a request until it is answered: the answer says nothing about the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SentRequest {
     /// The term it was sent in. An answer to a question of another term is stale.
     pub term: Term,
     /// The entry that was to be there already; of a snapshot, the last one it covers.
@@ -112,10 +112,10 @@ impl Progress {
             next_index: last_log_index.next(),
             match_index: Index::ZERO,
             commit_sent: Index::ZERO,
-            flow: Flow::Probing(Probe::Ready),
+            state: ProgressState::Probing(Probe::Ready),
             last_number: 0,
-            failed_in_a_row: 0,
-            reads_asked: 0,
+            consecutive_failures: 0,
+            reads_sent: 0,
             reads_acknowledged: 0,
         }
     }
@@ -123,13 +123,13 @@ impl Progress {
     /// "If last log index >= nextIndex for a follower: send AppendEntries" (Figure 2), unless something is under way,
     /// the peer is silent, or the entries are gone from the log, which begins after `base_index`.
     pub(super) fn may_send_entries(&self, base_index: Index, last_log_index: Index) -> bool {
-        self.is_free() && base_index < self.next_index && self.next_index <= last_log_index
+        self.is_ready() && base_index < self.next_index && self.next_index <= last_log_index
     }
 
     /// "... when the leader has already discarded the next log entry that it needs to send to a follower" (section 7),
     /// unless something is under way or the peer is silent.
     pub(super) fn may_send_snapshot(&self, base_index: Index) -> bool {
-        self.is_free() && self.next_index <= base_index
+        self.is_ready() && self.next_index <= base_index
     }
 
     /// Whether the peer has entries that it does not know to be committed, as far as is known.
@@ -139,104 +139,113 @@ impl Progress {
 
     /// Whether a heartbeat should go out of turn that asks for the confirmation of the reads that have `begun`: the peer
     /// has not confirmed all of them, and no question to it is open. One that does not answer is not asked again and again.
-    pub(super) fn is_to_be_asked(&self, begun: u64) -> bool {
-        self.reads_acknowledged < begun && self.reads_asked <= self.reads_acknowledged
+    pub(super) fn needs_confirmation_request(&self, begun: u64) -> bool {
+        self.reads_acknowledged < begun && self.reads_sent <= self.reads_acknowledged
     }
 
     /// Whether it was asked about all the reads that have `begun`, and has answered or may yet.
-    pub(super) fn was_asked(&self, begun: u64) -> bool {
-        self.reads_asked >= begun
+    pub(super) fn was_asked_to_confirm(&self, begun: u64) -> bool {
+        self.reads_sent >= begun
     }
 
     /// Notes that `args` is on its way, after so many reads have begun.
-    pub(super) fn sending(&mut self, args: &AppendEntriesArgs, reads: u64) -> Sent {
+    pub(super) fn record_append_entries(&mut self, args: &AppendEntriesArgs, reads: u64) -> SentRequest {
         let last_index = args.last_index();
         self.commit_sent = self.commit_sent.max(args.leader_commit.min(last_index));
         let number = if args.entries.is_empty() { None } else { Some(self.next_number()) };
-        match &mut self.flow {
+        match &mut self.state {
             _ if number.is_none() => {}
-            Flow::Probing(probe) => *probe = Probe::Asked(self.last_number),
-            Flow::Replicating { under_way } => *under_way = number,
-            Flow::ReceivingSnapshot { .. } => debug_assert!(false, "no entries while a snapshot is under way"),
+            ProgressState::Probing(probe) => *probe = Probe::InFlight(self.last_number),
+            ProgressState::Replicating { in_flight } => *in_flight = number,
+            ProgressState::ReceivingSnapshot { .. } => debug_assert!(false, "no entries while a snapshot is under way"),
         }
-        self.reads_asked = reads;
-        Sent { term: args.term, prev_log_index: args.prev_log_index, last_index, number, reads }
+        self.reads_sent = reads;
+        SentRequest { term: args.term, prev_log_index: args.prev_log_index, last_index, number, reads }
     }
 
     /// Notes that a snapshot is on its way, after so many reads have begun.
-    pub(super) fn sending_snapshot(&mut self, term: Term, last_included_index: Index, reads: u64) -> Sent {
+    pub(super) fn record_install_snapshot(
+        &mut self,
+        term: Term,
+        last_included_index: Index,
+        reads: u64,
+    ) -> SentRequest {
         self.commit_sent = self.commit_sent.max(last_included_index);
         let number = self.next_number();
-        self.flow = Flow::ReceivingSnapshot { number, last_included_index };
-        self.reads_asked = reads;
+        self.state = ProgressState::ReceivingSnapshot { number, last_included_index };
+        self.reads_sent = reads;
         let index = last_included_index;
-        Sent { term, prev_log_index: index, last_index: index, number: Some(number), reads }
+        SentRequest { term, prev_log_index: index, last_index: index, number: Some(number), reads }
     }
 
     /// The peer answered, whatever it said: it can be reached. What is still under way stays under way, unless this is
     /// its answer.
-    pub(super) fn answered(&mut self, sent: &Sent) {
-        self.failed_in_a_row = 0;
+    pub(super) fn on_reply(&mut self, sent: &SentRequest) {
+        self.consecutive_failures = 0;
         self.reads_acknowledged = self.reads_acknowledged.max(sent.reads);
-        if self.flow == Flow::Probing(Probe::Silent) || self.is_under_way(sent) {
-            self.become_free();
+        if self.state == ProgressState::Probing(Probe::Paused) || self.is_in_flight(sent) {
+            self.become_ready();
         }
     }
 
     /// "If successful: update nextIndex and matchIndex for follower" (Figure 2). A late success is as true as an early
     /// one; it only may say nothing new.
-    pub(super) fn matched(&mut self, sent: &Sent) {
+    pub(super) fn on_success(&mut self, sent: &SentRequest) {
         self.match_index = self.match_index.max(sent.last_index);
         self.next_index = self.next_index.max(self.match_index.next());
         let agrees = self.next_index == self.match_index.next();
-        self.flow = match self.flow {
-            Flow::Probing(Probe::Ready | Probe::Silent) if agrees => Flow::Replicating { under_way: None },
-            Flow::Probing(Probe::Asked(number)) if agrees => Flow::Replicating { under_way: Some(number) },
-            // A heartbeat has shown what the snapshot's own answer has not yet.
-            Flow::ReceivingSnapshot { last_included_index, .. } if last_included_index <= self.match_index => {
-                Flow::Replicating { under_way: None }
+        self.state = match self.state {
+            ProgressState::Probing(Probe::Ready | Probe::Paused) if agrees => {
+                ProgressState::Replicating { in_flight: None }
             }
-            flow => flow,
+            ProgressState::Probing(Probe::InFlight(number)) if agrees => {
+                ProgressState::Replicating { in_flight: Some(number) }
+            }
+            // A heartbeat has shown what the snapshot's own answer has not yet.
+            ProgressState::ReceivingSnapshot { last_included_index, .. } if last_included_index <= self.match_index => {
+                ProgressState::Replicating { in_flight: None }
+            }
+            state => state,
         };
     }
 
     /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3), to
-    /// `back_to` where that is further back than one step.
-    pub(super) fn conflicted(&mut self, sent: &Sent, back_to: Index) {
+    /// `retry_index` where that is further back than one step.
+    pub(super) fn on_conflict(&mut self, sent: &SentRequest, retry_index: Index) {
         if sent.prev_log_index <= self.match_index {
             // The peer has said that it has this entry, so the answer is an old one. Should a peer have lost what it
             // had promised to keep, its refusals never end: entries then wait for the next heartbeat's answer, each
             // time.
-            if sent.number.is_some() && self.is_free() {
-                self.flow = Flow::Probing(Probe::Silent);
+            if sent.number.is_some() && self.is_ready() {
+                self.state = ProgressState::Probing(Probe::Paused);
             }
-        } else if matches!(self.flow, Flow::Probing(_)) && sent.prev_log_index == self.next_index.prev() {
+        } else if matches!(self.state, ProgressState::Probing(_)) && sent.prev_log_index == self.next_index.prev() {
             // The question was the present one: here the logs differ, so go back at least one step (5.3). Entries that
             // are under way with the same guess will be refused as well.
-            self.next_index = back_to.min(sent.prev_log_index).max(self.match_index.next());
-            self.flow = Flow::Probing(Probe::Ready);
+            self.next_index = retry_index.min(sent.prev_log_index).max(self.match_index.next());
+            self.state = ProgressState::Probing(Probe::Ready);
         }
         // Else an answer to an earlier guess has already moved next_index; this one is out of date.
     }
 
     /// There was no answer in time: send nothing but heartbeats until there is one.
-    pub(super) fn timed_out(&mut self, sent: &Sent) {
-        if self.is_under_way(sent) {
-            self.flow = Flow::Probing(Probe::Silent);
+    pub(super) fn on_timeout(&mut self, sent: &SentRequest) {
+        if self.is_in_flight(sent) {
+            self.state = ProgressState::Probing(Probe::Paused);
         }
     }
 
     /// The call failed before its time was over: try again at once, but not for ever.
-    pub(super) fn failed(&mut self, sent: &Sent) {
-        if sent.reads == self.reads_asked {
-            self.reads_asked = self.reads_acknowledged;
+    pub(super) fn on_failure(&mut self, sent: &SentRequest) {
+        if sent.reads == self.reads_sent {
+            self.reads_sent = self.reads_acknowledged;
         }
-        if self.is_under_way(sent) {
-            self.failed_in_a_row += 1;
-            if self.failed_in_a_row <= RETRIES_AT_ONCE {
-                self.become_free();
+        if self.is_in_flight(sent) {
+            self.consecutive_failures += 1;
+            if self.consecutive_failures <= IMMEDIATE_RETRIES_MAX {
+                self.become_ready();
             } else {
-                self.flow = Flow::Probing(Probe::Silent);
+                self.state = ProgressState::Probing(Probe::Paused);
             }
         }
     }
@@ -252,8 +261,8 @@ impl Progress {
     }
 
     /// Which state the peer is in.
-    pub fn flow(&self) -> Flow {
-        self.flow
+    pub fn state(&self) -> ProgressState {
+        self.state
     }
 
     /// For how many reads, the oldest first, the peer has confirmed that this server leads.
@@ -262,49 +271,51 @@ impl Progress {
     }
 
     /// Whether something other than a heartbeat is under way whose answer may yet come in time.
-    pub fn waits_for_answer(&self) -> bool {
-        self.under_way().is_some()
+    pub fn awaits_reply(&self) -> bool {
+        self.in_flight().is_some()
     }
 
     /// Whether `sent`, of this leadership, is what is under way: whether its answer is waited for.
-    pub fn is_under_way(&self, sent: &Sent) -> bool {
-        sent.number.is_some() && sent.number == self.under_way()
+    pub fn is_in_flight(&self, sent: &SentRequest) -> bool {
+        sent.number.is_some() && sent.number == self.in_flight()
     }
 
     /// Checks the invariants against the leader's log.
     pub(super) fn check(&self, last_log_index: Index) {
         debug_assert!(self.match_index < self.next_index, "a leader sends again what is known to be there: {self:?}");
         debug_assert!(self.next_index <= last_log_index.next(), "a leader would send what it does not have: {self:?}");
-        match self.flow {
-            Flow::Probing(_) => {}
-            Flow::Replicating { .. } => {
+        match self.state {
+            ProgressState::Probing(_) => {}
+            ProgressState::Replicating { .. } => {
                 debug_assert_eq!(self.next_index, self.match_index.next(), "nothing is left to guess: {self:?}");
             }
-            Flow::ReceivingSnapshot { last_included_index, .. } => {
+            ProgressState::ReceivingSnapshot { last_included_index, .. } => {
                 debug_assert!(self.match_index < last_included_index, "the peer has all of the snapshot: {self:?}");
             }
         }
     }
 
     /// Nothing is under way any more, and the peer is there.
-    fn become_free(&mut self) {
-        self.flow = match self.flow {
-            Flow::Replicating { .. } => Flow::Replicating { under_way: None },
-            Flow::Probing(_) | Flow::ReceivingSnapshot { .. } => Flow::Probing(Probe::Ready),
+    fn become_ready(&mut self) {
+        self.state = match self.state {
+            ProgressState::Replicating { .. } => ProgressState::Replicating { in_flight: None },
+            ProgressState::Probing(_) | ProgressState::ReceivingSnapshot { .. } => ProgressState::Probing(Probe::Ready),
         };
     }
 
     /// Whether something with content may be sent now.
-    fn is_free(&self) -> bool {
-        matches!(self.flow, Flow::Probing(Probe::Ready) | Flow::Replicating { under_way: None })
+    fn is_ready(&self) -> bool {
+        matches!(self.state, ProgressState::Probing(Probe::Ready) | ProgressState::Replicating { in_flight: None })
     }
 
     /// The number of what is under way.
-    fn under_way(&self) -> Option<u64> {
-        match self.flow {
-            Flow::Probing(Probe::Ready | Probe::Silent) => None,
-            Flow::Probing(Probe::Asked(number)) | Flow::ReceivingSnapshot { number, .. } => Some(number),
-            Flow::Replicating { under_way } => under_way,
+    fn in_flight(&self) -> Option<u64> {
+        match self.state {
+            ProgressState::Probing(Probe::Ready | Probe::Paused) => None,
+            ProgressState::Probing(Probe::InFlight(number)) | ProgressState::ReceivingSnapshot { number, .. } => {
+                Some(number)
+            }
+            ProgressState::Replicating { in_flight } => in_flight,
         }
     }
 

@@ -10,12 +10,12 @@
 //!
 //! Any message of a leader is a question as good as another, so the answers to entries and to heartbeats count; how long
 //! any of it takes does not matter. Reads are numbered. Each message remembers how many reads had begun when it was sent
-//! ([`Sent::reads`](super::Sent::reads)): its answer is one voice for all of them. A peer is asked out of turn, by a
+//! ([`SentRequest::reads`](super::SentRequest::reads)): its answer is one voice for all of them. A peer is asked out of turn, by a
 //! heartbeat, when a read waits and it has no other question to answer; reads that begin in the meantime share the next
 //! one. When a question is lost the others are asked, and the regular heartbeat makes up for the rest.
 //!
 //! Whoever carries out the orders need not ask all of them: it may leave out some as long as it asks as many as
-//! [`Core::voices_needed`](super::Core::voices_needed) says.
+//! [`Core::acks_needed`](super::Core::acks_needed) says.
 
 use raftapi::{Index, Term};
 
@@ -62,7 +62,7 @@ impl Reads {
     }
 
     /// Whether one waits for its confirmation.
-    pub(super) fn some_wait(self) -> bool {
+    pub(super) fn any_waiting(self) -> bool {
         self.confirmed < self.begun
     }
 }
@@ -101,13 +101,13 @@ impl Core {
         }
     }
 
-    /// How many of those that an event orders to be [asked](Effects::ask_whether_it_leads) have to be, for a majority to confirm
+    /// How many of those that an event orders to be [asked](Effects::confirm_leadership_with) have to be, for a majority to confirm
     /// all reads: enough if all answer, those included who were asked before.
-    pub fn voices_needed(&self) -> usize {
+    pub fn acks_needed(&self) -> usize {
         let Role::Leader { peers, reads } = &self.role else {
             return 0;
         };
-        let asked = peers.iter().filter(|(_, progress)| progress.was_asked(reads.begun)).count();
+        let asked = peers.iter().filter(|(_, progress)| progress.was_asked_to_confirm(reads.begun)).count();
         (self.majority() - 1).saturating_sub(asked)
     }
 
@@ -119,7 +119,7 @@ impl Core {
         if confirmed == begun {
             return;
         }
-        let acknowledged = self.majority_has_above(confirmed, begun, |progress| progress.reads_acknowledged());
+        let acknowledged = self.reached_by_majority(confirmed, begun, |progress| progress.reads_acknowledged());
         let Role::Leader { reads, peers } = &mut self.role else {
             return;
         };
@@ -127,9 +127,9 @@ impl Core {
             reads.confirmed = acknowledged;
             effects.reads_settled = true;
         }
-        if reads.some_wait() {
-            let to_ask = peers.iter().filter(|(_, progress)| progress.is_to_be_asked(begun));
-            effects.ask_whether_it_leads = to_ask.map(|(peer, _)| peer).collect();
+        if reads.any_waiting() {
+            let to_ask = peers.iter().filter(|(_, progress)| progress.needs_confirmation_request(begun));
+            effects.confirm_leadership_with = to_ask.map(|(peer, _)| peer).collect();
         }
     }
 }

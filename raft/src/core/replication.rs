@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Started, Term};
 
-use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, Sent};
+use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, SentRequest};
 
 /// The most bytes of entries in one AppendEntries, unless its first entry alone is larger. It bounds how long a
 /// follower that was away for a while keeps one message busy.
@@ -38,35 +38,35 @@ impl Core {
         }
 
         // The only server of a cluster is a majority.
-        self.commit_what_a_majority_has(&mut effects);
-        self.wake_replicators(&mut effects);
+        self.advance_commit_index(&mut effects);
+        self.replicate_to_all(&mut effects);
         Some((Started { index: first, term }, effects))
     }
 
     /// What to send to `peer` now, if there are entries for it and it may be sent to; and what to remember until the
     /// answer. The entries are all that are pending, up to [`MAX_BATCH_BYTES`]. `None` also if this server does not
     /// lead.
-    pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
+    pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentRequest)> {
         let progress = self.progress(peer)?;
         if !progress.may_send_entries(self.log.base_index(), self.log.last_index()) {
             return None;
         }
         let entries = self.batch_from(progress.next_index());
-        self.send(peer, entries, self.commit_index)
+        self.make_append_entries(peer, entries, self.commit_index)
     }
 
     /// A heartbeat for `peer` (5.2): an AppendEntries without entries. It is sent in every state of the peer, keeps
     /// elections away, tells the commit index, and by its answer shows whether the peer is there and whether its log
     /// agrees. `None` if this server does not lead.
-    pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
-        self.send(peer, Vec::new(), self.commit_index)
+    pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentRequest)> {
+        self.make_append_entries(peer, Vec::new(), self.commit_index)
     }
 
     /// As [`heartbeat`](Core::heartbeat), but with a commit index that is not beyond what the peer is known to have. The
     /// consistency check of the receiver makes both safe; this one is right even of a receiver that left it out.
-    pub fn heartbeat_within_match(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, Sent)> {
+    pub fn heartbeat_within_match(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentRequest)> {
         let known = self.progress(peer)?.match_index();
-        self.send(peer, Vec::new(), self.commit_index.min(known))
+        self.make_append_entries(peer, Vec::new(), self.commit_index.min(known))
     }
 
     /// Whether `peer` has entries of which it has not been told that they are committed. Whoever sends heartbeats may
@@ -77,27 +77,32 @@ impl Core {
 
     /// `peer` has not answered `sent` within the time in which an answer was expected; one may still come. There is
     /// nothing to be done about it: no entries go to the peer until it answers something.
-    pub fn request_timed_out(&mut self, peer: ServerId, sent: &Sent) {
+    pub fn request_timed_out(&mut self, peer: ServerId, sent: &SentRequest) {
         if let Some(progress) = self.progress_for(peer, sent) {
-            progress.timed_out(sent);
+            progress.on_timeout(sent);
         }
     }
 
     /// The call that carried `sent` to `peer` failed: no answer will come. If that was soon, the network may just have
     /// lost it, and the peer is sent to again at once, a few times. Reads that it was to confirm are a question for the others.
-    pub fn request_failed(&mut self, peer: ServerId, sent: &Sent) -> Effects {
+    pub fn request_failed(&mut self, peer: ServerId, sent: &SentRequest) -> Effects {
         let mut effects = Effects::default();
         if let Some(progress) = self.progress_for(peer, sent) {
-            progress.failed(sent);
-            self.wake_replicator(peer, &mut effects);
+            progress.on_failure(sent);
+            self.replicate_to_peer(peer, &mut effects);
             self.confirm_reads(&mut effects);
-            effects.ask_whether_it_leads.remove(peer);
+            effects.confirm_leadership_with.remove(peer);
         }
         effects
     }
 
     /// An AppendEntries that carries `entries`, which begin at the peer's `next_index` if there are any.
-    fn send(&mut self, peer: ServerId, entries: Vec<Entry>, leader_commit: Index) -> Option<(AppendEntriesArgs, Sent)> {
+    fn make_append_entries(
+        &mut self,
+        peer: ServerId,
+        entries: Vec<Entry>,
+        leader_commit: Index,
+    ) -> Option<(AppendEntriesArgs, SentRequest)> {
         let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
@@ -113,7 +118,7 @@ impl Core {
             entries,
             leader_commit,
         };
-        let sent = progress.sending(&args, reads.begun());
+        let sent = progress.record_append_entries(&args, reads.begun());
         Some((args, sent))
     }
 
@@ -163,7 +168,7 @@ impl Core {
     pub(super) fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
         self.adopt_higher_term(term, effects);
         debug_assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
-        if self.standing().leader != Some(leader) {
+        if self.soft_state().leader != Some(leader) {
             self.become_follower(Some(leader), effects);
         }
         effects.reset_election_timer = true;
@@ -208,29 +213,34 @@ impl Core {
 /// The leader learns.
 impl Core {
     /// `from` answered `sent`.
-    pub fn handle_append_entries_reply(&mut self, from: ServerId, sent: &Sent, reply: AppendEntriesReply) -> Effects {
+    pub fn handle_append_entries_reply(
+        &mut self,
+        from: ServerId,
+        sent: &SentRequest,
+        reply: AppendEntriesReply,
+    ) -> Effects {
         let mut effects = Effects::default();
         self.adopt_higher_term(reply.term, &mut effects);
 
-        let back_to = self.back_to(sent, &reply);
+        let next_index_after_conflict = self.next_index_after_conflict(sent, &reply);
         let Some(progress) = self.progress_for(from, sent) else {
             // An answer to a leadership that is over; its indexes mean nothing now (5.1).
             return effects;
         };
-        progress.answered(sent);
+        progress.on_reply(sent);
         if reply.success {
-            progress.matched(sent);
+            progress.on_success(sent);
         } else {
-            progress.conflicted(sent, back_to);
+            progress.on_conflict(sent, next_index_after_conflict);
         }
-        self.commit_what_a_majority_has(&mut effects);
+        self.advance_commit_index(&mut effects);
         self.confirm_reads(&mut effects);
 
         match effects.commit_advanced {
             // What is committed concerns every peer.
-            Some(_) => self.wake_replicators(&mut effects),
+            Some(_) => self.replicate_to_all(&mut effects),
             // Else there can be news for this one alone: it is behind, or has caught up with the commit index.
-            None => self.wake_replicator(from, &mut effects),
+            None => self.replicate_to_peer(from, &mut effects),
         }
         effects
     }
@@ -238,7 +248,7 @@ impl Core {
     /// Where the logs may agree, after a conflict (5.3, last paragraphs). If this log has entries of the follower's
     /// term, they can agree up to the last of them. If not, the follower has nothing of that term in common with this
     /// log, and the whole term is skipped; and so are the entries here that are of later terms than the follower's.
-    fn back_to(&self, sent: &Sent, reply: &AppendEntriesReply) -> Index {
+    fn next_index_after_conflict(&self, sent: &SentRequest, reply: &AppendEntriesReply) -> Index {
         let term_here = self.log.term(sent.prev_log_index);
         match reply.conflict_term {
             Some(term) if Some(term) < term_here => {
@@ -254,21 +264,21 @@ impl Core {
     ///
     /// The term matters (5.4.2): an entry of an earlier term can lie on a majority and still be overwritten by a server
     /// that has a later one (Figure 8). It is committed with the first entry of this term above it.
-    fn commit_what_a_majority_has(&mut self, effects: &mut Effects) {
+    fn advance_commit_index(&mut self, effects: &mut Effects) {
         if self.commit_index == self.log.last_index() {
             return;
         }
         let (committed, own) = (self.commit_index, self.log.last_index());
-        if let Some(majority_has) = self.majority_has_above(committed, own, |progress| progress.match_index())
-            && self.log.term(majority_has) == Some(self.current_term)
+        if let Some(majority_index) = self.reached_by_majority(committed, own, |progress| progress.match_index())
+            && self.log.term(majority_index) == Some(self.current_term)
         {
-            self.commit_up_to(majority_has, effects);
+            self.commit_up_to(majority_index, effects);
         }
     }
 
     /// The highest value that a majority is known to have reached, this leader with its `own` included, if it is above
     /// `floor`. `None` also if this server does not lead.
-    pub(super) fn majority_has_above<T>(&self, floor: T, own: T, of_peer: impl Fn(&Progress) -> T) -> Option<T>
+    pub(super) fn reached_by_majority<T>(&self, floor: T, own: T, of_peer: impl Fn(&Progress) -> T) -> Option<T>
     where
         T: Copy + Ord,
     {
@@ -279,7 +289,7 @@ impl Core {
     }
 
     /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
-    pub(super) fn progress_for(&mut self, peer: ServerId, sent: &Sent) -> Option<&mut Progress> {
+    pub(super) fn progress_for(&mut self, peer: ServerId, sent: &SentRequest) -> Option<&mut Progress> {
         match &mut self.role {
             Role::Leader { peers, .. } if sent.term == self.current_term => peers.get_mut(peer),
             _ => None,
@@ -287,16 +297,16 @@ impl Core {
     }
 
     /// Wakes the replicators of all peers for which there is something to send.
-    fn wake_replicators(&self, effects: &mut Effects) {
+    fn replicate_to_all(&self, effects: &mut Effects) {
         for peer in self.peers() {
-            self.wake_replicator(peer, effects);
+            self.replicate_to_peer(peer, effects);
         }
     }
 
     /// Wakes the replicator of `peer` if there is something to send: entries, the snapshot, or the commit index.
-    pub(super) fn wake_replicator(&self, peer: ServerId, effects: &mut Effects) {
+    pub(super) fn replicate_to_peer(&self, peer: ServerId, effects: &mut Effects) {
         if self.has_content_for(peer) || self.needs_commit_notice(peer) {
-            effects.wake_replicators.insert(peer);
+            effects.replicate_to.insert(peer);
         }
     }
 

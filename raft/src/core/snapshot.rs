@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use raftapi::{Index, ServerId};
 
-use super::{Core, Effects, InstallSnapshotArgs, InstallSnapshotReply, NewSnapshot, Role, Sent};
+use super::{Core, Effects, InstallSnapshotArgs, InstallSnapshotReply, NewSnapshot, Role, SentRequest};
 
 /// The service hands a snapshot over.
 impl Core {
@@ -40,7 +40,7 @@ impl Core {
 impl Core {
     /// The snapshot, if `peer` needs it and may be sent to now: "when the leader has already discarded the next log
     /// entry that it needs to send to a follower" (section 7). `None` also if this server does not lead.
-    pub fn install_snapshot(&mut self, peer: ServerId) -> Option<(InstallSnapshotArgs, Sent)> {
+    pub fn install_snapshot(&mut self, peer: ServerId) -> Option<(InstallSnapshotArgs, SentRequest)> {
         let Role::Leader { peers, reads } = &mut self.role else {
             return None;
         };
@@ -56,7 +56,7 @@ impl Core {
             last_included_term: self.log.base_term(),
             data: self.snapshot.clone(),
         };
-        let sent = progress.sending_snapshot(self.current_term, last_included_index, reads.begun());
+        let sent = progress.record_install_snapshot(self.current_term, last_included_index, reads.begun());
         Some((args, sent))
     }
 
@@ -64,17 +64,17 @@ impl Core {
     pub fn handle_install_snapshot_reply(
         &mut self,
         from: ServerId,
-        sent: &Sent,
+        sent: &SentRequest,
         reply: InstallSnapshotReply,
     ) -> Effects {
         let mut effects = Effects::default();
         self.adopt_higher_term(reply.term, &mut effects);
 
         if let Some(progress) = self.progress_for(from, sent) {
-            progress.answered(sent);
-            progress.matched(sent);
+            progress.on_reply(sent);
+            progress.on_success(sent);
             self.confirm_reads(&mut effects);
-            self.wake_replicator(from, &mut effects);
+            self.replicate_to_peer(from, &mut effects);
         }
         effects
     }
@@ -95,13 +95,13 @@ impl Core {
         // What is committed here is the same as in the snapshot and may already be applied; a snapshot that was
         // overtaken would take the service back.
         if args.last_included_index > self.commit_index {
-            self.take_over(args, &mut effects);
+            self.install_snapshot_state(args, &mut effects);
         }
         (InstallSnapshotReply { term: self.current_term }, effects)
     }
 
     /// Rules 5 to 8: the snapshot takes the place of everything that it covers.
-    fn take_over(&mut self, args: InstallSnapshotArgs, effects: &mut Effects) {
+    fn install_snapshot_state(&mut self, args: InstallSnapshotArgs, effects: &mut Effects) {
         let InstallSnapshotArgs { last_included_index: index, last_included_term: term, data, .. } = args;
         // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log entries
         // following it": the leader may have counted them. 7. Otherwise "discard the entire log": it is in conflict

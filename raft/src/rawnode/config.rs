@@ -24,7 +24,7 @@ pub struct Config {
     pub heartbeat_ticks: u32,
     /// After how many ticks without an answer entries under way to a peer are given up: nothing but heartbeats goes to it
     /// then, until it answers anything; at least 1.
-    pub answer_ticks: u32,
+    pub reply_timeout_ticks: u32,
 }
 
 /// Why a node does not begin: what was found saved was never saved by a node.
@@ -62,7 +62,7 @@ impl Config {
             log: Log::default(),
             applied: Index::ZERO,
             heartbeat_ticks: 10,
-            answer_ticks: 10,
+            reply_timeout_ticks: 10,
         }
     }
 
@@ -88,8 +88,8 @@ impl Config {
                  and start it as a new one"
             )));
         }
-        if self.heartbeat_ticks == 0 || self.answer_ticks == 0 {
-            return Err(BadState("heartbeat_ticks and answer_ticks are at least 1".to_string()));
+        if self.heartbeat_ticks == 0 || self.reply_timeout_ticks == 0 {
+            return Err(BadState("heartbeat_ticks and reply_timeout_ticks are at least 1".to_string()));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! What travels between nodes. A [`Core`](crate::core::Core) is asked and answers, and who asked remembers the question
-//! ([`Sent`]); messages have no such pairs: one may be lost, come twice, or come an hour late. So a request says which one
+//! ([`SentRequest`]); messages have no such pairs: one may be lost, come twice, or come an hour late. So a request says which one
 //! it is, and its answer **repeats the question**. The node that asked keeps nothing that it would need to understand an
 //! answer, and can tell by the answer alone what it is about:
 //!
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{
     AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs,
-    RequestVoteReply, Sent,
+    RequestVoteReply, SentRequest,
 };
 
 /// One message from one node to another.
@@ -36,7 +36,7 @@ pub enum Body {
     /// The answer to [`RequestVote`](Body::RequestVote).
     RequestVoteReply {
         /// The term in which the vote was asked for. A vote counts in this term and in no other.
-        asked_in: Term,
+        request_term: Term,
         /// The answer.
         reply: RequestVoteReply,
     },
@@ -46,12 +46,12 @@ pub enum Body {
         /// The request.
         args: AppendEntriesArgs,
         /// Which one it is, to be repeated in the answer.
-        ticket: Ticket,
+        request_id: RequestId,
     },
     /// The answer to [`AppendEntries`](Body::AppendEntries).
     AppendEntriesReply {
         /// The question.
-        sent: Sent,
+        sent: SentRequest,
         /// The answer.
         reply: AppendEntriesReply,
     },
@@ -61,12 +61,12 @@ pub enum Body {
         /// The request.
         args: InstallSnapshotArgs,
         /// Which one it is, to be repeated in the answer.
-        ticket: Ticket,
+        request_id: RequestId,
     },
     /// The answer to [`InstallSnapshot`](Body::InstallSnapshot).
     InstallSnapshotReply {
         /// The question.
-        sent: Sent,
+        sent: SentRequest,
         /// The answer.
         reply: InstallSnapshotReply,
         /// How far the follower knows to be committed, and so agrees with every leader: beyond the snapshot's end if the
@@ -77,7 +77,7 @@ pub enum Body {
 
 /// Which of a leader's requests it is: what the leader would remember of it until the answer, if it were a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ticket {
+pub struct RequestId {
     /// The number of a request with entries or a snapshot, counted for each peer; `None` for a heartbeat.
     pub number: Option<u64>,
     /// How many reads had begun when it was sent: the answer confirms them.
@@ -98,14 +98,14 @@ impl Message {
     }
 }
 
-impl Ticket {
+impl RequestId {
     /// What a request of `term` carries of `sent`.
-    pub(super) fn of(sent: &Sent) -> Ticket {
-        Ticket { number: sent.number, reads: sent.reads }
+    pub(super) fn of(sent: &SentRequest) -> RequestId {
+        RequestId { number: sent.number, reads: sent.reads }
     }
 
-    /// What the leader would have remembered of a request that has this ticket.
-    pub(super) fn sent(self, term: Term, prev_log_index: Index, last_index: Index) -> Sent {
-        Sent { term, prev_log_index, last_index, number: self.number, reads: self.reads }
+    /// What the leader would have remembered of a request that has this request_id.
+    pub(super) fn sent(self, term: Term, prev_log_index: Index, last_index: Index) -> SentRequest {
+        SentRequest { term, prev_log_index, last_index, number: self.number, reads: self.reads }
     }
 }

@@ -46,7 +46,7 @@
 //! ([`campaign`](RawNode::campaign)), and a model checker explores it as it is.
 
 mod config;
-mod leading;
+mod leader;
 mod message;
 mod reads;
 mod ready;
@@ -56,34 +56,34 @@ use bytes::Bytes;
 use raftapi::{ServerId, Started, Status};
 
 pub use self::config::{BadMessage, BadState, Config, NotLeader, ReadRefused};
-pub use self::message::{Body, Message, Ticket};
+pub use self::message::{Body, Message, RequestId};
 pub use self::reads::ReadState;
 pub use self::ready::{Committed, NewEntries, Ready, Snapshot};
-pub use self::snapshots::{SnapshotOrder, Transfer};
-use crate::core::{AppendEntriesArgs, Core, Effects, Read, RoleName, Saved, Sent, Standing};
+pub use self::snapshots::{SnapshotTask, TransferOutcome};
+use crate::core::{AppendEntriesArgs, Core, Effects, Read, RoleName, Saved, SentRequest, SoftState};
 use crate::status;
 
-/// A Raft server that is told what happens and says what is to be done.
+/// A Raft server that is reported what happens and says what is to be done.
 ///
-/// Invariant: what the core wants done is either in the last [`Ready`] or kept here for the next one.
+/// Invariant: what the core wants done is either in the last [`Ready`] or saving here for the next one.
 #[derive(Clone, Debug, Hash)]
 pub struct RawNode {
     core: Core,
     heartbeat_ticks: u32,
-    answer_ticks: u32,
+    reply_timeout_ticks: u32,
 
     /// How many ticks are left until an election, and `None` before the first tick after the timer was restarted. Means
     /// nothing on a leader.
     election_due_in: Option<u32>,
     /// Ticks since a candidate last asked for votes.
-    since_asked: u32,
+    ticks_since_vote_requests: u32,
     /// A leader's timers, one for each server.
-    links: Vec<leading::Link>,
+    peer_ticks: Vec<leader::PeerTicks>,
 
-    /// Where the owner was last told that this node stands.
-    told: Standing,
-    kept: ready::Kept,
-    in_hand: Option<ready::InHand>,
+    /// Where the owner was last reported that this node stands.
+    reported: SoftState,
+    saving: ready::SaveProgress,
+    pending_ready: Option<ready::PendingReady>,
     messages: Vec<Message>,
     reads_waiting: Vec<(u64, Read)>,
     reads_done: Vec<ReadState>,
@@ -98,19 +98,19 @@ impl RawNode {
     /// If a node can never have saved this.
     pub fn new(config: Config) -> Result<RawNode, BadState> {
         config.check()?;
-        let Config { me, servers, hard_state, log, applied, heartbeat_ticks, answer_ticks } = config;
+        let Config { me, servers, hard_state, log, applied, heartbeat_ticks, reply_timeout_ticks } = config;
         let mut core = Core::restore(me, servers, Saved { hard_state, log, snapshot: Bytes::new() });
-        core.already_applied(applied);
+        core.set_applied(applied);
         Ok(RawNode {
-            told: core.standing(),
-            kept: ready::Kept::all_of(&core),
+            reported: core.soft_state(),
+            saving: ready::SaveProgress::all_of(&core),
             core,
             heartbeat_ticks,
-            answer_ticks,
+            reply_timeout_ticks,
             election_due_in: None,
-            since_asked: 0,
-            links: vec![leading::Link::default(); servers],
-            in_hand: None,
+            ticks_since_vote_requests: 0,
+            peer_ticks: vec![leader::PeerTicks::default(); servers],
+            pending_ready: None,
             messages: Vec::new(),
             reads_waiting: Vec::new(),
             reads_done: Vec::new(),
@@ -121,7 +121,7 @@ impl RawNode {
     /// ticks, at least 1, that timer is to run, and is asked when it begins anew: draw it at random, from a range that
     /// begins well above the interval of heartbeats and is wide (5.2, 9.3), such as 30 to 60 with heartbeats every 10.
     pub fn tick(&mut self, draw: impl FnOnce() -> u32) {
-        match self.core.standing().role {
+        match self.core.soft_state().role {
             RoleName::Leader => return self.leader_tick(),
             RoleName::Candidate => self.candidate_tick(),
             RoleName::Follower => {}
@@ -136,7 +136,7 @@ impl RawNode {
     /// Starts an election now, as if the timer had run out (5.2). A leader has no need of one.
     pub fn campaign(&mut self) {
         let effects = self.core.election_timeout();
-        self.absorb(effects);
+        self.collect(effects);
     }
 
     /// Takes a command, if this node leads; says which index it will have if it is ever committed, and the term it was
@@ -156,9 +156,9 @@ impl RawNode {
     ///
     /// If the node does not lead: none of them is taken.
     pub fn propose_many(&mut self, commands: impl IntoIterator<Item = Bytes>) -> Result<Started, NotLeader> {
-        let leader = self.core.standing().leader;
+        let leader = self.core.soft_state().leader;
         let (started, effects) = self.core.propose_many(commands).ok_or(NotLeader { leader })?;
-        self.absorb(effects);
+        self.collect(effects);
         Ok(started)
     }
 
@@ -172,24 +172,24 @@ impl RawNode {
         let Message { from, body, .. } = message;
         match body {
             Body::RequestVote(args) => {
-                let asked_in = args.term;
+                let request_term = args.term;
                 let (reply, effects) = self.core.handle_request_vote(args);
-                self.absorb(effects);
-                self.send(from, Body::RequestVoteReply { asked_in, reply });
+                self.collect(effects);
+                self.send(from, Body::RequestVoteReply { request_term, reply });
             }
-            Body::RequestVoteReply { asked_in, reply } => {
-                let effects = self.core.handle_request_vote_reply(from, asked_in, reply);
-                self.absorb(effects);
+            Body::RequestVoteReply { request_term, reply } => {
+                let effects = self.core.handle_request_vote_reply(from, request_term, reply);
+                self.collect(effects);
             }
-            Body::AppendEntries { args, ticket } => self.receive_entries(from, args, ticket),
+            Body::AppendEntries { args, request_id } => self.receive_entries(from, args, request_id),
             Body::AppendEntriesReply { sent, reply } => {
                 let effects = self.core.handle_append_entries_reply(from, &sent, reply);
-                self.absorb(effects);
-                self.answered(from);
+                self.collect(effects);
+                self.on_reply_from(from);
             }
-            Body::InstallSnapshot { args, ticket } => self.receive_snapshot(from, args, ticket),
+            Body::InstallSnapshot { args, request_id } => self.receive_snapshot(from, args, request_id),
             Body::InstallSnapshotReply { sent, reply, committed } => {
-                self.snapshot_answered(from, sent, reply, committed);
+                self.receive_snapshot_reply(from, sent, reply, committed);
             }
         }
         Ok(())
@@ -201,8 +201,8 @@ impl RawNode {
     }
 
     /// Term, role and leader.
-    pub fn standing(&self) -> Standing {
-        self.core.standing()
+    pub fn soft_state(&self) -> SoftState {
+        self.core.soft_state()
     }
 
     /// The protocol's state, to look at: it may be ahead of what is saved.
@@ -211,30 +211,30 @@ impl RawNode {
     }
 
     /// A leader sends entries, or a heartbeat.
-    fn receive_entries(&mut self, leader: ServerId, args: AppendEntriesArgs, ticket: Ticket) {
-        let sent = ticket.sent(args.term, args.prev_log_index, args.last_index());
+    fn receive_entries(&mut self, leader: ServerId, args: AppendEntriesArgs, request_id: RequestId) {
+        let sent = request_id.sent(args.term, args.prev_log_index, args.last_index());
         let (reply, effects) = self.core.handle_append_entries(args);
-        self.absorb(effects);
+        self.collect(effects);
         self.send(leader, Body::AppendEntriesReply { sent, reply });
     }
 
     /// Notes what the core orders, for the next [`Ready`]. Whom to send entries, and what is committed, is looked up then.
-    fn absorb(&mut self, effects: Effects) {
-        self.kept.note(&effects.persist, &self.core);
+    fn collect(&mut self, effects: Effects) {
+        self.saving.record_change(&effects.persist, &self.core);
         if effects.reset_election_timer {
             self.election_due_in = None;
         }
         if !effects.request_votes.is_empty() {
-            self.since_asked = 0;
+            self.ticks_since_vote_requests = 0;
         }
         for (peer, args) in effects.request_votes {
             self.send(peer, Body::RequestVote(args));
         }
-        if effects.role_change.is_some() {
-            self.links.fill(leading::Link { heartbeat_due: effects.send_heartbeats, ..Default::default() });
+        if effects.soft_state.is_some() {
+            self.peer_ticks.fill(leader::PeerTicks { heartbeat_due: effects.send_heartbeats, ..Default::default() });
         }
-        for peer in effects.ask_whether_it_leads.iter() {
-            self.links[peer.0].heartbeat_due = true;
+        for peer in effects.confirm_leadership_with.iter() {
+            self.peer_ticks[peer.0].heartbeat_due = true;
         }
         if effects.reads_settled {
             self.settle_reads();
@@ -246,8 +246,8 @@ impl RawNode {
         let Message { from, to, body } = message;
         let me = self.core.me();
         let bad = |what: String| Err(BadMessage(format!("message from {from} to {to} refused by {me}: {what}")));
-        if *to != me || *from == me || from.0 >= self.links.len() {
-            let servers = self.links.len();
+        if *to != me || *from == me || from.0 >= self.peer_ticks.len() {
+            let servers = self.peer_ticks.len();
             return bad(format!("it is for this one of {servers} servers, from another of them; check the addresses"));
         }
         let named = match body {
@@ -263,7 +263,7 @@ impl RawNode {
         }
         match body {
             Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. }
-                if self.never_sent(sent) =>
+                if self.cannot_have_sent(sent) =>
             {
                 bad("it answers what was never sent; does its sender belong to another cluster?".to_string())
             }
@@ -272,7 +272,7 @@ impl RawNode {
     }
 
     /// Whether this leader cannot have sent this: it has no such entries.
-    fn never_sent(&self, sent: &Sent) -> bool {
+    fn cannot_have_sent(&self, sent: &SentRequest) -> bool {
         let of_this_leader = self.core.is_leader() && sent.term == self.core.current_term();
         of_this_leader && sent.last_index.max(sent.prev_log_index) > self.core.log().last_index()
     }

@@ -25,11 +25,11 @@ impl RawNode {
     /// If the node does not lead, or has committed nothing in its term yet.
     pub fn read_index(&mut self, context: u64) -> Result<(), ReadRefused> {
         if !self.core.is_leader() {
-            return Err(ReadRefused::NotLeader(NotLeader { leader: self.core.standing().leader }));
+            return Err(ReadRefused::NotLeader(NotLeader { leader: self.core.soft_state().leader }));
         }
         let (read, effects) = self.core.begin_read().ok_or(ReadRefused::NothingCommitted)?;
         self.reads_waiting.push((context, read));
-        self.absorb(effects);
+        self.collect(effects);
         Ok(())
     }
 

@@ -19,22 +19,22 @@
 use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, Term};
 
-use super::{Message, RawNode, ReadState, SnapshotOrder};
-use crate::core::{Core, Entry, HardState, LogChange, NewSnapshot, Persist, Standing};
+use super::{Message, RawNode, ReadState, SnapshotTask};
+use crate::core::{Core, Entry, HardState, LogChange, NewSnapshot, Persist, SoftState};
 
-/// What is to be done. Each part is there only if something has changed. Do it in this order:
+/// What is to be done. Each part is there only if something has changed. Do it in this task:
 ///
 /// 1. Save `hard_state`, `snapshot`, `base` and `entries`, in one atomic step, with one sync (if
 ///    [`needs_sync`](Ready::needs_sync)).
-/// 2. Send `messages`. See to `snapshots_wanted`.
-/// 3. Apply `committed`, in order.
+/// 2. Send `messages`. See to `snapshot_tasks`.
+/// 3. Apply `committed`, in task.
 /// 4. Answer `reads`, each as soon as its index is applied.
 /// 5. Call [`RawNode::advance`].
 #[must_use = "a Ready is orders; one that is not carried out breaks a promise that the node has made"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// The node stands elsewhere than before: another term, another role, or a leader it did not know. Not to be saved.
-    pub standing: Option<Standing>,
+    pub soft_state: Option<SoftState>,
     /// Save this term and this vote.
     pub hard_state: Option<HardState>,
     /// Put this snapshot in place of the service's state and of the **whole** saved log, which now begins after it.
@@ -45,10 +45,10 @@ pub struct Ready {
     pub base: Option<(Index, Term)>,
     /// Save these entries.
     pub entries: Option<NewEntries>,
-    /// Send these, when all of the above is saved. Each may be lost, and they need not keep their order.
+    /// Send these, when all of the above is saved. Each may be lost, and they need not keep their task.
     pub messages: Vec<Message>,
     /// These followers need a snapshot.
-    pub snapshots_wanted: Vec<SnapshotOrder>,
+    pub snapshot_tasks: Vec<SnapshotTask>,
     /// Apply these to the service's state.
     pub committed: Vec<Committed>,
     /// Reads that are confirmed, or never will be.
@@ -90,9 +90,9 @@ pub struct Committed {
     pub command: Bytes,
 }
 
-/// What the owner has saved, as far as the node has told it to and has heard back.
+/// What the owner has saved, as far as the node has reported it to and has heard back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kept {
+pub(super) struct SaveProgress {
     hard_state: HardState,
     /// The last index of the saved log, void entries included.
     last_index: Index,
@@ -104,7 +104,7 @@ pub(super) struct Kept {
 
 /// A [`Ready`] that the owner is about to carry out: what will be saved then.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct InHand {
+pub(super) struct PendingReady {
     hard_state: HardState,
     last_index: Index,
 }
@@ -116,16 +116,16 @@ impl Ready {
     }
 }
 
-impl Kept {
+impl SaveProgress {
     /// A node that begins has saved all that it has.
-    pub(super) fn all_of(core: &Core) -> Kept {
+    pub(super) fn all_of(core: &Core) -> SaveProgress {
         let last_index = core.log().last_index();
         let hard_state = core.hard_state();
-        Kept { hard_state, last_index, first_unsaved: last_index.next(), new_base: None }
+        SaveProgress { hard_state, last_index, first_unsaved: last_index.next(), new_base: None }
     }
 
     /// The core wants a change saved. The term and the vote are compared when the time comes.
-    pub(super) fn note(&mut self, change: &Persist, core: &Core) {
+    pub(super) fn record_change(&mut self, change: &Persist, core: &Core) {
         if let Some(LogChange { first, .. }) = change.log {
             self.first_unsaved = self.first_unsaved.min(first);
         }
@@ -141,7 +141,7 @@ impl Kept {
     }
 
     /// Up to where the saved log is the node's.
-    fn up_to(&self) -> Index {
+    fn matching_index(&self) -> Index {
         self.last_index.min(self.first_unsaved.prev())
     }
 
@@ -151,7 +151,7 @@ impl Kept {
     }
 
     /// The entries that are to be saved, which then count as given.
-    fn take_entries(&mut self, core: &Core) -> Option<NewEntries> {
+    fn take_unsaved_entries(&mut self, core: &Core) -> Option<NewEntries> {
         let (first, last) = (self.first_unsaved, core.log().last_index());
         self.first_unsaved = last.next();
         (first <= last).then(|| NewEntries {
@@ -166,13 +166,13 @@ impl RawNode {
     /// Whether there is anything to be done: whether [`ready`](RawNode::ready) would have something in it. Never while one
     /// is being carried out.
     pub fn has_ready(&self) -> bool {
-        self.in_hand.is_none()
-            && (self.told != self.core.standing()
-                || self.kept.is_behind(&self.core)
+        self.pending_ready.is_none()
+            && (self.reported != self.core.soft_state()
+                || self.saving.is_behind(&self.core)
                 || !self.messages.is_empty()
                 || !self.reads_done.is_empty()
-                || self.core.commit_index().min(self.kept.up_to()) > self.core.last_applied()
-                || self.some_peer_is_to_be_served())
+                || self.core.commit_index().min(self.saving.matching_index()) > self.core.last_applied()
+                || self.has_pending_sends())
     }
 
     /// What is to be done, once. The next one comes after [`advance`](RawNode::advance); what happens in the meantime is
@@ -182,26 +182,29 @@ impl RawNode {
     ///
     /// If the one before was not followed by `advance`.
     pub fn ready(&mut self) -> Ready {
-        assert!(self.in_hand.is_none(), "the last Ready is not carried out: advance() comes before the next ready()");
+        assert!(
+            self.pending_ready.is_none(),
+            "the last Ready is not carried out: advance() comes before the next ready()"
+        );
         // Here and not when it was ordered: so what came together goes together.
-        let snapshots_wanted = self.serve_peers();
-        let RawNode { core, kept, .. } = self;
-        let mut ready = Ready { snapshots_wanted, ..Ready::default() };
+        let snapshot_tasks = self.send_pending();
+        let RawNode { core, saving, .. } = self;
+        let mut ready = Ready { snapshot_tasks, ..Ready::default() };
 
-        let standing = core.standing();
-        ready.standing = (standing != self.told).then_some(standing);
-        self.told = standing;
+        let soft_state = core.soft_state();
+        ready.soft_state = (soft_state != self.reported).then_some(soft_state);
+        self.reported = soft_state;
 
-        ready.hard_state = (core.hard_state() != kept.hard_state).then(|| core.hard_state());
-        match kept.new_base.take() {
-            Some(NewSnapshot::Installed) => ready.snapshot = installed_snapshot(core, kept),
+        ready.hard_state = (core.hard_state() != saving.hard_state).then(|| core.hard_state());
+        match saving.new_base.take() {
+            Some(NewSnapshot::Installed) => ready.snapshot = installed_snapshot(core, saving),
             Some(NewSnapshot::Taken) => ready.base = Some((core.log().base_index(), core.log().base_term())),
             None => {}
         }
         // What follows a snapshot waits until that is installed.
-        ready.committed = core.take_committed_up_to(kept.up_to()).into_iter().map(Committed::from).collect();
-        ready.entries = kept.take_entries(core);
-        self.in_hand = Some(InHand { hard_state: core.hard_state(), last_index: core.log().last_index() });
+        ready.committed = core.take_committed_up_to(saving.matching_index()).into_iter().map(Committed::from).collect();
+        ready.entries = saving.take_unsaved_entries(core);
+        self.pending_ready = Some(PendingReady { hard_state: core.hard_state(), last_index: core.log().last_index() });
 
         ready.messages = std::mem::take(&mut self.messages);
         ready.reads = std::mem::take(&mut self.reads_done);
@@ -209,22 +212,22 @@ impl RawNode {
     }
 
     /// The last [`Ready`] was carried out: all that it wanted saved is saved, and what it wanted applied is applied or
-    /// will be, in order.
+    /// will be, in task.
     ///
     /// # Panics
     ///
     /// If there is none.
     pub fn advance(&mut self) {
-        let InHand { hard_state, last_index } = self.in_hand.take().expect("advance() follows ready()");
-        self.kept.hard_state = hard_state;
-        self.kept.last_index = last_index;
+        let PendingReady { hard_state, last_index } = self.pending_ready.take().expect("advance() follows ready()");
+        self.saving.hard_state = hard_state;
+        self.saving.last_index = last_index;
     }
 }
 
 /// The snapshot that a leader has sent, handed out. Nothing of the saved log remains.
-fn installed_snapshot(core: &mut Core, kept: &mut Kept) -> Option<Snapshot> {
+fn installed_snapshot(core: &mut Core, saving: &mut SaveProgress) -> Option<Snapshot> {
     let base = core.log().base_index();
-    kept.last_index = base;
+    saving.last_index = base;
     core.take_committed_up_to(base).into_iter().find_map(|message| match message {
         ApplyMsg::Snapshot { index, term, snapshot } => Some(Snapshot { index, term, descriptor: snapshot }),
         ApplyMsg::Command { .. } => None,

@@ -5,28 +5,28 @@
 //! ```text
 //!   leader's owner                                    follower's owner
 //!   compact(index)          the log before it may go
-//!   Ready::snapshots_wanted an order
+//!   Ready::snapshot_tasks an order
 //!     makes a snapshot at some applied index X,
 //!     beside its loop, and sends it  - - chunks - - > collects and checks the chunks
-//!     SnapshotOrder::message(X, ...) - - message - -> when all is there: step(message)
+//!     SnapshotTask::message(X, ...) - - message - -> when all is there: step(message)
 //!                                                     Ready::snapshot: installs it in one step
 //!   step(answer)          <- - - - - - - - - - - - -  the answer
 //! ```
 //!
 //! While an order is under way the peer gets nothing but heartbeats. A transfer may take long, so no tick ends it: the owner
-//! says when it has [failed](Transfer::Failed), and the order is given anew when the peer next answers something. When it
-//! has [arrived](Transfer::Arrived) the answer is awaited like any other. Should one be lost, heartbeats find out as well.
+//! says when it has [failed](TransferOutcome::Failed), and the order is given anew when the peer next answers something. When it
+//! has [arrived](TransferOutcome::Arrived) the answer is awaited like any other. Should one be lost, heartbeats find out as well.
 
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Term};
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Message, RawNode, Ticket};
-use crate::core::{InstallSnapshotArgs, InstallSnapshotReply, Sent};
+use super::{Body, Message, RawNode, RequestId};
+use crate::core::{InstallSnapshotArgs, InstallSnapshotReply, SentRequest};
 
 /// A follower needs a snapshot: the log does not begin early enough for it any more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SnapshotOrder {
+pub struct SnapshotTask {
     /// The leader, which is this node.
     from: ServerId,
     /// The follower.
@@ -34,21 +34,21 @@ pub struct SnapshotOrder {
     /// The last index that the log does not have.
     at_least: Index,
     /// What to match the answer by.
-    sent: Sent,
+    sent: SentRequest,
 }
 
 /// What has become of the transfer of a snapshot, for [`RawNode::report_snapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transfer {
+pub enum TransferOutcome {
     /// The follower has all of it, and the message.
     Arrived,
     /// It will not arrive.
     Failed,
 }
 
-impl SnapshotOrder {
-    pub(super) fn new(from: ServerId, to: ServerId, args: &InstallSnapshotArgs, sent: Sent) -> SnapshotOrder {
-        SnapshotOrder { from, to, at_least: args.last_included_index, sent }
+impl SnapshotTask {
+    pub(super) fn new(from: ServerId, to: ServerId, args: &InstallSnapshotArgs, sent: SentRequest) -> SnapshotTask {
+        SnapshotTask { from, to, at_least: args.last_included_index, sent }
     }
 
     /// The follower that needs the snapshot.
@@ -58,7 +58,7 @@ impl SnapshotOrder {
 
     /// The first index that will do for a snapshot's last: with an earlier one the follower would still lack entries
     /// that the log does not have.
-    pub fn at_least(&self) -> Index {
+    pub fn min_index(&self) -> Index {
         self.at_least
     }
 
@@ -68,7 +68,7 @@ impl SnapshotOrder {
     ///
     /// # Panics
     ///
-    /// If `index` is before [`at_least`](SnapshotOrder::at_least).
+    /// If `index` is before [`at_least`](SnapshotTask::at_least).
     pub fn message(&self, index: Index, term: Term, descriptor: Bytes) -> Message {
         assert!(self.at_least <= index, "a snapshot at {index} is too old: {} needs {}", self.to, self.at_least);
         let args = InstallSnapshotArgs {
@@ -78,7 +78,11 @@ impl SnapshotOrder {
             last_included_term: term,
             data: descriptor,
         };
-        Message { from: self.from, to: self.to, body: Body::InstallSnapshot { args, ticket: Ticket::of(&self.sent) } }
+        Message {
+            from: self.from,
+            to: self.to,
+            body: Body::InstallSnapshot { args, request_id: RequestId::of(&self.sent) },
+        }
     }
 }
 
@@ -93,45 +97,45 @@ impl RawNode {
     pub fn compact(&mut self, index: Index) {
         // The snapshot is the owner's state itself.
         let effects = self.core.snapshot_taken(index, Bytes::new());
-        self.absorb(effects);
+        self.collect(effects);
     }
 
     /// What has become of the transfer for `order`. To name the order and not the peer alone keeps a late report from
     /// being taken for one of the next transfer.
-    pub fn report_snapshot(&mut self, order: &SnapshotOrder, transfer: Transfer) {
-        let SnapshotOrder { to, sent, .. } = order;
+    pub fn report_snapshot(&mut self, task: &SnapshotTask, transfer: TransferOutcome) {
+        let SnapshotTask { to, sent, .. } = task;
         let of_this_term = sent.term == self.core.current_term();
-        let under_way = of_this_term && self.core.progress(*to).is_some_and(|progress| progress.is_under_way(sent));
+        let in_flight = of_this_term && self.core.progress(*to).is_some_and(|progress| progress.is_in_flight(sent));
         match transfer {
-            Transfer::Arrived if under_way => self.links[to.0].under_way = Some((*sent, 0)),
+            TransferOutcome::Arrived if in_flight => self.peer_ticks[to.0].in_flight = Some((*sent, 0)),
             // At once again would be of no use: the next answer to a heartbeat shows whether the peer is there.
-            Transfer::Failed if under_way => self.core.request_timed_out(*to, sent),
-            Transfer::Arrived | Transfer::Failed => {}
+            TransferOutcome::Failed if in_flight => self.core.request_timed_out(*to, sent),
+            TransferOutcome::Arrived | TransferOutcome::Failed => {}
         }
     }
 
     /// A leader's snapshot is here. Its content is complete, or this message would not have been stepped.
-    pub(super) fn receive_snapshot(&mut self, leader: ServerId, args: InstallSnapshotArgs, ticket: Ticket) {
-        let sent = ticket.sent(args.term, args.last_included_index, args.last_included_index);
+    pub(super) fn receive_snapshot(&mut self, leader: ServerId, args: InstallSnapshotArgs, request_id: RequestId) {
+        let sent = request_id.sent(args.term, args.last_included_index, args.last_included_index);
         let (reply, effects) = self.core.handle_install_snapshot(args);
-        self.absorb(effects);
+        self.collect(effects);
         let committed = self.core.commit_index();
         self.send(leader, Body::InstallSnapshotReply { sent, reply, committed });
     }
 
     /// A follower has answered. If the snapshot came too late for it, it had committed more without it; and what it has
     /// committed is the same in the log of every leader of its term (5.4, Leader Completeness).
-    pub(super) fn snapshot_answered(
+    pub(super) fn receive_snapshot_reply(
         &mut self,
         from: ServerId,
-        sent: Sent,
+        sent: SentRequest,
         reply: InstallSnapshotReply,
         committed: Index,
     ) {
         let has = if reply.term == sent.term { sent.last_index.max(committed) } else { sent.last_index };
-        let sent = Sent { last_index: has.min(self.core.log().last_index()), ..sent };
+        let sent = SentRequest { last_index: has.min(self.core.log().last_index()), ..sent };
         let effects = self.core.handle_install_snapshot_reply(from, &sent, reply);
-        self.absorb(effects);
-        self.answered(from);
+        self.collect(effects);
+        self.on_reply_from(from);
     }
 }

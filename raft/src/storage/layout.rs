@@ -26,7 +26,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The end mark moves back to `end`, to where it is, or to where the last record of term and vote begins.
-    pub(super) fn cut(&mut self, end: usize) {
+    pub(super) fn truncate_to(&mut self, end: usize) {
         debug_assert!(end == self.end || end == self.end_without_last_hard_state());
         if end < self.end {
             (self.hard_state_bytes, self.hard_state_is_last) = (0, false);

@@ -6,7 +6,7 @@ use raftapi::{Index, ServerId, Term};
 
 use super::DamagedState;
 use super::layout::Layout;
-use super::record::{Kind, Reader, Record};
+use super::record::{Kind, Record, RecordReader};
 use crate::core::{Entry, HardState, Log, Saved};
 
 /// The state in `bytes`, and where its parts stand; the state of a server that has never run if there are none.
@@ -15,12 +15,12 @@ use crate::core::{Entry, HardState, Log, Saved};
 ///
 /// If the bytes are not what a [`Storage`](super::Storage) writes, or do not go with the snapshot.
 pub(super) fn state(bytes: &[u8], snapshot: Bytes) -> Result<(Saved, Layout), DamagedState> {
-    let mut reader = Reader::new(bytes);
-    let mut state = State::default();
+    let mut reader = RecordReader::new(bytes);
+    let mut state = RestoredState::default();
     while let Some(record) = reader.next_record()? {
-        state.take(record).map_err(|Problem { expected, found }| reader.damaged(expected, found))?;
+        state.apply(record).map_err(|Mismatch { expected, found }| reader.damaged(expected, found))?;
     }
-    let State { base: (base_index, base_term), hard_state, entries, layout } = state;
+    let RestoredState { base: (base_index, base_term), hard_state, entries, layout } = state;
     if base_index == Index::ZERO && !snapshot.is_empty() {
         return Err(reader.damaged("a base, for there is a snapshot", "the end"));
     }
@@ -29,7 +29,7 @@ pub(super) fn state(bytes: &[u8], snapshot: Bytes) -> Result<(Saved, Layout), Da
 
 /// What the records say so far.
 #[derive(Default)]
-struct State {
+struct RestoredState {
     base: (Index, Term),
     hard_state: HardState,
     /// The entries after the base.
@@ -38,57 +38,57 @@ struct State {
 }
 
 /// What should be in a record, and what is.
-struct Problem {
+struct Mismatch {
     expected: String,
     found: String,
 }
 
-impl State {
+impl RestoredState {
     /// Takes over what the next record says.
-    fn take(&mut self, record: Record<'_>) -> Result<(), Problem> {
+    fn apply(&mut self, record: Record<'_>) -> Result<(), Mismatch> {
         match record.kind {
-            Kind::Base => self.take_base(record),
-            Kind::HardState => self.take_hard_state(record),
-            Kind::Entries => self.take_entries(record),
+            Kind::Base => self.apply_base(record),
+            Kind::HardState => self.apply_hard_state(record),
+            Kind::Entries => self.apply_entries(record),
         }
     }
 
-    fn take_base(&mut self, mut record: Record<'_>) -> Result<(), Problem> {
+    fn apply_base(&mut self, mut record: Record<'_>) -> Result<(), Mismatch> {
         let (index, term): (Index, Term) = record.decode()?;
         record.check_end()?;
         if self.layout.end() > 0 {
-            return Err(problem("a base as the first record only", "one behind others"));
+            return Err(mismatch("a base as the first record only", "one behind others"));
         }
         if index == Index::ZERO {
-            return Err(problem("the index of a base, from 1 on", "index 0"));
+            return Err(mismatch("the index of a base, from 1 on", "index 0"));
         }
         self.base = (index, term);
         self.layout.add_base(index, record.length);
         Ok(())
     }
 
-    fn take_hard_state(&mut self, mut record: Record<'_>) -> Result<(), Problem> {
+    fn apply_hard_state(&mut self, mut record: Record<'_>) -> Result<(), Mismatch> {
         let (term, voted_for): (Term, Option<ServerId>) = record.decode()?;
         record.check_end()?;
         let before = self.hard_state;
         let least = before.term.max(self.base.1);
         if term < least {
-            return Err(problem(format!("a term from {least} on"), format!("term {term}")));
+            return Err(mismatch(format!("a term from {least} on"), format!("term {term}")));
         }
         if term == before.term && before.voted_for.is_some() && before.voted_for != voted_for {
-            return Err(problem(format!("the vote of term {term} as it was saved before"), "another"));
+            return Err(mismatch(format!("the vote of term {term} as it was saved before"), "another"));
         }
         self.hard_state = HardState { term, voted_for };
         self.layout.add_hard_state(record.length);
         Ok(())
     }
 
-    fn take_entries(&mut self, mut record: Record<'_>) -> Result<(), Problem> {
+    fn apply_entries(&mut self, mut record: Record<'_>) -> Result<(), Mismatch> {
         let first: Index = record.decode()?;
         let (base_index, base_term) = self.base;
         let (least, most) = (base_index.next(), Index(base_index.0 + self.entries.len() as u64 + 1));
         if !(least..=most).contains(&first) {
-            return Err(problem(format!("entries from an index between {least} and {most} on"), format!("{first}")));
+            return Err(mismatch(format!("entries from an index between {least} and {most} on"), format!("{first}")));
         }
         self.entries.truncate((first.0 - least.0) as usize);
 
@@ -99,14 +99,14 @@ impl State {
             let entry: Entry = record.decode()?;
             if !(last_term..=self.hard_state.term).contains(&entry.term) {
                 let expected = format!("an entry of a term between {last_term} and {}", self.hard_state.term);
-                return Err(problem(expected, format!("one of term {}", entry.term)));
+                return Err(mismatch(expected, format!("one of term {}", entry.term)));
             }
             last_term = entry.term;
             sizes.push(before - record.payload.remaining());
             self.entries.push(entry);
         }
         if sizes.is_empty() {
-            return Err(problem("at least one entry", "none"));
+            return Err(mismatch("at least one entry", "none"));
         }
         self.layout.add_entries(first, record.length, &sizes);
         Ok(())
@@ -114,23 +114,23 @@ impl State {
 }
 
 impl Record<'_> {
-    fn decode<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Problem> {
+    fn decode<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Mismatch> {
         self.payload.take().map_err(|error| {
-            problem(
+            mismatch(
                 format!("the payload of a record of kind {}", self.kind as u8),
                 format!("bytes that do not fit ({error})"),
             )
         })
     }
 
-    fn check_end(&self) -> Result<(), Problem> {
+    fn check_end(&self) -> Result<(), Mismatch> {
         match self.payload.remaining() {
             0 => Ok(()),
-            more => Err(problem("the end of the payload", format!("{more} more bytes"))),
+            more => Err(mismatch("the end of the payload", format!("{more} more bytes"))),
         }
     }
 }
 
-fn problem(expected: impl Into<String>, found: impl Into<String>) -> Problem {
-    Problem { expected: expected.into(), found: found.into() }
+fn mismatch(expected: impl Into<String>, found: impl Into<String>) -> Mismatch {
+    Mismatch { expected: expected.into(), found: found.into() }
 }

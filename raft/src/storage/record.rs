@@ -50,7 +50,7 @@ pub(super) fn write(out: &mut Vec<u8>, kind: Kind, encode: impl FnOnce(&mut Vec<
 }
 
 /// Reads records one after the other, and knows at which it is.
-pub(super) struct Reader<'a> {
+pub(super) struct RecordReader<'a> {
     bytes: &'a [u8],
     /// Where the next record, or the end mark, begins.
     next: usize,
@@ -68,9 +68,9 @@ pub(super) struct Record<'a> {
     pub(super) length: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, next: 0, offset: 0, number: 0 }
+impl<'a> RecordReader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> RecordReader<'a> {
+        RecordReader { bytes, next: 0, offset: 0, number: 0 }
     }
 
     /// The next record; `None` at the end mark, if it is where the bytes end.

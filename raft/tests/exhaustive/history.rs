@@ -32,7 +32,7 @@ pub(crate) struct History {
 
 impl History {
     /// Whether an entry was committed in a later term than that in which it was created.
-    pub(crate) fn has_committed_of_a_former_term(&self) -> bool {
+    pub(crate) fn has_committed_an_earlier_term(&self) -> bool {
         self.committed.iter().any(|(entry, term)| entry.term < *term)
     }
 
@@ -44,7 +44,7 @@ impl History {
     }
 
     /// "At most one leader can be elected in a given term" (5.2).
-    pub(crate) fn note_leader(&mut self, core: &Core) {
+    pub(crate) fn record_leader(&mut self, core: &Core) {
         if !core.is_leader() {
             return;
         }
@@ -57,7 +57,7 @@ impl History {
     }
 
     /// `core` takes everything up to `commit` for committed.
-    pub(crate) fn note_commits(&mut self, core: &Core, commit: Index) {
+    pub(crate) fn record_commits(&mut self, core: &Core, commit: Index) {
         for index in (core.log().base_index().next().0..=commit.0).map(Index) {
             let entry = core.log().get(index).expect("what is committed is there").clone();
             match self.committed.get(index.0 as usize - 1) {
@@ -70,7 +70,7 @@ impl History {
 
     /// "If a server has applied a log entry at a given index to its state machine, no other server will ever apply a
     /// different log entry for the same index" (5.4.3).
-    pub(crate) fn note_applied(&mut self, index: Index, entry: &Entry) {
+    pub(crate) fn record_applied(&mut self, index: Index, entry: &Entry) {
         match self.applied.get(index.0 as usize - 1) {
             Some(first) if first != entry => self.break_rule(Rule::StateMachineSafety),
             Some(_) => {}

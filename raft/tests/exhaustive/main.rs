@@ -7,7 +7,7 @@
 //! entry of a former term commits) is checked by properties that have to hold somewhere; that a breach would be found, by two
 //! mistakes that are made around the node: nothing of them is in it.
 
-mod act;
+mod action;
 mod history;
 mod model;
 #[path = "../owner/mod.rs"]
@@ -17,7 +17,7 @@ mod state;
 use std::io::Write;
 
 use labstd::time::Instant;
-use model::{Bounds, Cluster, Mistake, Step};
+use model::{Bounds, Cluster, Mistake, PreludeStep};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 /// How many threads explore.
@@ -27,7 +27,7 @@ const THREADS: usize = 2;
 fn elections_and_crashes() {
     explore_all(
         "elections and crashes",
-        Cluster::new(Bounds { terms: 2, crashes: 2, ..Bounds::default() }).sights([leader(), voter_restarted()]),
+        Cluster::new(Bounds { terms: 2, crashes: 2, ..Bounds::default() }).expected([leader(), voter_restarted()]),
     );
 }
 
@@ -35,7 +35,7 @@ fn elections_and_crashes() {
 fn elections_in_three_terms() {
     explore_all(
         "elections in three terms",
-        Cluster::new(Bounds { terms: 3, ..Bounds::default() }).sights([leader(), leader_of_term_3()]),
+        Cluster::new(Bounds { terms: 3, ..Bounds::default() }).expected([leader(), leader_of_term_3()]),
     );
 }
 
@@ -43,7 +43,8 @@ fn elections_in_three_terms() {
 fn the_log_of_one_leader() {
     explore_all(
         "the log of one leader",
-        Cluster::new(Bounds { proposals: 2, batches: 2, ..Bounds::default() }).sights([leader(), all_have_applied(2)]),
+        Cluster::new(Bounds { proposals: 2, batches: 2, ..Bounds::default() })
+            .expected([leader(), all_have_applied(2)]),
     );
 }
 
@@ -52,62 +53,65 @@ fn the_log_of_one_leader_and_crashes() {
     let bounds = Bounds { proposals: 1, crashes: 2, state_survives: false, ..Bounds::default() };
     explore_all(
         "the log of one leader, and crashes",
-        Cluster::new(bounds).sights([leader(), voter_restarted(), all_have_applied(1)]),
+        Cluster::new(bounds).expected([leader(), voter_restarted(), all_have_applied(1)]),
     );
 }
 
 #[test]
 fn the_logs_of_two_leaders() {
     let bounds = Bounds { terms: 2, ticks: false, proposals: 2, batches: 1, ..Bounds::default() };
-    explore_all("the logs of two leaders", Cluster::new(bounds).sights([leader(), log_truncated()]));
+    explore_all("the logs of two leaders", Cluster::new(bounds).expected([leader(), log_truncated()]));
 }
 
 #[test]
 fn snapshots() {
     let bounds = Bounds { proposals: 1, compactions: 1, batches: 2, ..Bounds::default() };
-    explore_all("snapshots", Cluster::new(bounds).sights([leader(), snapshot_installed()]));
+    explore_all("snapshots", Cluster::new(bounds).expected([leader(), snapshot_installed()]));
 }
 
 #[test]
 fn reads() {
     let bounds = Bounds { terms: 2, ticks: false, proposals: 2, reads: 1, crashes: 1, batches: 2, ..Bounds::default() };
-    explore_all("reads", Cluster::new(bounds).after(one_entry()).sights([read_confirmed(), read_lost()]));
+    explore_all("reads", Cluster::new(bounds).after(one_entry()).expected([read_confirmed(), read_lost()]));
 }
 
 #[test]
-fn from_figure_8_on_with_a_new_entry() {
+fn figure_8_from_b_on_with_a_new_entry() {
     let bounds = Bounds { terms: 3, ticks: false, proposals: 3, batches: 2, ..Bounds::default() };
     explore_all(
         "from Figure 8 (b) on, with a new entry",
-        Cluster::new(bounds).after(figure_8_b()).sights([former_term_committed(), log_truncated()]),
+        Cluster::new(bounds).after(figure_8_b()).expected([earlier_term_committed(), log_truncated()]),
     );
 }
 
 #[test]
-fn from_figure_8_on_with_two_more_leaders() {
+fn figure_8_from_b_on_with_two_more_leaders() {
     explore_all(
         "from Figure 8 (b) on, with two more leaders",
-        Cluster::new(two_more_leaders()).after(figure_8_b()).sights([leader(), log_truncated()]),
+        Cluster::new(two_more_leaders()).after(figure_8_b()).expected([leader(), log_truncated()]),
     );
 }
 
 #[test]
-fn figure_8_is_found_if_entries_of_former_terms_are_committed_by_counting() {
-    find("Leader Completeness", Cluster::new(two_more_leaders()).after(figure_8_b()).with(Mistake::CommitsByCounting));
+fn figure_8_is_found_if_old_entries_commit_by_counting() {
+    find_violation(
+        "Leader Completeness",
+        Cluster::new(two_more_leaders()).after(figure_8_b()).with(Mistake::CommitsByCounting),
+    );
 }
 
 #[test]
 fn two_leaders_are_found_if_a_server_forgets_its_vote() {
     let bounds = Bounds { terms: 1, crashes: 1, ..Bounds::default() };
-    find("Election Safety", Cluster::new(bounds).with(Mistake::ForgetsItsVote));
+    find_violation("Election Safety", Cluster::new(bounds).with(Mistake::ForgetsItsVote));
 }
 
 /// Figure 8 up to after (b), of three servers: S0 led term 1, has an entry that nobody else has, and crashed; then S2 led term 2
 /// with the vote of S1, has another entry in its place, and crashed. Both are back. What they sent is lost.
-fn figure_8_b() -> Vec<Step> {
-    use Step::{Campaign, Crash, Lose, Propose, Talk};
-    let s0 = [Campaign(0), Talk(0, 1), Propose(0), Crash(0)];
-    let s2 = [Campaign(2), Campaign(2), Talk(2, 1), Propose(2), Crash(2), Lose];
+fn figure_8_b() -> Vec<PreludeStep> {
+    use PreludeStep::{Campaign, Crash, Exchange, Lose, Propose};
+    let s0 = [Campaign(0), Exchange(0, 1), Propose(0), Crash(0)];
+    let s2 = [Campaign(2), Campaign(2), Exchange(2, 1), Propose(2), Crash(2), Lose];
     s0.into_iter().chain(s2).collect()
 }
 
@@ -117,9 +121,20 @@ fn two_more_leaders() -> Bounds {
 }
 
 /// S0 leads term 1, and has committed an entry, which all have and know to be committed.
-fn one_entry() -> Vec<Step> {
-    use Step::{Campaign, Lose, Propose, Talk, Tick};
-    vec![Campaign(0), Talk(0, 1), Talk(0, 2), Propose(0), Talk(0, 1), Talk(0, 2), Tick(0), Talk(0, 1), Talk(0, 2), Lose]
+fn one_entry() -> Vec<PreludeStep> {
+    use PreludeStep::{Campaign, Exchange, Lose, Propose, Tick};
+    vec![
+        Campaign(0),
+        Exchange(0, 1),
+        Exchange(0, 2),
+        Propose(0),
+        Exchange(0, 1),
+        Exchange(0, 2),
+        Tick(0),
+        Exchange(0, 1),
+        Exchange(0, 2),
+        Lose,
+    ]
 }
 
 /// Explores all there is: every rule holds in every state, and every sight is seen in one.
@@ -132,7 +147,7 @@ fn explore_all(name: &str, cluster: Cluster) {
 }
 
 /// Explores until a rule is broken: it is `rule`. Prints the shortest way there.
-fn find(rule: &'static str, cluster: Cluster) {
+fn find_violation(rule: &'static str, cluster: Cluster) {
     let (bounds, mistake) = (cluster.bounds, cluster.mistake);
     let begun = Instant::now();
     let checker = cluster.checker().threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -171,7 +186,7 @@ fn leader_of_term_3() -> Property<Cluster> {
 
 fn voter_restarted() -> Property<Cluster> {
     Property::<Cluster>::sometimes("a server that has voted for another starts again", |_, state| {
-        state.last.restarted_a_voter
+        state.last.voter_restarted
     })
 }
 
@@ -188,23 +203,23 @@ fn all_have_applied(entries: u64) -> Property<Cluster> {
 }
 
 fn snapshot_installed() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a snapshot is installed", |_, state| state.last.installed)
+    Property::<Cluster>::sometimes("a snapshot is installed", |_, state| state.last.snapshot_installed)
 }
 
 fn read_confirmed() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a read is confirmed", |_, state| state.last.confirmed_a_read)
+    Property::<Cluster>::sometimes("a read is confirmed", |_, state| state.last.read_confirmed)
 }
 
 fn read_lost() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a read is lost with its leadership", |_, state| state.last.lost_a_read)
+    Property::<Cluster>::sometimes("a read is lost with its leadership", |_, state| state.last.read_lost)
 }
 
 fn log_truncated() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a log is cut off", |_, state| state.last.truncated)
+    Property::<Cluster>::sometimes("a log is cut off", |_, state| state.last.log_truncated)
 }
 
-fn former_term_committed() -> Property<Cluster> {
+fn earlier_term_committed() -> Property<Cluster> {
     Property::<Cluster>::sometimes("an entry of a former term is committed", |_, state| {
-        state.history.has_committed_of_a_former_term()
+        state.history.has_committed_an_earlier_term()
     })
 }

@@ -23,10 +23,10 @@ use raft::rawnode::{Body, Message};
 use raftapi::{ServerId, Term};
 use stateright::{Model, Property};
 
-use crate::act::{Action, Manner, Outcome, Outcomes};
+use crate::action::{Action, Behavior, Outcome, Outcomes};
 use crate::history::{History, Rule, log_matching};
 use crate::owner::Disk;
-use crate::state::{Last, Part, SERVERS, Server, Spent, State};
+use crate::state::{Hashed, LastStep, SERVERS, Server, State, Used};
 
 /// How far the exploration goes.
 #[derive(Clone, Copy, Debug)]
@@ -69,21 +69,21 @@ pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
     pub(crate) mistake: Mistake,
     /// What has happened before the exploration begins.
-    pub(crate) story: Vec<Step>,
+    pub(crate) prelude: Vec<PreludeStep>,
     /// What is to be found, beside the rules.
-    pub(crate) sights: Vec<Property<Cluster>>,
+    pub(crate) expected: Vec<Property<Cluster>>,
     pub(crate) outcomes: Arc<Outcomes>,
 }
 
-/// A step of a story: of what has happened before.
+/// A step of a prelude: of what has happened before.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum PreludeStep {
     Campaign(usize),
     Tick(usize),
     Propose(usize),
     Crash(usize),
     /// All that was sent between these two, until there is nothing new.
-    Talk(usize, usize),
+    Exchange(usize, usize),
     /// What is still on its way is lost.
     Lose,
 }
@@ -109,15 +109,15 @@ impl Model for Cluster {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let server = |me| Part::new(self.manner().start(Disk::default(), ServerId(me)));
+        let server = |me| Hashed::new(self.behavior().start(Disk::default(), ServerId(me)));
         let beginning = State {
             servers: [0, 1, 2].map(server),
             sent: Vec::new(),
-            history: Part::new(History::default()),
-            spent: Spent::default(),
-            last: Last::default(),
+            history: Hashed::new(History::default()),
+            used: Used::default(),
+            last: LastStep::default(),
         };
-        vec![self.story.iter().fold(beginning, |state, step| self.tell(state, step))]
+        vec![self.prelude.iter().fold(beginning, |state, step| self.play(state, step))]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -126,7 +126,7 @@ impl Model for Cluster {
             return;
         }
         let Bounds { terms, candidates, ticks, proposals, crashes, compactions, reads, .. } = self.bounds;
-        let Spent { touched, .. } = state.spent;
+        let Used { touched, .. } = state.used;
         let first_untouched = touched.iter().position(|touched| !touched);
         let may_act = |id: ServerId| touched[id.0] || first_untouched == Some(id.0);
         for message in &state.sent {
@@ -144,16 +144,16 @@ impl Model for Cluster {
             if leads && ticks {
                 actions.push(Action::Tick(id));
             }
-            if leads && state.spent.proposals < proposals {
-                actions.push(Action::Propose(id, state.spent.proposals));
+            if leads && state.used.proposals < proposals {
+                actions.push(Action::Propose(id, state.used.proposals));
             }
-            if leads && state.spent.reads < reads {
-                actions.push(Action::Read(id, state.spent.reads));
+            if leads && state.used.reads < reads {
+                actions.push(Action::Read(id, state.used.reads));
             }
-            if state.spent.crashes < crashes && touched[id.0] {
+            if state.used.crashes < crashes && touched[id.0] {
                 actions.push(Action::Crash(id));
             }
-            if state.spent.compactions < compactions && core.log().base_index() < disk.applied {
+            if state.used.compactions < compactions && core.log().base_index() < disk.applied {
                 actions.push(Action::Compact(id));
             }
         }
@@ -161,27 +161,27 @@ impl Model for Cluster {
 
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         let id = action.server();
-        let outcome = self.outcomes.of(self.manner(), &before.servers[id.0], &action)?;
+        let outcome = self.outcomes.get_or_compute(self.behavior(), &before.servers[id.0], &action)?;
         if outcome.changes_nothing && outcome.messages.iter().all(|message| before.has_sent(message)) {
             return None;
         }
         let mut state = before.clone();
         state.last = outcome.last;
         state.servers[id.0] = outcome.server.clone();
-        state.spent.touched[id.0] = true;
+        state.used.touched[id.0] = true;
         match action {
-            Action::Propose(..) => state.spent.proposals += 1,
-            Action::Crash(_) => state.spent.crashes += 1,
-            Action::Compact(_) => state.spent.compactions += 1,
-            Action::Read(..) => state.spent.reads += 1,
+            Action::Propose(..) => state.used.proposals += 1,
+            Action::Crash(_) => state.used.crashes += 1,
+            Action::Compact(_) => state.used.compactions += 1,
+            Action::Read(..) => state.used.reads += 1,
             Action::Deliver(_) | Action::Campaign(_) | Action::Tick(_) => {}
         }
         let about_reads = matches!(action, Action::Read(..) | Action::Crash(_)) || !outcome.reads.is_empty();
-        if outcome.shows_more || about_reads {
+        if outcome.changes_history || about_reads {
             let mut history = History::clone(&state.history);
-            note_reads(&mut history, &action, &outcome);
-            note(&mut history, &state, id, &outcome);
-            state.history = Part::new(history);
+            record_reads(&mut history, &action, &outcome);
+            record_rules(&mut history, &state, id, &outcome);
+            state.history = Hashed::new(history);
         }
         state.send(id, &outcome.messages);
         Some(state)
@@ -189,8 +189,8 @@ impl Model for Cluster {
 
     fn within_boundary(&self, state: &State) -> bool {
         state.sent.iter().all(|message| match &message.body {
-            Body::AppendEntries { ticket, .. } | Body::InstallSnapshot { ticket, .. } => {
-                ticket.number.is_none_or(|number| number <= self.bounds.batches)
+            Body::AppendEntries { request_id, .. } | Body::InstallSnapshot { request_id, .. } => {
+                request_id.number.is_none_or(|number| number <= self.bounds.batches)
             }
             _ => true,
         })
@@ -198,58 +198,58 @@ impl Model for Cluster {
 
     fn properties(&self) -> Vec<Property<Cluster>> {
         let mut properties = vec![
-            Property::<Cluster>::always("Election Safety", |_, state| state.keeps(Rule::ElectionSafety)),
-            Property::<Cluster>::always("Leader Append-Only", |_, state| state.keeps(Rule::LeaderAppendOnly)),
-            Property::<Cluster>::always("Log Matching", |_, state| state.keeps(Rule::LogMatching)),
-            Property::<Cluster>::always("Leader Completeness", |_, state| state.keeps(Rule::LeaderCompleteness)),
-            Property::<Cluster>::always("State Machine Safety", |_, state| state.keeps(Rule::StateMachineSafety)),
-            Property::<Cluster>::always("Reads See All", |_, state| state.keeps(Rule::ReadsSeeAll)),
+            Property::<Cluster>::always("Election Safety", |_, state| state.holds(Rule::ElectionSafety)),
+            Property::<Cluster>::always("Leader Append-Only", |_, state| state.holds(Rule::LeaderAppendOnly)),
+            Property::<Cluster>::always("Log Matching", |_, state| state.holds(Rule::LogMatching)),
+            Property::<Cluster>::always("Leader Completeness", |_, state| state.holds(Rule::LeaderCompleteness)),
+            Property::<Cluster>::always("State Machine Safety", |_, state| state.holds(Rule::StateMachineSafety)),
+            Property::<Cluster>::always("Reads See All", |_, state| state.holds(Rule::ReadsSeeAll)),
         ];
-        properties.extend(self.sights.iter().cloned());
+        properties.extend(self.expected.iter().cloned());
         properties
     }
 }
 
 impl Cluster {
     pub(crate) fn new(bounds: Bounds) -> Cluster {
-        let (story, sights, outcomes) = (Vec::new(), Vec::new(), Arc::default());
-        Cluster { bounds, mistake: Mistake::None, story, sights, outcomes }
+        let (prelude, expected, outcomes) = (Vec::new(), Vec::new(), Arc::default());
+        Cluster { bounds, mistake: Mistake::None, prelude, expected, outcomes }
     }
 
-    pub(crate) fn after(self, story: Vec<Step>) -> Cluster {
-        Cluster { story, ..self }
+    pub(crate) fn after(self, prelude: Vec<PreludeStep>) -> Cluster {
+        Cluster { prelude, ..self }
     }
 
     pub(crate) fn with(self, mistake: Mistake) -> Cluster {
         Cluster { mistake, ..self }
     }
 
-    pub(crate) fn sights(self, sights: impl IntoIterator<Item = Property<Cluster>>) -> Cluster {
-        Cluster { sights: sights.into_iter().collect(), ..self }
+    pub(crate) fn expected(self, expected: impl IntoIterator<Item = Property<Cluster>>) -> Cluster {
+        Cluster { expected: expected.into_iter().collect(), ..self }
     }
 
-    fn manner(&self) -> Manner {
-        Manner { mistake: self.mistake, state_survives: self.bounds.state_survives }
+    fn behavior(&self) -> Behavior {
+        Behavior { mistake: self.mistake, state_survives: self.bounds.state_survives }
     }
 
-    fn tell(&self, state: State, step: &Step) -> State {
-        let next = |state: &State, action| self.next_state(state, action).expect("a step of a story can be taken");
+    fn play(&self, state: State, step: &PreludeStep) -> State {
+        let next = |state: &State, action| self.next_state(state, action).expect("a step of a prelude can be taken");
         match *step {
-            Step::Campaign(server) => next(&state, Action::Campaign(ServerId(server))),
-            Step::Tick(server) => next(&state, Action::Tick(ServerId(server))),
-            Step::Propose(server) => next(&state, Action::Propose(ServerId(server), state.spent.proposals)),
-            Step::Crash(server) => next(&state, Action::Crash(ServerId(server))),
-            Step::Lose => State { sent: Vec::new(), ..state },
-            Step::Talk(one, other) => {
+            PreludeStep::Campaign(server) => next(&state, Action::Campaign(ServerId(server))),
+            PreludeStep::Tick(server) => next(&state, Action::Tick(ServerId(server))),
+            PreludeStep::Propose(server) => next(&state, Action::Propose(ServerId(server), state.used.proposals)),
+            PreludeStep::Crash(server) => next(&state, Action::Crash(ServerId(server))),
+            PreludeStep::Lose => State { sent: Vec::new(), ..state },
+            PreludeStep::Exchange(one, other) => {
                 let mut state = state;
                 loop {
-                    let between = |message: &&Part<Message>| {
+                    let between = |message: &&Hashed<Message>| {
                         let ends = (message.from.0, message.to.0);
                         ends == (one, other) || ends == (other, one)
                     };
-                    let talks = state.sent.iter().filter(between);
+                    let exchanged = state.sent.iter().filter(between);
                     let mut after =
-                        talks.filter_map(|message| self.next_state(&state, Action::Deliver(message.clone())));
+                        exchanged.filter_map(|message| self.next_state(&state, Action::Deliver(message.clone())));
                     match after.next() {
                         Some(after) => state = after,
                         None => return state,
@@ -262,12 +262,12 @@ impl Cluster {
 
 /// Notes what the server `id` shows that has changed, and which rules that breaks. All that a rule is about is in the server
 /// that has changed, in its pairs with others, or in the history.
-fn note(history: &mut History, state: &State, id: ServerId, outcome: &Outcome) {
+fn record_rules(history: &mut History, state: &State, id: ServerId, outcome: &Outcome) {
     let core = state.server(id).raw.core();
-    history.note_leader(core);
-    history.note_commits(core, outcome.commit);
+    history.record_leader(core);
+    history.record_commits(core, outcome.commit);
     for (index, entry) in &outcome.applied {
-        history.note_applied(*index, entry);
+        history.record_applied(*index, entry);
     }
     if !outcome.appends_only {
         history.break_rule(Rule::LeaderAppendOnly);
@@ -281,7 +281,7 @@ fn note(history: &mut History, state: &State, id: ServerId, outcome: &Outcome) {
 }
 
 /// Notes which reads have begun and which are settled, and whether one is answered from too little.
-fn note_reads(history: &mut History, action: &Action, outcome: &Outcome) {
+fn record_reads(history: &mut History, action: &Action, outcome: &Outcome) {
     let id = action.server();
     match action {
         Action::Read(_, number) => history.begin_read(id, u64::from(*number)),

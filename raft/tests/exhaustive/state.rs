@@ -22,7 +22,7 @@ pub(crate) const SERVERS: usize = 3;
 
 /// A value that knows its hash, shared by all states that have it.
 #[derive(Clone)]
-pub(crate) struct Part<T> {
+pub(crate) struct Hashed<T> {
     value: Arc<T>,
     hash: u64,
 }
@@ -37,19 +37,19 @@ pub(crate) struct Server {
 /// A state of the model.
 #[derive(Clone)]
 pub(crate) struct State {
-    pub(crate) servers: [Part<Server>; SERVERS],
+    pub(crate) servers: [Hashed<Server>; SERVERS],
     /// Every message that may still make a difference, in the order of their hashes. None is ever taken out by being
     /// delivered: so each may arrive at any moment, any number of times, after any other, or never.
-    pub(crate) sent: Vec<Part<Message>>,
-    pub(crate) history: Part<History>,
-    pub(crate) spent: Spent,
+    pub(crate) sent: Vec<Hashed<Message>>,
+    pub(crate) history: Hashed<History>,
+    pub(crate) used: Used,
     /// What the last step did. This is no part of the state, but of the way to it.
-    pub(crate) last: Last,
+    pub(crate) last: LastStep,
 }
 
 /// What is bounded, as far as it has happened.
 #[derive(Clone, Copy, Debug, Default, Hash)]
-pub(crate) struct Spent {
+pub(crate) struct Used {
     pub(crate) proposals: u8,
     pub(crate) crashes: u8,
     pub(crate) compactions: u8,
@@ -60,12 +60,12 @@ pub(crate) struct Spent {
 
 /// What the last step did, to show that such things happen.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Last {
-    pub(crate) truncated: bool,
-    pub(crate) restarted_a_voter: bool,
-    pub(crate) installed: bool,
-    pub(crate) confirmed_a_read: bool,
-    pub(crate) lost_a_read: bool,
+pub(crate) struct LastStep {
+    pub(crate) log_truncated: bool,
+    pub(crate) voter_restarted: bool,
+    pub(crate) snapshot_installed: bool,
+    pub(crate) read_confirmed: bool,
+    pub(crate) read_lost: bool,
 }
 
 impl State {
@@ -74,7 +74,7 @@ impl State {
     }
 
     /// Whether a rule was never broken on the way here.
-    pub(crate) fn keeps(&self, rule: Rule) -> bool {
+    pub(crate) fn holds(&self, rule: Rule) -> bool {
         !self.history.broken.contains(&rule)
     }
 
@@ -83,11 +83,11 @@ impl State {
     }
 
     /// The server `of` has sent messages, and perhaps changed: what can make no difference any more is forgotten.
-    pub(crate) fn send(&mut self, of: ServerId, messages: &[Part<Message>]) {
+    pub(crate) fn send(&mut self, of: ServerId, messages: &[Hashed<Message>]) {
         let before = std::mem::take(&mut self.sent);
-        let is_for_it = |message: &&Part<Message>| message.to == of;
+        let is_for_it = |message: &&Hashed<Message>| message.to == of;
         let changed = before.iter().filter(is_for_it).chain(messages);
-        let mut sent: Vec<Part<Message>> = changed.filter_map(|message| self.remainder(message)).collect();
+        let mut sent: Vec<Hashed<Message>> = changed.filter_map(|message| self.reduced(message)).collect();
         sent.extend(before.iter().filter(|message| message.to != of).cloned());
         sent.sort_unstable_by_key(|message| message.hash);
         sent.dedup();
@@ -95,62 +95,62 @@ impl State {
     }
 
     /// Whether to send this would change nothing.
-    pub(crate) fn has_sent(&self, message: &Part<Message>) -> bool {
+    pub(crate) fn has_sent(&self, message: &Hashed<Message>) -> bool {
         let is_there =
-            |message: &Part<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
-        is_there(message) || self.remainder(message).is_none_or(|message| is_there(&message))
+            |message: &Hashed<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
+        is_there(message) || self.reduced(message).is_none_or(|message| is_there(&message))
     }
 
-    fn remainder(&self, message: &Part<Message>) -> Option<Part<Message>> {
-        match remains(message, &self.servers[message.to.0].raw) {
-            Remains::Whole => Some(message.clone()),
-            Remains::Reminder(reminder) => Some(Part::new(reminder)),
-            Remains::Nothing => None,
+    fn reduced(&self, message: &Hashed<Message>) -> Option<Hashed<Message>> {
+        match reduce(message, &self.servers[message.to.0].raw) {
+            Reduced::Unchanged => Some(message.clone()),
+            Reduced::TermOnly(request) => Some(Hashed::new(request)),
+            Reduced::Dropped => None,
         }
     }
 }
 
 /// What remains of a message for the future. Terms never fall, not even in a crash: what this looks at is saved.
-enum Remains {
-    Whole,
+enum Reduced {
+    Unchanged,
     /// It is a request of a term that its receiver has left behind, which is refused, whatever it is; and all that its sender
     /// can learn from that is the receiver's term. This other request says as much, and there is only one of it.
-    Reminder(Message),
-    Nothing,
+    TermOnly(Message),
+    Dropped,
 }
 
-fn remains(message: &Message, receiver: &RawNode) -> Remains {
+fn reduce(message: &Message, receiver: &RawNode) -> Reduced {
     let core = receiver.core();
     let term = core.current_term();
     let dead = match &message.body {
         Body::RequestVote(_) | Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
             if message.term() >= term || message.term() == Term::ZERO {
-                return Remains::Whole;
+                return Reduced::Unchanged;
             }
-            return Remains::Reminder(reminder(message, receiver));
+            return Reduced::TermOnly(term_only_request(message, receiver));
         }
         // An answer that grants nothing.
         Body::RequestVoteReply { reply, .. } if !reply.vote_granted => reply.term <= term,
         // A vote that is not needed, or needed no longer.
-        Body::RequestVoteReply { asked_in, .. } => *asked_in < term || !core.wants_vote_of(message.from, term),
+        Body::RequestVoteReply { request_term, .. } => *request_term < term || !core.needs_vote_of(message.from, term),
         // An answer to a leadership that is over, which brings no news.
         Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. } => {
             sent.term < term && message.term() <= term
         }
     };
-    if dead { Remains::Nothing } else { Remains::Whole }
+    if dead { Reduced::Dropped } else { Reduced::Unchanged }
 }
 
 /// A request of term 0, in the place of `request`, which is out of date. That the receiver does no more about `request` than
 /// about this one is tried out.
-fn reminder(request: &Message, receiver: &RawNode) -> Message {
+fn term_only_request(request: &Message, receiver: &RawNode) -> Message {
     let mut tried = receiver.clone();
     tried.step(request.clone()).expect("a node's message");
     let ready = tried.ready();
     let [reply] = &ready.messages[..] else { panic!("a request is answered once: {ready:?}") };
     assert_eq!(reply.term(), receiver.core().current_term(), "the answer tells the term");
     tried.advance();
-    assert_eq!(Part::new(tried).hash, Part::new(receiver.clone()).hash, "a request of an old term changes nothing");
+    assert_eq!(Hashed::new(tried).hash, Hashed::new(receiver.clone()).hash, "a request of an old term changes nothing");
 
     let (from, to) = (request.from, request.to);
     let args = RequestVoteArgs {
@@ -162,9 +162,9 @@ fn reminder(request: &Message, receiver: &RawNode) -> Message {
     Message { from, to, body: Body::RequestVote(args) }
 }
 
-impl<T: Hash> Part<T> {
-    pub(crate) fn new(value: T) -> Part<T> {
-        Part { hash: Part::<()>::hash_of(&value), value: Arc::new(value) }
+impl<T: Hash> Hashed<T> {
+    pub(crate) fn new(value: T) -> Hashed<T> {
+        Hashed { hash: Hashed::<()>::hash_of(&value), value: Arc::new(value) }
     }
 
     pub(crate) fn digest(&self) -> u64 {
@@ -172,7 +172,7 @@ impl<T: Hash> Part<T> {
     }
 }
 
-impl Part<()> {
+impl Hashed<()> {
     /// The hash that a part with this value would have.
     pub(crate) fn hash_of(value: &impl Hash) -> u64 {
         let mut hasher = Xxh3::new();
@@ -181,7 +181,7 @@ impl Part<()> {
     }
 }
 
-impl<T> Deref for Part<T> {
+impl<T> Deref for Hashed<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -189,19 +189,19 @@ impl<T> Deref for Part<T> {
     }
 }
 
-impl<T> PartialEq for Part<T> {
-    fn eq(&self, other: &Part<T>) -> bool {
+impl<T> PartialEq for Hashed<T> {
+    fn eq(&self, other: &Hashed<T>) -> bool {
         self.hash == other.hash
     }
 }
 
-impl<T> Hash for Part<T> {
+impl<T> Hash for Hashed<T> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_u64(self.hash);
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Part<T> {
+impl<T: fmt::Debug> fmt::Debug for Hashed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }
@@ -212,13 +212,13 @@ impl Hash for State {
         self.servers.hash(hasher);
         self.sent.hash(hasher);
         self.history.hash(hasher);
-        self.spent.hash(hasher);
+        self.used.hash(hasher);
     }
 }
 
 impl PartialEq for State {
     fn eq(&self, other: &State) -> bool {
-        Part::hash_of(self) == Part::hash_of(other)
+        Hashed::hash_of(self) == Hashed::hash_of(other)
     }
 }
 
@@ -232,7 +232,7 @@ impl fmt::Debug for State {
                 .iter()
                 .map(|entry| entry.term.0)
                 .collect();
-            let standing = core.standing();
+            let standing = core.soft_state();
             write!(
                 f,
                 "[{} {} t{} voted {:?} log {log:?} commit {}] ",
@@ -243,6 +243,6 @@ impl fmt::Debug for State {
                 core.commit_index()
             )?;
         }
-        write!(f, "{} messages, {:?}", self.sent.len(), self.spent)
+        write!(f, "{} messages, {:?}", self.sent.len(), self.used)
     }
 }

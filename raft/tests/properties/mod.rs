@@ -55,7 +55,7 @@ impl Properties {
 
     /// "Linearizable semantics: ... each read should reflect the most recent committed state" (8): a confirmed read waits
     /// for everything that was committed when it began.
-    pub(crate) fn read_sees(index: Index, committed_at_beginning: Index) -> Result<(), String> {
+    pub(crate) fn check_read(index: Index, committed_at_beginning: Index) -> Result<(), String> {
         if index >= committed_at_beginning {
             Ok(())
         } else {
@@ -88,7 +88,7 @@ impl Properties {
         for other in cores {
             log_matching(core, other.borrow())?;
         }
-        let newly_committed = self.note_commits(core)?;
+        let newly_committed = self.record_commits(core)?;
         if newly_committed {
             cores.iter().try_for_each(|core| self.leader_completeness(core.borrow()))
         } else {
@@ -163,8 +163,8 @@ impl Properties {
 
     /// Remembers what `core` has committed. That two servers commit different entries is a breach of State Machine
     /// Safety before anything is applied.
-    fn note_commits(&mut self, core: &Core) -> Result<bool, String> {
-        let mut news = false;
+    fn record_commits(&mut self, core: &Core) -> Result<bool, String> {
+        let mut any_new = false;
         let base_index = core.log().base_index();
         if let Some((entry, _)) = self.committed.get(&base_index)
             && entry.term != core.log().base_term()
@@ -174,14 +174,14 @@ impl Properties {
         for index in (base_index.next().0..=core.commit_index().0).map(Index) {
             let entry = core.log().get(index).ok_or(format!("{} committed {index} and has it not", core.me()))?;
             let (first, _) = self.committed.entry(index).or_insert_with(|| {
-                news = true;
+                any_new = true;
                 (entry.clone(), core.current_term())
             });
             if first != entry {
                 return Err(format!("State Machine Safety: {} commits {entry:?} at {index}, not {first:?}", core.me()));
             }
         }
-        Ok(news)
+        Ok(any_new)
     }
 
     /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in the logs
@@ -234,7 +234,7 @@ impl From<&Bytes> for Machine {
 }
 
 /// Each property sees what it is there to see.
-mod bites {
+mod detects_violations {
     use raft::core::{HardState, RequestVoteReply, Saved};
 
     use super::*;
@@ -296,8 +296,8 @@ mod bites {
 
     #[test]
     fn stale_read() {
-        assert_eq!(Properties::read_sees(Index(2), Index(2)), Ok(()), "it sees all there was");
-        assert_broken(Properties::read_sees(Index(2), Index(3)), "Stale Read");
+        assert_eq!(Properties::check_read(Index(2), Index(2)), Ok(()), "it sees all there was");
+        assert_broken(Properties::check_read(Index(2), Index(3)), "Stale Read");
     }
 
     fn assert_broken(result: Result<(), String>, property: &str) {

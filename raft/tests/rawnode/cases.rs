@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use raft::core::{AppendEntriesArgs, Entry, HardState, InstallSnapshotArgs, Log, RequestVoteArgs, RoleName};
-use raft::rawnode::{Body, Config, Message, NotLeader, RawNode, ReadRefused, ReadState, Ready, Ticket, Transfer};
+use raft::rawnode::{
+    Body, Config, Message, NotLeader, RawNode, ReadRefused, ReadState, Ready, RequestId, TransferOutcome,
+};
 use raftapi::{FollowerState, Index, ServerId, Term};
 
 use crate::owner::Disk;
@@ -19,7 +21,7 @@ struct Owner {
 
 impl Owner {
     fn new(me: ServerId, servers: usize) -> Owner {
-        let config = Config { heartbeat_ticks: 1, answer_ticks: 2, ..Config::new(me, servers) };
+        let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 2, ..Config::new(me, servers) };
         Owner { raw: RawNode::new(config).expect("a node that has never run"), disk: Disk::default() }
     }
 
@@ -48,15 +50,15 @@ impl Owner {
         self.raw.step(message).expect("a node's message");
     }
 
-    fn start_again(&mut self) {
+    fn restart(&mut self) {
         let me = self.raw.core().me();
-        let config = Config { heartbeat_ticks: 1, answer_ticks: 2, ..self.disk.config(me, 3) };
+        let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 2, ..self.disk.config(me, 3) };
         self.raw = RawNode::new(config).expect("what was saved is whole");
     }
 }
 
 /// Carries messages between the owners until there are none; to and from `silent` nothing gets.
-fn talk(owners: &mut [Owner], silent: Option<ServerId>) {
+fn exchange(owners: &mut [Owner], silent: Option<ServerId>) {
     for _ in 0..1_000 {
         let mut messages: Vec<Message> = owners.iter_mut().flat_map(Owner::carry_out_all).collect();
         messages.retain(|message| silent != Some(message.from) && silent != Some(message.to));
@@ -69,10 +71,10 @@ fn talk(owners: &mut [Owner], silent: Option<ServerId>) {
 }
 
 /// Three servers, of which the first leads term 1.
-fn led_by_the_first() -> Vec<Owner> {
+fn cluster_led_by_s0() -> Vec<Owner> {
     let mut owners: Vec<Owner> = [S0, S1, S2].map(|me| Owner::new(me, 3)).into();
     owners[0].raw.campaign();
-    talk(&mut owners, None);
+    exchange(&mut owners, None);
     assert!(owners[0].raw.core().is_leader(), "the only candidate wins");
     owners
 }
@@ -90,19 +92,23 @@ fn append(prev: (u64, u64), term: u64, terms: &[u64], commit: u64) -> Message {
         entries: terms.iter().map(|&term| Entry { term: Term(term), command: command("x") }).collect(),
         leader_commit: Index(commit),
     };
-    Message { from: S1, to: S0, body: Body::AppendEntries { args, ticket: Ticket { number: Some(1), reads: 0 } } }
+    Message {
+        from: S1,
+        to: S0,
+        body: Body::AppendEntries { args, request_id: RequestId { number: Some(1), reads: 0 } },
+    }
 }
 
 #[test]
 fn a_new_node_has_nothing_to_do() {
     let node = RawNode::new(Config::new(S0, 3)).expect("a node that has never run");
     assert!(!node.has_ready(), "nothing has happened");
-    assert_eq!(node.standing().role, RoleName::Follower);
+    assert_eq!(node.soft_state().role, RoleName::Follower);
 }
 
 #[test]
 fn a_proposal_to_a_follower_is_refused_and_names_the_leader() {
-    let mut owners = led_by_the_first();
+    let mut owners = cluster_led_by_s0();
     assert_eq!(owners[1].raw.propose(command("a")), Err(NotLeader { leader: Some(S0) }));
     assert_eq!(owners[1].raw.read_index(1), Err(ReadRefused::NotLeader(NotLeader { leader: Some(S0) })));
     let mut alone = Owner::new(S0, 3);
@@ -111,8 +117,8 @@ fn a_proposal_to_a_follower_is_refused_and_names_the_leader() {
 }
 
 #[test]
-fn proposals_made_together_are_saved_together_and_sent_together() {
-    let mut owners = led_by_the_first();
+fn proposals_made_together_share_one_save_and_one_message() {
+    let mut owners = cluster_led_by_s0();
     let started = owners[0].raw.propose_many([command("a"), command("b")]).expect("it leads");
     let _ = owners[0].raw.propose(command("c"));
     assert_eq!((started.index, started.term), (Index(1), Term(1)));
@@ -121,11 +127,11 @@ fn proposals_made_together_are_saved_together_and_sent_together() {
     assert_eq!((new.first, new.entries.len(), new.truncates), (Index(1), 3, false));
     assert_eq!(ready.messages.len(), 2, "one message a peer: {:?}", ready.messages);
     assert_eq!(ready.committed, [], "nobody has answered");
-    assert!(ready.hard_state.is_none() && ready.standing.is_none(), "what has not changed is not there");
+    assert!(ready.hard_state.is_none() && ready.soft_state.is_none(), "what has not changed is not there");
 }
 
 #[test]
-fn the_only_server_waits_for_its_own_disk() {
+fn a_single_server_waits_for_its_own_disk() {
     let mut owner = Owner::new(S0, 1);
     owner.raw.campaign();
     let _ = owner.raw.propose(command("a"));
@@ -135,7 +141,7 @@ fn the_only_server_waits_for_its_own_disk() {
 }
 
 #[test]
-fn entries_that_come_with_the_word_that_they_are_committed_are_saved_first() {
+fn committed_entries_are_saved_before_they_are_handed_out() {
     let mut owner = Owner::new(S0, 3);
     owner.step(append((0, 0), 1, &[1, 1], 2));
     let ready = owner.carry_out();
@@ -144,7 +150,7 @@ fn entries_that_come_with_the_word_that_they_are_committed_are_saved_first() {
 }
 
 #[test]
-fn a_log_that_is_cut_off_says_so() {
+fn a_truncated_log_sets_truncates() {
     let mut owner = Owner::new(S0, 3);
     owner.step(append((0, 0), 1, &[1, 1, 1], 0));
     owner.carry_out_all();
@@ -155,7 +161,7 @@ fn a_log_that_is_cut_off_says_so() {
 }
 
 #[test]
-fn entries_that_are_replaced_while_they_are_being_saved_are_saved_over() {
+fn entries_replaced_during_a_save_are_overwritten_later() {
     let mut owner = Owner::new(S0, 3);
     owner.step(append((0, 0), 1, &[1, 1, 1], 0));
     let first = owner.raw.ready();
@@ -171,7 +177,7 @@ fn entries_that_are_replaced_while_they_are_being_saved_are_saved_over() {
 }
 
 #[test]
-fn after_a_restart_entries_are_handed_out_from_the_applied_one_on() {
+fn after_a_restart_the_first_entry_follows_the_applied_one() {
     let entries = [1, 1, 1].map(|term| Entry { term: Term(term), command: command("x") });
     let hard_state = HardState { term: Term(1), voted_for: None };
     let config = Config { hard_state, log: Log::new(entries.into()), applied: Index(2), ..Config::new(S0, 3) };
@@ -183,7 +189,7 @@ fn after_a_restart_entries_are_handed_out_from_the_applied_one_on() {
 }
 
 #[test]
-fn a_state_that_was_never_saved_is_refused_in_one_line() {
+fn an_impossible_saved_state_is_refused_in_one_line() {
     let log = Log::new(vec![Entry { term: Term(3), command: command("x") }]);
     let config = Config { log: log.clone(), ..Config::new(S0, 3) };
     let refused = RawNode::new(config).expect_err("the term is lost").to_string();
@@ -213,11 +219,11 @@ fn a_vote_is_saved_before_it_is_sent_and_survives() {
     let ready = owner.raw.ready();
     assert!(ready.hard_state.is_some() && ready.needs_sync() && granted(&ready.messages), "{ready:?}");
     // A crash before it is saved: nobody has the vote.
-    owner.start_again();
+    owner.restart();
     owner.step(ask(S2, 1));
     assert!(granted(&owner.carry_out_all()), "the vote is free");
     // A crash after it is saved, sent or not: it is given.
-    owner.start_again();
+    owner.restart();
     owner.step(ask(S1, 1));
     assert!(!granted(&owner.carry_out_all()), "one vote a term");
     owner.step(ask(S2, 1));
@@ -225,10 +231,10 @@ fn a_vote_is_saved_before_it_is_sent_and_survives() {
 }
 
 #[test]
-fn a_heartbeat_commits_no_more_than_the_follower_is_known_to_have() {
-    let mut owners = led_by_the_first();
+fn a_heartbeat_commits_no_more_than_match_index() {
+    let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose(command("a"));
-    talk(&mut owners, Some(S2));
+    exchange(&mut owners, Some(S2));
     assert_eq!(owners[0].raw.core().commit_index(), Index(1));
     owners[0].raw.tick(|| 1);
     let commits: Vec<(ServerId, Index)> = owners[0]
@@ -243,28 +249,28 @@ fn a_heartbeat_commits_no_more_than_the_follower_is_known_to_have() {
 }
 
 #[test]
-fn the_answer_to_a_heartbeat_that_shows_a_lagging_follower_brings_it_entries() {
-    let mut owners = led_by_the_first();
+fn a_lagging_follower_gets_entries_after_a_heartbeat_reply() {
+    let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose(command("a"));
-    talk(&mut owners, Some(S2));
+    exchange(&mut owners, Some(S2));
     // Without an answer what was under way is given up, and nothing but heartbeats goes out.
     owners[0].raw.tick(|| 1);
     owners[0].raw.tick(|| 1);
     let lag = owners[0].raw.status().followers[1];
     assert_eq!((lag.server, lag.match_index, lag.state), (S2, Index(0), FollowerState::Silent));
-    talk(&mut owners, None);
+    exchange(&mut owners, None);
     assert_eq!(owners[0].raw.status().followers[1].match_index, Index(1), "it was sent what it lacks");
 }
 
 #[test]
-fn an_answer_may_come_twice_and_late() {
-    let mut owners = led_by_the_first();
+fn a_repeated_or_late_reply_is_harmless() {
+    let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose(command("a"));
     let messages = owners[0].carry_out_all();
     messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
-    let answers = owners[1].carry_out_all();
-    let old = answers[0].clone();
-    answers.into_iter().for_each(|message| owners[0].step(message));
+    let replies = owners[1].carry_out_all();
+    let old = replies[0].clone();
+    replies.into_iter().for_each(|message| owners[0].step(message));
     let _ = owners[0].raw.propose(command("b"));
     owners[0].carry_out_all();
     owners[0].step(old.clone());
@@ -274,7 +280,7 @@ fn an_answer_may_come_twice_and_late() {
     });
     assert_eq!(entries_to_s1.count(), 0, "an old answer does not end the waiting for what is under way: {sent:?}");
     // In another term it says nothing at all.
-    owners[0].start_again();
+    owners[0].restart();
     owners[0].raw.campaign();
     let before = owners[0].raw.status();
     owners[0].step(old);
@@ -283,7 +289,7 @@ fn an_answer_may_come_twice_and_late() {
 
 #[test]
 fn messages_that_no_node_sends_are_refused() {
-    let mut owners = led_by_the_first();
+    let mut owners = cluster_led_by_s0();
     let stranger = Message { to: S1, ..append((0, 0), 1, &[], 0) };
     let refused = owners[0].raw.step(stranger).expect_err("it is for another").to_string();
     assert!(refused.contains("check the addresses") && !refused.contains('\n'), "{refused}");
@@ -294,14 +300,14 @@ fn messages_that_no_node_sends_are_refused() {
 
 #[test]
 fn reads_are_confirmed_by_a_majority_or_lost() {
-    let mut owners = led_by_the_first();
+    let mut owners = cluster_led_by_s0();
     assert_eq!(owners[0].raw.read_index(1), Err(ReadRefused::NothingCommitted));
     let _ = owners[0].raw.propose(command("a"));
-    talk(&mut owners, None);
+    exchange(&mut owners, None);
     owners[0].raw.read_index(7).expect("it leads");
-    let questions = owners[0].carry_out();
-    assert_eq!((questions.messages.len(), questions.reads.len()), (2, 0), "it asks both: {questions:?}");
-    questions.messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
+    let heartbeats = owners[0].carry_out();
+    assert_eq!((heartbeats.messages.len(), heartbeats.reads.len()), (2, 0), "it asks both: {heartbeats:?}");
+    heartbeats.messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
     owners[1].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     assert_eq!(owners[0].carry_out().reads, [ReadState { context: 7, index: Some(Index(1)) }]);
 
@@ -317,31 +323,31 @@ fn reads_are_confirmed_by_a_majority_or_lost() {
 
 /// A leader whose log begins after entry 3, and S2 that has nothing of it.
 fn with_a_lagging_follower() -> Vec<Owner> {
-    let mut owners = led_by_the_first();
+    let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose_many(["a", "b", "c"].map(command));
-    talk(&mut owners, Some(S2));
+    exchange(&mut owners, Some(S2));
     owners[0].raw.compact(Index(3));
     let ready = owners[0].carry_out();
     assert_eq!((ready.base, ready.needs_sync()), (Some((Index(3), Term(1))), false));
     let _ = owners[0].raw.propose(command("d"));
-    talk(&mut owners, Some(S2));
+    exchange(&mut owners, Some(S2));
     (0..2).for_each(|_| owners[0].raw.tick(|| 1));
     owners
 }
 
 #[test]
-fn a_snapshot_is_ordered_made_of_something_later_and_installed() {
+fn a_snapshot_task_may_install_a_later_snapshot() {
     let mut owners = with_a_lagging_follower();
-    let questions = owners[0].carry_out().messages;
-    questions.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
+    let heartbeats = owners[0].carry_out().messages;
+    heartbeats.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
-    let order = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs a snapshot");
-    assert_eq!((order.to(), order.at_least()), (S2, Index(3)));
+    let task = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs a snapshot");
+    assert_eq!((task.to(), task.min_index()), (S2, Index(3)));
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
 
     // Made later than at the log's base, of what is applied by then.
-    owners[2].step(order.message(Index(4), Term(1), command("file 4")));
-    owners[0].raw.report_snapshot(&order, Transfer::Arrived);
+    owners[2].step(task.message(Index(4), Term(1), command("file 4")));
+    owners[0].raw.report_snapshot(&task, TransferOutcome::Arrived);
     let ready = owners[2].carry_out();
     let snapshot = ready.snapshot.expect("it is to be installed");
     assert_eq!((snapshot.index, snapshot.term, snapshot.descriptor), (Index(4), Term(1), command("file 4")));
@@ -352,30 +358,30 @@ fn a_snapshot_is_ordered_made_of_something_later_and_installed() {
 }
 
 #[test]
-fn a_failed_transfer_is_ordered_again_when_the_follower_answers() {
+fn a_failed_transfer_is_repeated_after_the_next_reply() {
     let mut owners = with_a_lagging_follower();
-    let answer_of_s2 = |owners: &mut Vec<Owner>| {
+    let reply_from_s2 = |owners: &mut Vec<Owner>| {
         owners[0].raw.tick(|| 1);
         let messages = owners[0].carry_out_all();
         messages.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
         owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     };
-    answer_of_s2(&mut owners);
-    let first = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs a snapshot");
+    reply_from_s2(&mut owners);
+    let first = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs a snapshot");
     // However long it takes.
-    (0..100).for_each(|_| answer_of_s2(&mut owners));
+    (0..100).for_each(|_| reply_from_s2(&mut owners));
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
-    owners[0].raw.report_snapshot(&first, Transfer::Failed);
+    owners[0].raw.report_snapshot(&first, TransferOutcome::Failed);
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::Silent);
-    answer_of_s2(&mut owners);
-    let second = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs it still");
-    owners[0].raw.report_snapshot(&first, Transfer::Failed);
+    reply_from_s2(&mut owners);
+    let second = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs it still");
+    owners[0].raw.report_snapshot(&first, TransferOutcome::Failed);
     let state = owners[0].raw.status().followers[1].state;
     assert_eq!(state, FollowerState::ReceivingSnapshot, "a late report is not about {second:?}");
 }
 
 #[test]
-fn a_snapshot_that_comes_too_late_is_refused_with_what_is_committed() {
+fn a_late_snapshot_is_refused_with_the_commit_index() {
     let mut owner = Owner::new(S0, 3);
     owner.step(append((0, 0), 1, &[1, 1, 1], 3));
     owner.carry_out_all();
@@ -386,8 +392,8 @@ fn a_snapshot_that_comes_too_late_is_refused_with_what_is_committed() {
         last_included_term: Term(1),
         data: Bytes::new(),
     };
-    let ticket = Ticket { number: Some(2), reads: 0 };
-    owner.step(Message { from: S1, to: S0, body: Body::InstallSnapshot { args, ticket } });
+    let request_id = RequestId { number: Some(2), reads: 0 };
+    owner.step(Message { from: S1, to: S0, body: Body::InstallSnapshot { args, request_id } });
     let ready = owner.carry_out();
     assert!(ready.snapshot.is_none(), "it would take the service back");
     let [Message { body: Body::InstallSnapshotReply { committed, sent, .. }, .. }] = ready.messages[..] else {
@@ -397,23 +403,23 @@ fn a_snapshot_that_comes_too_late_is_refused_with_what_is_committed() {
 }
 
 #[test]
-fn a_leader_learns_from_a_refused_snapshot_how_far_the_follower_is() {
+fn a_refused_snapshot_reports_the_followers_progress() {
     let mut owners = with_a_lagging_follower();
-    let questions = owners[0].carry_out().messages;
-    questions.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
+    let heartbeats = owners[0].carry_out().messages;
+    heartbeats.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
-    let order = owners[0].carry_out().snapshots_wanted.pop().expect("S2 needs a snapshot");
+    let task = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs a snapshot");
     // It has got further by itself meanwhile, say by one that was sent before.
-    owners[2].step(order.message(Index(4), Term(1), Bytes::new()));
+    owners[2].step(task.message(Index(4), Term(1), Bytes::new()));
     owners[2].carry_out_all();
-    owners[2].step(order.message(Index(3), Term(1), Bytes::new()));
+    owners[2].step(task.message(Index(3), Term(1), Bytes::new()));
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     assert_eq!(owners[0].raw.status().followers[1].match_index, Index(4), "what is committed there is the leader's");
 }
 
 #[test]
 #[should_panic(expected = "advance() comes before the next ready()")]
-fn one_ready_at_a_time() {
+fn a_second_ready_before_advance_panics() {
     let mut owner = Owner::new(S0, 3);
     owner.raw.campaign();
     let _ = owner.raw.ready();
@@ -422,7 +428,7 @@ fn one_ready_at_a_time() {
 
 #[test]
 fn messages_survive_their_encoding() {
-    let mut owners = led_by_the_first();
+    let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose(command("a"));
     for message in owners[0].carry_out_all() {
         let bytes = labgob::encode(&message);

@@ -12,7 +12,7 @@ mod owner;
 #[path = "../properties/mod.rs"]
 mod properties;
 
-use network::{Network, Seen};
+use network::{Network, Totals};
 
 /// How many schedules each test runs, and how many steps each of them takes before the faults end.
 const SCHEDULES: u64 = 2_000;
@@ -36,17 +36,17 @@ fn a_single_node_keeps_every_property_of_figure_3() {
 fn run_schedules(servers: usize) {
     let only = std::env::var("RAWNODE_SEED").ok().map(|seed| seed.parse().expect("RAWNODE_SEED is a number"));
     let seeds = only.map_or(0..SCHEDULES, |seed| seed..seed + 1);
-    let mut seen = Seen::default();
+    let mut totals = Totals::default();
     for seed in seeds {
         let result = std::panic::catch_unwind(|| {
             let mut network = Network::new(servers, seed);
             (0..STEPS).for_each(|_| network.random_step());
-            let seen = network.seen();
+            let totals = network.totals();
             network.recover();
-            seen
+            totals
         });
         match result {
-            Ok(more) => seen += more,
+            Ok(more) => totals += more,
             Err(panic) => {
                 eprintln!("{servers} nodes, seed {seed} failed; RAWNODE_SEED={seed} runs it again");
                 std::panic::resume_unwind(panic);
@@ -55,7 +55,7 @@ fn run_schedules(servers: usize) {
     }
     // Schedules in which nothing of this ever happens would prove nothing.
     let schedules = SCHEDULES as usize;
-    let Seen { committed, installed, confirmed, lost, crashes } = seen;
+    let Totals { committed, installed, confirmed, lost, crashes } = totals;
     let alone = servers == 1;
     assert!(
         only.is_some()
@@ -64,6 +64,6 @@ fn run_schedules(servers: usize) {
                 && confirmed > schedules / 4
                 && (alone || lost > schedules / 8)
                 && crashes.iter().all(|&count| count > schedules / 4),
-        "not enough has happened under faults: {seen:?}"
+        "not enough has happened under faults: {totals:?}"
     );
 }

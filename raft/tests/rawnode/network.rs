@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use bytes::Bytes;
 use raft::core::Core;
-use raft::rawnode::{Config, Message, RawNode, Ready, SnapshotOrder, Transfer};
+use raft::rawnode::{Config, Message, RawNode, Ready, SnapshotTask, TransferOutcome};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,17 +14,17 @@ use crate::owner::Disk;
 use crate::properties::Properties;
 
 /// More messages than this are never under way; the surplus is lost.
-const UNDER_WAY_MAX: usize = 60;
+const IN_FLIGHT_MAX: usize = 60;
 /// Ticks, short, so that all timers run out often.
 const HEARTBEAT_TICKS: u32 = 2;
-const ANSWER_TICKS: u32 = 3;
+const REPLY_TIMEOUT_TICKS: u32 = 3;
 const ELECTION_TICKS: std::ops::Range<u32> = 8..24;
 /// After so many ticks without faults a cluster is of use again.
 const TICKS_TO_RECOVER_MAX: usize = 500;
 
 /// What has happened in a schedule.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Totals {
     pub(crate) committed: usize,
     pub(crate) installed: usize,
     pub(crate) confirmed: usize,
@@ -49,11 +49,11 @@ struct Node {
     /// The service's state that is saved with the disk.
     saved_state: Bytes,
     /// Snapshots that were ordered and are not made yet.
-    orders: Vec<SnapshotOrder>,
+    tasks: Vec<SnapshotTask>,
     /// For each read under way, what was committed when it began.
     reads: Vec<(u64, Index)>,
     /// Reads that are confirmed and wait for being applied.
-    answers: Vec<(Index, Index)>,
+    confirmed_reads: Vec<(Index, Index)>,
 }
 
 impl Borrow<Core> for Node {
@@ -65,16 +65,16 @@ impl Borrow<Core> for Node {
 pub(crate) struct Network {
     rng: ChaCha8Rng,
     nodes: Vec<Node>,
-    under_way: Vec<Message>,
+    in_flight: Vec<Message>,
     properties: Properties,
     /// A server that nothing reaches and from which nothing comes.
     cut_off: Option<ServerId>,
     next_command: u64,
-    seen: Seen,
+    totals: Totals,
 }
 
 fn config(disk: &Disk, me: ServerId, servers: usize) -> Config {
-    Config { heartbeat_ticks: HEARTBEAT_TICKS, answer_ticks: ANSWER_TICKS, ..disk.config(me, servers) }
+    Config { heartbeat_ticks: HEARTBEAT_TICKS, reply_timeout_ticks: REPLY_TIMEOUT_TICKS, ..disk.config(me, servers) }
 }
 
 impl Network {
@@ -82,30 +82,30 @@ impl Network {
         let node = |me| {
             let disk = Disk::default();
             let raw = RawNode::new(config(&disk, ServerId(me), servers)).expect("a node that has never run");
-            let (orders, reads, answers) = (Vec::new(), Vec::new(), Vec::new());
-            Node { raw, disk, saved_state: Bytes::new(), orders, reads, answers }
+            let (tasks, reads, confirmed_reads) = (Vec::new(), Vec::new(), Vec::new());
+            Node { raw, disk, saved_state: Bytes::new(), tasks, reads, confirmed_reads }
         };
         Network {
             rng: ChaCha8Rng::seed_from_u64(seed),
             nodes: (0..servers).map(node).collect(),
-            under_way: Vec::new(),
+            in_flight: Vec::new(),
             properties: Properties::new(servers),
             cut_off: None,
             next_command: 0,
-            seen: Seen::default(),
+            totals: Totals::default(),
         }
     }
 
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn totals(&self) -> Totals {
         let (committed, installed) = (self.properties.committed(), self.properties.installed());
-        Seen { committed, installed, ..self.seen }
+        Totals { committed, installed, ..self.totals }
     }
 
     pub(crate) fn random_step(&mut self) {
         let server = self.rng.random_range(0..self.nodes.len());
         match self.rng.random_range(0..1000) {
-            0..430 => self.deliver_any(),
-            430..450 => self.lose_any(),
+            0..430 => self.deliver_random(),
+            430..450 => self.lose_random(),
             450..760 => self.carry_out(server, None),
             760..825 => self.tick(server),
             825..828 => self.nodes[server].raw.campaign(),
@@ -121,9 +121,9 @@ impl Network {
             _ => self.save_state(server),
         }
         self.check(server);
-        while self.under_way.len() > UNDER_WAY_MAX {
-            let place = self.rng.random_range(0..self.under_way.len());
-            self.under_way.swap_remove(place);
+        while self.in_flight.len() > IN_FLIGHT_MAX {
+            let place = self.rng.random_range(0..self.in_flight.len());
+            self.in_flight.swap_remove(place);
         }
     }
 
@@ -134,11 +134,11 @@ impl Network {
         for _ in 0..TICKS_TO_RECOVER_MAX {
             for server in 0..self.nodes.len() {
                 self.tick(server);
-                self.transfer_surely(server);
+                self.finish_transfers(server);
             }
-            self.come_to_rest();
+            self.deliver_until_quiet();
             let Some(leader) = self.leader() else { continue };
-            let term = self.nodes[leader].raw.standing().term;
+            let term = self.nodes[leader].raw.soft_state().term;
             match proposed {
                 Some((of_term, last)) if of_term == term => {
                     if self.nodes.iter().all(|node| node.raw.core().last_applied() >= last) {
@@ -156,19 +156,19 @@ impl Network {
     }
 
     fn leader(&self) -> Option<usize> {
-        let highest = self.nodes.iter().map(|node| node.raw.standing().term).max();
-        let leads = |node: &Node| node.raw.core().is_leader() && Some(node.raw.standing().term) == highest;
+        let highest = self.nodes.iter().map(|node| node.raw.soft_state().term).max();
+        let leads = |node: &Node| node.raw.core().is_leader() && Some(node.raw.soft_state().term) == highest;
         self.nodes.iter().position(leads)
     }
 
     /// Carries out and delivers all there is, but for what a tick would bring.
-    fn come_to_rest(&mut self) {
+    fn deliver_until_quiet(&mut self) {
         for _ in 0..10_000 {
             let ready = self.nodes.iter().position(|node| node.raw.has_ready());
             if let Some(server) = ready {
                 self.carry_out(server, None);
                 self.check(server);
-            } else if let Some(message) = self.under_way.pop() {
+            } else if let Some(message) = self.in_flight.pop() {
                 let to = message.to.0;
                 self.nodes[to].raw.step(message).expect("a node's message");
                 self.check(to);
@@ -188,13 +188,13 @@ impl Network {
         self.properties.check(ServerId(server), &self.nodes).unwrap_or_else(|broken| panic!("{broken}"));
     }
 
-    fn deliver_any(&mut self) {
-        if self.under_way.is_empty() {
+    fn deliver_random(&mut self) {
+        if self.in_flight.is_empty() {
             return;
         }
-        let place = self.rng.random_range(0..self.under_way.len());
+        let place = self.rng.random_range(0..self.in_flight.len());
         let twice = self.rng.random_bool(0.1);
-        let message = if twice { self.under_way[place].clone() } else { self.under_way.swap_remove(place) };
+        let message = if twice { self.in_flight[place].clone() } else { self.in_flight.swap_remove(place) };
         if self.cut_off.is_none_or(|server| message.from != server && message.to != server) {
             let to = message.to.0;
             self.nodes[to].raw.step(message).expect("a node's message");
@@ -202,10 +202,10 @@ impl Network {
         }
     }
 
-    fn lose_any(&mut self) {
-        if !self.under_way.is_empty() {
-            let place = self.rng.random_range(0..self.under_way.len());
-            self.under_way.swap_remove(place);
+    fn lose_random(&mut self) {
+        if !self.in_flight.is_empty() {
+            let place = self.rng.random_range(0..self.in_flight.len());
+            self.in_flight.swap_remove(place);
         }
     }
 
@@ -252,8 +252,8 @@ impl Network {
         if crash == Some(Crash::BeforeSending) {
             return self.crash(server, Crash::BeforeSending);
         }
-        node.orders.extend(ready.snapshots_wanted);
-        self.under_way.extend(ready.messages);
+        node.tasks.extend(ready.snapshot_tasks);
+        self.in_flight.extend(ready.messages);
         if let Some(snapshot) = ready.snapshot {
             let (index, term) = (snapshot.index, snapshot.term);
             self.apply(server, ApplyMsg::Snapshot { index, term, snapshot: snapshot.descriptor });
@@ -272,18 +272,18 @@ impl Network {
             let place = node.reads.iter().position(|(context, _)| *context == read.context).expect("it has begun");
             let (_, committed) = node.reads.swap_remove(place);
             match read.index {
-                Some(index) => node.answers.push((index, committed)),
-                None => self.seen.lost += 1,
+                Some(index) => node.confirmed_reads.push((index, committed)),
+                None => self.totals.lost += 1,
             }
         }
         let applied = node.raw.core().last_applied();
-        for (index, committed) in node.answers.extract_if(.., |(index, _)| *index <= applied) {
-            self.seen.confirmed += 1;
-            Properties::read_sees(index, committed).unwrap_or_else(|stale| panic!("{stale}"));
+        for (index, committed) in node.confirmed_reads.extract_if(.., |(index, _)| *index <= applied) {
+            self.totals.confirmed += 1;
+            Properties::check_read(index, committed).unwrap_or_else(|stale| panic!("{stale}"));
         }
         // An owner may hear of more before it has done all.
         if self.rng.random_bool(0.2) {
-            self.deliver_any();
+            self.deliver_random();
         }
         self.nodes[server].raw.advance();
     }
@@ -313,45 +313,45 @@ impl Network {
     /// The transfer of a snapshot comes to an end, or is given up.
     fn transfer(&mut self, server: usize) {
         let node = &mut self.nodes[server];
-        let Some(order) = node.orders.pop() else { return };
+        let Some(task) = node.tasks.pop() else { return };
         if self.rng.random_bool(0.3) {
-            node.raw.report_snapshot(&order, Transfer::Failed);
+            node.raw.report_snapshot(&task, TransferOutcome::Failed);
         } else {
-            self.send_snapshot(server, &order);
+            self.send_snapshot(server, &task);
         }
     }
 
-    fn transfer_surely(&mut self, server: usize) {
-        while let Some(order) = self.nodes[server].orders.pop() {
-            self.send_snapshot(server, &order);
+    fn finish_transfers(&mut self, server: usize) {
+        while let Some(task) = self.nodes[server].tasks.pop() {
+            self.send_snapshot(server, &task);
         }
     }
 
-    fn send_snapshot(&mut self, server: usize, order: &SnapshotOrder) {
+    fn send_snapshot(&mut self, server: usize, task: &SnapshotTask) {
         let (index, state) = self.properties.snapshot_of(ServerId(server));
         let node = &mut self.nodes[server];
         let Some(term) = node.disk.term(index) else { panic!("the owner knows the term of what it has applied") };
-        self.under_way.push(order.message(index, term, state));
-        node.raw.report_snapshot(order, Transfer::Arrived);
+        self.in_flight.push(task.message(index, term, state));
+        node.raw.report_snapshot(task, TransferOutcome::Arrived);
     }
 
     /// All that is not saved is lost; the owner begins again with the rest.
     fn crash(&mut self, server: usize, when: Crash) {
-        self.seen.crashes[when as usize] += 1;
+        self.totals.crashes[when as usize] += 1;
         let servers = self.nodes.len();
         let node = &mut self.nodes[server];
         node.raw = RawNode::new(config(&node.disk, ServerId(server), servers)).expect("what was saved is whole");
         assert!(!node.raw.has_ready(), "what was saved is not to be saved again");
-        assert_eq!(node.raw.standing().term.max(Term(0)), node.disk.hard_state.term);
-        node.orders.clear();
+        assert_eq!(node.raw.soft_state().term.max(Term(0)), node.disk.hard_state.term);
+        node.tasks.clear();
         node.reads.clear();
-        node.answers.clear();
+        node.confirmed_reads.clear();
         self.properties.restarted(ServerId(server), &node.saved_state);
     }
 }
 
-impl AddAssign for Seen {
-    fn add_assign(&mut self, other: Seen) {
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
         self.committed += other.committed;
         self.installed += other.installed;
         self.confirmed += other.confirmed;

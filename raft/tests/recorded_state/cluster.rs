@@ -17,7 +17,7 @@ use crate::model::Model;
 const SNAPSHOT_INTERVAL: u64 = 10;
 
 /// How long a cluster without faults may take to come to rest.
-const SOON: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Cluster {
     pub(crate) network: Network,
@@ -68,8 +68,8 @@ impl Cluster {
             *incarnation
         };
         let ends = (0..servers).map(|to| {
-            let end = self.network.make_end(link(me, number, to));
-            self.network.connect(link(me, number, to), format!("S{to}"));
+            let end = self.network.make_end(end_name(me, number, to));
+            self.network.connect(end_name(me, number, to), format!("S{to}"));
             end
         });
         let (ends, persister) = (ends.collect(), Arc::clone(&server.persister));
@@ -96,7 +96,7 @@ impl Cluster {
         record::emit(EventKind::Fault(Fault::Crash(vec![ServerId(me)])));
         let number = *server.incarnation.lock();
         *server.incarnation.lock() = number + 1;
-        (0..self.servers.len()).for_each(|to| self.network.delete_end(link(me, number, to)));
+        (0..self.servers.len()).for_each(|to| self.network.delete_end(end_name(me, number, to)));
         self.servers[me].live.take().expect("it runs").raft.kill();
     }
 
@@ -114,7 +114,7 @@ impl Cluster {
             let number = *self.servers[from].incarnation.lock();
             for to in 0..self.len() {
                 let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
-                self.network.enable(link(from, number, to), open);
+                self.network.enable(end_name(from, number, to), open);
             }
         }
     }
@@ -163,20 +163,20 @@ impl Cluster {
 
     /// Lets the cluster come to rest: everything that a leader has is committed and applied everywhere, and the record says
     /// so too.
-    pub(crate) fn rest(&mut self) {
-        let deadline = Instant::now() + SOON;
+    pub(crate) fn wait_until_quiet(&mut self) {
+        let deadline = Instant::now() + WAIT_MAX;
         loop {
             self.propose(1);
             thread::sleep(Duration::from_millis(500));
             self.compare();
-            if self.is_at_rest() {
+            if self.is_quiet() {
                 return;
             }
-            assert!(Instant::now() < deadline, "no rest within {SOON:?}");
+            assert!(Instant::now() < deadline, "no rest within {WAIT_MAX:?}");
         }
     }
 
-    fn is_at_rest(&mut self) -> bool {
+    fn is_quiet(&mut self) -> bool {
         let lives = self.servers.iter().filter_map(|server| server.live.as_ref());
         let all: Vec<_> = lives.map(|live| live.raft.status().expect("the reference says where it stands")).collect();
         let Some(leader) = all.iter().find(|status| status.role == Role::Leader) else { return false };
@@ -192,7 +192,7 @@ impl Cluster {
     fn read_up_to(&mut self, events: u64) {
         let read = self.model.events;
         for event in self.recorder.events().skip(read as usize).take((events - read) as usize) {
-            self.model.see(&event);
+            self.model.observe(&event);
         }
     }
 }
@@ -227,6 +227,6 @@ fn serve(raft: &raft::Raft, deliveries: &Receiver<ApplyMsg>, incarnation: &Mutex
     }
 }
 
-fn link(from: usize, incarnation: u32, to: usize) -> String {
+fn end_name(from: usize, incarnation: u32, to: usize) -> String {
     format!("S{from}#{incarnation}->S{to}")
 }

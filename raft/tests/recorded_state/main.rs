@@ -14,7 +14,7 @@ use model::Coverage;
 use record::{Options, Recorder, Scope};
 
 /// A run through faults. Everything is compared after each step.
-fn storm(servers: usize, steps: usize) -> Coverage {
+fn run_with_faults(servers: usize, steps: usize) -> Coverage {
     let mut cluster = Cluster::new(servers);
     let mut rng = rng::stream("faults");
     for _ in 0..steps {
@@ -45,7 +45,7 @@ fn storm(servers: usize, steps: usize) -> Coverage {
     cluster.network.set_reliable(true);
     (0..servers).filter(|&server| !cluster.runs(server)).collect::<Vec<_>>().into_iter().for_each(|s| cluster.start(s));
     cluster.partition(&[&(0..servers).collect::<Vec<_>>()]);
-    cluster.rest();
+    cluster.wait_until_quiet();
     let coverage = cluster.model.coverage;
     (0..servers).for_each(|server| cluster.crash(server));
     cluster.network.cleanup();
@@ -55,12 +55,13 @@ fn storm(servers: usize, steps: usize) -> Coverage {
 fn recorded(run: Run, servers: usize, steps: usize) -> Coverage {
     let recorder = Recorder::new(Options::default());
     let context = Scope::new(&recorder, None).into_context();
-    let outcome = run.context(context).time_limit(Duration::from_secs(300)).execute(move || storm(servers, steps));
+    let outcome =
+        run.context(context).time_limit(Duration::from_secs(300)).execute(move || run_with_faults(servers, steps));
     outcome.result.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 #[test]
-fn each_servers_state_can_be_told_from_the_record_alone() {
+fn the_record_alone_gives_each_servers_state() {
     let mut total = Coverage::default();
     for seed in 0..30 {
         let run = recorded(Run::simulated(seed).named(format!("seed {seed}")), if seed % 3 == 0 { 5 } else { 3 }, 60);
@@ -88,7 +89,7 @@ fn each_servers_state_can_be_told_from_the_record_alone() {
 }
 
 #[test]
-fn and_on_threads_as_well() {
+fn the_record_gives_each_servers_state_on_threads() {
     let coverage = recorded(Run::threads(1), 3, 12);
     assert!(coverage.comparisons > 0, "{coverage:?}");
 }

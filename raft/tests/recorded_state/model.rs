@@ -10,7 +10,7 @@ use record::{Event, EventKind, Fault};
 /// What is known of all servers after the events so far.
 #[derive(Default)]
 pub(crate) struct Model {
-    pub(crate) servers: BTreeMap<ServerId, Seen>,
+    pub(crate) servers: BTreeMap<ServerId, ServerModel>,
     pub(crate) events: u64,
     pub(crate) coverage: Coverage,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Coverage {
 
 /// What is known of one server.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct ServerModel {
     /// Whether it runs. What one says that was crashed means nothing.
     runs: bool,
     role: Role,
@@ -52,7 +52,7 @@ pub(crate) struct Seen {
 }
 
 impl Model {
-    pub(crate) fn see(&mut self, event: &Event) {
+    pub(crate) fn observe(&mut self, event: &Event) {
         self.events += 1;
         if let EventKind::Fault(Fault::Crash(servers)) = &event.kind {
             for server in servers {
@@ -62,16 +62,16 @@ impl Model {
         let Some(server) = event.server else { return };
         if let EventKind::Restored { term, vote, snapshot_index, snapshot_term } = event.kind {
             self.coverage.restarts_with_a_snapshot += u64::from(snapshot_index > Index::ZERO);
-            self.servers.insert(server, Seen::new(term, vote, (snapshot_index, snapshot_term)));
+            self.servers.insert(server, ServerModel::new(term, vote, (snapshot_index, snapshot_term)));
         } else if let Some(seen) = self.servers.get_mut(&server).filter(|seen| seen.runs) {
-            seen.see(server, event, &mut self.coverage);
+            seen.observe(server, event, &mut self.coverage);
         }
     }
 }
 
-impl Seen {
-    fn new(term: Term, vote: Option<ServerId>, base: (Index, Term)) -> Seen {
-        Seen {
+impl ServerModel {
+    fn new(term: Term, vote: Option<ServerId>, base: (Index, Term)) -> ServerModel {
+        ServerModel {
             runs: true,
             role: Role::Follower,
             term,
@@ -87,7 +87,7 @@ impl Seen {
         }
     }
 
-    fn see(&mut self, server: ServerId, event: &Event, coverage: &mut Coverage) {
+    fn observe(&mut self, server: ServerId, event: &Event, coverage: &mut Coverage) {
         match event.kind {
             EventKind::RoleChanged { role, term } => {
                 self.role = role;

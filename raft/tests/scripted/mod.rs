@@ -11,13 +11,13 @@ use bytes::Bytes;
 use labstd::sync::Arc;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, HardState, InstallSnapshotArgs, InstallSnapshotReply,
-    Log, NewSnapshot, Persist, Read, ReadOutcome, RequestVoteArgs, RequestVoteReply, Saved, Sent,
+    Log, NewSnapshot, Persist, Read, ReadOutcome, RequestVoteArgs, RequestVoteReply, Saved, SentRequest,
 };
 use raft::storage::Storage;
 use raftapi::{Index, Persister, ServerId, Term};
 
 /// A quiet cluster has said all it has to say after this many messages. More would be a loop.
-const MESSAGES_TO_REST_MAX: usize = 1_000;
+const QUIET_AFTER_MESSAGES_MAX: usize = 1_000;
 
 /// The servers, what they have saved, and what is under way between them.
 pub(crate) struct Cluster {
@@ -28,7 +28,7 @@ pub(crate) struct Cluster {
     /// Held back until released.
     held: VecDeque<Message>,
     /// The last entries or snapshot from a leader to a peer.
-    last_sent: BTreeMap<(ServerId, ServerId), Sent>,
+    last_sent: BTreeMap<(ServerId, ServerId), SentRequest>,
     /// The reads that wait.
     reads: Vec<(ServerId, Read)>,
     /// These servers are cut off from the others, and the others from them.
@@ -56,10 +56,10 @@ struct Message {
 enum Content {
     RequestVote(RequestVoteArgs),
     RequestVoteReply(Term, RequestVoteReply),
-    AppendEntries(AppendEntriesArgs, Sent),
-    AppendEntriesReply(Sent, AppendEntriesReply),
-    InstallSnapshot(InstallSnapshotArgs, Sent),
-    InstallSnapshotReply(Sent, InstallSnapshotReply),
+    AppendEntries(AppendEntriesArgs, SentRequest),
+    AppendEntriesReply(SentRequest, AppendEntriesReply),
+    InstallSnapshot(InstallSnapshotArgs, SentRequest),
+    InstallSnapshotReply(SentRequest, InstallSnapshotReply),
 }
 
 /// Picks messages; what is `None` does not matter.
@@ -187,7 +187,7 @@ impl Cluster {
         loop {
             while let Some(message) = self.pool.pop_front() {
                 delivered += 1;
-                assert!(delivered <= MESSAGES_TO_REST_MAX, "a quiet cluster sends and sends");
+                assert!(delivered <= QUIET_AFTER_MESSAGES_MAX, "a quiet cluster sends and sends");
                 self.deliver_one(message);
             }
             for leader in (0..self.cores.len()).map(ServerId) {
@@ -288,10 +288,10 @@ impl Cluster {
         if effects.send_heartbeats {
             self.heartbeat(server, None);
         }
-        for peer in effects.ask_whether_it_leads.iter() {
+        for peer in effects.confirm_leadership_with.iter() {
             self.heartbeat(server, Some(peer));
         }
-        for peer in effects.wake_replicators.iter() {
+        for peer in effects.replicate_to.iter() {
             // A peer that only has to be told the commit index waits for a heartbeat.
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
                 self.last_sent.insert((server, peer), sent);

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
-use raft::core::{Core, Effects, Flow, NewSnapshot, Probe, Read, Standing};
+use raft::core::{Core, Effects, NewSnapshot, Probe, ProgressState, Read, SoftState};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
 use super::{Content, Message};
@@ -15,7 +15,7 @@ pub(super) fn name(server: ServerId) -> String {
 
 /// A server and its log; of a leader also what it knows of the others.
 pub(super) fn status(core: &Core) -> String {
-    let Standing { term, role, leader } = core.standing();
+    let SoftState { term, role, leader } = core.soft_state();
     let mut text = format!("{} {role} term={term}", name(core.me()));
     if let Some(leader) = leader.filter(|&leader| leader != core.me()) {
         write!(text, " leader={}", name(leader)).expect("a string takes everything");
@@ -34,18 +34,21 @@ pub(super) fn status(core: &Core) -> String {
     writeln!(text, " commit={} log:{log}", core.commit_index()).expect("a string takes everything");
     for peer in core.peers() {
         if let Some(progress) = core.progress(peer) {
-            let flow = match progress.flow() {
-                Flow::Probing(Probe::Ready) => "probing".to_string(),
-                Flow::Probing(Probe::Asked(number)) => format!("probing, batch {number} under way"),
-                Flow::Probing(Probe::Silent) => "probing, silent".to_string(),
-                Flow::Replicating { under_way: None } => "replicating".to_string(),
-                Flow::Replicating { under_way: Some(number) } => format!("replicating, batch {number} under way"),
-                Flow::ReceivingSnapshot { last_included_index, .. } => {
+            let state = match progress.state() {
+                ProgressState::Probing(Probe::Ready) => "probing".to_string(),
+                ProgressState::Probing(Probe::InFlight(number)) => format!("probing, batch {number} in flight"),
+                ProgressState::Probing(Probe::Paused) => "probing, paused".to_string(),
+                ProgressState::Replicating { in_flight: None } => "replicating".to_string(),
+                ProgressState::Replicating { in_flight: Some(number) } => {
+                    format!("replicating, batch {number} in flight")
+                }
+                ProgressState::ReceivingSnapshot { last_included_index, .. } => {
                     format!("receiving the snapshot up to {last_included_index}")
                 }
             };
             let (next, matched) = (progress.next_index(), progress.match_index());
-            writeln!(text, "    {} next={next} match={matched} {flow}", name(peer)).expect("a string takes everything");
+            writeln!(text, "    {} next={next} match={matched} {state}", name(peer))
+                .expect("a string takes everything");
         }
     }
     text
@@ -86,7 +89,7 @@ pub(super) fn effects(core: &Core, effects: &Effects, applied: &[ApplyMsg]) -> S
         let commands: String = applied.iter().map(applied_entry).collect();
         lines.push(format!("commits up to {index} and applies{commands}"));
     }
-    if let Some(Standing { term, role, leader }) = effects.role_change {
+    if let Some(SoftState { term, role, leader }) = effects.soft_state {
         let of = leader.filter(|&leader| leader != server).map(|leader| format!(" of {}", name(leader)));
         lines.push(format!("is {role}{} in term {term}", of.unwrap_or_default()));
     }

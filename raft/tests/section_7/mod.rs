@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use raft::core::{
-    AppendEntriesArgs, Core, Effects, Flow, HardState, InstallSnapshotArgs, InstallSnapshotReply, Log, NewSnapshot,
-    Probe, RoleName, Saved, Servers,
+    AppendEntriesArgs, Core, Effects, HardState, InstallSnapshotArgs, InstallSnapshotReply, Log, NewSnapshot, Probe,
+    ProgressState, RoleName, Saved, ServerSet,
 };
 use raftapi::{ApplyMsg, Index, Term};
 
@@ -12,7 +12,7 @@ use crate::{ME, OTHER, PEER, agreement, append, conflict, elect, entries, follow
 /// "Once a server completes writing a snapshot, it may delete all log entries up through the last included index, as
 /// well as any prior snapshot" (7).
 #[test]
-fn a_snapshot_takes_the_place_of_the_entries_that_it_covers() {
+fn a_snapshot_replaces_the_entries_that_it_covers() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let effects = core.snapshot_taken(Index(2), Bytes::from("two"));
     assert_eq!(effects.persist.snapshot, Some(NewSnapshot::Taken), "it is saved at once, with the log");
@@ -25,7 +25,7 @@ fn a_snapshot_takes_the_place_of_the_entries_that_it_covers() {
 
 /// "Raft's log grows during normal operation ... it cannot grow without bound" (7): what is discarded is really gone.
 #[test]
-fn what_a_snapshot_covers_takes_no_memory() {
+fn entries_covered_by_a_snapshot_take_no_memory() {
     let command = Bytes::from(vec![7; 1_000]);
     let mut core = Core::new(ME, 1);
     let _ = core.election_timeout();
@@ -38,7 +38,7 @@ fn what_a_snapshot_covers_takes_no_memory() {
 
 /// A snapshot may come from a service that is behind: it must not bring back an earlier one.
 #[test]
-fn a_snapshot_that_covers_no_more_than_the_present_one_is_ignored() {
+fn a_snapshot_that_covers_nothing_new_is_ignored() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let _ = core.snapshot_taken(Index(2), Bytes::from("two"));
     for index in [0, 1, 2] {
@@ -51,14 +51,14 @@ fn a_snapshot_that_covers_no_more_than_the_present_one_is_ignored() {
 /// "Each server takes snapshots independently, covering just the committed entries in its log" (7).
 #[test]
 #[should_panic = "the service has a snapshot up to index 4, but was given entries up to 3"]
-fn a_snapshot_of_what_was_not_applied_is_a_mistake() {
+fn a_snapshot_of_unapplied_entries_panics() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let _ = core.snapshot_taken(Index(4), Bytes::from("four"));
 }
 
 /// "... when the leader has already discarded the next log entry that it needs to send to a follower" (7).
 #[test]
-fn a_leader_sends_the_snapshot_when_it_has_discarded_the_next_entry() {
+fn a_leader_sends_the_snapshot_if_the_next_entry_is_discarded() {
     let mut core = leader_with_a_snapshot();
     assert!(core.install_snapshot(PEER).is_none(), "as long as it does not know that the peer is behind, it does not");
     refuse_heartbeat(&mut core, 2);
@@ -82,12 +82,12 @@ fn a_leader_checks_consistency_at_the_end_of_its_snapshot() {
 
 /// A peer that needs the snapshot and is silent is asked about the end of it: its answer shows whether it still does.
 #[test]
-fn a_heartbeat_to_a_peer_that_needs_the_snapshot_asks_about_its_end() {
+fn a_heartbeat_probes_the_end_of_a_needed_snapshot() {
     let mut core = leader_with_a_snapshot();
     refuse_heartbeat(&mut core, 2);
     let (_, sent) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
     core.request_timed_out(PEER, &sent);
-    assert_eq!(flow(&core), Flow::Probing(Probe::Silent), "no answer in time");
+    assert_eq!(flow(&core), ProgressState::Probing(Probe::Paused), "no answer in time");
     assert!(core.install_snapshot(PEER).is_none(), "it is not sent again to a peer that may be away");
     let (args, heartbeat) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     assert_eq!(
@@ -96,21 +96,21 @@ fn a_heartbeat_to_a_peer_that_needs_the_snapshot_asks_about_its_end() {
         "whether it has what is in the snapshot"
     );
     let _ = core.handle_append_entries_reply(PEER, &heartbeat, agreement(4));
-    assert_eq!(flow(&core), Flow::Replicating { under_way: None }, "it has");
+    assert_eq!(flow(&core), ProgressState::Replicating { in_flight: None }, "it has");
 }
 
 /// A peer that answers has everything that the snapshot covers: the entries after it follow.
 #[test]
-fn an_answer_to_the_snapshot_moves_next_index_behind_it() {
+fn a_snapshot_reply_moves_next_index_past_the_snapshot() {
     let mut core = leader_with_a_snapshot();
     refuse_heartbeat(&mut core, 2);
     let (_, sent) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
     let effects = core.handle_install_snapshot_reply(PEER, &sent, InstallSnapshotReply { term: Term(4) });
-    assert_eq!(effects.wake_replicators, Servers::from_iter([PEER]), "the entry at 4 can go out");
+    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER]), "the entry at 4 can go out");
     let progress = core.progress(PEER).expect("a leader knows its peers");
     assert_eq!((progress.match_index(), progress.next_index()), (Index(3), Index(4)));
     let effects = core.handle_install_snapshot_reply(OTHER, &sent, InstallSnapshotReply { term: Term(9) });
-    assert_eq!(core.standing().role, RoleName::Follower, "an answer of a higher term ends a leadership (5.1)");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "an answer of a higher term ends a leadership (5.1)");
     assert!(effects.persist.hard_state.is_some(), "and the term is saved");
 }
 
@@ -128,18 +128,18 @@ fn rule_1_a_snapshot_of_an_earlier_term_is_refused() {
 
 /// Whoever hears from the leader of its term follows it (5.2), whatever the leader says.
 #[test]
-fn a_snapshot_is_a_sign_of_the_leader() {
+fn a_snapshot_resets_the_election_timer() {
     let mut core = follower(3, &[1]);
     let _ = core.election_timeout();
     let (_, effects) = core.handle_install_snapshot(install(4, 3, 2));
     assert!(effects.reset_election_timer, "there is no reason for an election");
-    assert_eq!((core.standing().role, core.standing().leader), (RoleName::Follower, Some(PEER)));
+    assert_eq!((core.soft_state().role, core.soft_state().leader), (RoleName::Follower, Some(PEER)));
 }
 
 /// Rule 5: "save snapshot file, discard any existing or partial snapshot with a smaller index"; and what a follower has
 /// committed is in the snapshot too, so one that covers no more is of no use.
 #[test]
-fn rule_5_a_snapshot_that_was_overtaken_throws_nothing_away() {
+fn rule_5_an_overtaken_snapshot_discards_nothing() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let (reply, effects) = core.handle_install_snapshot(install(3, 3, 2));
     assert_eq!(reply.term, Term(3), "the leader is told that the follower has as much");
@@ -150,7 +150,7 @@ fn rule_5_a_snapshot_that_was_overtaken_throws_nothing_away() {
 /// Rule 6: "if existing log entry has same index and term as snapshot's last included entry, retain log entries
 /// following it".
 #[test]
-fn rule_6_entries_behind_the_snapshot_are_kept_if_the_log_agrees() {
+fn rule_6_entries_after_the_snapshot_stay_if_the_log_matches() {
     let mut core = follower(3, &[1, 2, 2, 3]);
     let (_, effects) = core.handle_install_snapshot(install(3, 3, 2));
     assert_eq!(effects.persist.snapshot, Some(NewSnapshot::Installed), "saved at once, with the log");
@@ -160,7 +160,7 @@ fn rule_6_entries_behind_the_snapshot_are_kept_if_the_log_agrees() {
 
 /// Rule 7: "discard the entire log".
 #[test]
-fn rule_7_a_log_that_conflicts_or_ends_before_the_snapshot_goes() {
+fn rule_7_a_conflicting_or_shorter_log_is_discarded() {
     for (case, log) in [("conflicts", &[1, 1, 1, 3][..]), ("ends before", &[1, 2][..])] {
         let mut core = follower(3, log);
         let _ = core.handle_install_snapshot(install(3, 3, 2));
@@ -171,7 +171,7 @@ fn rule_7_a_log_that_conflicts_or_ends_before_the_snapshot_goes() {
 
 /// Rule 8: "reset state machine using snapshot contents", before anything that follows it.
 #[test]
-fn rule_8_the_service_is_given_the_snapshot_and_then_what_follows_it() {
+fn rule_8_the_service_gets_the_snapshot_and_then_later_entries() {
     let mut core = follower(3, &[1, 2, 2, 3]);
     let _ = core.handle_install_snapshot(install(3, 3, 2));
     let _ = core.handle_append_entries(append(3, (4, 3), &[3], 5));
@@ -187,7 +187,7 @@ fn rule_8_the_service_is_given_the_snapshot_and_then_what_follows_it() {
 
 /// A request that was overtaken by a snapshot holds what the snapshot covers: that is committed, and agrees.
 #[test]
-fn entries_that_the_snapshot_covers_are_known() {
+fn entries_covered_by_the_snapshot_count_as_matching() {
     let mut core = follower(3, &[]);
     let _ = core.handle_install_snapshot(install(3, 3, 2));
     let (inside, effects) = core.handle_append_entries(append(3, (1, 1), &[2], 0));
@@ -199,7 +199,7 @@ fn entries_that_the_snapshot_covers_are_known() {
 
 /// After a restart the service has read the snapshot itself (lab handout, 3D).
 #[test]
-fn after_a_restart_the_first_entry_delivered_is_the_one_after_the_snapshot() {
+fn after_a_restart_delivery_starts_after_the_snapshot() {
     let mut core = restarted_with_a_snapshot();
     assert_eq!((core.commit_index(), core.last_applied()), (Index(3), Index(3)), "what is in a snapshot is committed");
     assert!(core.take_committed().is_empty(), "the snapshot is not delivered again");
@@ -237,11 +237,11 @@ fn leader_with_a_snapshot() -> Core {
 fn refuse_heartbeat(core: &mut Core, index: u64) {
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, conflict(4, None, index));
-    assert_eq!(effects.wake_replicators, Servers::from_iter([PEER]), "there is something to send now");
+    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER]), "there is something to send now");
 }
 
-fn flow(core: &Core) -> Flow {
-    core.progress(PEER).expect("a leader knows its peers").flow()
+fn progress_state(core: &Core) -> ProgressState {
+    core.progress(PEER).expect("a leader knows its peers").state()
 }
 
 fn install(term: u64, last_included_index: u64, last_included_term: u64) -> InstallSnapshotArgs {

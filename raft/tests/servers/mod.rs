@@ -8,7 +8,7 @@ use bytes::Bytes;
 use labstd::sync::Arc;
 use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Core, Effects, HardState, InstallSnapshotArgs, InstallSnapshotReply, Read,
-    ReadOutcome, RequestVoteArgs, RequestVoteReply, Saved, Sent,
+    ReadOutcome, RequestVoteArgs, RequestVoteReply, Saved, SentRequest,
 };
 use raft::storage::Storage;
 use raftapi::{ApplyMsg, Index, Persister, ServerId, Term};
@@ -22,9 +22,9 @@ pub(crate) struct Servers {
     storages: Vec<Storage>,
     /// What each server's applier has taken and not yet delivered.
     undelivered: Vec<VecDeque<ApplyMsg>>,
-    pub(crate) under_way: Vec<Message>,
+    pub(crate) in_flight: Vec<Message>,
     /// The last entries or snapshot from a leader to a peer.
-    pub(crate) last_sent: BTreeMap<(ServerId, ServerId), Sent>,
+    pub(crate) last_sent: BTreeMap<(ServerId, ServerId), SentRequest>,
     pub(crate) properties: Properties,
     commands: u32,
     /// The reads that wait, each with what was known to be committed when it began.
@@ -46,10 +46,10 @@ pub(crate) struct Message {
 pub(crate) enum Content {
     RequestVote(RequestVoteArgs),
     RequestVoteReply(Term, RequestVoteReply),
-    AppendEntries(AppendEntriesArgs, Sent),
-    AppendEntriesReply(Sent, AppendEntriesReply),
-    InstallSnapshot(InstallSnapshotArgs, Sent),
-    InstallSnapshotReply(Sent, InstallSnapshotReply),
+    AppendEntries(AppendEntriesArgs, SentRequest),
+    AppendEntriesReply(SentRequest, AppendEntriesReply),
+    InstallSnapshot(InstallSnapshotArgs, SentRequest),
+    InstallSnapshotReply(SentRequest, InstallSnapshotReply),
 }
 
 impl Servers {
@@ -60,7 +60,7 @@ impl Servers {
             storages: persisters.iter().map(|persister| open(persister).0).collect(),
             persisters,
             undelivered: vec![VecDeque::new(); servers],
-            under_way: Vec::new(),
+            in_flight: Vec::new(),
             last_sent: BTreeMap::new(),
             properties: Properties::new(servers),
             commands: 0,
@@ -79,7 +79,7 @@ impl Servers {
         self.reads.retain(|&(reader, ..)| reader != server);
         self.last_sent.retain(|&(leader, _), _| leader != server);
         // A process that is gone takes its calls with it: answers to them have nobody to go to.
-        self.under_way.retain(|message| message.to != server || message.content.is_request());
+        self.in_flight.retain(|message| message.to != server || message.content.is_request());
         self.properties.restarted(server, &self.persisters[server.0].read_snapshot());
     }
 
@@ -112,7 +112,7 @@ impl Servers {
     }
 
     /// The call that carried `sent` failed, and the caller hears of it.
-    pub(crate) fn fail(&mut self, leader: ServerId, peer: ServerId, sent: &Sent) {
+    pub(crate) fn fail(&mut self, leader: ServerId, peer: ServerId, sent: &SentRequest) {
         let effects = self.cores[leader.0].request_failed(peer, sent);
         self.carry_out(leader, effects);
     }
@@ -167,7 +167,11 @@ impl Servers {
     fn carry_out(&mut self, server: ServerId, effects: Effects) {
         let core = &self.cores[server.0];
         self.storages[server.0].save(&effects.persist, core);
-        assert_eq!(open(&self.persisters[server.0]).1, acts_on(core), "{server} acts on what it has not saved");
+        assert_eq!(
+            open(&self.persisters[server.0]).1,
+            persistent_state(core),
+            "{server} acts on what it has not saved"
+        );
         self.properties.check(server, &self.cores).unwrap_or_else(|broken| panic!("{broken}"));
 
         self.settle_reads(server);
@@ -177,12 +181,12 @@ impl Servers {
         if effects.send_heartbeats {
             self.heartbeat(server);
         }
-        for peer in effects.ask_whether_it_leads.iter() {
+        for peer in effects.confirm_leadership_with.iter() {
             if let Some((args, sent)) = self.cores[server.0].heartbeat(peer) {
                 self.send(server, peer, Content::AppendEntries(args, sent));
             }
         }
-        for peer in effects.wake_replicators.iter() {
+        for peer in effects.replicate_to.iter() {
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
                 self.last_sent.insert((server, peer), sent);
                 self.send(server, peer, Content::AppendEntries(args, sent));
@@ -207,14 +211,14 @@ impl Servers {
             }
             ReadOutcome::Confirmed => {
                 *confirmed += 1;
-                Properties::read_sees(read.index, floor).unwrap_or_else(|broken| panic!("{broken}"));
+                Properties::check_read(read.index, floor).unwrap_or_else(|broken| panic!("{broken}"));
                 false
             }
         });
     }
 
     fn send(&mut self, from: ServerId, to: ServerId, content: Content) {
-        self.under_way.push(Message { from, to, content });
+        self.in_flight.push(Message { from, to, content });
     }
 }
 
@@ -228,7 +232,7 @@ fn open(persister: &Arc<Persister>) -> (Storage, Saved) {
     Storage::open(Arc::clone(persister)).unwrap_or_else(|damaged| panic!("{damaged}"))
 }
 
-fn acts_on(core: &Core) -> Saved {
+fn persistent_state(core: &Core) -> Saved {
     let hard_state = HardState { term: core.current_term(), voted_for: core.voted_for() };
     Saved { hard_state, log: core.log().clone(), snapshot: core.snapshot().clone() }
 }

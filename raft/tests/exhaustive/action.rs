@@ -8,21 +8,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use raft::core::{Core, Entry};
-use raft::rawnode::{Config, Message, RawNode, ReadState, Transfer};
+use raft::rawnode::{Config, Message, RawNode, ReadState, TransferOutcome};
 use raftapi::{Index, ServerId};
 
 use crate::history::leader_append_only;
 use crate::model::Mistake;
 use crate::owner::Disk;
-use crate::state::{Last, Part, SERVERS, Server};
+use crate::state::{Hashed, LastStep, SERVERS, Server};
 
 /// More outcomes than this are not remembered but worked out again.
-const REMEMBERED_MAX: usize = 1 << 20;
+const CACHED_OUTCOMES_MAX: usize = 1 << 20;
 
 /// What happens to a server.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) enum Action {
-    Deliver(Part<Message>),
+    Deliver(Hashed<Message>),
     Campaign(ServerId),
     Tick(ServerId),
     /// The manieth proposal it is. Each is another command, so that two entries are the same only if they are one.
@@ -35,26 +35,26 @@ pub(crate) enum Action {
 
 /// What comes of it.
 pub(crate) struct Outcome {
-    pub(crate) server: Part<Server>,
+    pub(crate) server: Hashed<Server>,
     /// What it sends.
-    pub(crate) messages: Vec<Part<Message>>,
+    pub(crate) messages: Vec<Hashed<Message>>,
     /// What its owner applies.
     pub(crate) applied: Vec<(Index, Entry)>,
     pub(crate) reads: Vec<ReadState>,
     /// What it takes for committed.
     pub(crate) commit: Index,
     /// Whether it shows anything that it did not show before: role, term, log, or commit index.
-    pub(crate) shows_more: bool,
+    pub(crate) changes_history: bool,
     /// Whether it has kept its log if it has led all the time.
     pub(crate) appends_only: bool,
-    pub(crate) last: Last,
+    pub(crate) last: LastStep,
     /// Whether the server is as it was before, and only sends something.
     pub(crate) changes_nothing: bool,
 }
 
 /// How a server and its owner behave.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct Behavior {
     pub(crate) mistake: Mistake,
     /// Whether what was applied survives a crash.
     pub(crate) state_survives: bool,
@@ -62,10 +62,10 @@ pub(crate) struct Manner {
 
 /// The outcomes that were worked out. `None` if nothing comes of it.
 #[derive(Default)]
-pub(crate) struct Outcomes(RwLock<BTreeMap<Occasion, Option<Arc<Outcome>>>>);
+pub(crate) struct Outcomes(RwLock<BTreeMap<OutcomeKey, Option<Arc<Outcome>>>>);
 
 /// The hashes of a server and of an action.
-type Occasion = (u64, u64);
+type OutcomeKey = (u64, u64);
 
 impl Action {
     /// To which server it happens.
@@ -79,31 +79,36 @@ impl Action {
 }
 
 impl Outcomes {
-    pub(crate) fn of(&self, manner: Manner, before: &Part<Server>, action: &Action) -> Option<Arc<Outcome>> {
-        let key = (before.digest(), Part::hash_of(action));
+    pub(crate) fn get_or_compute(
+        &self,
+        behavior: Behavior,
+        before: &Hashed<Server>,
+        action: &Action,
+    ) -> Option<Arc<Outcome>> {
+        let key = (before.digest(), Hashed::hash_of(action));
         if let Some(known) = self.0.read().get(&key) {
             return known.clone();
         }
-        let outcome = manner.act(before, action).map(Arc::new);
+        let outcome = behavior.act(before, action).map(Arc::new);
         let mut known = self.0.write();
-        if known.len() < REMEMBERED_MAX {
+        if known.len() < CACHED_OUTCOMES_MAX {
             known.insert(key, outcome.clone());
         }
         outcome
     }
 }
 
-impl Manner {
+impl Behavior {
     /// A server that starts with what its disk has.
     pub(crate) fn start(self, disk: Disk, me: ServerId) -> Server {
-        let config = Config { heartbeat_ticks: 1, answer_ticks: 1, ..disk.config(me, SERVERS) };
+        let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 1, ..disk.config(me, SERVERS) };
         Server { raw: RawNode::new(config).expect("what was saved is whole"), disk }
     }
 
     /// `None` if nothing changes and nothing is sent.
-    fn act(self, before: &Part<Server>, action: &Action) -> Option<Outcome> {
+    fn act(self, before: &Hashed<Server>, action: &Action) -> Option<Outcome> {
         let mut server = Server::clone(before);
-        let mut last = Last::default();
+        let mut last = LastStep::default();
         match action {
             Action::Deliver(message) => server.raw.step(Message::clone(message)).expect("a node's message"),
             Action::Campaign(_) => server.raw.campaign(),
@@ -112,8 +117,8 @@ impl Manner {
                 server.raw.propose(vec![*number].into()).expect("it leads");
             }
             Action::Crash(id) => {
-                last.restarted_a_voter = server.raw.core().voted_for().is_some_and(|candidate| candidate != *id);
-                server = self.start_again(server, *id);
+                last.voter_restarted = server.raw.core().voted_for().is_some_and(|candidate| candidate != *id);
+                server = self.restart(server, *id);
             }
             Action::Compact(_) => server.raw.compact(server.disk.applied),
             Action::Read(_, number) => server.raw.read_index(u64::from(*number)).ok()?,
@@ -126,57 +131,57 @@ impl Manner {
     }
 
     /// Does all there is to be done, in the order that a `Ready` asks for.
-    fn carry_out(self, before: &Core, mut server: Server, mut last: Last) -> Outcome {
+    fn carry_out(self, before: &Core, mut server: Server, mut last: LastStep) -> Outcome {
         let (mut messages, mut applied, mut reads) = (Vec::new(), Vec::new(), Vec::new());
         while server.raw.has_ready() {
             let ready = server.raw.ready();
             server.disk.save(&ready);
-            last.truncated |= ready.entries.as_ref().is_some_and(|new| new.truncates);
-            last.installed |= ready.snapshot.is_some();
+            last.log_truncated |= ready.entries.as_ref().is_some_and(|new| new.truncates);
+            last.snapshot_installed |= ready.snapshot.is_some();
             messages.extend(ready.messages);
-            for order in ready.snapshots_wanted {
+            for order in ready.snapshot_tasks {
                 // Made and sent at once; it may arrive at any later moment.
                 let index = server.disk.applied;
                 let term = server.disk.term(index).expect("the owner knows the term of what it has applied");
                 messages.push(order.message(index, term, Bytes::new()));
-                server.raw.report_snapshot(&order, Transfer::Arrived);
+                server.raw.report_snapshot(&order, TransferOutcome::Arrived);
             }
             for entry in ready.committed {
                 server.disk.applied = entry.index;
                 applied.push((entry.index, Entry { term: entry.term, command: entry.command }));
             }
-            last.confirmed_a_read |= ready.reads.iter().any(|read| read.index.is_some());
-            last.lost_a_read |= ready.reads.iter().any(|read| read.index.is_none());
+            last.read_confirmed |= ready.reads.iter().any(|read| read.index.is_some());
+            last.read_lost |= ready.reads.iter().any(|read| read.index.is_none());
             reads.extend(ready.reads);
             server.raw.advance();
         }
         let core = server.raw.core();
         let commit = match self.mistake {
-            Mistake::CommitsByCounting => on_a_majority(core).max(core.commit_index()),
+            Mistake::CommitsByCounting => index_on_a_majority(core).max(core.commit_index()),
             Mistake::None | Mistake::ForgetsItsVote => core.commit_index(),
         };
         applied.extend((core.commit_index().next().0..=commit.0).map(Index).map(|index| {
             let entry = core.log().get(index).expect("what lies on a majority is there");
             (index, entry.clone())
         }));
-        let shows_more = before.standing() != core.standing()
+        let changes_history = before.soft_state() != core.soft_state()
             || before.log() != core.log()
             || before.commit_index() != core.commit_index()
             || !applied.is_empty();
         Outcome {
-            messages: messages.into_iter().map(Part::new).collect(),
+            messages: messages.into_iter().map(Hashed::new).collect(),
             applied,
             reads,
             commit,
-            shows_more,
+            changes_history,
             appends_only: leader_append_only(before, core),
             last,
             changes_nothing: false,
-            server: Part::new(server),
+            server: Hashed::new(server),
         }
     }
 
-    fn start_again(self, server: Server, me: ServerId) -> Server {
+    fn restart(self, server: Server, me: ServerId) -> Server {
         let mut disk = server.disk;
         if self.mistake == Mistake::ForgetsItsVote {
             disk.hard_state.voted_for = None;
@@ -189,7 +194,7 @@ impl Manner {
 }
 
 /// The highest index that a leader knows to lie on a majority, of whatever term; 0 if it does not lead.
-fn on_a_majority(core: &Core) -> Index {
+fn index_on_a_majority(core: &Core) -> Index {
     if !core.is_leader() {
         return Index::ZERO;
     }

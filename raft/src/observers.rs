@@ -1,4 +1,4 @@
-//! What others are told when something has changed: the record of the run, in full ([`raftapi::report`]), and the services
+//! What others are reported when something has changed: the record of the run, in full ([`raftapi::report`]), and the services
 //! that have subscribed, of what concerns them ([`raftapi::StateChange`]). Nothing here changes what the server does.
 //!
 //! All of this is called under the server's lock, in the order of the events, so the record's order is that of the changes.
@@ -7,36 +7,40 @@
 use labstd::channel::{self, Receiver, Sender};
 use raftapi::{Index, Role, StateChange, Term, report};
 
-use crate::core::{Core, Effects, HardState, LogChange, NewSnapshot, Persist, RoleName, Standing};
+use crate::core::{Core, Effects, HardState, LogChange, NewSnapshot, Persist, RoleName, SoftState};
 
 /// How many changes a subscriber may leave unread before it is given up. Elections take a good part of a second each, so
 /// one that reads at all is far from it.
 const UNREAD_MAX: usize = 64;
 
-/// What others have been told, and who wants to be.
-pub(crate) struct News {
+/// What others have been reported, and who wants to be.
+pub(crate) struct Observers {
     /// The role and the term that are known.
-    told: (RoleName, Term),
+    reported: (RoleName, Term),
     /// The last index of the log, as it is known.
-    told_last: Index,
-    /// Services that want to be told.
+    reported_last_index: Index,
+    /// Services that want to be reported.
     subscribers: Vec<Sender<StateChange>>,
 }
 
-impl News {
+impl Observers {
     /// A server starts with what it had saved.
-    pub(crate) fn of_start(core: &Core) -> News {
+    pub(crate) fn at_start(core: &Core) -> Observers {
         let log = core.log();
         report::restored(core.current_term(), core.voted_for(), (log.base_index(), log.base_term()));
         report_appended(core, log.base_index().next(), log.last_index());
-        News { told: (RoleName::Follower, core.current_term()), told_last: log.last_index(), subscribers: Vec::new() }
+        Observers {
+            reported: (RoleName::Follower, core.current_term()),
+            reported_last_index: log.last_index(),
+            subscribers: Vec::new(),
+        }
     }
 
     /// Tells what an event has changed; `core` is as it is after it, and `saved_bytes` were written.
-    pub(crate) fn tell(&mut self, effects: &Effects, core: &Core, saved_bytes: usize) {
-        let Effects { persist: Persist { hard_state, log, snapshot }, commit_advanced, role_change, .. } = effects;
-        if let Some(standing) = *role_change {
-            self.tell_standing(standing);
+    pub(crate) fn report_changes(&mut self, effects: &Effects, core: &Core, saved_bytes: usize) {
+        let Effects { persist: Persist { hard_state, log, snapshot }, commit_advanced, soft_state, .. } = effects;
+        if let Some(standing) = *soft_state {
+            self.report_soft_state(standing);
         }
         if let Some(HardState { term, voted_for: Some(to) }) = *hard_state {
             report::vote(term, to);
@@ -46,10 +50,10 @@ impl News {
                 report::truncated(first.prev());
             }
             report_appended(core, first, last);
-            self.told_last = last;
+            self.reported_last_index = last;
         }
         if let Some(new) = *snapshot {
-            self.tell_snapshot(new, core);
+            self.report_snapshot(new, core);
         }
         if saved_bytes > 0 {
             report::persisted(saved_bytes);
@@ -71,14 +75,14 @@ impl News {
         self.subscribers.clear();
     }
 
-    fn tell_standing(&mut self, Standing { term, role, .. }: Standing) {
-        let (told_role, told_term) = std::mem::replace(&mut self.told, (role, term));
-        if role != told_role || role == RoleName::Candidate && term != told_term {
+    fn report_soft_state(&mut self, SoftState { term, role, .. }: SoftState) {
+        let (reported_role, reported_term) = std::mem::replace(&mut self.reported, (role, term));
+        if role != reported_role || role == RoleName::Candidate && term != reported_term {
             report::role(role.into(), term);
-        } else if term != told_term {
+        } else if term != reported_term {
             report::term(term);
         }
-        match (told_role, role) {
+        match (reported_role, role) {
             (RoleName::Leader, RoleName::Follower | RoleName::Candidate) => {
                 self.publish(StateChange::SteppedDown { term });
             }
@@ -90,14 +94,14 @@ impl News {
     }
 
     /// The log has another beginning.
-    fn tell_snapshot(&mut self, new: NewSnapshot, core: &Core) {
+    fn report_snapshot(&mut self, new: NewSnapshot, core: &Core) {
         let log = core.log();
         let (index, term) = (log.base_index(), log.base_term());
         // It may have taken the place of the whole log, and not of the beginning alone.
-        if log.last_index() < self.told_last {
+        if log.last_index() < self.reported_last_index {
             report::truncated(log.last_index());
         }
-        self.told_last = log.last_index();
+        self.reported_last_index = log.last_index();
         report::compacted(index, term);
         if new == NewSnapshot::Installed {
             self.publish(StateChange::SnapshotInstalled { index, term });

@@ -10,104 +10,110 @@ use labrpc::Prompt;
 use labstd::sync::Arc;
 use raftapi::{Index, ServerId};
 
-use crate::core::{RequestVoteArgs, Sent, Servers};
-use crate::reads::Reader;
+use crate::core::{RequestVoteArgs, SentRequest, ServerSet};
+use crate::reads::PendingRead;
 use crate::replicator::{self, Reply, Request};
 use crate::server::Shared;
 
 /// How many requests a thread sends for one event. An event leaves one a peer; its answers may leave more, if others have
 /// proposed meanwhile.
-const SENT_FOR_ONE_EVENT_MAX: usize = 8;
+const REQUESTS_PER_EVENT_MAX: usize = 8;
 
 /// What is left to be done after an event.
 #[derive(Default)]
-pub(crate) struct Errands {
+pub(crate) struct FollowUps {
     /// A leader has committed more, and the consumer is to be told at once: clients wait.
-    pub(crate) deliver: bool,
-    /// Reads that are settled: with an index if they are confirmed.
-    pub(crate) settled: Vec<(Reader, Option<Index>)>,
+    pub(crate) notify_consumer: bool,
+    /// Reads that are settled_reads: with an index if they are confirmed.
+    pub(crate) settled_reads: Vec<(PendingRead, Option<Index>)>,
     /// A candidate asks for votes.
     pub(crate) vote_requests: Vec<(ServerId, RequestVoteArgs)>,
     /// A leader has something for these peers.
-    pub(crate) to_serve: Servers,
+    pub(crate) send_to: ServerSet,
     /// More may be proposed at this very moment: to peers that cannot be reached without delay the replicators send, which
     /// take all of it together.
-    pub(crate) more_may_come: bool,
+    pub(crate) more_proposals_expected: bool,
 }
 
 /// Who sends what a leader has for its peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sending {
+pub(crate) enum SendPolicy {
     /// The thread that has brought the event.
-    Here,
+    CallingThread,
     /// The same if it takes no time; else the peers' replicators.
-    HereIfAtOnce,
+    CallingThreadIfInline,
     /// The peers' replicators.
-    ByReplicators,
+    Replicators,
 }
 
 impl Shared {
     /// Does what is left, and what that leaves.
-    pub(crate) fn run(self: &Arc<Self>, errands: Errands) {
-        let more_may_come = errands.more_may_come;
-        let to_serve = self.tell(errands);
-        self.serve_peers(to_serve, more_may_come);
+    pub(crate) fn run_follow_ups(self: &Arc<Self>, follow_ups: FollowUps) {
+        let more_proposals_expected = follow_ups.more_proposals_expected;
+        let send_to = self.notify(follow_ups);
+        self.send_pending(send_to, more_proposals_expected);
     }
 
-    /// Sends to these peers; to those that cannot be reached at once not if `more_may_come`, but wakes their replicators.
+    /// Sends to these peers; to those that cannot be reached at once not if `more_proposals_expected`, but wakes their replicators.
     ///
     /// What goes to a peer is looked up when it is the peer's turn: by then more may have come together, or another thread
     /// may have sent it.
-    pub(crate) fn serve_peers(self: &Arc<Self>, mut to_serve: Servers, more_may_come: bool) {
-        let (mut peer, mut sent_so_far) = (ServerId(Servers::MAX - 1), 0);
+    pub(crate) fn send_pending(self: &Arc<Self>, mut send_to: ServerSet, more_proposals_expected: bool) {
+        let (mut peer, mut sent_so_far) = (ServerId(ServerSet::MAX - 1), 0);
         // In turns: answers may bring more for the peer that has given them.
-        while let Some(next) = to_serve.next_after(peer) {
+        while let Some(next) = send_to.next_after(peer) {
             peer = next;
-            to_serve.remove(peer);
-            if more_may_come && !self.peers[peer.0].takes_no_time() {
+            send_to.remove(peer);
+            if more_proposals_expected && !self.peers[peer.0].takes_no_time() {
                 self.replicate[peer.0].notify_one();
                 continue;
             }
-            let Some((request, sent)) = self.request_for(peer) else { continue };
+            let Some((request, sent)) = self.next_request_to(peer) else { continue };
             sent_so_far += 1;
             let Prompt::Done(reply) = replicator::send(self, peer, &request, sent) else { continue };
-            let sending = match sent_so_far < SENT_FOR_ONE_EVENT_MAX {
-                true => Sending::Here,
-                false => Sending::ByReplicators,
+            let send_policy = match sent_so_far < REQUESTS_PER_EVENT_MAX {
+                true => SendPolicy::CallingThread,
+                false => SendPolicy::Replicators,
             };
-            let more = self.answered(peer, &sent, reply, sending);
-            to_serve = to_serve.and(self.tell(more));
+            let more = self.handle_outcome(peer, &sent, reply, send_policy);
+            send_to = send_to.union(self.notify(more));
         }
     }
 
-    fn request_for(&self, peer: ServerId) -> Option<(Request, Sent)> {
+    fn next_request_to(&self, peer: ServerId) -> Option<(Request, SentRequest)> {
         if self.killed() { None } else { replicator::next_request(&mut self.state.lock(), peer) }
     }
 
     /// Gives the outcome of a request to the core.
-    pub(crate) fn answered(&self, peer: ServerId, sent: &Sent, reply: Option<Reply>, sending: Sending) -> Errands {
+    pub(crate) fn handle_outcome(
+        &self,
+        peer: ServerId,
+        sent: &SentRequest,
+        reply: Option<Reply>,
+        send_policy: SendPolicy,
+    ) -> FollowUps {
         if self.killed() {
-            return Errands::default();
+            return FollowUps::default();
         }
         let mut state = self.state.lock();
-        let link = &mut state.links[peer.0];
-        link.answered_in_a_row = if reply.is_some() { link.answered_in_a_row.saturating_add(1) } else { 0 };
+        let timers = &mut state.peer_timers[peer.0];
+        timers.consecutive_replies = if reply.is_some() { timers.consecutive_replies.saturating_add(1) } else { 0 };
         let effects = match reply {
             Some(Reply::AppendEntries(reply)) => state.core.handle_append_entries_reply(peer, sent, reply),
             Some(Reply::InstallSnapshot(reply)) => state.core.handle_install_snapshot_reply(peer, sent, reply),
             None => state.core.request_failed(peer, sent),
         };
-        self.carry_out(&mut state, effects, sending)
+        self.carry_out(&mut state, effects, send_policy)
     }
 
     /// Tells those who wait for something; what is to be sent to the peers of a leader is left.
-    fn tell(self: &Arc<Self>, errands: Errands) -> Servers {
-        let Errands { deliver, settled, vote_requests, to_serve, .. } = errands;
-        if deliver {
-            let _told = self.deliver();
+    fn notify(self: &Arc<Self>, follow_ups: FollowUps) -> ServerSet {
+        let FollowUps { notify_consumer, settled_reads, vote_requests, send_to, .. } = follow_ups;
+        if notify_consumer {
+            let _told = self.notify_consumer();
         }
-        settled.into_iter().for_each(|(reader, index)| reader.tell(index));
-        self.ask_for_votes(vote_requests);
-        to_serve
+        settled_reads.into_iter().for_each(|(read, index)| read.complete(index));
+        self.request_votes(vote_requests);
+        send_to
     }
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use raftapi::ServerId;
 
-/// Some of a cluster's servers, of which there are at most [`Servers::MAX`].
+/// Some of a cluster's servers, of which there are at most [`ServerSet::MAX`].
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Servers(u64);
+pub struct ServerSet(u64);
 
-impl Servers {
+impl ServerSet {
     /// How many servers a cluster can have. More would only be slower: every entry goes to all of them, and waits for half.
     pub const MAX: usize = u64::BITS as usize;
 
@@ -16,7 +16,7 @@ impl Servers {
     ///
     /// # Panics
     ///
-    /// If its number is not below [`Servers::MAX`].
+    /// If its number is not below [`ServerSet::MAX`].
     pub fn insert(&mut self, server: ServerId) {
         self.0 |= bit(server);
     }
@@ -33,14 +33,14 @@ impl Servers {
 
     /// All that are in this set or in the `other`.
     #[must_use]
-    pub fn and(self, other: Servers) -> Servers {
-        Servers(self.0 | other.0)
+    pub fn union(self, other: ServerSet) -> ServerSet {
+        ServerSet(self.0 | other.0)
     }
 
     /// The first one after `server`, in the order of their numbers; after the last comes the first again.
     pub fn next_after(self, server: ServerId) -> Option<ServerId> {
         let behind = self.0 & u64::MAX.checked_shl(server.0 as u32 + 1).unwrap_or(0);
-        Servers(behind).first().or_else(|| self.first())
+        ServerSet(behind).first().or_else(|| self.first())
     }
 
     /// All of them, in the order of their numbers.
@@ -59,19 +59,23 @@ impl Servers {
 }
 
 fn bit(server: ServerId) -> u64 {
-    assert!(server.0 < Servers::MAX, "a cluster has {} servers at most, and {server} is not one of them", Servers::MAX);
+    assert!(
+        server.0 < ServerSet::MAX,
+        "a cluster has {} servers at most, and {server} is not one of them",
+        ServerSet::MAX
+    );
     1 << server.0
 }
 
-impl FromIterator<ServerId> for Servers {
-    fn from_iter<I: IntoIterator<Item = ServerId>>(servers: I) -> Servers {
-        let mut set = Servers::default();
+impl FromIterator<ServerId> for ServerSet {
+    fn from_iter<I: IntoIterator<Item = ServerId>>(servers: I) -> ServerSet {
+        let mut set = ServerSet::default();
         servers.into_iter().for_each(|server| set.insert(server));
         set
     }
 }
 
-impl fmt::Debug for Servers {
+impl fmt::Debug for ServerSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
@@ -81,7 +85,7 @@ impl fmt::Debug for Servers {
 mod tests {
     use super::*;
 
-    fn set(servers: &[usize]) -> Servers {
+    fn set(servers: &[usize]) -> ServerSet {
         servers.iter().copied().map(ServerId).collect()
     }
 
@@ -92,21 +96,21 @@ mod tests {
         servers.remove(ServerId(5));
         servers.remove(ServerId(6));
         assert_eq!(servers, set(&[0, 63]));
-        assert_eq!(servers.and(set(&[1])), set(&[0, 1, 63]));
-        assert!(Servers::default().is_empty() && !servers.is_empty());
+        assert_eq!(servers.union(set(&[1])), set(&[0, 1, 63]));
+        assert!(ServerSet::default().is_empty() && !servers.is_empty());
     }
 
     #[test]
-    fn after_the_last_comes_the_first_again() {
+    fn next_after_wraps_around() {
         let servers = set(&[1, 4, 63]);
         let after = |server| servers.next_after(ServerId(server)).map(|next| next.0);
         assert_eq!([0, 1, 3, 4, 62, 63].map(after), [1, 4, 4, 63, 63, 1].map(Some));
-        assert_eq!(Servers::default().next_after(ServerId(0)), None);
+        assert_eq!(ServerSet::default().next_after(ServerId(0)), None);
     }
 
     #[test]
     #[should_panic = "a cluster has 64 servers at most"]
-    fn a_number_that_no_server_can_have_is_refused() {
+    fn a_server_number_beyond_the_maximum_is_refused() {
         set(&[64]);
     }
 }

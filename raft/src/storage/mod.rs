@@ -124,7 +124,7 @@ impl<'a> Writer<'a> {
     /// Writes into `buffer`, of which the old content goes, what will stand from byte `from` on.
     fn new(mut buffer: Vec<u8>, layout: &'a mut Layout, from: usize) -> Writer<'a> {
         buffer.clear();
-        layout.cut(from);
+        layout.truncate_to(from);
         Writer { bytes: buffer, layout }
     }
 
