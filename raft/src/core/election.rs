@@ -1,6 +1,6 @@
 //! Elections (Figure 2 "RequestVote RPC" and "Rules for Servers: Followers, Candidates"; sections 5.2 and 5.4.1): how a
-//! server becomes candidate and leader, and to whom it gives its vote. When a timer runs out is decided outside; what a
-//! leader does is in `replication.rs`.
+//! server becomes a candidate and a leader, and which candidate it votes for. The code around the core decides when an
+//! election timer fires. `replication.rs` contains the work of a leader.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use super::reads::Reads;
 use super::{Core, Effects, Peers, Progress, RequestVoteArgs, RequestVoteReply, Role};
 
 impl Core {
-    /// The election timer ran out.
+    /// Handles the election timer, which has fired.
     pub fn election_timeout(&mut self) -> Effects {
         let mut effects = Effects::default();
         match self.role {
             // "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
             // candidate: convert to candidate" (5.2).
             Role::Follower { .. } => self.start_election(&mut effects),
-            // The vote was split, or the answers were lost: "start new election" (5.2). Random timeouts see to it that
-            // one of the candidates is first the next time.
+            // The vote was split, or replies were lost: "start new election" (5.2). Because timeouts are random, one of
+            // the candidates is usually first the next time.
             Role::Candidate { .. } => self.start_election(&mut effects),
-            // A leader waits for nobody: it stays leader until it hears of a higher term (5.1).
+            // A leader has no election timer. It remains leader until it sees a higher term (5.1).
             Role::Leader { .. } => {}
         }
         effects
     }
 
-    /// A candidate asks for this server's vote.
+    /// Handles a candidate's request for this server's vote.
     pub fn handle_request_vote(&mut self, args: RequestVoteArgs) -> (RequestVoteReply, Effects) {
         let mut effects = Effects::default();
         self.adopt_higher_term(args.term, &mut effects);
@@ -38,36 +38,37 @@ impl Core {
         (RequestVoteReply { term: self.current_term, vote_granted }, effects)
     }
 
-    /// `from` answered a RequestVote that was sent in `sent_term`.
+    /// Handles the reply of `from` to a RequestVote that this server sent in `sent_term`.
     pub fn handle_request_vote_reply(&mut self, from: ServerId, sent_term: Term, reply: RequestVoteReply) -> Effects {
         let mut effects = Effects::default();
         self.adopt_higher_term(reply.term, &mut effects);
 
         if sent_term != self.current_term {
-            // The vote was for an election that is over; in this term it counts for nothing (5.2).
+            // The vote belongs to an election that is over. It does not count in this term (5.2).
             return effects;
         }
         match &mut self.role {
-            // Votes are a set of servers and not a number: a repeated answer is one vote still (5.2).
+            // The votes are a set of servers, not a number, so a repeated reply still counts as one vote (5.2).
             Role::Candidate { votes } => {
                 if reply.vote_granted {
                     votes.insert(from);
                     self.become_leader_if_elected(&mut effects);
                 }
             }
-            // Elected already, or another won: the vote changes nothing any more (5.2).
+            // This server is elected already, or another server won. The vote has no effect (5.2).
             Role::Follower { .. } | Role::Leader { .. } => {}
         }
         effects
     }
 
-    /// Whether this server still asks for votes in `term` and has not got that of `peer`: then a request that was lost may
-    /// be sent again ("servers retry RPCs if they do not receive a response in a timely manner", 5.1).
+    /// Returns whether this server is still a candidate in `term` and does not have the vote of `peer`. If so, a lost
+    /// request may be sent again ("servers retry RPCs if they do not receive a response in a timely manner", 5.1).
     pub fn needs_vote_of(&self, peer: ServerId, term: Term) -> bool {
         matches!(&self.role, Role::Candidate { votes } if term == self.current_term && !votes.contains(&peer))
     }
 
-    /// What a candidate asks: once when it becomes one, and again of those that do not answer.
+    /// Returns the request of a candidate. It sends this request when it becomes a candidate, and again to servers that
+    /// do not reply.
     pub fn vote_request(&self) -> RequestVoteArgs {
         RequestVoteArgs {
             term: self.current_term,
@@ -90,12 +91,12 @@ impl Core {
         let args = self.vote_request();
         effects.request_votes = self.peers().map(|peer| (peer, args)).collect();
 
-        // The only server of a cluster has its majority already.
+        // A cluster of one server has its majority already.
         self.become_leader_if_elected(effects);
     }
 
     /// "If votes received from majority of servers: become leader" (Figure 2, Rules for Candidates; 5.2). Each server
-    /// has one vote a term and two majorities share a server, so no term has two leaders.
+    /// has one vote in a term and any two majorities have a server in common, so no term has two leaders.
     fn become_leader_if_elected(&mut self, effects: &mut Effects) {
         if let Role::Candidate { votes } = &self.role
             && votes.len() >= self.majority()
@@ -121,19 +122,20 @@ impl Core {
         of_this_term && vote_is_free && self.is_up_to_date(args)
     }
 
-    /// The election restriction (5.4.1): whose log ends in the later term is more up to date; of two that end in the
-    /// same term, the longer. A candidate that passes this with a majority has every committed entry.
+    /// The election restriction (5.4.1). The log whose last entry has the later term is more up-to-date. If the last
+    /// terms are equal, the longer log is. A candidate whose log is up-to-date compared with a majority has every
+    /// committed entry.
     fn is_up_to_date(&self, args: &RequestVoteArgs) -> bool {
         (args.last_log_term, args.last_log_index) >= (self.log.last_term(), self.log.last_index())
     }
 
-    /// Gives this server's vote, or confirms it if the request came twice.
+    /// Grants this server's vote, or confirms it if the request came twice.
     fn grant_vote(&mut self, candidate: ServerId, effects: &mut Effects) {
         if self.voted_for.is_none() {
             self.voted_for = Some(candidate);
             self.save_hard_state(effects);
         }
-        // Whoever has just voted gives its candidate the time to win (5.2).
+        // A server that has just voted gives its candidate time to win (5.2).
         effects.reset_election_timer = true;
     }
 }

@@ -1,24 +1,36 @@
-//! One Raft server's protocol state, and the rules for all servers (paper, Figure 2 "State" and "Rules for Servers:
-//! All Servers"; section 5.1).
+//! The protocol state of one Raft server, and the rules for all servers (paper, Figure 2 "State" and "Rules for
+//! Servers: All Servers"; section 5.1).
 //!
-//! The core is given what happened (an election timer ran out, a request or a reply came, a client proposed a command)
-//! and returns what must be done about it, as [`Effects`]. It does nothing itself: no thread, lock, clock, disk or
-//! network is known here, and the same events always give the same effects. The other rules are one file a concern:
+//! The core receives an event: an election timer fired, a request or a reply arrived, or a client proposed a command.
+//! It returns the work that must be done, as [`Effects`]. It does nothing itself: it knows no thread, lock, clock, disk
+//! or network, and the same events always produce the same effects. The other rules have one file for each topic:
 //! `election.rs` (5.2, 5.4.1), `replication.rs` (5.3, 5.4.2), `snapshot.rs` (7) and `reads.rs` (8).
+//!
+//! # State
+//!
+//! Figure 2 lists a server's state in three groups. They are here under the same names:
+//!
+//! - Persistent state on all servers: `current_term`, `voted_for`, `log`; and with section 7, `snapshot`. The code
+//!   around the core saves it before any reply leaves the server.
+//! - Volatile state on all servers: `commit_index`, `last_applied`.
+//! - State that belongs to a role is inside the role. A follower has its `leader`, and a candidate has its `votes`. A
+//!   leader has `next_index` and `match_index` for each peer ([`Progress`]), and the reads that wait for confirmation.
 //!
 //! # How to drive it
 //!
-//! Keep the core under one lock. For each event, take the lock, call the one function that is named after the event,
-//! carry out the [`Effects`] in the order of their fields, and only then answer or unlock what others wait for. Above
-//! all [`Effects::persist`] comes first: term, vote and log are promises, and a promise must be saved before anybody
-//! can see it. RPCs are sent after the lock is released.
+//! Keep the core under one lock. For each event:
+//!
+//! 1. Take the lock and call the function that is named after the event.
+//! 2. Carry out the [`Effects`] in the order of their fields. [`Effects::persist`] comes first: term, vote and log are
+//!    promises, and a server must save a promise before anybody can see it.
+//! 3. Release the lock, and then send the RPCs and the reply, and wake waiting clients.
 //!
 //! # Why the timers are outside
 //!
-//! The protocol's safety does not depend on time, only its liveness does (5.6). What Raft asks of a timer is that it be
-//! random and be restarted at the right moments; so the core says *when* it is to be restarted
-//! ([`Effects::reset_election_timer`]) and never for how long. A test then decides which timer runs out next, and a
-//! simulation draws the timeouts from its own seed.
+//! Raft's safety does not depend on time; only its liveness does (5.6). Raft needs an election timer that is random and
+//! that restarts at the right moments. So the core says *when* the timer restarts ([`Effects::reset_election_timer`]),
+//! but never its duration. A test can then choose which timer fires next, and a simulation draws the timeouts from its
+//! own seed.
 
 mod effects;
 mod election;
@@ -48,18 +60,18 @@ pub use self::reads::{Read, ReadOutcome};
 pub use self::replication::MAX_BATCH_BYTES;
 pub use self::server_set::ServerSet;
 
-/// One server's Raft, as Figure 2 describes it.
+/// The Raft state of one server, as Figure 2 describes it.
 ///
-/// Invariants: `last_applied <= commit_index` and `log.base_index() <= commit_index <= log.last_index()`; a candidate and a leader have voted for themselves;
-/// no entry of the log has a term above `current_term`.
+/// Invariants: `last_applied <= commit_index` and `log.base_index() <= commit_index <= log.last_index()`; a candidate
+/// and a leader have voted for themselves; no entry of the log has a term above `current_term`.
 #[derive(Clone, Debug, Hash)]
 pub struct Core {
-    /// Which of the servers this is.
+    /// The ID of this server.
     me: ServerId,
-    /// How many servers there are, this one included.
+    /// The number of servers in the cluster, this one included.
     servers: usize,
 
-    // Persistent state on all servers: saved before anyone is answered.
+    // Persistent state on all servers: saved before any reply leaves the server.
     /// Latest term this server has seen.
     current_term: Term,
     /// Candidate that received this server's vote in the current term.
@@ -75,87 +87,89 @@ pub struct Core {
     /// Highest log entry handed out to be applied to the state machine.
     last_applied: Index,
 
-    /// What this server is at the moment, with the state that only such a server has.
+    /// The present role of this server, with the state that only this role has.
     role: Role,
 }
 
-/// A server's role, with the state that exists only in that role (5.1, Figure 4). A follower has no `next_index`.
+/// The role of a server, with the state that exists only in that role (5.1, Figure 4). A follower has no `next_index`.
 #[derive(Clone, Debug, Hash)]
 enum Role {
     /// Answers requests from candidates and leaders, and waits for its election timer.
     Follower {
-        /// The leader of the current term, once it has been heard from.
+        /// The leader of the current term, if this server has heard from it.
         leader: Option<ServerId>,
     },
-    /// Has asked for votes.
+    /// Has requested votes.
     Candidate {
-        /// The servers that have granted theirs in this term, this one among them.
+        /// The servers that have granted their vote in this term, this one included.
         votes: BTreeSet<ServerId>,
     },
-    /// Takes commands and replicates them.
+    /// Accepts commands and replicates them.
     Leader {
-        /// What is known of each other server; Figure 2's "volatile state on leaders".
+        /// The progress of each other server; Figure 2's "volatile state on leaders".
         peers: Peers,
         /// The reads that clients have begun.
         reads: reads::Reads,
     },
 }
 
-/// The name of a role, for whoever looks at a server from outside.
+/// The name of a role, without its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoleName {
     /// Follows the leader of its term, if it knows one.
     Follower,
-    /// Asks for votes.
+    /// Requests votes.
     Candidate,
     /// Leads its term.
     Leader,
 }
 
-/// Where a server stands: its term, its role, and the leader it knows.
+/// The observable state of a server that is not saved: its term, its role and the leader that it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SoftState {
     /// The server's current term.
     pub term: Term,
     /// Its role in that term.
     pub role: RoleName,
-    /// The leader of that term, as far as the server knows; a leader names itself.
+    /// The leader of that term, if the server knows it. A leader names itself.
     pub leader: Option<ServerId>,
 }
 
-/// What a server finds saved when it starts; nothing of all this if it has never run.
+/// The state that a server finds saved when it starts. The default is the state of a server that has never run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
     /// The term and the vote.
     pub hard_state: HardState,
-    /// The log, and what index it begins after.
+    /// The log, with its base.
     pub log: Log,
     /// The snapshot that covers the log up to its base; empty if there is none.
     pub snapshot: Bytes,
 }
 
 impl Core {
-    /// Server `me` of a cluster of `servers`, starting for the first time.
+    /// Creates server `me` of a cluster of `servers` that starts for the first time.
     ///
     /// # Panics
     ///
-    /// If `me` is not one of the `servers`, or if those are more than [`ServerSet::MAX`].
+    /// If `me` is not one of the `servers`, or if there are more than [`ServerSet::MAX`].
     pub fn new(me: ServerId, servers: usize) -> Core {
         Core::restore(me, servers, Saved::default())
     }
 
-    /// Server `me` of a cluster of `servers`, starting again with what it had saved. It starts as a follower, and finds
-    /// out from a leader what is committed (Figure 2, "volatile state"); but what a snapshot covers is known to be, and
-    /// the service has it: the first entry that it is given is the one after the log's base.
+    /// Creates server `me` of a cluster of `servers` that restarts with its saved state. It starts as a follower, and a
+    /// leader tells it which entries are committed (Figure 2, "volatile state"). Entries that the snapshot covers are
+    /// known to be committed, and the service already has their effects. So the first entry handed out is the one after
+    /// the log's base.
     ///
     /// # Panics
     ///
-    /// If `me` is not one of the `servers`, if those are more than [`ServerSet::MAX`], or if the log has an entry of a term above the saved one: such a state was
-    /// never saved by this code, and a server that does not know what it promised must not take part.
+    /// If `me` is not one of the `servers`, if there are more than [`ServerSet::MAX`], or if the log has an entry with
+    /// a term above the saved one. This code never saves such a state, and a server that does not know its promises
+    /// must not take part.
     pub fn restore(me: ServerId, servers: usize, saved: Saved) -> Core {
         let Saved { hard_state: HardState { term, voted_for }, log, snapshot } = saved;
         assert!(me.0 < servers, "server {me} is not one of {servers} servers");
-        assert!(servers <= ServerSet::MAX, "a cluster has {} servers at most, and not {servers}", ServerSet::MAX);
+        assert!(servers <= ServerSet::MAX, "a cluster has at most {} servers, not {servers}", ServerSet::MAX);
         assert!(log.last_term() <= term, "the log ends in term {}, after term {term}", log.last_term());
         let base = log.base_index();
         Core {
@@ -171,40 +185,43 @@ impl Core {
         }
     }
 
-    /// The service has kept its state itself, and has applied everything up to `index` already: the first entry that it
-    /// is given is the one after that. To be said before anything happens to a server that starts again.
+    /// Declares that the service has kept its own state and has already applied everything up to `index`. The first
+    /// entry handed out is then the one after `index`. Call this on a restarted server before its first event.
     ///
     /// # Panics
     ///
-    /// If the log does not reach from `index`: what was applied is committed, and what is committed was saved.
+    /// If `index` is before the log's base or after its end. An applied entry is committed, and a committed entry was
+    /// saved.
     pub fn set_applied(&mut self, index: Index) {
         let (base, last) = (self.log.base_index(), self.log.last_index());
         assert!(
             base <= index && index <= last,
-            "{index} was applied, but the log has what is after {base}, up to {last}"
+            "index {index} was applied, but the log begins after index {base} and ends at index {last}"
         );
-        // Only what is committed is ever applied.
+        // Only committed entries are ever applied.
         (self.commit_index, self.last_applied) = (index, index);
     }
 
-    /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state machine" (Figure 2,
-    /// Rules for All Servers; 5.3): everything that is committed and was not handed out before, in log order. Where a
-    /// leader's snapshot has taken the place of entries, the snapshot comes first (Figure 13, rule 8). Empty if there is
-    /// nothing. Deliver it after the lock is released: the service may be slow, or may call back; and deliver all of it
-    /// before what the next call gives, for what was handed out counts as applied.
+    /// Returns all committed entries that were not handed out before, in log order: "If commitIndex > lastApplied:
+    /// increment lastApplied, apply log\[lastApplied\] to state machine" (Figure 2, Rules for All Servers; 5.3). If a
+    /// leader's snapshot has replaced entries, the snapshot comes first (Figure 13, rule 8). The result is empty if
+    /// there is nothing to apply.
+    ///
+    /// Deliver the messages after the lock is released, because the service may be slow or may call back. Entries that
+    /// were handed out count as applied, so deliver all of them before those of the next call.
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
         self.take_committed_up_to(self.commit_index)
     }
 
-    /// As [`take_committed`](Core::take_committed), but nothing beyond `limit`, which may be what is saved so far. A
-    /// snapshot that goes beyond it stays where it is, with all that follows.
+    /// Like [`take_committed`](Core::take_committed), but returns nothing beyond `limit`, for example the last saved
+    /// index. A snapshot that ends beyond `limit` is kept for a later call, with everything after it.
     pub fn take_committed_up_to(&mut self, limit: Index) -> Vec<ApplyMsg> {
         let last = self.commit_index.min(limit);
         if last < self.log.base_index() {
             return Vec::new();
         }
         let (base_index, base_term) = (self.log.base_index(), self.log.base_term());
-        // A snapshot of the service's own never covers what was not handed out.
+        // A snapshot of this server's own service covers only entries that were handed out.
         let installed = (self.last_applied < base_index).then(|| ApplyMsg::Snapshot {
             index: base_index,
             term: base_term,
@@ -222,7 +239,7 @@ impl Core {
     }
 
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower" (Figure 2,
-    /// Rules for All Servers; 5.1). The vote belonged to the old term; in the new one this server has not voted.
+    /// Rules for All Servers; 5.1). The vote belongs to the old term; in the new term this server has not voted.
     fn adopt_higher_term(&mut self, term: Term, effects: &mut Effects) {
         if term > self.current_term {
             self.current_term = term;
@@ -232,10 +249,10 @@ impl Core {
         }
     }
 
-    /// Follows `leader`, or nobody yet.
+    /// Becomes a follower of `leader`, or of no leader yet.
     fn become_follower(&mut self, leader: Option<ServerId>, effects: &mut Effects) {
-        // A leader runs no election timer, so one that steps down has to start it: this is the timer's beginning and
-        // not a restart. A candidate's or a follower's is already running and is left alone (5.2).
+        // A leader runs no election timer, so the timer starts when a leader steps down. The timer of a candidate or a
+        // follower is already running and continues (5.2).
         if let Role::Leader { reads, .. } = &self.role {
             effects.reset_election_timer = true;
             effects.reads_settled |= reads.any_waiting();
@@ -244,69 +261,69 @@ impl Core {
         self.announce_soft_state(effects);
     }
 
-    /// Says that term and vote have to be saved, as they are now.
+    /// Orders that term and vote are saved as they are now.
     fn save_hard_state(&self, effects: &mut Effects) {
         effects.persist.hard_state = Some(self.hard_state());
     }
 
-    /// Tells whoever watches this server where it stands now.
+    /// Reports the present term, role and leader.
     fn announce_soft_state(&self, effects: &mut Effects) {
         effects.soft_state = Some(self.soft_state());
     }
 
-    /// Moves the commit index forward, and has what is committed applied.
+    /// Advances the commit index, so that the newly committed entries are applied.
     fn commit_up_to(&mut self, index: Index, effects: &mut Effects) {
         debug_assert!(self.commit_index < index && index <= self.log.last_index());
         self.commit_index = index;
         effects.commit_advanced = Some(index);
     }
 
-    /// Whether this server leads its term.
+    /// Returns whether this server leads its term.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader { .. })
     }
 
-    /// Which server this is.
+    /// Returns the ID of this server.
     pub fn me(&self) -> ServerId {
         self.me
     }
 
-    /// The latest term this server has seen.
+    /// Returns the latest term this server has seen.
     pub fn current_term(&self) -> Term {
         self.current_term
     }
 
-    /// The candidate that has this server's vote in the current term.
+    /// Returns the candidate that has this server's vote in the current term.
     pub fn voted_for(&self) -> Option<ServerId> {
         self.voted_for
     }
 
-    /// The term and the vote.
+    /// Returns the term and the vote.
     pub fn hard_state(&self) -> HardState {
         HardState { term: self.current_term, voted_for: self.voted_for }
     }
 
-    /// The highest index known to be committed.
+    /// Returns the highest index known to be committed.
     pub fn commit_index(&self) -> Index {
         self.commit_index
     }
 
-    /// The highest index that [`take_committed`](Core::take_committed) has handed out.
+    /// Returns the highest index that [`take_committed`](Core::take_committed) has handed out.
     pub fn last_applied(&self) -> Index {
         self.last_applied
     }
 
-    /// The log.
+    /// Returns the log.
     pub fn log(&self) -> &Log {
         &self.log
     }
 
-    /// The snapshot that covers the log up to its base; empty if there is none.
+    /// Returns the snapshot that covers the log up to its base; empty if there is none.
     pub fn snapshot(&self) -> &Bytes {
         &self.snapshot
     }
 
-    /// Term, role and leader.
+    /// Returns the term, the role and the leader.
     pub fn soft_state(&self) -> SoftState {
         let (role, leader) = match &self.role {
             Role::Follower { leader } => (RoleName::Follower, *leader),
@@ -316,7 +333,8 @@ impl Core {
         SoftState { term: self.current_term, role, leader }
     }
 
-    /// What this leader knows of `peer`; `None` if this server does not lead, or if `peer` is no other server.
+    /// Returns this leader's view of `peer`; `None` if this server does not lead, or if `peer` is not another server of
+    /// the cluster.
     pub fn progress(&self, peer: ServerId) -> Option<&Progress> {
         match &self.role {
             Role::Leader { peers, .. } => peers.get(peer),
@@ -324,13 +342,13 @@ impl Core {
         }
     }
 
-    /// The other servers.
+    /// Returns the other servers.
     pub fn peers(&self) -> impl Iterator<Item = ServerId> + use<> {
         let me = self.me;
         (0..self.servers).map(ServerId).filter(move |&server| server != me)
     }
 
-    /// The smallest number of servers of which any two sets have one in common.
+    /// Returns the smallest number of servers such that any two sets of that size have a server in common.
     fn majority(&self) -> usize {
         self.servers / 2 + 1
     }

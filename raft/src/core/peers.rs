@@ -5,17 +5,18 @@ use smallvec::SmallVec;
 
 use super::Progress;
 
-/// What a leader knows of each other server. There are few of them and each answer looks at all, so they stand in a row.
+/// The progress of each other server. There are few servers, and every reply looks at all of them, so a vector holds
+/// them.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Peers {
-    /// The leader, who has no position here.
+    /// The leader, which has no entry here.
     me: ServerId,
-    /// By server, without the leader.
+    /// Ordered by server, without the leader.
     others: Vec<Progress>,
 }
 
 impl Peers {
-    /// The same to begin with, of each of the `servers` but `me`.
+    /// Creates the progress of each of the `servers` except `me`, all equal to `begin`.
     pub(super) fn new(me: ServerId, servers: usize, begin: &Progress) -> Peers {
         Peers { me, others: vec![begin.clone(); servers - 1] }
     }
@@ -29,19 +30,20 @@ impl Peers {
         self.others.get_mut(position)
     }
 
-    /// All of them, in the order of the servers.
+    /// Returns all of them, in the order of the servers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ServerId, &Progress)> {
         let me = self.me.0;
         (0..).map(move |position| ServerId(position + usize::from(position >= me))).zip(&self.others)
     }
 
-    /// The highest value that so many servers have reached, the leader with its `own` among them, if it is above `floor`.
+    /// Returns the highest value above `floor` that at least `count` servers have reached. The leader counts with its
+    /// `own` value.
     pub(super) fn reached_by<T>(&self, count: usize, floor: T, own: T, of_peer: impl Fn(&Progress) -> T) -> Option<T>
     where
         T: Copy + Ord,
     {
         let reached = self.others.iter().map(of_peer).chain([own]);
-        // Most answers bring nobody above it but the one who has answered.
+        // Most replies raise only the value of the peer that replied, so few values are above the floor.
         let mut above: SmallVec<[T; 8]> = reached.filter(|&value| value > floor).collect();
         let position = above.len().checked_sub(count)?;
         above.sort_unstable();

@@ -1,34 +1,39 @@
-//! What a leader knows of one follower (Figure 2, "volatile state on leaders"; 5.3), and when it may send it something.
-//! What is sent, and what an answer means for the commit index, is in `replication.rs` and `snapshot.rs`.
+//! State of one follower as its leader sees it (Figure 2, "volatile state on leaders"; 5.3). It also decides when the
+//! leader may send something. `replication.rs` and `snapshot.rs` build the messages, and decide what a reply means for
+//! the commit index.
 //!
-//! A follower is in one of three states. It is **probed** while the leader only guesses where the logs agree, or does not
-//! know whether the follower can be reached; it is **replicated** to once they are known to agree; and it **receives a
-//! snapshot** if the log does not begin early enough any more.
+//! A follower is in one of three states:
+//!
+//! - **Probing**: the leader only guesses where the logs agree, or does not know whether it can reach the follower.
+//! - **Replicating**: the logs are known to agree up to the next entry to send.
+//! - **ReceivingSnapshot**: the leader has sent its snapshot, because its log no longer has the entries that the
+//!   follower needs.
 //!
 //! ```text
 //!                    the logs agree up to the next entry
 //!           Probing -------------------------------------> Replicating
 //!            ^ | ^                                            | | ^
 //!            | | '--------------------------------------------' | |
-//!            | |      no answer in time, or none to three calls | |
+//!            | |      no reply in time, or three failed calls   | |
 //!     the    | |                                                | |
-//!     same   | |  what it needs is in the snapshot only         | |  it has
-//!            | '-----------> ReceivingSnapshot <----------------' |  all of it
+//!     same   | |  only the snapshot has the next entry          | |  the follower
+//!            | '-----------> ReceivingSnapshot <----------------' |  has all of it
 //!            '------------------'         '-----------------------'
 //! ```
 //!
-//! In each, one message with content goes out at a time: while one is under way the next collects, and a lost one costs
-//! itself alone. When there is no answer, the peer is perhaps cut off, and to send it the same again and again would only
-//! cost bytes; then heartbeats, which go out anyway, find out when it is back.
+//! In each state at most one message with entries or a snapshot is in flight. New entries wait meanwhile and form the
+//! next batch, so a lost message costs only its own round trip. If a follower does not reply, it may be unreachable,
+//! and sending the same content again and again would waste bandwidth. The leader then pauses: it sends only
+//! heartbeats, which it sends anyway, until a reply shows that the follower is back.
 
 use raftapi::{Index, Term};
 use serde::{Deserialize, Serialize};
 
 use super::AppendEntriesArgs;
 
-/// How many calls in a row may fail before the answer to a later one is waited for. On an unreliable network one call
-/// in five is lost; of those, two retries at once mend all but a twenty-fifth, which are left to the next heartbeat.
-/// Without a limit, a peer that refuses every call would be called in a loop.
+/// Number of consecutive failed calls that the leader retries at once. On an unreliable network one call in five is
+/// lost. With two retries, one batch in 25 still fails and waits for the next heartbeat. Without a limit, a peer that
+/// refuses every call would be called in a loop.
 const IMMEDIATE_RETRIES_MAX: u32 = 2;
 
 /// A leader's view of one follower.
@@ -36,38 +41,38 @@ const IMMEDIATE_RETRIES_MAX: u32 = 2;
 /// Invariants: `match_index < next_index <= last log index + 1`, in every state; the log's base may be anywhere.
 #[derive(Clone, Debug, Hash)]
 pub struct Progress {
-    /// Index of the next log entry to send. A guess while probing: it starts at the end of the leader's log and moves
-    /// back on conflicts, never to or below `match_index`.
+    /// Index of the next log entry to send. While probing it is a guess: it starts at the end of the leader's log and
+    /// decreases on conflicts, but always stays above `match_index`.
     next_index: Index,
-    /// Index of the highest log entry known to be replicated. Knowledge: it only grows.
+    /// Index of the highest log entry known to be replicated on the follower. It never decreases.
     match_index: Index,
-    /// How far the peer has been told to commit, if what was sent has arrived.
+    /// Highest commit index sent to the peer. The peer knows it if that message has arrived.
     commit_sent: Index,
-    /// Which of the three states the peer is in.
+    /// The peer's state.
     state: ProgressState,
-    /// The number of the last request with content; counted from 1 in each leadership.
+    /// Number of the latest request with content, counted from 1 in each leadership.
     last_number: u64,
-    /// Calls that have failed since the last answer.
+    /// Number of failed calls since the last reply.
     consecutive_failures: u32,
-    /// How many reads the latest question was about to which there may yet be an answer (`reads.rs`).
+    /// Number of reads covered by the latest request that may still get a reply (`reads.rs`).
     reads_sent: u64,
-    /// For how many reads, the oldest first, the peer has confirmed that this server leads.
+    /// Number of reads, the oldest first, for which the peer has confirmed that this server leads.
     reads_acknowledged: u64,
 }
 
-/// The state of a follower in its leader's eyes.
+/// The state of a follower as its leader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProgressState {
-    /// Where the logs agree is a guess, or the peer does not answer.
+    /// The index where the logs agree is a guess, or the peer does not reply.
     Probing(Probe),
     /// The logs agree up to the next entry.
     ///
     /// Invariant: `next_index == match_index + 1`.
     Replicating {
-        /// The number of the batch of entries that is under way, if one is.
+        /// The number of the batch of entries in flight, if there is one.
         in_flight: Option<u64>,
     },
-    /// The peer needs entries that only the snapshot has, and the snapshot is under way.
+    /// Only the snapshot has the entries that the peer needs, and the snapshot is in flight.
     ReceivingSnapshot {
         /// The number of the request.
         number: u64,
@@ -78,35 +83,35 @@ pub enum ProgressState {
     },
 }
 
-/// How far the probing of a follower is.
+/// The state of a follower that is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Probe {
-    /// Something may be sent. What comes back shows whether the guess was right.
+    /// The leader may send entries or a snapshot. The reply shows whether the guess was right.
     Ready,
-    /// The batch of entries with this number is under way, and there may yet be an answer.
+    /// The batch of entries with this number is in flight and may still get a reply.
     InFlight(u64),
-    /// What was sent last was not answered. Heartbeats alone go out until the peer answers something.
+    /// The last message got no reply in time. The leader sends only heartbeats until the peer replies to one.
     Paused,
 }
 
-/// What a leader remembers of a request until it is answered: the answer says nothing about the question.
+/// A leader's memory of a request until its reply arrives: the reply alone does not say which request it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SentRequest {
-    /// The term it was sent in. An answer to a question of another term is stale.
+    /// The term in which it was sent. A reply to a request of another term is stale.
     pub term: Term,
-    /// The entry that was to be there already; of a snapshot, the last one it covers.
+    /// The entry before the new ones; for a snapshot, the last entry that it covers.
     pub prev_log_index: Index,
-    /// Where the logs agree if the answer is a success.
+    /// The index up to which the logs agree if the request succeeds.
     pub last_index: Index,
-    /// Which request with entries or a snapshot it was; `None` for a heartbeat.
+    /// The number of a request with entries or a snapshot; `None` for a heartbeat.
     pub number: Option<u64>,
-    /// How many reads had begun when it was sent: the answer confirms them.
+    /// Number of reads that had begun when the request was sent. Its reply confirms them.
     pub reads: u64,
 }
 
 impl Progress {
-    /// A follower of a leader that has just been elected (Figure 2): `next_index` at the end of the log, and nothing
-    /// known.
+    /// Returns the initial progress after an election (Figure 2): `next_index` is at the end of the leader's log, and
+    /// nothing is known.
     pub(super) fn new(last_log_index: Index) -> Progress {
         Progress {
             next_index: last_log_index.next(),
@@ -120,35 +125,37 @@ impl Progress {
         }
     }
 
-    /// "If last log index >= nextIndex for a follower: send AppendEntries" (Figure 2), unless something is under way,
-    /// the peer is silent, or the entries are gone from the log, which begins after `base_index`.
+    /// "If last log index >= nextIndex for a follower: send AppendEntries" (Figure 2), unless a message with content is
+    /// in flight, the peer is paused, or the log no longer has the entries. The log begins after `base_index`.
     pub(super) fn may_send_entries(&self, base_index: Index, last_log_index: Index) -> bool {
         self.is_ready() && base_index < self.next_index && self.next_index <= last_log_index
     }
 
     /// "... when the leader has already discarded the next log entry that it needs to send to a follower" (section 7),
-    /// unless something is under way or the peer is silent.
+    /// unless a message with content is in flight or the peer is paused.
     pub(super) fn may_send_snapshot(&self, base_index: Index) -> bool {
         self.is_ready() && self.next_index <= base_index
     }
 
-    /// Whether the peer has entries that it does not know to be committed, as far as is known.
+    /// Returns whether the peer has committed entries that it was not told are committed.
     pub(super) fn needs_commit_notice(&self, commit_index: Index) -> bool {
         self.commit_sent < commit_index.min(self.match_index)
     }
 
-    /// Whether a heartbeat should go out of turn that asks for the confirmation of the reads that have `begun`: the peer
-    /// has not confirmed all of them, and no question to it is open. One that does not answer is not asked again and again.
+    /// Returns whether an extra heartbeat should ask the peer to confirm the reads that have `begun`. That is so if the
+    /// peer has not confirmed all of them and no earlier request for it is outstanding. So a peer that does not reply
+    /// is not asked again and again.
     pub(super) fn needs_confirmation_request(&self, begun: u64) -> bool {
         self.reads_acknowledged < begun && self.reads_sent <= self.reads_acknowledged
     }
 
-    /// Whether it was asked about all the reads that have `begun`, and has answered or may yet.
+    /// Returns whether a request that covers all the reads that have `begun` was sent, and was answered or may still
+    /// be.
     pub(super) fn was_asked_to_confirm(&self, begun: u64) -> bool {
         self.reads_sent >= begun
     }
 
-    /// Notes that `args` is on its way, after so many reads have begun.
+    /// Records that `args` is sent now, after `reads` reads have begun.
     pub(super) fn record_append_entries(&mut self, args: &AppendEntriesArgs, reads: u64) -> SentRequest {
         let last_index = args.last_index();
         self.commit_sent = self.commit_sent.max(args.leader_commit.min(last_index));
@@ -157,13 +164,13 @@ impl Progress {
             _ if number.is_none() => {}
             ProgressState::Probing(probe) => *probe = Probe::InFlight(self.last_number),
             ProgressState::Replicating { in_flight } => *in_flight = number,
-            ProgressState::ReceivingSnapshot { .. } => debug_assert!(false, "no entries while a snapshot is under way"),
+            ProgressState::ReceivingSnapshot { .. } => debug_assert!(false, "no entries are sent while a snapshot is in flight"),
         }
         self.reads_sent = reads;
         SentRequest { term: args.term, prev_log_index: args.prev_log_index, last_index, number, reads }
     }
 
-    /// Notes that a snapshot is on its way, after so many reads have begun.
+    /// Records that a snapshot is sent now, after `reads` reads have begun.
     pub(super) fn record_install_snapshot(
         &mut self,
         term: Term,
@@ -178,8 +185,7 @@ impl Progress {
         SentRequest { term, prev_log_index: index, last_index: index, number: Some(number), reads }
     }
 
-    /// The peer answered, whatever it said: it can be reached. What is still under way stays under way, unless this is
-    /// its answer.
+    /// Handles a reply, whatever it says: the peer can be reached. Another request in flight remains in flight.
     pub(super) fn on_reply(&mut self, sent: &SentRequest) {
         self.consecutive_failures = 0;
         self.reads_acknowledged = self.reads_acknowledged.max(sent.reads);
@@ -188,8 +194,8 @@ impl Progress {
         }
     }
 
-    /// "If successful: update nextIndex and matchIndex for follower" (Figure 2). A late success is as true as an early
-    /// one; it only may say nothing new.
+    /// "If successful: update nextIndex and matchIndex for follower" (Figure 2). A late success is still true, but it
+    /// may contain nothing new.
     pub(super) fn on_success(&mut self, sent: &SentRequest) {
         self.match_index = self.match_index.max(sent.last_index);
         self.next_index = self.next_index.max(self.match_index.next());
@@ -201,7 +207,7 @@ impl Progress {
             ProgressState::Probing(Probe::InFlight(number)) if agrees => {
                 ProgressState::Replicating { in_flight: Some(number) }
             }
-            // A heartbeat has shown what the snapshot's own answer has not yet.
+            // A heartbeat has shown that the peer has the snapshot, before the snapshot's own reply arrived.
             ProgressState::ReceivingSnapshot { last_included_index, .. } if last_included_index <= self.match_index => {
                 ProgressState::Replicating { in_flight: None }
             }
@@ -209,33 +215,33 @@ impl Progress {
         };
     }
 
-    /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3), to
-    /// `retry_index` where that is further back than one step.
+    /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3).
+    /// `next_index` moves to `retry_index` if that is more than one step back.
     pub(super) fn on_conflict(&mut self, sent: &SentRequest, retry_index: Index) {
         if sent.prev_log_index <= self.match_index {
-            // The peer has said that it has this entry, so the answer is an old one. Should a peer have lost what it
-            // had promised to keep, its refusals never end: entries then wait for the next heartbeat's answer, each
-            // time.
+            // The peer has confirmed this entry before, so this reply is an old one. But a peer that has lost entries
+            // it had confirmed refuses forever. So that this does not become a loop, entries then wait for the reply to
+            // the next heartbeat each time.
             if sent.number.is_some() && self.is_ready() {
                 self.state = ProgressState::Probing(Probe::Paused);
             }
         } else if matches!(self.state, ProgressState::Probing(_)) && sent.prev_log_index == self.next_index.prev() {
-            // The question was the present one: here the logs differ, so go back at least one step (5.3). Entries that
-            // are under way with the same guess will be refused as well.
+            // The request probed the present guess, and the logs differ there, so move back at least one step (5.3).
+            // The peer will refuse entries that are in flight with the same guess.
             self.next_index = retry_index.min(sent.prev_log_index).max(self.match_index.next());
             self.state = ProgressState::Probing(Probe::Ready);
         }
-        // Else an answer to an earlier guess has already moved next_index; this one is out of date.
+        // Otherwise the reply to another request has already moved next_index, and this reply is out of date.
     }
 
-    /// There was no answer in time: send nothing but heartbeats until there is one.
+    /// Handles a request that got no reply in time: pauses the peer.
     pub(super) fn on_timeout(&mut self, sent: &SentRequest) {
         if self.is_in_flight(sent) {
             self.state = ProgressState::Probing(Probe::Paused);
         }
     }
 
-    /// The call failed before its time was over: try again at once, but not for ever.
+    /// Handles a call that failed before its timeout: retries at once, a limited number of times.
     pub(super) fn on_failure(&mut self, sent: &SentRequest) {
         if sent.reads == self.reads_sent {
             self.reads_sent = self.reads_acknowledged;
@@ -250,52 +256,52 @@ impl Progress {
         }
     }
 
-    /// Index of the next log entry to send.
+    /// Returns the index of the next log entry to send.
     pub fn next_index(&self) -> Index {
         self.next_index
     }
 
-    /// Index of the highest log entry known to be replicated.
+    /// Returns the index of the highest log entry known to be replicated.
     pub fn match_index(&self) -> Index {
         self.match_index
     }
 
-    /// Which state the peer is in.
+    /// Returns the state of the peer.
     pub fn state(&self) -> ProgressState {
         self.state
     }
 
-    /// For how many reads, the oldest first, the peer has confirmed that this server leads.
+    /// Returns the number of reads, the oldest first, for which the peer has confirmed that this server leads.
     pub(super) fn reads_acknowledged(&self) -> u64 {
         self.reads_acknowledged
     }
 
-    /// Whether something other than a heartbeat is under way whose answer may yet come in time.
+    /// Returns whether a request with entries or a snapshot is in flight and may still get its reply in time.
     pub fn awaits_reply(&self) -> bool {
         self.in_flight().is_some()
     }
 
-    /// Whether `sent`, of this leadership, is what is under way: whether its answer is waited for.
+    /// Returns whether `sent`, a request of this leadership, is the one in flight.
     pub fn is_in_flight(&self, sent: &SentRequest) -> bool {
         sent.number.is_some() && sent.number == self.in_flight()
     }
 
     /// Checks the invariants against the leader's log.
     pub(super) fn check(&self, last_log_index: Index) {
-        debug_assert!(self.match_index < self.next_index, "a leader sends again what is known to be there: {self:?}");
-        debug_assert!(self.next_index <= last_log_index.next(), "a leader would send what it does not have: {self:?}");
+        debug_assert!(self.match_index < self.next_index, "a leader would send entries that the peer has: {self:?}");
+        debug_assert!(self.next_index <= last_log_index.next(), "a leader would send entries that it does not have: {self:?}");
         match self.state {
             ProgressState::Probing(_) => {}
             ProgressState::Replicating { .. } => {
-                debug_assert_eq!(self.next_index, self.match_index.next(), "nothing is left to guess: {self:?}");
+                debug_assert_eq!(self.next_index, self.match_index.next(), "next_index is not a guess: {self:?}");
             }
             ProgressState::ReceivingSnapshot { last_included_index, .. } => {
-                debug_assert!(self.match_index < last_included_index, "the peer has all of the snapshot: {self:?}");
+                debug_assert!(self.match_index < last_included_index, "the peer already has the snapshot: {self:?}");
             }
         }
     }
 
-    /// Nothing is under way any more, and the peer is there.
+    /// Ends the request in flight. The peer can be reached.
     fn become_ready(&mut self) {
         self.state = match self.state {
             ProgressState::Replicating { .. } => ProgressState::Replicating { in_flight: None },
@@ -303,12 +309,12 @@ impl Progress {
         };
     }
 
-    /// Whether something with content may be sent now.
+    /// Returns whether a message with entries or a snapshot may be sent now.
     fn is_ready(&self) -> bool {
         matches!(self.state, ProgressState::Probing(Probe::Ready) | ProgressState::Replicating { in_flight: None })
     }
 
-    /// The number of what is under way.
+    /// Returns the number of the request in flight.
     fn in_flight(&self) -> Option<u64> {
         match self.state {
             ProgressState::Probing(Probe::Ready | Probe::Paused) => None,

@@ -1,21 +1,26 @@
-//! Reads that leave no trace in the log (ReadIndex; Ongaro's dissertation, section 6.4, "Processing read-only queries more
-//! efficiently"). A leader that answered from its own state alone might have been deposed without knowing it, and the
-//! answer be out of date. So it
+//! Reads that do not go through the log (ReadIndex; Ongaro's dissertation, section 6.4, "Processing read-only queries
+//! more efficiently"). A leader that answers from its own state alone may have been deposed without knowing it, and its
+//! answer may be out of date. So a leader handles a read in four steps:
 //!
-//! 1. must have committed an entry of its own term: only then does it know all that was committed before it was elected;
-//! 2. remembers its commit index as the read's index;
-//! 3. makes sure that it still led when the read began: a majority has to answer, in its term, a message that was sent
-//!    after that moment. Nobody can have been elected before, for want of votes, nor have committed anything unknown here;
-//! 4. lets the service answer once it has applied up to the read's index.
+//! 1. It must have committed an entry of its own term. Only then does it know all entries that were committed before
+//!    its election.
+//! 2. It records its commit index as the read's index.
+//! 3. It confirms that it still led when the read began: a majority must reply, in its term, to a message sent after
+//!    that moment. Then no other server was elected before that moment, because it lacked the votes. So no server has
+//!    committed an entry that this leader does not know.
+//! 4. The service answers the read once it has applied up to the read's index.
 //!
-//! Any message of a leader is a question as good as another, so the answers to entries and to heartbeats count; how long
-//! any of it takes does not matter. Reads are numbered. Each message remembers how many reads had begun when it was sent
-//! ([`SentRequest::reads`](super::SentRequest::reads)): its answer is one voice for all of them. A peer is asked out of turn, by a
-//! heartbeat, when a read waits and it has no other question to answer; reads that begin in the meantime share the next
-//! one. When a question is lost the others are asked, and the regular heartbeat makes up for the rest.
+//! Every message of a leader can confirm its leadership, so replies to entries, to heartbeats and to snapshots all
+//! count. No step depends on how long a message takes.
 //!
-//! Whoever carries out the orders need not ask all of them: it may leave out some as long as it asks as many as
-//! [`Core::acks_needed`](super::Core::acks_needed) says.
+//! Reads are numbered. Each message records how many reads had begun when it was sent
+//! ([`SentRequest::reads`](super::SentRequest::reads)), and its reply counts toward the quorum for all of them. If a
+//! read waits and a peer has no outstanding request that could confirm it, the leader sends that peer an extra
+//! heartbeat. Reads that begin in the meantime share the next one. If a request is lost, the leader asks the other
+//! peers, and the regular heartbeat covers the rest.
+//!
+//! The code around the core need not send all these heartbeats. It may omit some, as long as it sends at least
+//! [`Core::acks_needed`](super::Core::acks_needed) of them.
 
 use raftapi::{Index, Term};
 
@@ -24,51 +29,50 @@ use super::{Core, Effects, Role};
 /// The reads of one leadership.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct Reads {
-    /// How many have begun.
+    /// Number of reads that have begun.
     begun: u64,
-    /// How many of these, the oldest first, a majority has confirmed.
+    /// Number of these, the oldest first, that a majority has confirmed.
     ///
     /// Invariant: `confirmed <= begun`.
     confirmed: u64,
 }
 
-/// A read that has begun, and what to remember of it: whoever began it asks
-/// [`read_outcome`](super::Core::read_outcome).
+/// A read that has begun. The caller passes it to [`read_outcome`](super::Core::read_outcome).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Read {
     /// The leader's term.
     pub term: Term,
-    /// How manieth read of this leadership it is, counted from 1.
+    /// Sequence number of the read within this leadership, from 1.
     pub number: u64,
-    /// How far the service must have applied to answer it.
+    /// The index up to which the service must have applied before it answers the read.
     pub index: Index,
 }
 
-/// What has become of a read.
+/// The outcome of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// Not enough answers yet.
+    /// A majority has not confirmed the read yet.
     Waiting,
-    /// This server led when the read began: the service may answer it, once it has applied up to the read's index.
+    /// The server led when the read began. The service may answer once it has applied up to the read's index.
     Confirmed,
-    /// The leadership is over. Whether it was when the read began is not known.
+    /// The leadership is over. It is not known whether the server still led when the read began.
     Lost,
 }
 
 impl Reads {
-    /// How many have begun.
+    /// Returns the number of reads that have begun.
     pub(super) fn begun(self) -> u64 {
         self.begun
     }
 
-    /// Whether one waits for its confirmation.
+    /// Returns whether a read waits for its confirmation.
     pub(super) fn any_waiting(self) -> bool {
         self.confirmed < self.begun
     }
 }
 
 impl Core {
-    /// A client wants to read. `None` if this server does not lead, or has committed nothing in its term yet.
+    /// Begins a read. Returns `None` if this server does not lead, or has committed nothing in its term yet.
     pub fn begin_read(&mut self) -> Option<(Read, Effects)> {
         let knows_what_is_committed = self.log.term(self.commit_index) == Some(self.current_term);
         let (term, index) = (self.current_term, self.commit_index);
@@ -82,12 +86,12 @@ impl Core {
         let read = Read { term, number: reads.begun, index };
 
         let mut effects = Effects::default();
-        // The only server of a cluster is a majority.
+        // A cluster of one server is its own majority.
         self.confirm_reads(&mut effects);
         Some((read, effects))
     }
 
-    /// What has become of a read that this server began.
+    /// Returns the outcome of a read that this server began.
     pub fn read_outcome(&self, read: &Read) -> ReadOutcome {
         match &self.role {
             Role::Leader { reads, .. } if read.term == self.current_term => {
@@ -101,8 +105,8 @@ impl Core {
         }
     }
 
-    /// How many of those that an event orders to be [asked](Effects::confirm_leadership_with) have to be, for a majority to confirm
-    /// all reads: enough if all answer, those included who were asked before.
+    /// Returns how many of the peers in [`confirm_leadership_with`](Effects::confirm_leadership_with) must be sent a
+    /// heartbeat. If all of these reply, and all peers that were asked before, then a majority confirms all reads.
     pub fn acks_needed(&self) -> usize {
         let Role::Leader { peers, reads } = &self.role else {
             return 0;
@@ -111,7 +115,7 @@ impl Core {
         (self.majority() - 1).saturating_sub(asked)
     }
 
-    /// Counts the answers, and asks on if reads still wait. Nothing happens while nobody reads.
+    /// Counts the replies, and requests more if reads still wait. Does nothing if no read waits.
     pub(super) fn confirm_reads(&mut self, effects: &mut Effects) {
         let Role::Leader { reads: Reads { begun, confirmed }, .. } = self.role else {
             return;

@@ -1,30 +1,30 @@
-//! Log replication (Figure 2 "AppendEntries RPC" and "Rules for Servers: Leaders"; sections 5.3 and 5.4.2), in the
-//! order in which an entry travels: the leader takes a command, sends it, the follower stores it, the leader counts the
-//! answers and commits, the follower learns of it. When a heartbeat is due, and when an answer is overdue, is decided
-//! outside.
+//! Log replication (Figure 2 "AppendEntries RPC" and "Rules for Servers: Leaders"; sections 5.3 and 5.4.2). The
+//! functions are in the order in which an entry travels. The leader accepts a command and sends it, and the follower
+//! stores it. The leader counts the replies and commits, and the follower learns that the entry is committed. The code
+//! around the core decides when a heartbeat is due and when a reply is overdue.
 
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Started, Term};
 
 use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, SentRequest};
 
-/// The most bytes of entries in one AppendEntries, unless its first entry alone is larger. It bounds how long a
-/// follower that was away for a while keeps one message busy.
+/// Limit of the bytes of entries in one AppendEntries; a single larger entry is sent alone. The limit bounds how long
+/// one message keeps a follower busy that has fallen behind.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// What an entry is taken to cost in a batch beside its command, so that empty commands are bounded too.
+/// Bytes that an entry counts in a batch in addition to its command, so that a batch of empty commands is bounded too.
 const ENTRY_OVERHEAD_BYTES: usize = 8;
 
-/// The leader sends.
+/// The leader's side: sending.
 impl Core {
-    /// "If command received from client: append entry to local log, respond after entry applied to state machine"
-    /// (Figure 2, Rules for Leaders; 5.3). `None` if this server does not lead.
+    /// Appends a command: "If command received from client: append entry to local log, respond after entry applied to
+    /// state machine" (Figure 2, Rules for Leaders; 5.3). Returns `None` if this server does not lead.
     pub fn propose(&mut self, command: Bytes) -> Option<(Started, Effects)> {
         self.propose_many([command])
     }
 
-    /// As [`propose`](Core::propose), with several commands that take places one behind the other; says where the first one
-    /// is. All of them are saved in one step, and go out together.
+    /// Like [`propose`](Core::propose), for several commands at consecutive indexes. Returns the index of the first
+    /// one. All of them are saved in one step and sent together.
     pub fn propose_many(&mut self, commands: impl IntoIterator<Item = Bytes>) -> Option<(Started, Effects)> {
         if !self.is_leader() {
             return None;
@@ -37,15 +37,15 @@ impl Core {
             effects.persist.log = Some(LogChange { truncates: false, first, last });
         }
 
-        // The only server of a cluster is a majority.
+        // A cluster of one server is its own majority.
         self.advance_commit_index(&mut effects);
         self.replicate_to_all(&mut effects);
         Some((Started { index: first, term }, effects))
     }
 
-    /// What to send to `peer` now, if there are entries for it and it may be sent to; and what to remember until the
-    /// answer. The entries are all that are pending, up to [`MAX_BATCH_BYTES`]. `None` also if this server does not
-    /// lead.
+    /// Returns the entries to send to `peer` now, and the record to keep until the reply. It takes all pending entries,
+    /// up to [`MAX_BATCH_BYTES`]. Returns `None` if there are none, if they may not be sent now, or if this server does
+    /// not lead.
     pub fn append_entries(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentRequest)> {
         let progress = self.progress(peer)?;
         if !progress.may_send_entries(self.log.base_index(), self.log.last_index()) {
@@ -55,36 +55,38 @@ impl Core {
         self.make_append_entries(peer, entries, self.commit_index)
     }
 
-    /// A heartbeat for `peer` (5.2): an AppendEntries without entries. It is sent in every state of the peer, keeps
-    /// elections away, tells the commit index, and by its answer shows whether the peer is there and whether its log
-    /// agrees. `None` if this server does not lead.
+    /// Returns a heartbeat for `peer` (5.2): an AppendEntries without entries. A leader sends heartbeats in every state
+    /// of the peer. A heartbeat prevents elections and carries the commit index. Its reply shows whether the peer can
+    /// be reached and whether its log agrees. Returns `None` if this server does not lead.
     pub fn heartbeat(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentRequest)> {
         self.make_append_entries(peer, Vec::new(), self.commit_index)
     }
 
-    /// As [`heartbeat`](Core::heartbeat), but with a commit index that is not beyond what the peer is known to have. The
-    /// consistency check of the receiver makes both safe; this one is right even of a receiver that left it out.
+    /// Like [`heartbeat`](Core::heartbeat), but with a commit index that is at most the peer's `match_index`. The
+    /// consistency check of the receiver makes both safe. This one is safe even for a receiver without that check.
     pub fn heartbeat_within_match(&mut self, peer: ServerId) -> Option<(AppendEntriesArgs, SentRequest)> {
         let known = self.progress(peer)?.match_index();
         self.make_append_entries(peer, Vec::new(), self.commit_index.min(known))
     }
 
-    /// Whether `peer` has entries of which it has not been told that they are committed. Whoever sends heartbeats may
-    /// send one sooner for this; entries that go out in the meantime carry the commit index as well.
+    /// Returns whether `peer` has committed entries that it was not told are committed. The code around the core may
+    /// then send a heartbeat earlier than planned. Entries that it sends in the meantime carry the commit index as
+    /// well.
     pub fn needs_commit_notice(&self, peer: ServerId) -> bool {
         self.progress(peer).is_some_and(|progress| progress.needs_commit_notice(self.commit_index))
     }
 
-    /// `peer` has not answered `sent` within the time in which an answer was expected; one may still come. There is
-    /// nothing to be done about it: no entries go to the peer until it answers something.
+    /// Handles the timeout of `sent`: `peer` has not replied in the expected time, but may still reply. The core sends
+    /// no entries to the peer until it replies to something.
     pub fn request_timed_out(&mut self, peer: ServerId, sent: &SentRequest) {
         if let Some(progress) = self.progress_for(peer, sent) {
             progress.on_timeout(sent);
         }
     }
 
-    /// The call that carried `sent` to `peer` failed: no answer will come. If that was soon, the network may just have
-    /// lost it, and the peer is sent to again at once, a few times. Reads that it was to confirm are a question for the others.
+    /// Handles the failure of the call that carried `sent` to `peer`: no reply will come. If the call failed early, the
+    /// network may have lost it, so the core retries at once, a few times. Other peers must confirm the reads that this
+    /// request was to confirm.
     pub fn request_failed(&mut self, peer: ServerId, sent: &SentRequest) -> Effects {
         let mut effects = Effects::default();
         if let Some(progress) = self.progress_for(peer, sent) {
@@ -96,7 +98,7 @@ impl Core {
         effects
     }
 
-    /// An AppendEntries that carries `entries`, which begin at the peer's `next_index` if there are any.
+    /// Builds an AppendEntries with `entries`. If there are any, they begin at the peer's `next_index`.
     fn make_append_entries(
         &mut self,
         peer: ServerId,
@@ -107,14 +109,14 @@ impl Core {
             return None;
         };
         let progress = peers.get_mut(peer)?;
-        // A peer that needs the snapshot is asked about the entry before the log's first. Its answer shows that it is
-        // there, and whether it needs the snapshot still.
+        // If the peer needs the snapshot, probe the entry before the log's first one. The reply shows that the peer can
+        // be reached, and whether it still needs the snapshot.
         let prev_log_index = progress.next_index().prev().max(self.log.base_index());
         let args = AppendEntriesArgs {
             term: self.current_term,
             leader_id: self.me,
             prev_log_index,
-            prev_log_term: self.log.term(prev_log_index).expect("a leader sends what it has"),
+            prev_log_term: self.log.term(prev_log_index).expect("a leader has the term of the entry before next_index"),
             entries,
             leader_commit,
         };
@@ -122,7 +124,7 @@ impl Core {
         Some((args, sent))
     }
 
-    /// The entries from `first` on that fit into one message: at least one, if there is one.
+    /// Returns the entries from `first` on that fit into one message; at least one, if there is one.
     fn batch_from(&self, first: Index) -> Vec<Entry> {
         let pending = self.log.entries(first, self.log.last_index());
         let mut bytes = 0;
@@ -135,12 +137,12 @@ impl Core {
     }
 }
 
-/// The follower receives.
+/// The follower's side.
 impl Core {
-    /// The leader of a term sends entries, or a heartbeat.
+    /// Handles entries or a heartbeat from the leader of a term.
     pub fn handle_append_entries(&mut self, args: AppendEntriesArgs) -> (AppendEntriesReply, Effects) {
         let mut effects = Effects::default();
-        // 1. "Reply false if term < currentTerm" (5.1). Its sender leads no more, so the election timer runs on.
+        // 1. "Reply false if term < currentTerm" (5.1). The sender no longer leads, so the election timer is not reset.
         if args.term < self.current_term {
             return (AppendEntriesReply::stale(self.current_term), effects);
         }
@@ -150,12 +152,13 @@ impl Core {
         if !self.log.matches(args.prev_log_index, args.prev_log_term) {
             return (self.conflict_at(args.prev_log_index, args.prev_log_term), effects);
         }
-        // 3 and 4. Conflicting entries go, new ones come.
+        // 3 and 4. Delete conflicting entries and append new ones.
         let last_new_index = args.last_index();
         self.store_entries(args.prev_log_index, args.entries, &mut effects);
 
-        // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Behind the
-        // last new entry this log may hold what the leader has never seen, whatever the leader has committed there.
+        // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". After the
+        //    last new entry this log may hold entries that the leader has never seen, even if the leader has committed
+        //    other entries at those indexes.
         let known_to_be_committed = args.leader_commit.min(last_new_index);
         if known_to_be_committed > self.commit_index {
             self.commit_up_to(known_to_be_committed, &mut effects);
@@ -164,7 +167,7 @@ impl Core {
     }
 
     /// Recognises `leader` (5.2): a candidate that hears from the leader of its own term, or of a later one, has lost
-    /// and follows. And whoever hears from the current leader has no reason for an election.
+    /// and becomes a follower. A server that hears from the current leader has no reason to start an election.
     pub(super) fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
         self.adopt_higher_term(term, effects);
         debug_assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
@@ -174,9 +177,10 @@ impl Core {
         effects.reset_election_timer = true;
     }
 
-    /// Refuses entries after `prev_log_index`, and says from where the leader might try again (5.3, last paragraphs):
-    /// with the whole term that is wrong there skipped, or at the end of this log if it ends before. The leader's log
-    /// has no term above `prev_log_term` up to there, so if this one has several, they are skipped together.
+    /// Returns the refusal of entries after `prev_log_index`, with the index at which the leader should retry (5.3,
+    /// last paragraphs). It skips the whole conflicting term, or names the end of this log if the log ends before
+    /// `prev_log_index`. The leader's log has no term above `prev_log_term` up to that index. So if this log has
+    /// several such terms, it skips all of them together.
     fn conflict_at(&self, prev_log_index: Index, prev_log_term: Term) -> AppendEntriesReply {
         let conflict_term = self.log.term(prev_log_index);
         let conflict_index = match conflict_term {
@@ -189,8 +193,8 @@ impl Core {
     /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
     /// all that follow it. Append any new entries not already in the log" (Figure 2, AppendEntries RPC; 5.3).
     ///
-    /// Only a conflict deletes. A request that was overtaken by a later one holds a part of what is here already; to
-    /// cut the log at its end would take back entries that the leader has counted.
+    /// Only a conflict deletes entries. A request that was overtaken by a later one holds a prefix of the entries that
+    /// are already here. Truncating the log at its end would remove entries that the leader has already counted.
     fn store_entries(&mut self, prev_log_index: Index, mut entries: Vec<Entry>, effects: &mut Effects) {
         let known = self.log.count_matching(prev_log_index.next(), &entries);
         if known == entries.len() {
@@ -210,9 +214,9 @@ impl Core {
     }
 }
 
-/// The leader learns.
+/// The leader's side: replies.
 impl Core {
-    /// `from` answered `sent`.
+    /// Handles the reply of `from` to `sent`.
     pub fn handle_append_entries_reply(
         &mut self,
         from: ServerId,
@@ -224,7 +228,7 @@ impl Core {
 
         let next_index_after_conflict = self.next_index_after_conflict(sent, &reply);
         let Some(progress) = self.progress_for(from, sent) else {
-            // An answer to a leadership that is over; its indexes mean nothing now (5.1).
+            // The reply belongs to an earlier leadership; its indexes mean nothing now (5.1).
             return effects;
         };
         progress.on_reply(sent);
@@ -237,17 +241,19 @@ impl Core {
         self.confirm_reads(&mut effects);
 
         match effects.commit_advanced {
-            // What is committed concerns every peer.
+            // All peers must learn of a new commit index.
             Some(_) => self.replicate_to_all(&mut effects),
-            // Else there can be news for this one alone: it is behind, or has caught up with the commit index.
+            // Otherwise only this peer can have something to receive: more entries, or the commit index if it has just
+            // caught up with it.
             None => self.replicate_to_peer(from, &mut effects),
         }
         effects
     }
 
-    /// Where the logs may agree, after a conflict (5.3, last paragraphs). If this log has entries of the follower's
-    /// term, they can agree up to the last of them. If not, the follower has nothing of that term in common with this
-    /// log, and the whole term is skipped; and so are the entries here that are of later terms than the follower's.
+    /// Returns the index to send from after a conflict (5.3, last paragraphs). If this log has entries of the
+    /// follower's conflicting term, the logs can agree up to the last of them. If not, no entry of that term is common
+    /// to both logs, and the whole term is skipped. The entries of this log with later terms than the follower's are
+    /// skipped as well.
     fn next_index_after_conflict(&self, sent: &SentRequest, reply: &AppendEntriesReply) -> Index {
         let term_here = self.log.term(sent.prev_log_index);
         match reply.conflict_term {
@@ -262,8 +268,9 @@ impl Core {
     /// "If there exists an N such that N > commitIndex, a majority of matchIndex\[i\] >= N, and log\[N\].term ==
     /// currentTerm: set commitIndex = N" (Figure 2, Rules for Leaders; 5.3, 5.4).
     ///
-    /// The term matters (5.4.2): an entry of an earlier term can lie on a majority and still be overwritten by a server
-    /// that has a later one (Figure 8). It is committed with the first entry of this term above it.
+    /// The condition on the term is essential (5.4.2). A majority can store an entry of an earlier term, and a server
+    /// with an entry of a later term can still overwrite it (Figure 8). Such an entry is committed together with the
+    /// first entry of this term above it.
     fn advance_commit_index(&mut self, effects: &mut Effects) {
         if self.commit_index == self.log.last_index() {
             return;
@@ -276,8 +283,8 @@ impl Core {
         }
     }
 
-    /// The highest value that a majority is known to have reached, this leader with its `own` included, if it is above
-    /// `floor`. `None` also if this server does not lead.
+    /// Returns the highest value above `floor` that a majority is known to have reached; this leader counts with its
+    /// `own` value. Returns `None` if there is no such value, or if this server does not lead.
     pub(super) fn reached_by_majority<T>(&self, floor: T, own: T, of_peer: impl Fn(&Progress) -> T) -> Option<T>
     where
         T: Copy + Ord,
@@ -288,7 +295,8 @@ impl Core {
         peers.reached_by(self.majority(), floor, own, of_peer)
     }
 
-    /// The progress that `sent` belongs to; `None` if it was sent in another term or this server does not lead.
+    /// Returns the progress of the peer that `sent` went to; `None` if it was sent in another term or this server does
+    /// not lead.
     pub(super) fn progress_for(&mut self, peer: ServerId, sent: &SentRequest) -> Option<&mut Progress> {
         match &mut self.role {
             Role::Leader { peers, .. } if sent.term == self.current_term => peers.get_mut(peer),
@@ -296,21 +304,21 @@ impl Core {
         }
     }
 
-    /// Wakes the replicators of all peers for which there is something to send.
+    /// Orders replication to every peer for which there is something to send.
     fn replicate_to_all(&self, effects: &mut Effects) {
         for peer in self.peers() {
             self.replicate_to_peer(peer, effects);
         }
     }
 
-    /// Wakes the replicator of `peer` if there is something to send: entries, the snapshot, or the commit index.
+    /// Orders replication to `peer` if there is something to send: entries, the snapshot, or the commit index.
     pub(super) fn replicate_to_peer(&self, peer: ServerId, effects: &mut Effects) {
         if self.has_content_for(peer) || self.needs_commit_notice(peer) {
             effects.replicate_to.insert(peer);
         }
     }
 
-    /// Whether there are entries, or a snapshot, that may be sent to `peer` now.
+    /// Returns whether there are entries or a snapshot that may be sent to `peer` now.
     pub fn has_content_for(&self, peer: ServerId) -> bool {
         let (base_index, last_index) = (self.log.base_index(), self.log.last_index());
         self.progress(peer).is_some_and(|progress| {

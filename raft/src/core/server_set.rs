@@ -1,18 +1,19 @@
-//! A set of servers, small enough to be handed from function to function at no cost.
+//! A set of servers that fits into one word, so copying it is cheap.
 
 use std::fmt;
 
 use raftapi::ServerId;
 
-/// Some of a cluster's servers, of which there are at most [`ServerSet::MAX`].
+/// A set of a cluster's servers. A cluster has at most [`ServerSet::MAX`] of them.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerSet(u64);
 
 impl ServerSet {
-    /// How many servers a cluster can have. More would only be slower: every entry goes to all of them, and waits for half.
+    /// The largest number of servers in a cluster, one for each bit of a word. A larger cluster would only be slower:
+    /// the leader sends every entry to all servers and waits for half of them.
     pub const MAX: usize = u64::BITS as usize;
 
-    /// Adds a server, if it is not there.
+    /// Adds a server, if it is not in the set.
     ///
     /// # Panics
     ///
@@ -21,29 +22,30 @@ impl ServerSet {
         self.0 |= bit(server);
     }
 
-    /// Takes a server out, if it is there.
+    /// Removes a server, if it is in the set.
     pub fn remove(&mut self, server: ServerId) {
         self.0 &= !bit(server);
     }
 
-    /// Whether there are none.
+    /// Returns whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// All that are in this set or in the `other`.
+    /// Returns the servers that are in this set or in `other`.
     #[must_use]
     pub fn union(self, other: ServerSet) -> ServerSet {
         ServerSet(self.0 | other.0)
     }
 
-    /// The first one after `server`, in the order of their numbers; after the last comes the first again.
+    /// Returns the first server after `server`, in the order of their numbers. After the last one it wraps around to
+    /// the first.
     pub fn next_after(self, server: ServerId) -> Option<ServerId> {
         let behind = self.0 & u64::MAX.checked_shl(server.0 as u32 + 1).unwrap_or(0);
         ServerSet(behind).first().or_else(|| self.first())
     }
 
-    /// All of them, in the order of their numbers.
+    /// Returns the servers in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = ServerId> {
         let mut left = self;
         std::iter::from_fn(move || {
@@ -61,7 +63,7 @@ impl ServerSet {
 fn bit(server: ServerId) -> u64 {
     assert!(
         server.0 < ServerSet::MAX,
-        "a cluster has {} servers at most, and {server} is not one of them",
+        "a cluster has at most {} servers, so {server} does not exist",
         ServerSet::MAX
     );
     1 << server.0
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic = "a cluster has 64 servers at most"]
+    #[should_panic = "a cluster has at most 64 servers"]
     fn a_server_number_beyond_the_maximum_is_refused() {
         set(&[64]);
     }

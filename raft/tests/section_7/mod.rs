@@ -50,7 +50,7 @@ fn a_snapshot_that_covers_nothing_new_is_ignored() {
 
 /// "Each server takes snapshots independently, covering just the committed entries in its log" (7).
 #[test]
-#[should_panic = "the service has a snapshot up to index 4, but was given entries up to 3"]
+#[should_panic = "the service has a snapshot up to index 4, but received entries only up to 3"]
 fn a_snapshot_of_unapplied_entries_panics() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let _ = core.snapshot_taken(Index(4), Bytes::from("four"));
@@ -87,7 +87,7 @@ fn a_heartbeat_probes_the_end_of_a_needed_snapshot() {
     refuse_heartbeat(&mut core, 2);
     let (_, sent) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
     core.request_timed_out(PEER, &sent);
-    assert_eq!(flow(&core), ProgressState::Probing(Probe::Paused), "no answer in time");
+    assert_eq!(progress_state(&core), ProgressState::Probing(Probe::Paused), "no answer in time");
     assert!(core.install_snapshot(PEER).is_none(), "it is not sent again to a peer that may be away");
     let (args, heartbeat) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     assert_eq!(
@@ -96,7 +96,7 @@ fn a_heartbeat_probes_the_end_of_a_needed_snapshot() {
         "whether it has what is in the snapshot"
     );
     let _ = core.handle_append_entries_reply(PEER, &heartbeat, agreement(4));
-    assert_eq!(flow(&core), ProgressState::Replicating { in_flight: None }, "it has");
+    assert_eq!(progress_state(&core), ProgressState::Replicating { in_flight: None }, "it has");
 }
 
 /// A peer that answers has everything that the snapshot covers: the entries after it follow.
