@@ -1,8 +1,8 @@
-//! What one persist costs, at three lengths of the log: `cargo bench -p raft --bench persist`. The lines should be the
-//! same but for noise, for a persist costs the size of the change.
+//! The cost of one persist at three lengths of the log: `cargo bench -p raft --bench persist`. Apart from noise the
+//! three results should be equal, because a persist costs in proportion to the change and not to the log.
 //!
-//! A sample is a hundred proposals by a leader, each saved by itself, as `start` does. The time of one is in the second
-//! line: its inverse is the throughput in items.
+//! A sample is a hundred proposals by a leader, each saved by itself, as `start` does. The second line of the output is
+//! the throughput in proposals per second; its inverse is the time of one.
 
 use bytes::Bytes;
 use divan::Bencher;
@@ -27,7 +27,7 @@ fn persist_an_entry(bencher: Bencher<'_, '_>, log_length: usize) {
         .bench_local_refs(|(core, storage)| (0..PROPOSALS).for_each(|_| propose(core, storage)));
 }
 
-/// A leader with a log of this length, and everything of it saved.
+/// Creates a leader with a log of this length, all of it saved.
 fn leader_of(log_length: usize) -> (Core, Storage) {
     let log = Log::new(vec![Entry { term: Term(0), command: COMMAND }; log_length]);
     let mut core = Core::restore(ServerId(0), 3, Saved { log, ..Saved::default() });
@@ -38,8 +38,8 @@ fn leader_of(log_length: usize) -> (Core, Storage) {
     storage.save(&elected.persist, &core);
     let reply = RequestVoteReply { term: Term(1), vote_granted: true };
     let _ = core.handle_request_vote_reply(ServerId(1), Term(1), reply);
-    // The log and the saved state have just been made as long as they are. Their vectors double with the first entry
-    // more, which is paid for by all that follow and belongs to none.
+    // The vectors of the log and of the saved state are now exactly full. They double at the next entry, so append one
+    // entry here; otherwise the first measured proposal would pay for all that follow.
     propose(&mut core, &mut storage);
     (core, storage)
 }

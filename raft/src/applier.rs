@@ -1,7 +1,8 @@
-//! The applier: a thread that waits until more is committed and delivers it to the service, in log order (Figure 2, Rules
-//! for All Servers). It delivers without the lock: the service may be slow, and may call the server meanwhile.
+//! The applier: a thread that waits for newly committed entries and delivers them to the service in log order (Figure
+//! 2, Rules for All Servers). It delivers without holding the lock, because the service may be slow and may call the
+//! server meanwhile.
 //!
-//! A service that takes what is committed by itself is only told; and on a leader, by the thread that has committed it
+//! A service that takes committed entries itself is only notified. On a leader, the committing thread notifies it
 //! (`follow_ups.rs`).
 
 use labstd::channel::Sender;
@@ -9,7 +10,7 @@ use raftapi::ApplyMsg;
 
 use crate::server::Shared;
 
-/// The body of the applier. It ends when the server is killed, or when nobody takes what it delivers.
+/// Runs the applier. It ends when the server is killed, or when the receiver of the apply channel is gone.
 pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
     while wait_until_due(shared) {
         if shared.notify_consumer() {
@@ -23,7 +24,7 @@ pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
     }
 }
 
-/// Waits until there is something to deliver; `false` when the server is killed.
+/// Waits until there is something to deliver. Returns `false` when the server is killed.
 fn wait_until_due(shared: &Shared) -> bool {
     let mut state = shared.state.lock();
     while !shared.killed() {

@@ -1,10 +1,12 @@
-//! What an event leaves to be done when the lock is released: telling others, and sending.
+//! The follow-ups of an event: work that is done after the lock is released. It notifies the consumer and waiting
+//! clients, and sends requests.
 //!
-//! The thread that brought the event does it. So if the network takes no time, a command goes out on the thread of the client
-//! that proposed it, and everything up to its commitment happens there, without a hand-over between threads
-//! ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)); and if it does, a thread of the network's waits for the
-//! answer and goes on from there. The replicators (`replicator.rs`) do what a moment has to bring about, and what is left when
-//! one thread has sent for long enough: it may be that of a client, who wants to go on.
+//! The thread that brought the event does this work. If the network delivers inline, a command is sent on the thread of
+//! the client that proposed it. Everything up to the commit then happens on that thread, without a hand-over between
+//! threads ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)). Otherwise a thread of the network waits
+//! for the reply and continues from there. The replicators (`replicator.rs`) handle timer-driven sends. They also take
+//! over when one thread has sent enough requests for one event, because it may be the thread of a client, which must
+//! return.
 
 use labrpc::Prompt;
 use labstd::sync::Arc;
@@ -15,52 +17,53 @@ use crate::reads::PendingRead;
 use crate::replicator::{self, Reply, Request};
 use crate::server::Shared;
 
-/// How many requests a thread sends for one event. An event leaves one a peer; its answers may leave more, if others have
-/// proposed meanwhile.
+/// Limit on the requests that one thread sends for one event. An event causes one request per peer. Their replies may
+/// cause more, if other threads have proposed meanwhile.
 const REQUESTS_PER_EVENT_MAX: usize = 8;
 
-/// What is left to be done after an event.
+/// The work that remains after an event.
 #[derive(Default)]
 pub(crate) struct FollowUps {
-    /// A leader has committed more, and the consumer is to be told at once: clients wait.
+    /// True if a leader has committed more entries. The consumer is notified at once, because clients wait.
     pub(crate) notify_consumer: bool,
-    /// Reads that are settled_reads: with an index if they are confirmed.
+    /// Settled reads: with an index if confirmed, with `None` if lost.
     pub(crate) settled_reads: Vec<(PendingRead, Option<Index>)>,
-    /// A candidate asks for votes.
+    /// A candidate's requests for votes.
     pub(crate) vote_requests: Vec<(ServerId, RequestVoteArgs)>,
-    /// A leader has something for these peers.
+    /// Peers to which a leader has something to send.
     pub(crate) send_to: ServerSet,
-    /// More may be proposed at this very moment: to peers that cannot be reached without delay the replicators send, which
-    /// take all of it together.
+    /// True if the caller may propose more at this very moment. Then the replicators send to the peers that cannot be
+    /// reached inline, so that they send all new commands together.
     pub(crate) more_proposals_expected: bool,
 }
 
-/// Who sends what a leader has for its peers.
+/// The thread that sends a leader's requests to its peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendPolicy {
-    /// The thread that has brought the event.
+    /// The thread that brought the event.
     CallingThread,
-    /// The same if it takes no time; else the peers' replicators.
+    /// The thread that brought the event if the call completes inline; otherwise the peers' replicators.
     CallingThreadIfInline,
     /// The peers' replicators.
     Replicators,
 }
 
 impl Shared {
-    /// Does what is left, and what that leaves.
+    /// Does the follow-ups of an event, and the follow-ups that they cause in turn.
     pub(crate) fn run_follow_ups(self: &Arc<Self>, follow_ups: FollowUps) {
         let more_proposals_expected = follow_ups.more_proposals_expected;
         let send_to = self.notify(follow_ups);
         self.send_pending(send_to, more_proposals_expected);
     }
 
-    /// Sends to these peers; to those that cannot be reached at once not if `more_proposals_expected`, but wakes their replicators.
+    /// Sends to these peers. If `more_proposals_expected`, it wakes the replicators of peers that cannot be reached
+    /// inline instead.
     ///
-    /// What goes to a peer is looked up when it is the peer's turn: by then more may have come together, or another thread
-    /// may have sent it.
+    /// Each request is built when the peer's turn comes. By then more entries may be pending, or another thread may
+    /// have sent them.
     pub(crate) fn send_pending(self: &Arc<Self>, mut send_to: ServerSet, more_proposals_expected: bool) {
         let (mut peer, mut sent_so_far) = (ServerId(ServerSet::MAX - 1), 0);
-        // In turns: answers may bring more for the peer that has given them.
+        // Serve the peers in turn, because a reply may cause another request to the same peer.
         while let Some(next) = send_to.next_after(peer) {
             peer = next;
             send_to.remove(peer);
@@ -84,7 +87,7 @@ impl Shared {
         if self.killed() { None } else { replicator::next_request(&mut self.state.lock(), peer) }
     }
 
-    /// Gives the outcome of a request to the core.
+    /// Passes the outcome of a request to the core.
     pub(crate) fn handle_outcome(
         &self,
         peer: ServerId,
@@ -106,7 +109,8 @@ impl Shared {
         self.carry_out(&mut state, effects, send_policy)
     }
 
-    /// Tells those who wait for something; what is to be sent to the peers of a leader is left.
+    /// Notifies waiting clients and the consumer, and sends the requests for votes. Returns the peers to which the
+    /// leader still has to send.
     fn notify(self: &Arc<Self>, follow_ups: FollowUps) -> ServerSet {
         let FollowUps { notify_consumer, settled_reads, vote_requests, send_to, .. } = follow_ups;
         if notify_consumer {

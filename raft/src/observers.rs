@@ -1,30 +1,31 @@
-//! What others are reported when something has changed: the record of the run, in full ([`raftapi::report`]), and the services
-//! that have subscribed, of what concerns them ([`raftapi::StateChange`]). Nothing here changes what the server does.
+//! Observers of a server: the record of the run, which receives every change ([`raftapi::report`]), and services that
+//! have subscribed to leadership changes and installed snapshots ([`raftapi::StateChange`]). Nothing here changes the
+//! server's behaviour.
 //!
-//! All of this is called under the server's lock, in the order of the events, so the record's order is that of the changes.
-//! No subscriber is waited for.
+//! All of it is called under the server's lock, in the order of the events, so the record has the order of the changes.
+//! The server never waits for a subscriber.
 
 use labstd::channel::{self, Receiver, Sender};
 use raftapi::{Index, Role, StateChange, Term, report};
 
 use crate::core::{Core, Effects, HardState, LogChange, NewSnapshot, Persist, RoleName, SoftState};
 
-/// How many changes a subscriber may leave unread before it is given up. Elections take a good part of a second each, so
-/// one that reads at all is far from it.
+/// Number of changes that a subscriber may leave unread before it is dropped. An election takes a large fraction of a
+/// second, so a subscriber that reads at all stays far below this limit.
 const UNREAD_MAX: usize = 64;
 
-/// What others have been reported, and who wants to be.
+/// The state that was last reported, and the subscribers.
 pub(crate) struct Observers {
-    /// The role and the term that are known.
+    /// The role and the term that were last reported.
     reported: (RoleName, Term),
-    /// The last index of the log, as it is known.
+    /// The last index of the log, as last reported.
     reported_last_index: Index,
-    /// Services that want to be reported.
+    /// Services that have subscribed.
     subscribers: Vec<Sender<StateChange>>,
 }
 
 impl Observers {
-    /// A server starts with what it had saved.
+    /// Reports the saved state with which a server starts.
     pub(crate) fn at_start(core: &Core) -> Observers {
         let log = core.log();
         report::restored(core.current_term(), core.voted_for(), (log.base_index(), log.base_term()));
@@ -36,7 +37,8 @@ impl Observers {
         }
     }
 
-    /// Tells what an event has changed; `core` is as it is after it, and `saved_bytes` were written.
+    /// Reports the changes of an event. `core` is the state after the event, and `saved_bytes` is the number of bytes
+    /// written.
     pub(crate) fn report_changes(&mut self, effects: &Effects, core: &Core, saved_bytes: usize) {
         let Effects { persist: Persist { hard_state, log, snapshot }, commit_advanced, soft_state, .. } = effects;
         if let Some(standing) = *soft_state {
@@ -63,14 +65,14 @@ impl Observers {
         }
     }
 
-    /// A channel of what happens from now on.
+    /// Returns a channel of future changes.
     pub(crate) fn subscribe(&mut self) -> Receiver<StateChange> {
         let (sender, receiver) = channel::bounded(UNREAD_MAX);
         self.subscribers.push(sender);
         receiver
     }
 
-    /// Nothing will happen any more.
+    /// Closes all subscriptions, because no further change will happen.
     pub(crate) fn end_subscriptions(&mut self) {
         self.subscribers.clear();
     }
@@ -93,11 +95,11 @@ impl Observers {
         }
     }
 
-    /// The log has another beginning.
+    /// Reports a new snapshot, which gave the log a new base.
     fn report_snapshot(&mut self, new: NewSnapshot, core: &Core) {
         let log = core.log();
         let (index, term) = (log.base_index(), log.base_term());
-        // It may have taken the place of the whole log, and not of the beginning alone.
+        // The snapshot may have replaced the whole log, and not only its beginning.
         if log.last_index() < self.reported_last_index {
             report::truncated(log.last_index());
         }
@@ -108,7 +110,7 @@ impl Observers {
         }
     }
 
-    /// Sends a change to all that want to know. Who does not read, or is gone, is forgotten.
+    /// Sends a change to all subscribers. Drops those that do not read or are gone.
     fn publish(&mut self, change: StateChange) {
         self.subscribers.retain(|subscriber| subscriber.try_send(change).is_ok());
     }

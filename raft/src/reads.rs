@@ -1,4 +1,4 @@
-//! Reads without the log, for the service: who waits for the core's answers (`core/reads.rs`).
+//! Reads without the log, for the service: the clients that wait for the core's outcome (`core/reads.rs`).
 
 use labstd::channel;
 use labstd::sync::Arc;
@@ -8,22 +8,22 @@ use crate::core::{Read, ReadOutcome};
 use crate::follow_ups::SendPolicy;
 use crate::server::{Shared, State};
 
-/// One that waits until its read is confirmed.
+/// A read that waits for confirmation.
 pub(crate) struct PendingRead {
     read: Read,
-    /// Called once, without the lock.
+    /// Called once, without holding the lock.
     on_settled: Box<dyn FnOnce(Option<Index>) + Send>,
 }
 
 impl PendingRead {
-    /// The read is confirmed, up to this index, or has to go through the log.
+    /// Completes the read: with its index if it is confirmed, with `None` if it must go through the log.
     pub(crate) fn complete(self, index: Option<Index>) {
         (self.on_settled)(index);
     }
 }
 
 impl State {
-    /// Those whose reads are settled, and how; they wait no longer.
+    /// Removes the settled reads and returns them with their outcomes.
     pub(crate) fn take_settled_reads(&mut self) -> Vec<(PendingRead, Option<Index>)> {
         let core = &self.core;
         let settled = self.pending_reads.extract_if(.., |read| core.read_outcome(&read.read) != ReadOutcome::Waiting);
@@ -36,8 +36,8 @@ impl State {
     }
 }
 
-/// Has `on_settled` called with how far the service must have applied to answer a read that begins now; with `None` if it has to go
-/// through the log.
+/// Begins a read. Calls `on_settled` with the index up to which the service must have applied before it answers the
+/// read, or with `None` if the read must go through the log.
 pub(crate) fn read_index_then(shared: &Arc<Shared>, on_settled: Box<dyn FnOnce(Option<Index>) + Send>) {
     let follow_ups = {
         let mut state = shared.state.lock();
@@ -52,11 +52,11 @@ pub(crate) fn read_index_then(shared: &Arc<Shared>, on_settled: Box<dyn FnOnce(O
     shared.run_follow_ups(follow_ups);
 }
 
-/// As [`read_index_then`], but waits.
+/// Like [`read_index_then`], but blocks until the outcome is known.
 pub(crate) fn read_index(shared: &Arc<Shared>) -> Option<Index> {
     let (sender, answer) = channel::bounded(1);
     let on_settled = move |index| {
-        // Somebody waits for it, unless the run is over.
+        // The receiver waits for this, unless the run is over.
         let _ = sender.try_send(index);
     };
     read_index_then(shared, Box::new(on_settled));

@@ -1,12 +1,13 @@
-//! The leader's side of one peer: what is to be sent to it, and a thread for what nobody else sends. All that is pending goes
-//! in one AppendEntries (paper, 5.3), or the snapshot goes (section 7), or a heartbeat when nothing was sent for a while (5.2).
+//! The leader's side of one peer: it builds the next request, and a thread sends what no other thread sends. All
+//! pending entries go in one AppendEntries (paper, 5.3). Instead of entries the leader may send the snapshot (section
+//! 7), or a heartbeat if nothing was sent for a while (5.2).
 //!
-//! Whoever brings something new sends it (`follow_ups.rs`). The thread here waits for moments: for a heartbeat, for telling a new
-//! commit index, or for giving up an answer; and for what comes in single commands, to send them together.
+//! The thread that brings new content sends it (`follow_ups.rs`). The replicator's thread handles timers: a heartbeat,
+//! a commit notice, and the timeout of a request. It also collects single proposals and sends them together.
 //!
-//! It never waits for an answer that takes time: a call begun while the peer is cut off may take seconds to fail. A pooled
-//! thread makes the call and gives the answer to the core. Without one after a heartbeat interval the peer is taken to be
-//! away, and heartbeats alone go out until it answers anything.
+//! It never blocks on a slow RPC: a call that begins while the peer is unreachable may take seconds to fail. A pooled
+//! thread makes the call and passes the reply to the core. If there is no reply after one heartbeat interval, the
+//! leader considers the peer unreachable and sends it only heartbeats until it replies.
 
 use labrpc::Prompt;
 use labstd::sync::Arc;
@@ -19,19 +20,19 @@ use crate::core::{
 use crate::follow_ups::SendPolicy;
 use crate::server::{HEARTBEAT_INTERVAL, Shared, State};
 
-/// What goes out to a peer.
+/// A request to a peer.
 pub(crate) enum Request {
     AppendEntries(AppendEntriesArgs),
     InstallSnapshot(InstallSnapshotArgs),
 }
 
-/// What comes back.
+/// A reply from a peer.
 pub(crate) enum Reply {
     AppendEntries(AppendEntriesReply),
     InstallSnapshot(InstallSnapshotReply),
 }
 
-/// The body of the replicator for `peer`. While the server does not lead there is nothing to do.
+/// Runs the replicator for `peer`. It has nothing to do while the server does not lead.
 pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     let mut state = shared.state.lock();
     while !shared.killed() {
@@ -50,14 +51,15 @@ pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     }
 }
 
-/// Whether there is something to be sent to `peer` now.
+/// Returns whether there is something to send to `peer` now.
 fn has_work(state: &mut State, peer: ServerId) -> bool {
     let now = Instant::now();
     expire_overdue_request(state, peer, now);
     state.core.has_content_for(peer) || state.core.is_leader() && now >= state.peer_timers[peer.0].heartbeat_due
 }
 
-/// What is to be sent to `peer` now: what it lacks if that may be sent, else a heartbeat if it is time. It counts as sent.
+/// Returns the next request to `peer`: pending content if it may be sent, otherwise a heartbeat if one is due. The
+/// request counts as sent.
 pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(Request, SentRequest)> {
     let now = Instant::now();
     expire_overdue_request(state, peer, now);
@@ -75,7 +77,7 @@ pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(Request
     core.heartbeat(peer).map(|(args, sent)| (Request::AppendEntries(args), sent))
 }
 
-/// What is under way to `peer` and not answered by now is not waited for any longer.
+/// Times out the request in flight to `peer` if its reply is overdue.
 fn expire_overdue_request(state: &mut State, peer: ServerId, now: Instant) {
     let State { core, peer_timers, .. } = state;
     if let Some((sent, _)) = peer_timers[peer.0].in_flight.take_if(|(_, overdue)| now >= *overdue) {
@@ -83,7 +85,7 @@ fn expire_overdue_request(state: &mut State, peer: ServerId, now: Instant) {
     }
 }
 
-/// The entries that `peer` lacks, or the snapshot if the log does not have them any more.
+/// Returns the pending entries for `peer`, or the snapshot if the log no longer has them.
 fn pending_request(core: &mut Core, peer: ServerId) -> Option<(Request, SentRequest)> {
     if let Some((args, sent)) = core.append_entries(peer) {
         return Some((Request::AppendEntries(args), sent));
@@ -91,7 +93,7 @@ fn pending_request(core: &mut Core, peer: ServerId) -> Option<(Request, SentRequ
     core.install_snapshot(peer).map(|(args, sent)| (Request::InstallSnapshot(args), sent))
 }
 
-/// When there will be something to do if nothing happens before.
+/// Returns the time at which there will be something to do if no event occurs before.
 fn next_wakeup(state: &State, peer: ServerId) -> Instant {
     let timers = &state.peer_timers[peer.0];
     let awaits_reply = state.core.progress(peer).is_some_and(|progress| progress.awaits_reply());
@@ -101,7 +103,8 @@ fn next_wakeup(state: &State, peer: ServerId) -> Instant {
     }
 }
 
-/// Sends a request. Its outcome is told here if that takes no time; else it is given to the core when it comes.
+/// Sends a request. If the call completes inline, this function returns its outcome. Otherwise the outcome is passed to
+/// the core when it arrives.
 pub(crate) fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: SentRequest) -> Prompt<Reply> {
     let end = &shared.peers[peer.0];
     let for_reply = Arc::clone(shared);
@@ -119,7 +122,7 @@ pub(crate) fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent
     }
 }
 
-/// Gives the outcome of a request to the core, and does what comes of it.
+/// Passes the outcome of a request to the core, and does the follow-ups.
 fn handle_reply(shared: &Arc<Shared>, peer: ServerId, sent: &SentRequest, reply: Option<Reply>) {
     let follow_ups = shared.handle_outcome(peer, sent, reply, SendPolicy::CallingThread);
     shared.run_follow_ups(follow_ups);

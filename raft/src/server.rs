@@ -1,5 +1,6 @@
-//! The shell around the core: one lock, and what each of the core's orders becomes. Every event of a server goes through
-//! [`Shared::step`], whatever thread it happens on. What an order asks of others is left for after the lock: `follow_ups.rs`.
+//! The shell around the core: one lock, and the code that carries out the core's effects. Every event of a server goes
+//! through [`Shared::step`], on whatever thread it occurs. Work that involves other servers or clients is done after
+//! the lock is released: see `follow_ups.rs`.
 
 use std::sync::Weak;
 
@@ -17,84 +18,85 @@ use crate::observers::Observers;
 use crate::reads::PendingRead;
 use crate::storage::Storage;
 
-/// How long a server waits for a sign of its leader before it starts an election, drawn anew each time: long against a
-/// heartbeat, of which two may be lost, and wide apart, so that two servers seldom start at once (paper, 5.2 and 9.3; the
-/// course allows ten heartbeats a second and wants a leader within five seconds).
+/// Range of the election timeout in milliseconds, drawn anew each time. It is at least three heartbeat intervals, so
+/// two consecutive heartbeats may be lost. It is wide, so that two servers seldom start an election at the same time
+/// (paper, 5.2 and 9.3). The course allows ten heartbeats per second and requires a new leader within five seconds.
 const ELECTION_TIMEOUT_MS: std::ops::Range<u64> = 300..600;
 
-/// How long after the last message to a peer a leader sends the next one, if nothing else is to be sent.
+/// Time after the last message to a peer at which a leader sends a heartbeat, if it has nothing else to send.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How soon a peer is told of a new commit index when no entries go out that would tell it: late enough that a client's
-/// next command often carries the observers, early enough that all servers apply a command soon.
+/// Delay until a leader sends a new commit index to a peer if no entries carry it. It is long enough that a client's
+/// next command often carries the index, and short enough that all servers soon apply a command.
 const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(10);
 
-/// How many committed entries a follower's service is given together, if so many come soon: to wake the applier for each would
-/// cost more than to apply it.
+/// Number of committed entries that a follower's service receives together while entries keep arriving. Waking the
+/// applier for each entry would cost more than applying it.
 const APPLY_BATCH_ENTRIES: u64 = 16;
 
-/// A peer that has answered this many calls in a row can be relied on to answer the next: on an unreliable network, which loses
-/// one in five, hardly any ever does.
+/// Number of consecutive replies after which a peer counts as reliable. On an unreliable network, which loses one call
+/// in five, hardly any peer ever reaches it.
 const RELIABLE_AFTER_REPLIES: u32 = 16;
 
-/// How often a candidate asks a server for its vote in one election. An unreliable network loses one call in five, and an
-/// election that fails costs a whole timeout.
+/// Number of times that a candidate requests a server's vote in one election. An unreliable network loses one call in
+/// five, and a failed election costs a whole timeout.
 const VOTE_ATTEMPTS: u32 = 2;
 
-/// A call that fails within this time was lost on its way; one that takes longer to fail was to a server that cannot be
-/// reached, and to ask it again would be of no use.
+/// A call that fails within this time was lost on its way, and a retry is useful. A call that takes longer to fail went
+/// to an unreachable server, and a retry would be useless.
 const LOST_CALL_FAILS_WITHIN: Duration = Duration::from_millis(50);
 
-/// What all threads of a server share.
+/// State that all threads of a server share.
 pub(crate) struct Shared {
     pub(crate) peers: Vec<ClientEnd>,
     pub(crate) persister: Arc<Persister>,
     pub(crate) state: Mutex<State>,
-    /// Signalled when the applier is due.
+    /// Signalled when the applier has something to deliver.
     pub(crate) committed: Condvar,
-    /// Who takes what is committed, if it does so by itself (the server's service).
+    /// The service, if it takes committed entries itself instead of reading the apply channel.
     consumer: OnceLock<Weak<dyn Consumer>>,
-    /// Signalled, one for each peer, when there is something for that peer.
+    /// One per peer; signalled when there is something to send to that peer.
     pub(crate) replicate: Vec<Condvar>,
     killed: AtomicBool,
 }
 
-/// What the lock protects: the protocol's state, and when its timers run out.
+/// State under the lock: the protocol's state, and the times at which its timers fire.
 pub(crate) struct State {
     pub(crate) core: Core,
     storage: Storage,
-    /// When the election timer runs out. Means nothing on a leader.
+    /// The time at which the election timer fires. Unused on a leader.
     pub(crate) election_due: Instant,
     timeouts: Stream,
-    /// What a leader has to remember of each peer beside its progress.
+    /// A leader's timers for each peer, in addition to the peer's progress.
     pub(crate) peer_timers: Vec<PeerTimers>,
-    /// Who waits for a read to be confirmed.
+    /// Reads that wait for confirmation.
     pub(crate) pending_reads: Vec<PendingRead>,
-    /// Whether there is something for the applier to deliver.
+    /// True if the applier has something to deliver.
     pub(crate) applier_is_due: bool,
-    /// What others have been told of all this.
+    /// The record and the subscribers that observe this server.
     observers: Observers,
 }
 
-/// The timers of a leader for one peer.
+/// A leader's timers for one peer.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerTimers {
-    /// When the next message is due even if there are no entries to send.
+    /// The time at which the next message is due even if there are no entries to send.
     pub(crate) heartbeat_due: Instant,
-    /// How many calls in a row were answered.
+    /// Number of consecutive calls that got a reply.
     pub(crate) consecutive_replies: u32,
-    /// The entries or the snapshot under way, and when its answer is overdue.
+    /// The entries or the snapshot in flight, and the time at which the reply is overdue.
     pub(crate) in_flight: Option<(SentRequest, Instant)>,
-    /// Until when the replicator sleeps, if nobody wakes it; `None` if for ever, or if it does not sleep.
+    /// The time until which the replicator sleeps if nobody wakes it. `None` if it sleeps without a limit, or does not
+    /// sleep.
     pub(crate) sleeps_until: Option<Instant>,
 }
 
 impl Shared {
-    /// What the threads of server `me` share, with what an earlier incarnation saved.
+    /// Creates the shared state of server `me` from the state that an earlier incarnation saved.
     ///
     /// # Panics
     ///
-    /// If what was saved is damaged.
+    /// If the saved state is damaged.
     pub(crate) fn new(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, timeouts: Stream) -> Shared {
         let (storage, saved) = Storage::open(Arc::clone(&persister)).unwrap_or_else(|damaged| panic!("{damaged}"));
         let core = Core::restore(me, peers.len(), saved);
@@ -124,13 +126,13 @@ impl Shared {
         }
     }
 
-    /// Lets the core see an event and does what it orders. Under the lock: saving, timers. After it: all that involves
-    /// others.
+    /// Passes an event to the core and carries out the effects. State is saved and timers are set under the lock. Work
+    /// that involves other servers or clients follows after it.
     pub(crate) fn step<T>(self: &Arc<Self>, event: impl FnOnce(&mut Core) -> (T, Effects)) -> T {
         self.step_with_policy(SendPolicy::CallingThread, event)
     }
 
-    /// As [`step`](Shared::step); says who sends what is to be sent.
+    /// Like [`step`](Shared::step), with an explicit choice of the thread that sends requests.
     pub(crate) fn step_with_policy<T>(
         self: &Arc<Self>,
         send_policy: SendPolicy,
@@ -145,12 +147,13 @@ impl Shared {
         answer
     }
 
-    /// Does what the core orders, in the order of the fields, up to what has to wait until the lock is released, which is
-    /// returned. Requests to peers are among that, unless they are to be left to the replicators.
+    /// Carries out the effects in the order of their fields, under the lock. Returns the follow-ups that must wait
+    /// until the lock is released. They include requests to peers, unless the replicators send them.
     pub(crate) fn carry_out(&self, state: &mut State, effects: Effects, send_policy: SendPolicy) -> FollowUps {
-        // First of all, and before the lock is released: nothing that depends on it may be seen by anyone earlier.
+        // Save before anything else and before the lock is released: nothing that depends on the change may be seen
+        // earlier.
         let saved_bytes = state.storage.save(&effects.persist, &state.core);
-        // What a dead instance still does is nobody's business any more; its server may live again already.
+        // A killed instance must not report, because its server may already have restarted.
         if !self.killed() {
             state.observers.report_changes(&effects, &state.core, saved_bytes);
         }
@@ -168,7 +171,7 @@ impl Shared {
                 state.peer_timers[peer.0] =
                     PeerTimers { heartbeat_due: now, in_flight: None, ..state.peer_timers[peer.0] };
                 self.schedule_send(peer, send_policy, &mut follow_ups);
-                // It has slept as long as the server did not lead.
+                // The replicator has slept while the server did not lead.
                 self.replicate[peer.0].notify_one();
             }
         }
@@ -198,9 +201,9 @@ impl Shared {
         follow_ups
     }
 
-    /// More is committed, or the leader has sent a sign of body. On a leader clients wait for what is committed, so a consumer
-    /// hears of it at once. On a follower nobody does: as long as messages with entries follow each other, it waits until enough
-    /// has come together; the next heartbeat ends the waiting.
+    /// Handles a new commit index, or a message from the leader. On a leader, clients wait for committed entries, so
+    /// the consumer is notified at once. On a follower no client waits. While messages with entries keep arriving, the
+    /// follower's consumer waits for a full batch; the next heartbeat ends the wait.
     fn schedule_apply(&self, state: &mut State, brings_entries: bool, follow_ups: &mut FollowUps) {
         let core = &state.core;
         let waiting = core.commit_index().0 - core.last_applied().0;
@@ -216,7 +219,8 @@ impl Shared {
         }
     }
 
-    /// There is something for `peer`: it is sent here, when the lock is released, or by its replicator.
+    /// Arranges that pending content is sent to `peer`: by this thread after the lock is released, or by the peer's
+    /// replicator.
     fn schedule_send(&self, peer: ServerId, send_policy: SendPolicy, follow_ups: &mut FollowUps) {
         match send_policy {
             SendPolicy::CallingThread | SendPolicy::CallingThreadIfInline => follow_ups.send_to.insert(peer),
@@ -224,12 +228,12 @@ impl Shared {
         }
     }
 
-    /// What is committed and was not delivered; it counts as delivered.
+    /// Returns the committed entries that were not delivered yet. They now count as delivered.
     pub(crate) fn take_committed(&self) -> Vec<ApplyMsg> {
         self.state.lock().core.take_committed()
     }
 
-    /// Tells the consumer that more is committed; `false` if there is none.
+    /// Notifies the consumer of newly committed entries. Returns `false` if there is no consumer.
     pub(crate) fn notify_consumer(&self) -> bool {
         let Some(consumer) = self.consumer.get() else { return false };
         if let Some(consumer) = consumer.upgrade() {
@@ -238,22 +242,26 @@ impl Shared {
         true
     }
 
-    /// From now on, `consumer` is told when more is committed, and takes it.
+    /// Registers the consumer: from now on it is notified of committed entries, and takes them itself.
     pub(crate) fn set_consumer(&self, consumer: Weak<dyn Consumer>) {
-        // Under the lock, so that nothing is committed meanwhile.
+        // Hold the lock so that no entry is committed meanwhile.
         let state = self.state.lock();
-        let nothing_yet = state.core.last_applied() == state.core.commit_index();
-        assert!(nothing_yet && self.consumer.set(consumer).is_ok(), "a Raft has one consumer, from the beginning");
+        let nothing_committed = state.core.last_applied() == state.core.commit_index();
+        assert!(
+            nothing_committed && self.consumer.set(consumer).is_ok(),
+            "a Raft has one consumer, registered before anything is committed"
+        );
     }
 
-    /// Sends the candidate's requests, each on a pooled thread: one that is slow to fail keeps nobody waiting.
+    /// Sends the candidate's requests, each on a pooled thread, so that a call that is slow to fail delays nothing
+    /// else.
     pub(crate) fn request_votes(self: &Arc<Self>, requests: Vec<(ServerId, RequestVoteArgs)>) {
         for (peer, args) in requests {
             self.request_vote(peer, args, VOTE_ATTEMPTS);
         }
     }
 
-    /// Asks `peer` for its vote, up to `attempts` times if the network loses the request or the answer.
+    /// Requests the vote of `peer`, up to `attempts` times if the network loses the request or the reply.
     fn request_vote(self: &Arc<Self>, peer: ServerId, args: RequestVoteArgs, attempts: u32) {
         let shared = Arc::clone(self);
         let sent_at = Instant::now();
@@ -273,7 +281,7 @@ impl Shared {
         });
     }
 
-    /// A channel of what happens from now on; one that has ended already if the server was killed.
+    /// Returns a channel of future state changes. It is already closed if the server was killed.
     pub(crate) fn subscribe(&self) -> Receiver<StateChange> {
         let mut state = self.state.lock();
         let changes = state.observers.subscribe();
@@ -283,15 +291,15 @@ impl Shared {
         changes
     }
 
-    /// Whether the server was asked to stop.
+    /// Returns whether the server was told to stop.
     pub(crate) fn killed(&self) -> bool {
         self.killed.load(SeqCst)
     }
 
-    /// Asks all threads to end.
+    /// Tells all threads to end.
     pub(crate) fn kill(&self) {
         let pending_reads = {
-            // Under the lock, so that no thread misses the signal between its look and its wait.
+            // Hold the lock so that no thread misses the signal between its check and its wait.
             let mut state = self.state.lock();
             self.killed.store(true, SeqCst);
             state.observers.end_subscriptions();
@@ -304,8 +312,9 @@ impl Shared {
 }
 
 impl State {
-    /// Those of the `candidates` that are asked whether this server leads: as many as are needed where that many have answered
-    /// again and again, or all of them. A lost question would cost the reads that wait for it more than a few messages.
+    /// Returns the `candidates` to send a heartbeat to, so that a quorum confirms this leadership. If enough candidates
+    /// are reliable, it selects as many reliable ones as needed; otherwise it selects all candidates. A lost request
+    /// would cost the waiting reads more than a few extra messages do.
     fn select_quorum(&self, candidates: ServerSet) -> ServerSet {
         let answers = |peer: &ServerId| self.peer_timers[peer.0].consecutive_replies >= RELIABLE_AFTER_REPLIES;
         let needed = self.core.acks_needed();

@@ -1,10 +1,10 @@
-//! How a server stands, for whoever looks at it from outside.
+//! The status of a server, for observers.
 
 use raftapi::{Follower, FollowerState, ServerId, Status};
 
 use crate::core::{Core, Probe, Progress, ProgressState};
 
-/// All of it, at one moment.
+/// Returns the status of a server at one moment.
 pub(crate) fn of(core: &Core) -> Status {
     let log = core.log();
     let followers = core.peers().filter_map(|peer| Some(follower(peer, core.progress(peer)?)));

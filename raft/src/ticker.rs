@@ -1,5 +1,5 @@
-//! The election timer: a thread that sleeps and looks (paper, 5.2). It sleeps until the timer would run out as it is set
-//! now; signs of a leader meanwhile only move the moment, which it sees when it wakes.
+//! The election timer: a thread that sleeps and then checks (paper, 5.2). It sleeps until the present deadline of the
+//! timer. Messages from a leader meanwhile only move the deadline, which the thread sees when it wakes.
 
 use labstd::sync::Arc;
 use labstd::thread;
@@ -8,10 +8,11 @@ use labstd::time::{Duration, Instant};
 use crate::follow_ups::SendPolicy;
 use crate::server::Shared;
 
-/// How often a leader's timer looks whether it is still one: it is not running while the server leads.
+/// Interval at which the ticker of a leader checks whether the server still leads. The election timer does not run on a
+/// leader.
 const LEADER_CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
-/// The body of the ticker.
+/// Runs the ticker until the server is killed.
 pub(crate) fn run(shared: &Arc<Shared>) {
     loop {
         thread::sleep(time_left(shared));
@@ -27,8 +28,9 @@ fn time_left(shared: &Shared) -> Duration {
     if state.core.is_leader() { LEADER_CHECK_INTERVAL } else { state.election_due - Instant::now() }
 }
 
-/// "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to candidate:
-/// convert to candidate" (Figure 2, Rules for Followers; a candidate starts anew).
+/// Starts an election if the timer has fired: "If election timeout elapses without receiving AppendEntries RPC from
+/// current leader or granting vote to candidate: convert to candidate" (Figure 2, Rules for Followers). A candidate
+/// starts a new election.
 fn start_election_if_due(shared: &Arc<Shared>) {
     let follow_ups = {
         let mut state = shared.state.lock();

@@ -79,7 +79,7 @@ fn a_state_with_trailing_bytes_is_refused() {
     let length = state.len();
     state.push(0);
     let refusal = refusal_of(state, server.persister.read_snapshot(), "one byte more");
-    assert!(refusal.ends_with("expected nothing behind the end mark, found 1 more bytes"), "{refusal}");
+    assert!(refusal.ends_with("expected nothing after the end mark, found 1 more bytes"), "{refusal}");
     assert!(refusal.contains(&format!("byte {}:", length - 1)), "{refusal}");
 }
 
@@ -94,7 +94,7 @@ fn a_refusal_is_one_sentence_with_the_position() {
     let refusal = refusal_of(state.clone(), Bytes::new(), "a flip in the last record");
     assert_eq!(
         refusal,
-        "the saved state is damaged at record 3, byte 27: expected bytes that have the saved checksum, found others"
+        "the saved state is damaged at record 3, byte 27: expected bytes that match the saved checksum, found other bytes"
     );
     state.truncate(length - 10);
     let refusal = refusal_of(state, Bytes::new(), "an end that is missing");

@@ -164,7 +164,9 @@ impl Progress {
             _ if number.is_none() => {}
             ProgressState::Probing(probe) => *probe = Probe::InFlight(self.last_number),
             ProgressState::Replicating { in_flight } => *in_flight = number,
-            ProgressState::ReceivingSnapshot { .. } => debug_assert!(false, "no entries are sent while a snapshot is in flight"),
+            ProgressState::ReceivingSnapshot { .. } => {
+                debug_assert!(false, "no entries are sent while a snapshot is in flight")
+            }
         }
         self.reads_sent = reads;
         SentRequest { term: args.term, prev_log_index: args.prev_log_index, last_index, number, reads }
@@ -289,7 +291,10 @@ impl Progress {
     /// Checks the invariants against the leader's log.
     pub(super) fn check(&self, last_log_index: Index) {
         debug_assert!(self.match_index < self.next_index, "a leader would send entries that the peer has: {self:?}");
-        debug_assert!(self.next_index <= last_log_index.next(), "a leader would send entries that it does not have: {self:?}");
+        debug_assert!(
+            self.next_index <= last_log_index.next(),
+            "a leader would send entries that it does not have: {self:?}"
+        );
         match self.state {
             ProgressState::Probing(_) => {}
             ProgressState::Replicating { .. } => {

@@ -61,11 +61,7 @@ impl ServerSet {
 }
 
 fn bit(server: ServerId) -> u64 {
-    assert!(
-        server.0 < ServerSet::MAX,
-        "a cluster has at most {} servers, so {server} does not exist",
-        ServerSet::MAX
-    );
+    assert!(server.0 < ServerSet::MAX, "a cluster has at most {} servers, so {server} does not exist", ServerSet::MAX);
     1 << server.0
 }
 

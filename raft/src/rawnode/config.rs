@@ -1,4 +1,4 @@
-//! How a node begins, and what it refuses.
+//! The configuration with which a node starts, and its errors.
 
 use std::fmt;
 
@@ -6,54 +6,56 @@ use raftapi::{Index, ServerId};
 
 use crate::core::{HardState, Log};
 
-/// What a node begins with: who it is, and what it had saved.
+/// The configuration of a node: its identity, its saved state and its timing.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Which of the servers this is.
+    /// The ID of this server.
     pub me: ServerId,
-    /// How many servers there are, this one included.
+    /// The number of servers in the cluster, this one included.
     pub servers: usize,
-    /// The term and the vote, as they were saved.
+    /// The saved term and vote.
     pub hard_state: HardState,
-    /// The log, as it was saved; it may begin after a base.
+    /// The saved log. It may begin after a base.
     pub log: Log,
-    /// How far the owner's own state has applied, durably: it has everything up to here, so that the first entry handed out
-    /// is the one after it. Not before the log's base and not beyond its end.
+    /// The index up to which the owner's own state has durably applied. The first entry handed out is the one after it.
+    /// It must not be before the log's base or after its end.
     pub applied: Index,
-    /// After how many ticks without anything sent to a peer a leader sends it a heartbeat; at least 1.
+    /// Number of ticks after the last message to a peer at which a leader sends it a heartbeat; at least 1.
     pub heartbeat_ticks: u32,
-    /// After how many ticks without an answer entries under way to a peer are given up: nothing but heartbeats goes to it
-    /// then, until it answers anything; at least 1.
+    /// Number of ticks after which a leader gives up waiting for the reply to entries; at least 1. It then sends the
+    /// peer only heartbeats, until the peer replies.
     pub reply_timeout_ticks: u32,
 }
 
-/// Why a node does not begin: what was found saved was never saved by a node.
+/// The reason why a node does not start: no node has ever saved such a state, or the configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadState(String);
 
 /// A proposal or a read was refused because this node does not lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotLeader {
-    /// Who does, as far as this node knows.
+    /// The leader, if this node knows it.
     pub leader: Option<ServerId>,
 }
 
-/// Why a read without the log was refused.
+/// The reason why a read without the log was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadRefused {
     /// This node does not lead.
     NotLeader(NotLeader),
-    /// It leads, but has committed nothing in its term yet, and so does not know what earlier leaders committed. Propose
-    /// something, an empty command if need be, and ask again when it is committed; or put the read into the log.
+    /// This node leads, but has committed nothing in its term yet. So it does not know which entries earlier leaders
+    /// committed. Propose a command, an empty one if need be, and repeat the read when it is committed; or put the read
+    /// into the log.
     NothingCommitted,
 }
 
-/// A message was refused: no node of this cluster sends it. Nothing has changed.
+/// A message was refused because no node of this cluster sends it. The node's state has not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadMessage(pub(super) String);
 
 impl Config {
-    /// Server `me` of a cluster of `servers` that has never run, with timing for ticks of about 10 ms.
+    /// Creates the configuration of server `me` of a cluster of `servers` that has never run, with timing for ticks of
+    /// about 10 ms.
     pub fn new(me: ServerId, servers: usize) -> Config {
         Config {
             me,
@@ -66,7 +68,7 @@ impl Config {
         }
     }
 
-    /// Whether a node can begin with this.
+    /// Checks that a node can start with this configuration.
     pub(super) fn check(&self) -> Result<(), BadState> {
         let Config { me, servers, hard_state, log, applied, .. } = self;
         let (base, last) = (log.base_index(), log.last_index());
@@ -75,21 +77,21 @@ impl Config {
         }
         if log.last_term() > hard_state.term {
             return Err(BadState(format!(
-                "the saved log ends in term {}, but the saved term is {}: a part of what was saved is lost, and this \
-                 server must not take part with it; remove what it has saved and start it as a new one",
+                "the saved log ends in term {}, but the saved term is {}: a part of the saved state is lost, and this \
+                 server must not run with the rest; remove its saved state and start it as a new server",
                 log.last_term(),
                 hard_state.term
             )));
         }
         if *applied < base || *applied > last {
             return Err(BadState(format!(
-                "entries up to {applied} were applied, but the saved log is the one after {base} and ends at {last}: a \
-                 part of what was saved is lost, and this server must not take part with it; remove what it has saved \
-                 and start it as a new one"
+                "entries up to {applied} were applied, but the saved log begins after {base} and ends at {last}: a part \
+                 of the saved state is lost, and this server must not run with the rest; remove its saved state and \
+                 start it as a new server"
             )));
         }
         if self.heartbeat_ticks == 0 || self.reply_timeout_ticks == 0 {
-            return Err(BadState("heartbeat_ticks and reply_timeout_ticks are at least 1".to_string()));
+            return Err(BadState("heartbeat_ticks and reply_timeout_ticks must be at least 1".to_string()));
         }
         Ok(())
     }
@@ -111,7 +113,7 @@ impl fmt::Display for NotLeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.leader {
             Some(leader) => write!(f, "this server does not lead; {leader} does"),
-            None => f.write_str("this server does not lead, and knows no leader"),
+            None => f.write_str("this server does not lead and knows no leader"),
         }
     }
 }

@@ -1,29 +1,29 @@
-//! A leader's side of its peers: what is due to each of them, and when it is given up. There are no calls that could fail,
-//! so all that a leader learns of a silent peer is that time goes by, in ticks.
+//! The leader's side of its peers: what is due to each of them, and when a request times out. There are no calls that
+//! could fail, so a leader recognises an unreachable peer only by the ticks that pass without a reply.
 
 use raftapi::ServerId;
 
 use super::{Body, Message, RawNode, RequestId, SnapshotTask};
 use crate::core::{AppendEntriesArgs, SentRequest};
 
-/// The timers of a leader for one peer, in ticks.
+/// A leader's timers for one peer, in ticks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct PeerTicks {
-    /// How long ago something was sent to it.
+    /// Ticks since the last message to it.
     pub(super) since_sent: u32,
-    /// A heartbeat is due.
+    /// True if a heartbeat is due.
     pub(super) heartbeat_due: bool,
-    /// The entries that are under way to it, and for how long.
+    /// The entries in flight to it, and the ticks since they were sent.
     pub(super) in_flight: Option<(SentRequest, u32)>,
 }
 
 impl RawNode {
-    /// A tick of a leader: heartbeats become due, and answers overdue.
+    /// Handles a tick of a leader: heartbeats become due, and replies overdue.
     pub(super) fn leader_tick(&mut self) {
         for peer in self.core.peers() {
             let ticks = &mut self.peer_ticks[peer.0];
             ticks.since_sent += 1;
-            // A tick is soon enough for a new commit index that no entries have carried.
+            // One tick is soon enough for a new commit index that no entries have carried.
             ticks.heartbeat_due |= ticks.since_sent >= self.heartbeat_ticks || self.core.needs_commit_notice(peer);
             if let Some((_, since)) = &mut ticks.in_flight {
                 *since += 1;
@@ -35,7 +35,7 @@ impl RawNode {
         }
     }
 
-    /// A tick of a candidate: "servers retry RPCs if they do not receive a response in a timely manner" (5.1).
+    /// Handles a tick of a candidate: "servers retry RPCs if they do not receive a response in a timely manner" (5.1).
     pub(super) fn candidate_tick(&mut self) {
         self.ticks_since_vote_requests += 1;
         if self.ticks_since_vote_requests < self.heartbeat_ticks {
@@ -50,21 +50,21 @@ impl RawNode {
         }
     }
 
-    /// Something came from `peer`: what was under way to it may not be any more.
+    /// Handles a message from `peer`: it may have ended the request in flight.
     pub(super) fn on_reply_from(&mut self, peer: ServerId) {
         if !self.core.progress(peer).is_some_and(|progress| progress.awaits_reply()) {
             self.peer_ticks[peer.0].in_flight = None;
         }
     }
 
-    /// Whether a leader has something for some peer.
+    /// Returns whether a leader has something to send to some peer.
     pub(super) fn has_pending_sends(&self) -> bool {
         self.core.is_leader()
             && self.core.peers().any(|peer| self.peer_ticks[peer.0].heartbeat_due || self.core.has_content_for(peer))
     }
 
-    /// Sends every peer what it lacks, if that may be sent now; else a heartbeat, if one is due. Returns the snapshots that
-    /// are to be made.
+    /// Sends every peer its pending content if it may be sent now, otherwise a heartbeat if one is due. Returns the
+    /// snapshots that the owner must make.
     pub(super) fn send_pending(&mut self) -> Vec<SnapshotTask> {
         let mut tasks = Vec::new();
         if !self.core.is_leader() {
@@ -78,7 +78,7 @@ impl RawNode {
                 if let Some((args, sent)) = self.core.install_snapshot(peer) {
                     tasks.push(SnapshotTask::new(self.core.me(), peer, &args, sent));
                 }
-                // An order is no sign of life.
+                // The task itself sends nothing to the peer, so a heartbeat may still be due.
                 if self.peer_ticks[peer.0].heartbeat_due
                     && let Some((args, sent)) = self.core.heartbeat_within_match(peer)
                 {
@@ -95,7 +95,7 @@ impl RawNode {
         self.send(peer, Body::AppendEntries { args, request_id: RequestId::of(sent) });
     }
 
-    /// Leaves a message for the next Ready.
+    /// Adds a message to the next Ready.
     pub(super) fn send(&mut self, to: ServerId, body: Body) {
         self.messages.push(Message { from: self.core.me(), to, body });
     }

@@ -1,13 +1,15 @@
-//! What travels between nodes. A [`Core`](crate::core::Core) is asked and answers, and who asked remembers the question
-//! ([`SentRequest`]); messages have no such pairs: one may be lost, come twice, or come an hour late. So a request says which one
-//! it is, and its answer **repeats the question**. The node that asked keeps nothing that it would need to understand an
-//! answer, and can tell by the answer alone what it is about:
+//! The messages between nodes. A caller of the [`Core`](crate::core::Core) remembers each request until its reply
+//! arrives ([`SentRequest`]). Messages have no such pairing: a message may be lost, arrive twice, or arrive an hour
+//! late. So a request carries an ID, and its reply **repeats the request's identity**. The sender of the request keeps
+//! nothing that it would need to understand a reply: the reply alone identifies its request.
 //!
-//! - An answer to a question of another term is out of date, whoever asks now. A server leads a term at most once, even if
-//!   it crashes: whoever leads again does so in a new term. So within a term, numbers are not used twice.
-//! - An answer of this term is as true late as early: a follower of a term never loses what it has said to have, because
-//!   it answers only after it has saved. A repeated answer says nothing new.
-//! - Only the answer that has the number of what is under way ends the waiting for it ([`Progress`](crate::core::Progress)).
+//! - A reply to a request of another term is out of date, whoever leads now. A server leads a term at most once, even
+//!   if it crashes, because a server that leads again does so in a new term. So within one term no number is used
+//!   twice.
+//! - A reply of the present term remains true when it is late. A follower never loses what it has confirmed, because it
+//!   replies only after it has saved. A repeated reply says nothing new.
+//! - Only a reply with the number of the request in flight ends the wait for that request
+//!   ([`Progress`](crate::core::Progress)).
 
 use raftapi::{Index, ServerId, Term};
 use serde::{Deserialize, Serialize};
@@ -20,72 +22,73 @@ use crate::core::{
 /// One message from one node to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
-    /// Who sends it.
+    /// The sender.
     pub from: ServerId,
-    /// Whom it is for.
+    /// The receiver.
     pub to: ServerId,
-    /// What it says.
+    /// The content.
     pub body: Body,
 }
 
-/// What a message says: a request of Figures 2 or 13, or the answer to one.
+/// The content of a message: a request of Figures 2 or 13, or the reply to one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Body {
-    /// A candidate asks for a vote (5.2).
+    /// A candidate requests a vote (5.2).
     RequestVote(RequestVoteArgs),
-    /// The answer to [`RequestVote`](Body::RequestVote).
+    /// The reply to [`RequestVote`](Body::RequestVote).
     RequestVoteReply {
-        /// The term in which the vote was asked for. A vote counts in this term and in no other.
+        /// The term of the request. A vote counts only in this term.
         request_term: Term,
-        /// The answer.
+        /// The reply.
         reply: RequestVoteReply,
     },
-    /// A leader sends entries (5.3), or a heartbeat, which has none (5.2). A heartbeat carries a commit index that is not
-    /// beyond what the follower is known to have.
+    /// A leader sends entries (5.3), or a heartbeat, which has none (5.2). The commit index of a heartbeat is at most
+    /// the index that the follower is known to have.
     AppendEntries {
         /// The request.
         args: AppendEntriesArgs,
-        /// Which one it is, to be repeated in the answer.
+        /// Its ID, which the reply repeats.
         request_id: RequestId,
     },
-    /// The answer to [`AppendEntries`](Body::AppendEntries).
+    /// The reply to [`AppendEntries`](Body::AppendEntries).
     AppendEntriesReply {
-        /// The question.
+        /// The request that it replies to.
         sent: SentRequest,
-        /// The answer.
+        /// The reply.
         reply: AppendEntriesReply,
     },
-    /// A snapshot of the leader's (section 7). Its content goes another way, before; this is stepped into the receiver when
-    /// the receiver has it, complete and checked. `args.data` is a small descriptor of it, or nothing.
+    /// A snapshot of the leader (section 7). Its content travels separately and arrives before: the receiver's owner
+    /// calls `step` with this message when it has the content, complete and checked. `args.data` is a small descriptor
+    /// of the content, or empty.
     InstallSnapshot {
         /// The request.
         args: InstallSnapshotArgs,
-        /// Which one it is, to be repeated in the answer.
+        /// Its ID, which the reply repeats.
         request_id: RequestId,
     },
-    /// The answer to [`InstallSnapshot`](Body::InstallSnapshot).
+    /// The reply to [`InstallSnapshot`](Body::InstallSnapshot).
     InstallSnapshotReply {
-        /// The question.
+        /// The request that it replies to.
         sent: SentRequest,
-        /// The answer.
+        /// The reply.
         reply: InstallSnapshotReply,
-        /// How far the follower knows to be committed, and so agrees with every leader: beyond the snapshot's end if the
-        /// snapshot came too late to be of use.
+        /// The follower's commit index, up to which it agrees with every leader. It is beyond the snapshot's end if the
+        /// snapshot came too late to be useful.
         committed: Index,
     },
 }
 
-/// Which of a leader's requests it is: what the leader would remember of it until the answer, if it were a call.
+/// The ID of a leader's request: what the leader would remember of it until the reply, if it were a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestId {
-    /// The number of a request with entries or a snapshot, counted for each peer; `None` for a heartbeat.
+    /// The number of a request with entries or a snapshot, counted per peer; `None` for a heartbeat.
     pub number: Option<u64>,
-    /// How many reads had begun when it was sent: the answer confirms them.
+    /// Number of reads that had begun when the request was sent. Its reply confirms them.
     pub reads: u64,
 }
 
 impl Message {
-    /// The term that its sender was in, of which Figure 2 says that whoever sees a higher one adopts it.
+    /// Returns the term of the message. By Figure 2, a server that sees a higher term adopts it.
     pub fn term(&self) -> Term {
         match &self.body {
             Body::RequestVote(args) => args.term,
@@ -99,12 +102,12 @@ impl Message {
 }
 
 impl RequestId {
-    /// What a request of `term` carries of `sent`.
+    /// Returns the ID of the request `sent`.
     pub(super) fn of(sent: &SentRequest) -> RequestId {
         RequestId { number: sent.number, reads: sent.reads }
     }
 
-    /// What the leader would have remembered of a request that has this request_id.
+    /// Returns the leader's record of a request of `term` that has this ID.
     pub(super) fn sent(self, term: Term, prev_log_index: Index, last_index: Index) -> SentRequest {
         SentRequest { term, prev_log_index, last_index, number: self.number, reads: self.reads }
     }

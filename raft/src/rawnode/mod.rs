@@ -1,6 +1,7 @@
-//! One Raft server without threads, driven by messages, in the manner of etcd's and TinyKV's `RawNode`: the same protocol
-//! [`Core`] as the lab's server, in another shell. The lab's has a thread for each thing that may wait, and calls its peers;
-//! this one has no thread, no clock, no network and no disk, and waits for nothing. Its owner has all of these, in one loop:
+//! One Raft server without threads, driven by messages, like `RawNode` in etcd and TinyKV. It has the same protocol
+//! [`Core`] as the lab's server, in another shell. The lab's server has one thread for each thing that may block, and
+//! calls its peers. A `RawNode` has no thread, clock, network or disk, and never blocks. Its owner has all of these, in
+//! one loop:
 //!
 //! ```no_run
 //! # use raft::rawnode::{Config, Message, RawNode, Ready};
@@ -14,16 +15,16 @@
 //! #     fn apply(&mut self, _: raft::rawnode::Committed) {}
 //! # }
 //! # let mut owner = Owner;
-//! let mut node = RawNode::new(Config::new(ServerId(0), 3)).expect("what was saved is whole");
+//! let mut node = RawNode::new(Config::new(ServerId(0), 3)).expect("the saved state is complete");
 //! loop {
-//!     let (tick, messages, commands) = owner.receive(); // all there is, or what comes within a tick
+//!     let (tick, messages, commands) = owner.receive(); // everything available, or what arrives within one tick
 //!     if tick {
 //!         node.tick(|| owner.draw());
 //!     }
 //!     for message in messages {
-//!         let _ = node.step(message); // one that no node sends is refused, and changes nothing
+//!         let _ = node.step(message); // an invalid message is refused and changes nothing
 //!     }
-//!     let _ = node.propose_many(commands); // refused if this node does not lead: say so to the clients
+//!     let _ = node.propose_many(commands); // refused if this node does not lead: tell the clients
 //!     if node.has_ready() {
 //!         let ready = node.ready();
 //!         owner.save(&ready); // all of it, with one sync, before anything is sent
@@ -34,16 +35,16 @@
 //! }
 //! ```
 //!
-//! What the parts of a [`Ready`] are, and why all of them may wait until the next one, is in `ready.rs`; what travels, and
-//! why a message may be lost, come twice or come late, in `message.rs`; how a follower gets a snapshot that nobody has in
-//! memory, in `snapshots.rs`; reads without the log, in `reads.rs`.
+//! `ready.rs` explains the parts of a [`Ready`], and why all of them may wait until the next one. `message.rs` explains
+//! why a message may be lost, arrive twice or arrive late. `snapshots.rs` explains how a follower gets a snapshot that
+//! no node holds in memory. `reads.rs` handles reads without the log.
 //!
 //! # Time
 //!
-//! The only clock is [`tick`](RawNode::tick). Election timeouts have to be random (5.2), and randomness is the owner's: `tick`
-//! is given a function that draws a timeout, and calls it when it begins a new one. So the node keeps no generator and no
-//! closure: it can be copied, compared and hashed, a test decides which timer runs out next
-//! ([`campaign`](RawNode::campaign)), and a model checker explores it as it is.
+//! The only clock is [`tick`](RawNode::tick). Election timeouts must be random (5.2), and the owner provides the
+//! randomness: `tick` receives a function that draws a timeout, and calls it when a new timeout begins. So the node
+//! keeps no generator and no closure. It can be copied, compared and hashed, a test can start an election itself
+//! ([`campaign`](RawNode::campaign)), and a model checker can explore it unchanged.
 
 mod config;
 mod leader;
@@ -63,24 +64,24 @@ pub use self::snapshots::{SnapshotTask, TransferOutcome};
 use crate::core::{AppendEntriesArgs, Core, Effects, Read, RoleName, Saved, SentRequest, SoftState};
 use crate::status;
 
-/// A Raft server that is reported what happens and says what is to be done.
+/// A Raft server that receives events and returns the work to do.
 ///
-/// Invariant: what the core wants done is either in the last [`Ready`] or saving here for the next one.
+/// Invariant: every effect that the core has ordered is either in the last [`Ready`] or kept here for the next one.
 #[derive(Clone, Debug, Hash)]
 pub struct RawNode {
     core: Core,
     heartbeat_ticks: u32,
     reply_timeout_ticks: u32,
 
-    /// How many ticks are left until an election, and `None` before the first tick after the timer was restarted. Means
-    /// nothing on a leader.
+    /// The number of ticks until an election; `None` before the first tick after the timer was restarted. Unused on a
+    /// leader.
     election_due_in: Option<u32>,
-    /// Ticks since a candidate last asked for votes.
+    /// Ticks since a candidate last requested votes.
     ticks_since_vote_requests: u32,
     /// A leader's timers, one for each server.
     peer_ticks: Vec<leader::PeerTicks>,
 
-    /// Where the owner was last reported that this node stands.
+    /// The term, role and leader that the owner was last told.
     reported: SoftState,
     saving: ready::SaveProgress,
     pending_ready: Option<ready::PendingReady>,
@@ -90,12 +91,12 @@ pub struct RawNode {
 }
 
 impl RawNode {
-    /// A node that begins with what it had saved: as a follower, with nothing known to be committed but what was applied.
-    /// Nothing of the [`Config`] is in the first [`Ready`].
+    /// Creates a node from its saved state. It starts as a follower, and knows only the applied entries to be
+    /// committed. The first [`Ready`] contains nothing of the [`Config`].
     ///
     /// # Errors
     ///
-    /// If a node can never have saved this.
+    /// If no node can have saved this state.
     pub fn new(config: Config) -> Result<RawNode, BadState> {
         config.check()?;
         let Config { me, servers, hard_state, log, applied, heartbeat_ticks, reply_timeout_ticks } = config;
@@ -103,7 +104,7 @@ impl RawNode {
         core.set_applied(applied);
         Ok(RawNode {
             reported: core.soft_state(),
-            saving: ready::SaveProgress::all_of(&core),
+            saving: ready::SaveProgress::all_saved(&core),
             core,
             heartbeat_ticks,
             reply_timeout_ticks,
@@ -117,9 +118,9 @@ impl RawNode {
         })
     }
 
-    /// A moment has passed. A leader's heartbeats may be due; else the election timer may run out. `draw` says for how many
-    /// ticks, at least 1, that timer is to run, and is asked when it begins anew: draw it at random, from a range that
-    /// begins well above the interval of heartbeats and is wide (5.2, 9.3), such as 30 to 60 with heartbeats every 10.
+    /// Handles one tick. A leader's heartbeats may become due; otherwise the election timer may fire. When the timer
+    /// restarts, `draw` returns its duration in ticks, at least 1. Draw it at random from a wide range that begins well
+    /// above the heartbeat interval (5.2, 9.3), such as 30 to 60 with heartbeats every 10.
     pub fn tick(&mut self, draw: impl FnOnce() -> u32) {
         match self.core.soft_state().role {
             RoleName::Leader => return self.leader_tick(),
@@ -133,14 +134,14 @@ impl RawNode {
         }
     }
 
-    /// Starts an election now, as if the timer had run out (5.2). A leader has no need of one.
+    /// Starts an election now, as if the timer had fired (5.2). Does nothing on a leader.
     pub fn campaign(&mut self) {
         let effects = self.core.election_timeout();
         self.collect(effects);
     }
 
-    /// Takes a command, if this node leads; says which index it will have if it is ever committed, and the term it was
-    /// taken in (5.3).
+    /// Proposes a command if this node leads. Returns the index that the command will have if it is committed, and the
+    /// term in which it was accepted (5.3).
     ///
     /// # Errors
     ///
@@ -149,12 +150,12 @@ impl RawNode {
         self.propose_many([command])
     }
 
-    /// As [`propose`](RawNode::propose), with several commands that take places one behind the other; says which index the
-    /// first of them will have. They are saved together and sent together.
+    /// Like [`propose`](RawNode::propose), for several commands at consecutive indexes. Returns the index of the first
+    /// one. They are saved together and sent together.
     ///
     /// # Errors
     ///
-    /// If the node does not lead: none of them is taken.
+    /// If the node does not lead. Then it accepts none of them.
     pub fn propose_many(&mut self, commands: impl IntoIterator<Item = Bytes>) -> Result<Started, NotLeader> {
         let leader = self.core.soft_state().leader;
         let (started, effects) = self.core.propose_many(commands).ok_or(NotLeader { leader })?;
@@ -162,11 +163,11 @@ impl RawNode {
         Ok(started)
     }
 
-    /// A message has come.
+    /// Handles a message that has arrived.
     ///
     /// # Errors
     ///
-    /// If no node of this cluster has sent it to this one. Then nothing has changed.
+    /// If no node of this cluster can have sent it to this one. Then nothing has changed.
     pub fn step(&mut self, message: Message) -> Result<(), BadMessage> {
         self.check(&message)?;
         let Message { from, body, .. } = message;
@@ -195,22 +196,22 @@ impl RawNode {
         Ok(())
     }
 
-    /// How the node stands, for whoever looks at it: a copy.
+    /// Returns a copy of the node's status, for observers.
     pub fn status(&self) -> Status {
         status::of(&self.core)
     }
 
-    /// Term, role and leader.
+    /// Returns the term, the role and the leader.
     pub fn soft_state(&self) -> SoftState {
         self.core.soft_state()
     }
 
-    /// The protocol's state, to look at: it may be ahead of what is saved.
+    /// Returns the protocol's state, for observers. It may be ahead of the saved state.
     pub fn core(&self) -> &Core {
         &self.core
     }
 
-    /// A leader sends entries, or a heartbeat.
+    /// Handles entries or a heartbeat from a leader.
     fn receive_entries(&mut self, leader: ServerId, args: AppendEntriesArgs, request_id: RequestId) {
         let sent = request_id.sent(args.term, args.prev_log_index, args.last_index());
         let (reply, effects) = self.core.handle_append_entries(args);
@@ -218,7 +219,8 @@ impl RawNode {
         self.send(leader, Body::AppendEntriesReply { sent, reply });
     }
 
-    /// Notes what the core orders, for the next [`Ready`]. Whom to send entries, and what is committed, is looked up then.
+    /// Collects the core's effects for the next [`Ready`]. Which entries to send and which are committed is determined
+    /// only then.
     fn collect(&mut self, effects: Effects) {
         self.saving.record_change(&effects.persist, &self.core);
         if effects.reset_election_timer {
@@ -241,14 +243,16 @@ impl RawNode {
         }
     }
 
-    /// Whether `message` is one that a node of this cluster may have sent to this one.
+    /// Checks that a node of this cluster may have sent `message` to this one.
     fn check(&self, message: &Message) -> Result<(), BadMessage> {
         let Message { from, to, body } = message;
         let me = self.core.me();
         let bad = |what: String| Err(BadMessage(format!("message from {from} to {to} refused by {me}: {what}")));
         if *to != me || *from == me || from.0 >= self.peer_ticks.len() {
             let servers = self.peer_ticks.len();
-            return bad(format!("it is for this one of {servers} servers, from another of them; check the addresses"));
+            return bad(format!(
+                "its sender and receiver are not two of the {servers} servers with {me} as the receiver; check the addresses"
+            ));
         }
         let named = match body {
             Body::RequestVote(args) => args.candidate_id,
@@ -265,13 +269,14 @@ impl RawNode {
             Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. }
                 if self.cannot_have_sent(sent) =>
             {
-                bad("it answers what was never sent; does its sender belong to another cluster?".to_string())
+                bad("it replies to a request that was never sent; does its sender belong to another cluster?"
+                    .to_string())
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether this leader cannot have sent this: it has no such entries.
+    /// Returns whether this leader cannot have sent `sent`, because it has no such entries.
     fn cannot_have_sent(&self, sent: &SentRequest) -> bool {
         let of_this_leader = self.core.is_leader() && sent.term == self.core.current_term();
         of_this_leader && sent.last_index.max(sent.prev_log_index) > self.core.log().last_index()

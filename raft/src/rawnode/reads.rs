@@ -1,24 +1,24 @@
-//! Reads that do not go through the log (ReadIndex; `core/reads.rs` says why they are linearizable).
+//! Reads that do not go through the log (ReadIndex; `core/reads.rs` explains why they are linearizable).
 
 use raftapi::Index;
 
 use super::{NotLeader, RawNode, ReadRefused};
 use crate::core::{Read, ReadOutcome};
 
-/// What has become of a read.
+/// The outcome of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReadState {
-    /// What the owner gave to [`RawNode::read_index`].
+    /// The value that the owner passed to [`RawNode::read_index`].
     pub context: u64,
-    /// The node led when the read began: it may be answered as soon as this index is applied. `None` if the node lost its
-    /// leadership before that was known: ask another.
+    /// The read's index: the node led when the read began, and the owner may answer as soon as this index is applied.
+    /// `None` if the node lost its leadership before that was confirmed. Then repeat the read on another node.
     pub index: Option<Index>,
 }
 
 impl RawNode {
-    /// Clients want to read what is committed now. The answer comes in a later [`Ready::reads`](super::Ready::reads),
-    /// together with `context`, by which the owner knows what it was about. One call will do for all reads that have come
-    /// together.
+    /// Begins a read of the present committed state. The outcome is in a later [`Ready::reads`](super::Ready::reads),
+    /// together with `context`, by which the owner recognises the read. One call is enough for all reads that have
+    /// arrived together.
     ///
     /// # Errors
     ///
@@ -33,7 +33,7 @@ impl RawNode {
         Ok(())
     }
 
-    /// Reads are confirmed, or never will be.
+    /// Moves the reads that are confirmed or lost to the next Ready.
     pub(super) fn settle_reads(&mut self) {
         let RawNode { core, reads_waiting, reads_done, .. } = self;
         reads_waiting.retain(|(context, read): &(u64, Read)| {

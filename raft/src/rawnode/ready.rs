@@ -1,20 +1,22 @@
-//! What is to be done, all at once: a [`Ready`] collects what the core has ordered since the last one. The order in which
-//! it is carried out is the paper's: first save, then send, then apply (Figure 2, "updated on stable storage before
+//! The work of an owner, in batches: a [`Ready`] collects what the core has ordered since the last one. The owner does
+//! the work in the paper's order: save first, then send, then apply (Figure 2, "updated on stable storage before
 //! responding to RPCs").
 //!
-//! # Why to collect is safe
+//! # Why collecting is safe
 //!
-//! Nobody sees anything of a node but its messages, what it applies and what it answers, and all of that is in the `Ready`,
-//! behind what has to be saved first. A crash before that is saved takes back events of which nobody has heard; so it is as
-//! if they had not happened. Many events then cost one save.
+//! Other nodes and clients see only a node's messages, the entries that it applies and the reads that it answers. All
+//! of these are in the `Ready`, and must wait until it is saved. A crash before that takes back only events that nobody
+//! has seen, so it is as if they had not happened. Thus many events cost only one save.
 //!
 //! # When an entry is handed out as committed
 //!
-//! When it is committed, and saved here: the `Ready` that had it to be saved has come back with
-//! [`advance`](super::RawNode::advance). A leader's own copy counts for the majority from the moment it takes a proposal,
-//! which the paper allows only to a copy on stable storage; but no peer can answer before it was sent the entry, and nothing
-//! is sent that is not saved, so with any peer at all in the majority the leader's copy is saved. There remains the only
-//! server of a cluster, which waits for itself by this rule.
+//! An entry is handed out when it is committed and also saved on this server: the `Ready` that contained it for saving
+//! has been acknowledged with [`advance`](super::RawNode::advance).
+//!
+//! A leader counts its own copy toward the majority as soon as it accepts a proposal. The paper allows this only for a
+//! copy on stable storage. But no peer can confirm an entry before it was sent, and nothing is sent before it is saved.
+//! So if the majority includes any peer, the leader's copy is saved. The only exception is a cluster of one server,
+//! which by the rule above waits for its own disk.
 
 use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, Term};
@@ -22,47 +24,47 @@ use raftapi::{ApplyMsg, Index, Term};
 use super::{Message, RawNode, ReadState, SnapshotTask};
 use crate::core::{Core, Entry, HardState, LogChange, NewSnapshot, Persist, SoftState};
 
-/// What is to be done. Each part is there only if something has changed. Do it in this task:
+/// The work to do. Each part is present only if something has changed. Do the work in this order:
 ///
 /// 1. Save `hard_state`, `snapshot`, `base` and `entries`, in one atomic step, with one sync (if
 ///    [`needs_sync`](Ready::needs_sync)).
-/// 2. Send `messages`. See to `snapshot_tasks`.
-/// 3. Apply `committed`, in task.
-/// 4. Answer `reads`, each as soon as its index is applied.
+/// 2. Send `messages`. Start the `snapshot_tasks`.
+/// 3. Apply `committed`, in order.
+/// 4. Answer `reads` when they are applied.
 /// 5. Call [`RawNode::advance`].
-#[must_use = "a Ready is orders; one that is not carried out breaks a promise that the node has made"]
+#[must_use = "the node relies on its Ready being carried out; a Ready that is dropped breaks a promise"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// The node stands elsewhere than before: another term, another role, or a leader it did not know. Not to be saved.
+    /// The new term, role and known leader, if one of them has changed. It is not saved.
     pub soft_state: Option<SoftState>,
-    /// Save this term and this vote.
+    /// The term and the vote to save.
     pub hard_state: Option<HardState>,
-    /// Put this snapshot in place of the service's state and of the **whole** saved log, which now begins after it.
-    /// `entries` has everything that follows it.
+    /// A snapshot that replaces the service's state and the **whole** saved log, which now begins after it. `entries`
+    /// has all entries after it.
     pub snapshot: Option<Snapshot>,
-    /// The log begins after this entry now, because of [`RawNode::compact`]: what comes before may be deleted. Never
-    /// together with `snapshot`.
+    /// The new base of the log, after a call of [`RawNode::compact`]: the entries up to it may be deleted. Never
+    /// present together with `snapshot`.
     pub base: Option<(Index, Term)>,
-    /// Save these entries.
+    /// The entries to save.
     pub entries: Option<NewEntries>,
-    /// Send these, when all of the above is saved. Each may be lost, and they need not keep their task.
+    /// Messages to send when all of the above is saved. A message may be lost, and messages may be reordered.
     pub messages: Vec<Message>,
-    /// These followers need a snapshot.
+    /// Followers that need a snapshot.
     pub snapshot_tasks: Vec<SnapshotTask>,
-    /// Apply these to the service's state.
+    /// Entries to apply to the service's state.
     pub committed: Vec<Committed>,
-    /// Reads that are confirmed, or never will be.
+    /// Reads that are confirmed or lost.
     pub reads: Vec<ReadState>,
 }
 
-/// A snapshot that a leader has sent: the owner has its content.
+/// A snapshot that a leader has sent. The owner already has its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The last index that it covers.
     pub index: Index,
     /// The term of that entry.
     pub term: Term,
-    /// What its sender said of it, to find it by.
+    /// The sender's descriptor, by which the owner finds the content.
     pub descriptor: Bytes,
 }
 
@@ -71,11 +73,11 @@ pub struct Snapshot {
 /// Invariant: `entries` is not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntries {
-    /// Whether there are saved entries at and above `first`. They are void: delete them in the same step.
+    /// True if there are saved entries at and above `first`. They are void: delete them in the same step.
     pub truncates: bool,
     /// The index of the first of them.
     pub first: Index,
-    /// The entries, one behind the other.
+    /// The entries, at consecutive indexes.
     pub entries: Vec<Entry>,
 }
 
@@ -90,19 +92,19 @@ pub struct Committed {
     pub command: Bytes,
 }
 
-/// What the owner has saved, as far as the node has reported it to and has heard back.
+/// The state that the owner has saved, as far as the node ordered it and `advance` acknowledged it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SaveProgress {
     hard_state: HardState,
     /// The last index of the saved log, void entries included.
     last_index: Index,
-    /// The first index of which the saved log does not have the entry that the node has.
+    /// The first index at which the saved log lacks the node's entry.
     first_unsaved: Index,
-    /// The log has another beginning than the saved one.
+    /// The origin of a new base of the log that is not saved yet.
     new_base: Option<NewSnapshot>,
 }
 
-/// A [`Ready`] that the owner is about to carry out: what will be saved then.
+/// A [`Ready`] that the owner has not acknowledged yet: the state that it saves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PendingReady {
     hard_state: HardState,
@@ -110,27 +112,29 @@ pub(super) struct PendingReady {
 }
 
 impl Ready {
-    /// Whether what is to be saved must be on disk before anything is sent. Where a log begins is no promise.
+    /// Returns whether the owner must sync before it sends anything. A new base alone is not a promise and needs no
+    /// sync.
     pub fn needs_sync(&self) -> bool {
         self.hard_state.is_some() || self.snapshot.is_some() || self.entries.is_some()
     }
 }
 
 impl SaveProgress {
-    /// A node that begins has saved all that it has.
-    pub(super) fn all_of(core: &Core) -> SaveProgress {
+    /// Returns the state of a node that starts: everything it has is saved.
+    pub(super) fn all_saved(core: &Core) -> SaveProgress {
         let last_index = core.log().last_index();
         let hard_state = core.hard_state();
         SaveProgress { hard_state, last_index, first_unsaved: last_index.next(), new_base: None }
     }
 
-    /// The core wants a change saved. The term and the vote are compared when the time comes.
+    /// Records a change that the core wants to have saved. Term and vote need no record, because `ready` compares them
+    /// with the saved ones.
     pub(super) fn record_change(&mut self, change: &Persist, core: &Core) {
         if let Some(LogChange { first, .. }) = change.log {
             self.first_unsaved = self.first_unsaved.min(first);
         }
         match change.snapshot {
-            // The whole log is saved anew.
+            // The whole log must be saved again.
             Some(NewSnapshot::Installed) => {
                 self.first_unsaved = core.log().base_index().next();
                 self.new_base = change.snapshot;
@@ -140,17 +144,17 @@ impl SaveProgress {
         }
     }
 
-    /// Up to where the saved log is the node's.
+    /// Returns the index up to which the saved log equals the node's log.
     fn matching_index(&self) -> Index {
         self.last_index.min(self.first_unsaved.prev())
     }
 
-    /// Whether something is to be saved.
+    /// Returns whether there is something to save.
     fn is_behind(&self, core: &Core) -> bool {
         self.hard_state != core.hard_state() || self.first_unsaved <= core.log().last_index() || self.new_base.is_some()
     }
 
-    /// The entries that are to be saved, which then count as given.
+    /// Returns the entries to save. They then count as handed out.
     fn take_unsaved_entries(&mut self, core: &Core) -> Option<NewEntries> {
         let (first, last) = (self.first_unsaved, core.log().last_index());
         self.first_unsaved = last.next();
@@ -163,8 +167,8 @@ impl SaveProgress {
 }
 
 impl RawNode {
-    /// Whether there is anything to be done: whether [`ready`](RawNode::ready) would have something in it. Never while one
-    /// is being carried out.
+    /// Returns whether there is work to do: whether [`ready`](RawNode::ready) would return a part that is not empty. It
+    /// is false until the last Ready is acknowledged.
     pub fn has_ready(&self) -> bool {
         self.pending_ready.is_none()
             && (self.reported != self.core.soft_state()
@@ -175,18 +179,18 @@ impl RawNode {
                 || self.has_pending_sends())
     }
 
-    /// What is to be done, once. The next one comes after [`advance`](RawNode::advance); what happens in the meantime is
-    /// left for it.
+    /// Returns the work to do; each part is returned once. Call [`advance`](RawNode::advance) before the next call.
+    /// Events in the meantime are kept for the next Ready.
     ///
     /// # Panics
     ///
-    /// If the one before was not followed by `advance`.
+    /// If the previous Ready was not followed by `advance`.
     pub fn ready(&mut self) -> Ready {
         assert!(
             self.pending_ready.is_none(),
-            "the last Ready is not carried out: advance() comes before the next ready()"
+            "the last Ready is not acknowledged: call advance() before the next ready()"
         );
-        // Here and not when it was ordered: so what came together goes together.
+        // Messages are built now and not when they were ordered, so entries that arrived together are sent together.
         let snapshot_tasks = self.send_pending();
         let RawNode { core, saving, .. } = self;
         let mut ready = Ready { snapshot_tasks, ..Ready::default() };
@@ -201,7 +205,7 @@ impl RawNode {
             Some(NewSnapshot::Taken) => ready.base = Some((core.log().base_index(), core.log().base_term())),
             None => {}
         }
-        // What follows a snapshot waits until that is installed.
+        // Entries after a snapshot wait until it is installed.
         ready.committed = core.take_committed_up_to(saving.matching_index()).into_iter().map(Committed::from).collect();
         ready.entries = saving.take_unsaved_entries(core);
         self.pending_ready = Some(PendingReady { hard_state: core.hard_state(), last_index: core.log().last_index() });
@@ -211,8 +215,8 @@ impl RawNode {
         ready
     }
 
-    /// The last [`Ready`] was carried out: all that it wanted saved is saved, and what it wanted applied is applied or
-    /// will be, in task.
+    /// Acknowledges the last [`Ready`]: all that it ordered to save is saved, and its committed entries are applied or
+    /// will be, in order.
     ///
     /// # Panics
     ///
@@ -224,7 +228,7 @@ impl RawNode {
     }
 }
 
-/// The snapshot that a leader has sent, handed out. Nothing of the saved log remains.
+/// Takes the snapshot that a leader has sent. Nothing of the saved log remains.
 fn installed_snapshot(core: &mut Core, saving: &mut SaveProgress) -> Option<Snapshot> {
     let base = core.log().base_index();
     saving.last_index = base;
@@ -238,7 +242,7 @@ impl From<ApplyMsg> for Committed {
     fn from(message: ApplyMsg) -> Committed {
         match message {
             ApplyMsg::Command { index, term, command } => Committed { index, term, command },
-            ApplyMsg::Snapshot { index, .. } => unreachable!("the snapshot at {index} was handed out before"),
+            ApplyMsg::Snapshot { index, .. } => unreachable!("the snapshot at index {index} was handed out before"),
         }
     }
 }

@@ -1,21 +1,22 @@
-//! Snapshots of which the node never holds the content (section 7). The owner has its state on disk, in an engine that can
-//! show it as it was at one moment; to have all of it in memory for every follower would be of no use. So the node deals
-//! in orders:
+//! Snapshots whose content the node never holds (section 7). The owner keeps its state on disk, in an engine that can
+//! read it as of one moment. Holding all of it in memory for every follower would waste memory. So the node returns
+//! tasks:
 //!
 //! ```text
 //!   leader's owner                                    follower's owner
-//!   compact(index)          the log before it may go
-//!   Ready::snapshot_tasks an order
+//!   compact(index)          the log up to there may go
+//!   Ready::snapshot_tasks   a task
 //!     makes a snapshot at some applied index X,
 //!     beside its loop, and sends it  - - chunks - - > collects and checks the chunks
-//!     SnapshotTask::message(X, ...) - - message - -> when all is there: step(message)
+//!     SnapshotTask::message(X, ...)  - - message - -> when it has all of them: step(message)
 //!                                                     Ready::snapshot: installs it in one step
-//!   step(answer)          <- - - - - - - - - - - - -  the answer
+//!   step(reply)           <- - - - - - - - - - - - -  the reply
 //! ```
 //!
-//! While an order is under way the peer gets nothing but heartbeats. A transfer may take long, so no tick ends it: the owner
-//! says when it has [failed](TransferOutcome::Failed), and the order is given anew when the peer next answers something. When it
-//! has [arrived](TransferOutcome::Arrived) the answer is awaited like any other. Should one be lost, heartbeats find out as well.
+//! While a task is in progress, the peer gets only heartbeats. A transfer may take long, so ticks do not time it out.
+//! The owner reports when it has [failed](TransferOutcome::Failed), and the node repeats the task when the peer next
+//! replies to something. When the transfer has [arrived](TransferOutcome::Arrived), the reply is awaited like any
+//! other. If the reply is lost, heartbeats discover that as well.
 
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Term};
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{Body, Message, RawNode, RequestId};
 use crate::core::{InstallSnapshotArgs, InstallSnapshotReply, SentRequest};
 
-/// A follower needs a snapshot: the log does not begin early enough for it any more.
+/// A task for the owner: send a follower a snapshot, because the log no longer begins early enough for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotTask {
     /// The leader, which is this node.
@@ -32,12 +33,12 @@ pub struct SnapshotTask {
     /// The follower.
     to: ServerId,
     /// The last index that the log does not have.
-    at_least: Index,
-    /// What to match the answer by.
+    min_index: Index,
+    /// The record of the request, to match the reply.
     sent: SentRequest,
 }
 
-/// What has become of the transfer of a snapshot, for [`RawNode::report_snapshot`].
+/// The outcome of the transfer of a snapshot, for [`RawNode::report_snapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransferOutcome {
     /// The follower has all of it, and the message.
@@ -48,29 +49,35 @@ pub enum TransferOutcome {
 
 impl SnapshotTask {
     pub(super) fn new(from: ServerId, to: ServerId, args: &InstallSnapshotArgs, sent: SentRequest) -> SnapshotTask {
-        SnapshotTask { from, to, at_least: args.last_included_index, sent }
+        SnapshotTask { from, to, min_index: args.last_included_index, sent }
     }
 
-    /// The follower that needs the snapshot.
+    /// Returns the follower that needs the snapshot.
     pub fn to(&self) -> ServerId {
         self.to
     }
 
-    /// The first index that will do for a snapshot's last: with an earlier one the follower would still lack entries
-    /// that the log does not have.
+    /// Returns the smallest sufficient last index of the snapshot. With a smaller one, the follower would still lack
+    /// entries that the log does not have.
     pub fn min_index(&self) -> Index {
-        self.at_least
+        self.min_index
     }
 
-    /// The message to be given to the follower's [`RawNode::step`] when it has the content, complete and checked. The
-    /// snapshot is the service's state after the entry at `index`, which has `term`; `descriptor` is what the follower's
-    /// owner finds the content by, and is small. This needs no node, and may be called on any thread.
+    /// Returns the message for the follower's [`RawNode::step`], to be given to it when the follower has the content,
+    /// complete and checked. The snapshot is the service's state after the entry at `index`, which has `term`. The
+    /// follower's owner finds the content by the `descriptor`, which is small. This function needs no node and may be
+    /// called on any thread.
     ///
     /// # Panics
     ///
-    /// If `index` is before [`at_least`](SnapshotTask::at_least).
+    /// If `index` is before [`min_index`](SnapshotTask::min_index).
     pub fn message(&self, index: Index, term: Term, descriptor: Bytes) -> Message {
-        assert!(self.at_least <= index, "a snapshot at {index} is too old: {} needs {}", self.to, self.at_least);
+        assert!(
+            self.min_index <= index,
+            "a snapshot up to index {index} is too old: {} needs one up to index {} at least",
+            self.to,
+            self.min_index
+        );
         let args = InstallSnapshotArgs {
             term: self.sent.term,
             leader_id: self.from,
@@ -87,34 +94,36 @@ impl SnapshotTask {
 }
 
 impl RawNode {
-    /// The owner's own state has everything up to `index`, durably, so the log up to there may go. Nothing happens if it
-    /// is gone already. The entries that it keeps decide who can still be served from the log: leave some for followers
-    /// that are a little behind, and all after a snapshot that is under way to one.
+    /// Discards the log up to `index`: the owner's own state durably contains everything up to there. Does nothing if
+    /// these entries are discarded already. The entries that remain determine which followers can still be served from
+    /// the log. Keep some for followers that are slightly behind, and all entries after a snapshot that is being
+    /// transferred.
     ///
     /// # Panics
     ///
-    /// If the entry at `index` was not yet handed out to be applied: the owner's state cannot have it.
+    /// If the entry at `index` was not yet handed out to be applied: the owner's state cannot contain it.
     pub fn compact(&mut self, index: Index) {
-        // The snapshot is the owner's state itself.
+        // The owner's state itself is the snapshot.
         let effects = self.core.snapshot_taken(index, Bytes::new());
         self.collect(effects);
     }
 
-    /// What has become of the transfer for `order`. To name the order and not the peer alone keeps a late report from
-    /// being taken for one of the next transfer.
+    /// Reports the outcome of the transfer for `task`. The report names the task and not only the peer, so a late
+    /// report is not mistaken for one of the next transfer.
     pub fn report_snapshot(&mut self, task: &SnapshotTask, transfer: TransferOutcome) {
         let SnapshotTask { to, sent, .. } = task;
         let of_this_term = sent.term == self.core.current_term();
         let in_flight = of_this_term && self.core.progress(*to).is_some_and(|progress| progress.is_in_flight(sent));
         match transfer {
             TransferOutcome::Arrived if in_flight => self.peer_ticks[to.0].in_flight = Some((*sent, 0)),
-            // At once again would be of no use: the next answer to a heartbeat shows whether the peer is there.
+            // An immediate retry would be useless. The reply to the next heartbeat shows whether the peer can be
+            // reached.
             TransferOutcome::Failed if in_flight => self.core.request_timed_out(*to, sent),
             TransferOutcome::Arrived | TransferOutcome::Failed => {}
         }
     }
 
-    /// A leader's snapshot is here. Its content is complete, or this message would not have been stepped.
+    /// Handles a leader's snapshot. Its content is complete, because the owner passes on this message only then.
     pub(super) fn receive_snapshot(&mut self, leader: ServerId, args: InstallSnapshotArgs, request_id: RequestId) {
         let sent = request_id.sent(args.term, args.last_included_index, args.last_included_index);
         let (reply, effects) = self.core.handle_install_snapshot(args);
@@ -123,8 +132,8 @@ impl RawNode {
         self.send(leader, Body::InstallSnapshotReply { sent, reply, committed });
     }
 
-    /// A follower has answered. If the snapshot came too late for it, it had committed more without it; and what it has
-    /// committed is the same in the log of every leader of its term (5.4, Leader Completeness).
+    /// Handles a follower's reply to a snapshot. If the snapshot came too late, the follower had already committed
+    /// more. Its committed entries are the same in the log of every leader of its term (5.4, Leader Completeness).
     pub(super) fn receive_snapshot_reply(
         &mut self,
         from: ServerId,

@@ -1,15 +1,15 @@
-//! Which bytes of a saved state are still needed: the book that is kept of the records, so that a change can be written
-//! without looking at what was written before.
+//! The layout of a saved state: which bytes are still needed. With it, a change can be written without reading earlier
+//! records.
 
 use raftapi::Index;
 
-/// What stands where in a saved state.
+/// The positions and sizes of the records in a saved state.
 ///
-/// Invariant: `live() <= end()`; the records in force are the base, if there is one, the latest term and vote, and
-/// those that hold the entries after the base.
+/// Invariant: `live() <= end()`; the live records are the base, if there is one, the latest term and vote, and those
+/// that hold the entries after the base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// Where the end mark stands: the length of all records.
+    /// The position of the end mark: the length of all records.
     end: usize,
     /// The length of the base record, and the index in it; 0 if there is none.
     base_bytes: usize,
@@ -18,14 +18,14 @@ pub(super) struct Layout {
     hard_state_bytes: usize,
     /// Whether that record is the last of all.
     hard_state_is_last: bool,
-    /// What each entry after the base takes: the first entry of a record with all that the record takes besides.
+    /// The bytes of each entry after the base. The first entry of a record also counts the rest of the record.
     entry_bytes: Vec<usize>,
     /// Their sum.
     entries_bytes: usize,
 }
 
 impl Layout {
-    /// The end mark moves back to `end`, to where it is, or to where the last record of term and vote begins.
+    /// Moves the end mark to `end`: its present position, or the beginning of a last record of term and vote.
     pub(super) fn truncate_to(&mut self, end: usize) {
         debug_assert!(end == self.end || end == self.end_without_last_hard_state());
         if end < self.end {
@@ -34,7 +34,7 @@ impl Layout {
         self.end = end;
     }
 
-    /// A base record of `length` bytes comes.
+    /// Adds a base record of `length` bytes.
     pub(super) fn add_base(&mut self, index: Index, length: usize) {
         debug_assert_eq!(self.end, 0, "a base is only ever the first record");
         (self.base_index, self.base_bytes) = (index, length);
@@ -42,14 +42,14 @@ impl Layout {
         self.hard_state_is_last = false;
     }
 
-    /// A record of term and vote of `length` bytes comes.
+    /// Adds a record of term and vote of `length` bytes.
     pub(super) fn add_hard_state(&mut self, length: usize) {
         (self.hard_state_bytes, self.hard_state_is_last) = (length, true);
         self.end += length;
     }
 
-    /// A record of `length` bytes comes whose entries begin at `first` and take `sizes` of them. Entries at and above
-    /// `first` are void, as is the whole record that held nothing else.
+    /// Adds a record of `length` bytes whose entries begin at `first` and take `sizes` bytes of it. Earlier entries at
+    /// and above `first` become void, and so does a record that held no other entries.
     pub(super) fn add_entries(&mut self, first: Index, length: usize, sizes: &[usize]) {
         let kept = (first.0 - self.base_index.0 - 1) as usize;
         let void: usize = self.entry_bytes.drain(kept..).sum();
@@ -62,22 +62,22 @@ impl Layout {
         self.hard_state_is_last = false;
     }
 
-    /// Where the end mark stands.
+    /// Returns the position of the end mark.
     pub(super) fn end(&self) -> usize {
         self.end
     }
 
-    /// Where the end mark would stand without a record of term and vote just before it.
+    /// Returns the position at which the end mark would be without a record of term and vote just before it.
     pub(super) fn end_without_last_hard_state(&self) -> usize {
         if self.hard_state_is_last { self.end - self.hard_state_bytes } else { self.end }
     }
 
-    /// The bytes that are needed.
+    /// Returns the number of live bytes.
     pub(super) fn live(&self) -> usize {
         self.base_bytes + self.hard_state_bytes + self.entries_bytes
     }
 
-    /// The bytes that are not.
+    /// Returns the number of void bytes.
     pub(super) fn garbage(&self) -> usize {
         self.end - self.live()
     }

@@ -1,21 +1,22 @@
-//! The saved form of a Raft's state: how a change is written at the cost of the change, and how the whole is read back
-//! and checked (Figure 2, "persistent state on all servers"). When something must be saved is the core's decision; how
-//! bytes survive is the [`Persister`]'s.
+//! The saved form of a Raft server's state (Figure 2, "persistent state on all servers"). Writing a change costs in
+//! proportion to the change, and the whole state is checked when it is read back. The core decides when something must
+//! be saved, and the [`Persister`] keeps the bytes.
 //!
-//! The state is a row of records and an end mark. A record is a length (one to four bytes, seven bits each, the lowest
-//! first), a checksum (CRC-32 of the payload, four bytes, little endian) and a payload, encoded by [`labgob`]; the end
-//! mark is a length of zero, so that a state which lost its end is not taken for an older one. Each change is one atomic
-//! write that replaces the end mark:
+//! The state is a sequence of records and an end mark. A record consists of a length (one to four bytes with seven bits
+//! each, the lowest first), a checksum (CRC-32 of the payload, four bytes, little endian) and a payload, encoded by
+//! [`labgob`]. The end mark is a length of zero, so a state that lost its end is not mistaken for an older one. Each
+//! change is one atomic write that replaces the end mark:
 //!
-//! | record | payload | what it makes void |
+//! | record | payload | records that it makes void |
 //! |---|---|---|
-//! | base | last included index and term | it is only ever the first |
-//! | term and vote | the term, the vote | the one before it, which it replaces in place if that is the last record |
+//! | base | last included index and term | none; it is always the first record |
+//! | term and vote | the term, the vote | the previous one, which it replaces in place if that is the last record |
 //! | entries | the first index, the entries | entries saved before at and above the first index |
 //!
-//! What is void is garbage. When it exceeds the rest, and 256 bytes, the whole is written anew in the same atomic step;
-//! so it is when the log loses its beginning to a snapshot. A rewrite is paid for by the garbage that made it necessary,
-//! and what is kept is never more than twice what is needed, or 256 bytes more.
+//! Void bytes are garbage. When the garbage exceeds both the live bytes and 256 bytes, the whole state is rewritten in
+//! the same atomic step. It is also rewritten when the log loses its beginning to a snapshot. A rewrite is paid for by
+//! the garbage that caused it, and the saved state is never larger than twice the live bytes, or the live bytes and 256
+//! more.
 
 mod layout;
 mod read;
@@ -31,22 +32,23 @@ use crate::core::{Core, HardState, Log, MAX_BATCH_BYTES, Persist, Saved};
 use layout::Layout;
 use record::{END_MARK, Kind};
 
-/// Garbage up to this size never causes a rewrite, however little else there is.
+/// Garbage up to this size never causes a rewrite, however small the rest is.
 const GARBAGE_BYTES_MIN: usize = 256;
 
-/// Keeps the state of one server in a [`Persister`].
+/// Storage of one server's state in a [`Persister`].
 ///
-/// Invariant: between two calls, what the persister holds is what [`Storage::open`] would read as the core's state, and
-/// `layout` describes it.
+/// Invariant: between two calls, [`Storage::open`] would read the core's state from the persister, and `layout`
+/// describes the persister's bytes.
 #[derive(Debug)]
 pub struct Storage {
     persister: Arc<Persister>,
     layout: Layout,
-    /// Reused for what is written.
+    /// Reused for each write.
     buffer: Vec<u8>,
 }
 
-/// Why a saved state was not accepted. Its text is one sentence that says where, what was expected and what was found.
+/// The reason why a saved state was refused. Its text is one sentence with the position, the expected content and the
+/// content found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedState {
     record: usize,
@@ -56,19 +58,19 @@ pub struct DamagedState {
 }
 
 impl Storage {
-    /// Reads what was saved; nothing at all if the server has never run.
+    /// Reads the saved state. If the server has never run, it is the default state.
     ///
     /// # Errors
     ///
-    /// If the saved bytes are not, to the last bit, what a `Storage` has written. Nothing of them is used then: a
-    /// server that remembers only a part of its promises would break the others.
+    /// If the saved bytes differ in any bit from what a `Storage` has written. No part of them is used then: a server
+    /// that remembers only some of its promises would break the others.
     pub fn open(persister: Arc<Persister>) -> Result<(Storage, Saved), DamagedState> {
         let (state, snapshot) = (persister.read_raft_state(), persister.read_snapshot());
         let (saved, layout) = read::state(&state, snapshot)?;
         Ok((Storage { persister, layout, buffer: Vec::new() }, saved))
     }
 
-    /// Saves a change, atomically; `core` is the core that asked for it, as it is now. Returns how many bytes were
+    /// Saves a change atomically. `core` is the core that ordered it, as it is now. Returns the number of bytes
     /// written, 0 if there is nothing to save.
     pub fn save(&mut self, change: &Persist, core: &Core) -> usize {
         if change.is_empty() {
@@ -96,8 +98,8 @@ impl Storage {
         self.buffer.len()
     }
 
-    /// Writes the whole state anew, without garbage, and the snapshot with it: they are kept together, and to save an
-    /// empty snapshot would erase it.
+    /// Rewrites the whole state without garbage, together with the snapshot. The persister keeps both together, and
+    /// saving an empty snapshot would erase it.
     fn rewrite(&mut self, core: &Core) -> usize {
         let buffer = Vec::with_capacity(self.layout.live() + GARBAGE_BYTES_MIN);
         self.layout = Layout::default();
@@ -114,14 +116,14 @@ impl Storage {
     }
 }
 
-/// Writes records one behind the other, and keeps the layout.
+/// Writer of consecutive records, which also updates the layout.
 struct Writer<'a> {
     bytes: Vec<u8>,
     layout: &'a mut Layout,
 }
 
 impl<'a> Writer<'a> {
-    /// Writes into `buffer`, of which the old content goes, what will stand from byte `from` on.
+    /// Starts to write at byte `from` of the state. Clears `buffer` and reuses it.
     fn new(mut buffer: Vec<u8>, layout: &'a mut Layout, from: usize) -> Writer<'a> {
         buffer.clear();
         layout.truncate_to(from);
@@ -142,7 +144,8 @@ impl<'a> Writer<'a> {
         self.layout.add_hard_state(length);
     }
 
-    /// The entries of `log` from `first` on; in several records if they are large, because one has a limit.
+    /// Writes the entries of `log` from `first` on. Large entries take several records, because the size of a record is
+    /// limited.
     fn entries(&mut self, log: &Log, first: Index) {
         let mut rest = log.entries(first, log.last_index());
         let mut first = first;
@@ -168,7 +171,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What was written, with the end mark.
+    /// Returns the written bytes with the end mark.
     fn finish(mut self) -> Vec<u8> {
         self.bytes.push(END_MARK);
         self.bytes

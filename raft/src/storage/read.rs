@@ -1,5 +1,5 @@
-//! From the records of a saved state to the state, with every check that can be made: a record that is whole by its
-//! checksum must also be one that could have been written after those before it.
+//! Reconstruction of the state from its saved records, with every possible check. Besides a correct checksum, each
+//! record must be one that could have been written after the records before it.
 
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Term};
@@ -9,11 +9,11 @@ use super::layout::Layout;
 use super::record::{Kind, Record, RecordReader};
 use crate::core::{Entry, HardState, Log, Saved};
 
-/// The state in `bytes`, and where its parts stand; the state of a server that has never run if there are none.
+/// Returns the state in `bytes` and its layout. If there are no bytes, it is the state of a server that has never run.
 ///
 /// # Errors
 ///
-/// If the bytes are not what a [`Storage`](super::Storage) writes, or do not go with the snapshot.
+/// If the bytes are not what a [`Storage`](super::Storage) writes, or do not match the snapshot.
 pub(super) fn state(bytes: &[u8], snapshot: Bytes) -> Result<(Saved, Layout), DamagedState> {
     let mut reader = RecordReader::new(bytes);
     let mut state = RestoredState::default();
@@ -22,12 +22,12 @@ pub(super) fn state(bytes: &[u8], snapshot: Bytes) -> Result<(Saved, Layout), Da
     }
     let RestoredState { base: (base_index, base_term), hard_state, entries, layout } = state;
     if base_index == Index::ZERO && !snapshot.is_empty() {
-        return Err(reader.damaged("a base, for there is a snapshot", "the end"));
+        return Err(reader.damaged("a base, because there is a snapshot", "the end"));
     }
     Ok((Saved { hard_state, log: Log::after(base_index, base_term, entries), snapshot }, layout))
 }
 
-/// What the records say so far.
+/// The state that the records read so far describe.
 #[derive(Default)]
 struct RestoredState {
     base: (Index, Term),
@@ -37,14 +37,14 @@ struct RestoredState {
     layout: Layout,
 }
 
-/// What should be in a record, and what is.
+/// The expected content of a record and the content found.
 struct Mismatch {
     expected: String,
     found: String,
 }
 
 impl RestoredState {
-    /// Takes over what the next record says.
+    /// Applies the next record.
     fn apply(&mut self, record: Record<'_>) -> Result<(), Mismatch> {
         match record.kind {
             Kind::Base => self.apply_base(record),
@@ -57,10 +57,10 @@ impl RestoredState {
         let (index, term): (Index, Term) = record.decode()?;
         record.check_end()?;
         if self.layout.end() > 0 {
-            return Err(mismatch("a base as the first record only", "one behind others"));
+            return Err(mismatch("a base as the first record only", "a base after other records"));
         }
         if index == Index::ZERO {
-            return Err(mismatch("the index of a base, from 1 on", "index 0"));
+            return Err(mismatch("a base with an index of at least 1", "index 0"));
         }
         self.base = (index, term);
         self.layout.add_base(index, record.length);
@@ -73,10 +73,10 @@ impl RestoredState {
         let before = self.hard_state;
         let least = before.term.max(self.base.1);
         if term < least {
-            return Err(mismatch(format!("a term from {least} on"), format!("term {term}")));
+            return Err(mismatch(format!("a term of at least {least}"), format!("term {term}")));
         }
         if term == before.term && before.voted_for.is_some() && before.voted_for != voted_for {
-            return Err(mismatch(format!("the vote of term {term} as it was saved before"), "another"));
+            return Err(mismatch(format!("the vote of term {term} that was saved before"), "another vote"));
         }
         self.hard_state = HardState { term, voted_for };
         self.layout.add_hard_state(record.length);
@@ -88,7 +88,10 @@ impl RestoredState {
         let (base_index, base_term) = self.base;
         let (least, most) = (base_index.next(), Index(base_index.0 + self.entries.len() as u64 + 1));
         if !(least..=most).contains(&first) {
-            return Err(mismatch(format!("entries from an index between {least} and {most} on"), format!("{first}")));
+            return Err(mismatch(
+                format!("entries that begin at an index between {least} and {most}"),
+                format!("index {first}"),
+            ));
         }
         self.entries.truncate((first.0 - least.0) as usize);
 
@@ -98,8 +101,8 @@ impl RestoredState {
             let before = record.payload.remaining();
             let entry: Entry = record.decode()?;
             if !(last_term..=self.hard_state.term).contains(&entry.term) {
-                let expected = format!("an entry of a term between {last_term} and {}", self.hard_state.term);
-                return Err(mismatch(expected, format!("one of term {}", entry.term)));
+                let expected = format!("an entry with a term between {last_term} and {}", self.hard_state.term);
+                return Err(mismatch(expected, format!("an entry of term {}", entry.term)));
             }
             last_term = entry.term;
             sizes.push(before - record.payload.remaining());
@@ -118,7 +121,7 @@ impl Record<'_> {
         self.payload.take().map_err(|error| {
             mismatch(
                 format!("the payload of a record of kind {}", self.kind as u8),
-                format!("bytes that do not fit ({error})"),
+                format!("bytes that do not decode ({error})"),
             )
         })
     }

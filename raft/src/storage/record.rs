@@ -1,19 +1,20 @@
-//! The form of one record: its length, its checksum, its kind, and how all three are checked. What the kinds mean is in
-//! `storage.rs`.
+//! The form of one record: its length, its checksum and its kind, and how all three are checked. `storage/mod.rs`
+//! explains the kinds.
 
 use labgob::Decoder;
 
 use super::DamagedState;
 
-/// What follows the last record: a length of zero, which no record has.
+/// The end mark after the last record: a length of zero, which no record has.
 pub(super) const END_MARK: u8 = 0;
 
-/// The most bytes of a length: with seven bits each, enough for 256 MiB, four times what [`labgob`] writes.
+/// The largest number of bytes of a length. With seven bits each they suffice for 256 MiB, four times what [`labgob`]
+/// writes.
 const LENGTH_BYTES_MAX: usize = 4;
 
 const CHECKSUM_BYTES: usize = 4;
 
-/// What a record is about: the first byte of its payload.
+/// The kind of a record: the first byte of its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Base = 1,
@@ -21,14 +22,14 @@ pub(super) enum Kind {
     Entries = 3,
 }
 
-/// Writes one record behind what `out` holds, with the payload that `encode` adds. Returns its length in bytes.
+/// Appends one record to `out`, with the payload that `encode` adds. Returns its length in bytes.
 ///
 /// # Panics
 ///
-/// If the payload is longer than [`labgob::MAX_LEN`] and so could never be read again.
+/// If the payload is longer than [`labgob::MAX_LEN`], because it could never be read again.
 pub(super) fn write(out: &mut Vec<u8>, kind: Kind, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
     let begin = out.len();
-    // The payload is written first, behind room for the longest frame: its length is known only then.
+    // The length is known only when the payload is written. So reserve space for the longest frame first.
     const FRAME_BYTES_MAX: usize = LENGTH_BYTES_MAX + CHECKSUM_BYTES;
     out.extend_from_slice(&[0; FRAME_BYTES_MAX]);
     out.push(kind as u8);
@@ -49,22 +50,22 @@ pub(super) fn write(out: &mut Vec<u8>, kind: Kind, encode: impl FnOnce(&mut Vec<
     out.len() - begin
 }
 
-/// Reads records one after the other, and knows at which it is.
+/// A reader of consecutive records, which knows its position.
 pub(super) struct RecordReader<'a> {
     bytes: &'a [u8],
-    /// Where the next record, or the end mark, begins.
+    /// The position of the next record or of the end mark.
     next: usize,
-    /// Where the present record begins, and its number, counted from 1.
+    /// The position of the present record, and its number, counted from 1.
     offset: usize,
     number: usize,
 }
 
-/// A record whose checksum is right.
+/// A record with a correct checksum.
 pub(super) struct Record<'a> {
     pub(super) kind: Kind,
-    /// What follows the kind.
+    /// The bytes after the kind.
     pub(super) payload: Decoder<'a>,
-    /// Its length in bytes with everything that belongs to it.
+    /// The length in bytes of the whole record.
     pub(super) length: usize,
 }
 
@@ -73,7 +74,7 @@ impl<'a> RecordReader<'a> {
         RecordReader { bytes, next: 0, offset: 0, number: 0 }
     }
 
-    /// The next record; `None` at the end mark, if it is where the bytes end.
+    /// Returns the next record; `None` at the end mark, if the bytes end there.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl<'a> RecordReader<'a> {
         if payload_bytes == 0 {
             return match rest.len() - length_bytes {
                 0 => Ok(None),
-                more => Err(self.damaged("nothing behind the end mark", format!("{more} more bytes"))),
+                more => Err(self.damaged("nothing after the end mark", format!("{more} more bytes"))),
             };
         }
 
@@ -100,7 +101,7 @@ impl<'a> RecordReader<'a> {
         };
         let (frame, payload) = record.split_at(length_bytes + CHECKSUM_BYTES);
         if frame[length_bytes..] != crc32fast::hash(payload).to_le_bytes() {
-            return Err(self.damaged("bytes that have the saved checksum", "others"));
+            return Err(self.damaged("bytes that match the saved checksum", "other bytes"));
         }
         let kind = match payload[0] {
             1 => Kind::Base,
@@ -112,14 +113,14 @@ impl<'a> RecordReader<'a> {
         Ok(Some(Record { kind, payload: Decoder::new(&payload[1..]), length }))
     }
 
-    /// The present record is not what it should be.
+    /// Returns an error for the present record.
     pub(super) fn damaged(&self, expected: impl Into<String>, found: impl Into<String>) -> DamagedState {
         DamagedState { record: self.number, offset: self.offset, expected: expected.into(), found: found.into() }
     }
 }
 
-/// Seven bits a byte, the lowest first; all but the last byte have the highest bit set. Returns the bytes, and how many
-/// of them are used.
+/// Encodes a length with seven bits per byte, the lowest first. All but the last byte have the highest bit set. Returns
+/// the bytes, and how many of them are used.
 fn encode_length(mut length: usize) -> ([u8; LENGTH_BYTES_MAX], usize) {
     let mut bytes = [0; LENGTH_BYTES_MAX];
     let mut used = 0;
@@ -132,7 +133,7 @@ fn encode_length(mut length: usize) -> ([u8; LENGTH_BYTES_MAX], usize) {
     (bytes, used + 1)
 }
 
-/// The length that `bytes` begin with, and how many bytes it takes; or what is there instead.
+/// Returns the length at the beginning of `bytes` and the number of bytes that it takes, or a description of the error.
 fn decode_length(bytes: &[u8]) -> Result<(usize, usize), &'static str> {
     let mut length = 0;
     for (place, &byte) in bytes.iter().take(LENGTH_BYTES_MAX).enumerate() {

@@ -418,7 +418,7 @@ fn a_refused_snapshot_reports_the_followers_progress() {
 }
 
 #[test]
-#[should_panic(expected = "advance() comes before the next ready()")]
+#[should_panic(expected = "call advance() before the next ready()")]
 fn a_second_ready_before_advance_panics() {
     let mut owner = Owner::new(S0, 3);
     owner.raw.campaign();
