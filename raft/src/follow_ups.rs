@@ -114,7 +114,7 @@ impl Shared {
     fn notify(self: &Arc<Self>, follow_ups: FollowUps) -> ServerSet {
         let FollowUps { notify_consumer, settled_reads, vote_requests, send_to, .. } = follow_ups;
         if notify_consumer {
-            let _told = self.notify_consumer();
+            let _has_consumer = self.notify_consumer();
         }
         settled_reads.into_iter().for_each(|(read, index)| read.complete(index));
         self.request_votes(vote_requests);

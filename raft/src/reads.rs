@@ -54,11 +54,11 @@ pub(crate) fn read_index_then(shared: &Arc<Shared>, on_settled: Box<dyn FnOnce(O
 
 /// Like [`read_index_then`], but blocks until the outcome is known.
 pub(crate) fn read_index(shared: &Arc<Shared>) -> Option<Index> {
-    let (sender, answer) = channel::bounded(1);
+    let (sender, outcome) = channel::bounded(1);
     let on_settled = move |index| {
         // The receiver waits for this, unless the run is over.
         let _ = sender.try_send(index);
     };
     read_index_then(shared, Box::new(on_settled));
-    answer.recv().ok().flatten()
+    outcome.recv().ok().flatten()
 }

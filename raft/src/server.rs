@@ -138,13 +138,13 @@ impl Shared {
         send_policy: SendPolicy,
         event: impl FnOnce(&mut Core) -> (T, Effects),
     ) -> T {
-        let (answer, follow_ups) = {
+        let (result, follow_ups) = {
             let mut state = self.state.lock();
-            let (answer, effects) = event(&mut state.core);
-            (answer, self.carry_out(&mut state, effects, send_policy))
+            let (result, effects) = event(&mut state.core);
+            (result, self.carry_out(&mut state, effects, send_policy))
         };
         self.run_follow_ups(follow_ups);
-        answer
+        result
     }
 
     /// Carries out the effects in the order of their fields, under the lock. Returns the follow-ups that must wait
@@ -316,12 +316,12 @@ impl State {
     /// are reliable, it selects as many reliable ones as needed; otherwise it selects all candidates. A lost request
     /// would cost the waiting reads more than a few extra messages do.
     fn select_quorum(&self, candidates: ServerSet) -> ServerSet {
-        let answers = |peer: &ServerId| self.peer_timers[peer.0].consecutive_replies >= RELIABLE_AFTER_REPLIES;
+        let is_reliable = |peer: &ServerId| self.peer_timers[peer.0].consecutive_replies >= RELIABLE_AFTER_REPLIES;
         let needed = self.core.acks_needed();
-        if candidates.iter().filter(|peer| answers(peer)).count() < needed {
+        if candidates.iter().filter(|peer| is_reliable(peer)).count() < needed {
             return candidates;
         }
-        candidates.iter().filter(answers).take(needed).collect()
+        candidates.iter().filter(is_reliable).take(needed).collect()
     }
 
     fn restart_election_timer(&mut self) {

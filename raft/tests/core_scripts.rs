@@ -1,12 +1,12 @@
-//! Stories about the core, told as golden scripts: each file in `tests/scripts` is a list of commands with, below each
-//! `---`, every message and every decision that followed. This file says what the commands mean; the cluster they drive
-//! is in `scripted/`, and its protocol is the crate's.
+//! Golden scripts that tell stories about the core. Each file in `tests/scripts` is a list of commands. Below each
+//! `---` it lists every message and every decision that followed. This file defines the commands. `scripted/` contains
+//! the cluster that they drive, and the protocol is the crate's.
 //!
 //! Servers are called n1, n2, ... as the paper calls them S1, S2, ...: n1 is `ServerId(0)`. An entry is written
-//! `index@term`, with its command behind `=` where it has one.
+//! `index@term`, followed by `=` and its command if it has one.
 //!
 //! After a deliberate change of the protocol or of the trace, `UPDATE_GOLDENFILES=1 cargo test -p raft --test
-//! core_scripts` writes the new traces; read the difference before keeping it.
+//! core_scripts` writes the new traces. Read the difference before you keep it.
 
 mod scripted;
 
@@ -40,32 +40,31 @@ enum Command {
         #[arg(key, optional)]
         base: u64,
     },
-    /// A server's election timer runs out.
+    /// Fires a server's election timer.
     Timeout { node: Node },
-    /// A leader's heartbeat is due, for all peers or for one: `heartbeat n1 to=n2`.
+    /// Makes a leader send heartbeats, to all peers or to one: `heartbeat n1 to=n2`.
     Heartbeat {
         node: Node,
         #[arg(key)]
         to: Option<Node>,
     },
-    /// A client proposes commands, one after the other: `propose n1 a b`.
+    /// Proposes commands one by one: `propose n1 a b`.
     Propose { node: Node, commands: Vec<String> },
-    /// A client proposes commands that are each as large as a fraction of a whole batch: `propose_large n1 4
-    /// fraction=2`.
+    /// Proposes commands whose size is a fraction of a whole batch: `propose_large n1 4 fraction=2`.
     ProposeLarge {
         node: Node,
         count: usize,
         #[arg(key)]
         fraction: usize,
     },
-    /// Clients begin to read, one after the other: `read n1 times=2`.
+    /// Begins reads one by one: `read n1 times=2`.
     Read {
         node: Node,
         #[arg(key)]
         times: Option<usize>,
     },
-    /// Delivers the messages that are under way now, but not those they cause. The filters `from`, `to` and `what` (the
-    /// beginning of a message's name) pick some; `twice=true` delivers each two times.
+    /// Delivers the messages that are in flight now, but not the messages that these cause. The filters `from`, `to`
+    /// and `what` (the beginning of a message's name) select some of them; `twice=true` delivers each one twice.
     Deliver {
         #[arg(key)]
         from: Option<Node>,
@@ -76,7 +75,7 @@ enum Command {
         #[arg(key, optional)]
         twice: bool,
     },
-    /// Loses messages; nobody is told.
+    /// Loses messages. No server notices.
     Drop {
         #[arg(key)]
         from: Option<Node>,
@@ -85,7 +84,7 @@ enum Command {
         #[arg(key)]
         what: Option<String>,
     },
-    /// Holds messages back until they are released: so they are overtaken.
+    /// Holds messages back until they are released, so that others overtake them.
     Hold {
         #[arg(key)]
         from: Option<Node>,
@@ -94,27 +93,27 @@ enum Command {
         #[arg(key)]
         what: Option<String>,
     },
-    /// Puts all messages that are held back under way again.
+    /// Puts all held messages back in flight.
     Release,
-    /// A server's service has a snapshot up to an index: `snapshot n1 5`.
+    /// Hands a server a snapshot of its service up to an index: `snapshot n1 5`.
     Snapshot { node: Node, index: u64 },
-    /// The last entries or snapshot that a leader sent to a peer have not been answered in time: `expire n1 n2`.
+    /// Times out the last entries or snapshot that a leader sent to a peer: `expire n1 n2`.
     Expire { leader: Node, peer: Node },
-    /// The call that carried the last entries or snapshot from a leader to a peer failed: `fail n1 n2`.
+    /// Fails the call that carried the last entries or snapshot from a leader to a peer: `fail n1 n2`.
     Fail { leader: Node, peer: Node },
     /// Cuts the named servers off from the others: `partition n1 n2`.
     Partition(Vec<Node>),
     /// Ends the partition.
     Heal,
-    /// Restarts a server with what it has saved.
+    /// Restarts a server with its saved state.
     Restart { node: Node },
-    /// Delivers messages, and tells followers what is committed, until nothing is left to say.
+    /// Delivers messages and commit notices until there are no more.
     Stabilize,
     /// Shows all servers, or one.
     Status { node: Option<Node> },
 }
 
-/// A server as scripts write it: `n1` is the first.
+/// A server in a script: `n1` is the first.
 struct Node(ServerId);
 
 impl FromStr for Node {
@@ -127,7 +126,7 @@ impl FromStr for Node {
     }
 }
 
-/// Runs the commands of one script.
+/// Runner of one script's commands.
 struct Runner {
     cluster: Cluster,
 }
@@ -187,7 +186,7 @@ fn filter(from: &Option<Node>, to: &Option<Node>, what: &Option<String>) -> Filt
     Filter { from: from.as_ref().map(|node| node.0), to: to.as_ref().map(|node| node.0), what: what.clone() }
 }
 
-/// One test a script, of the same name; and one that finds scripts nobody runs.
+/// Defines one test for each script, with the same name, and one test that finds scripts without a test.
 macro_rules! scripts {
     ($($name:ident),* $(,)?) => {
         $(

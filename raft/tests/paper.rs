@@ -1,5 +1,6 @@
-//! The rules of the paper, one test a rule, in the order of its sections; section 7 is in `section_7/`. Each drives one
-//! core and looks at what it answers; whole stories are told in `scripts/`, and whether the rules are enough is asked in `safety.rs`.
+//! The rules of the paper, one test for each, in the order of its sections; section 7 is in `section_7/`. Each test
+//! drives one core and checks its replies. `scripts/` contains whole stories, and `safety.rs` checks that the rules
+//! together are sufficient.
 
 mod section_7;
 
@@ -64,7 +65,7 @@ fn section_5_1_a_request_with_a_stale_term_is_refused() {
 
 // 5.2 Leader election
 
-/// "When servers start up, they begin as followers" (5.2); so they do when they start again.
+/// "When servers start up, they begin as followers" (5.2). This also applies to a restart.
 #[test]
 fn section_5_2_a_server_starts_as_a_follower() {
     let core = follower(3, &[1, 3]);
@@ -99,7 +100,7 @@ fn section_5_2_a_majority_of_votes_makes_a_leader() {
     assert!(third.send_heartbeats, "and the others must hear of it before they try too");
 }
 
-/// "... receives votes from a majority of the *servers*" (5.2): the same vote twice is one vote.
+/// "... receives votes from a majority of the *servers*" (5.2): a repeated vote counts once.
 #[test]
 fn section_5_2_a_repeated_vote_counts_once() {
     let mut core = server_of(5, 3, &[]);
@@ -110,7 +111,7 @@ fn section_5_2_a_repeated_vote_counts_once() {
     assert!(!core.is_leader(), "one peer and the candidate itself are two of five");
 }
 
-/// "... for the same term" (5.2): a vote that arrives in the next term was for the one before.
+/// "... for the same term" (5.2): a vote that arrives in the next term belongs to the previous one.
 #[test]
 fn section_5_2_a_vote_of_an_earlier_term_does_not_count() {
     let mut core = follower(3, &[]);
@@ -180,7 +181,7 @@ fn section_5_3_a_leader_appends_and_sends_to_all() {
     assert_eq!((args.prev_log_index, args.prev_log_term), (Index(1), Term(1)), "with the place that it follows");
 }
 
-/// Only a leader takes commands (5.3).
+/// Only a leader accepts commands (5.3).
 #[test]
 fn section_5_3_a_follower_takes_no_commands() {
     let mut core = follower(3, &[]);
@@ -189,7 +190,7 @@ fn section_5_3_a_follower_takes_no_commands() {
 }
 
 /// "Once a follower learns that a log entry is committed, it applies the entry to its local state machine (in log
-/// order)" (5.3), and once only.
+/// order)" (5.3), and only once.
 #[test]
 fn section_5_3_committed_entries_are_applied_once_and_in_order() {
     let mut core = follower(3, &[]);
@@ -228,7 +229,7 @@ fn section_5_3_conflicting_entries_are_replaced() {
     assert_eq!((change.truncates, change.first, change.last), (true, Index(3), Index(3)), "from the conflict on");
 }
 
-/// Only a conflict deletes (5.3, Figure 2): a request that was overtaken says nothing about what is behind it.
+/// Only a conflict deletes entries (5.3, Figure 2). An overtaken request says nothing about entries after its own.
 #[test]
 fn section_5_3_a_late_request_does_not_truncate() {
     let mut core = follower(3, &[1, 3, 3]);
@@ -239,8 +240,8 @@ fn section_5_3_a_late_request_does_not_truncate() {
     assert!(effects.persist.is_empty(), "so there is nothing to save");
 }
 
-/// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (Figure 2): behind
-/// that entry the log may hold what the leader has never seen.
+/// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (Figure 2). After that
+/// entry the log may hold entries that the leader has never seen.
 #[test]
 fn section_5_3_a_heartbeat_commits_only_verified_entries() {
     let mut core = follower(3, &[1, 2, 2]);
@@ -267,8 +268,9 @@ fn section_5_3_a_leader_backs_up_by_whole_terms() {
     assert_eq!(next_after(&mut core, Some(9), 9), Index(1), "and every answer moves it, whatever it says");
 }
 
-/// "... the leader can decrement nextIndex to bypass all of the conflicting entries in that term" (5.3): and a follower
-/// with several terms above the leader's skips them together, as does a leader with several above the follower's.
+/// "... the leader can decrement nextIndex to bypass all of the conflicting entries in that term" (5.3). A follower
+/// with several terms above the leader's skips all of them together, and so does a leader with several terms above the
+/// follower's.
 #[test]
 fn section_5_3_terms_missing_on_one_side_are_skipped_together() {
     let mut core = follower(4, &[1, 2, 3, 4, 4]);
@@ -282,7 +284,7 @@ fn section_5_3_terms_missing_on_one_side_are_skipped_together() {
     assert_eq!(next_index, Index(2), "up to index 5 the follower's terms are 2 at most");
 }
 
-/// `matchIndex` is the "highest log entry known to be replicated" (Figure 2): knowledge does not shrink.
+/// `matchIndex` is the "highest log entry known to be replicated" (Figure 2), so it never decreases.
 #[test]
 fn section_5_3_late_replies_do_not_lower_match_or_next_index() {
     let mut core = leader(3, &[1]);
@@ -296,8 +298,8 @@ fn section_5_3_late_replies_do_not_lower_match_or_next_index() {
     assert_eq!((progress.match_index(), progress.next_index()), (Index(2), Index(3)), "as after the latest answer");
 }
 
-/// An answer counts in the term in which the question was asked (5.1, 5.3): a server that leads again knows nothing of
-/// what its followers have done in the meantime.
+/// A reply counts only in the term of its request (5.1, 5.3). A server that leads again does not know what its
+/// followers did in the meantime.
 #[test]
 fn section_5_3_a_reply_to_an_earlier_term_does_not_count() {
     let mut core = leader(3, &[1]);
@@ -349,15 +351,15 @@ fn section_5_4_2_only_current_term_entries_commit_by_counting() {
     assert_eq!(core.take_committed().len(), 4, "and all before it are committed with it");
 }
 
-/// A new leader adds nothing of its own to the log: indexes belong to clients. (The paper's section 8 proposes an entry
-/// at the start of a term; the lab counts indexes.)
+/// A new leader appends no entry of its own, because indexes belong to clients. (The paper's section 8 proposes an
+/// entry at the start of a term; the lab counts indexes.)
 #[test]
 fn section_8_a_new_leader_adds_no_entry() {
     let core = leader(3, &[1, 2]);
     assert_eq!(terms(&core), [1, 2], "the log is as it was before the election");
 }
 
-// What the tests are told in: servers, and messages from PEER.
+// Vocabulary of the tests: servers, and messages from PEER.
 
 fn follower(term: u64, log: &[u64]) -> Core {
     server_of(3, term, log)
@@ -368,7 +370,7 @@ fn server_of(servers: usize, term: u64, log: &[u64]) -> Core {
     Core::restore(ME, servers, Saved { hard_state, log: Log::new(entries(log)), ..Saved::default() })
 }
 
-/// Leads the term after `term`.
+/// Creates a leader of the term after `term`.
 fn leader(term: u64, log: &[u64]) -> Core {
     let mut core = follower(term, log);
     elect(&mut core);
@@ -403,7 +405,7 @@ fn granted(term: u64) -> RequestVoteReply {
     RequestVoteReply { term: Term(term), vote_granted: true }
 }
 
-/// AppendEntries with entries of these terms after index and term of `prev`.
+/// Creates an AppendEntries with entries of these terms, after the index and term of `prev`.
 fn append(term: u64, prev: (u64, u64), terms: &[u64], leader_commit: u64) -> AppendEntriesArgs {
     AppendEntriesArgs {
         term: Term(term),

@@ -1,5 +1,5 @@
-//! Reads without the log on whole servers, threads and network included: who knows a read index, how long it takes, what it
-//! costs, and that a read never misses what was applied anywhere before it began.
+//! Reads without the log on whole servers, threads and network included. The tests check which server confirms a read,
+//! how long it takes, what it costs, and that a read never misses an entry that any server had applied before it began.
 
 use std::cell::RefCell;
 
@@ -14,21 +14,21 @@ use labstd::time::{Duration, Instant};
 use labstd::{Clock, Run};
 use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId};
 
-/// How long something may take that must happen at all.
+/// Limit of the time that an expected event may take.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long a simulated scenario may take on its own clock: one that waits for ever fails.
+/// Limit of the virtual time of a simulated scenario, so that an endless wait fails.
 const SIMULATED_TIME_MAX: Duration = Duration::from_secs(300);
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Servers that can all talk to each other at first. What they deliver is only counted.
+/// Servers that can all reach each other at first. Their deliveries are only counted.
 struct Cluster {
     network: Network,
     rafts: Vec<Arc<raft::Raft>>,
-    /// How far some server has applied.
+    /// The highest index that any server has applied.
     applied: Arc<AtomicU64>,
-    /// Threads that must have ended when the cluster is shut down.
+    /// Groups whose threads must have ended when the cluster is shut down.
     groups: RefCell<Vec<Group>>,
 }
 
@@ -67,7 +67,7 @@ impl Cluster {
         cluster
     }
 
-    /// Servers in the same part can talk to each other.
+    /// Connects servers in the same part, and no others.
     fn partition(&self, parts: &[&[usize]]) {
         for (from, to) in (0..self.rafts.len()).flat_map(|from| (0..self.rafts.len()).map(move |to| (from, to))) {
             let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
@@ -79,7 +79,7 @@ impl Cluster {
         self.partition(&[&(0..self.rafts.len()).collect::<Vec<usize>>()]);
     }
 
-    /// The leader of the latest term among these servers, waited for.
+    /// Waits for the leader of the latest term among these servers and returns it.
     fn leader_among(&self, servers: &[usize]) -> usize {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
@@ -96,13 +96,13 @@ impl Cluster {
         self.leader_among(&(0..self.rafts.len()).collect::<Vec<usize>>())
     }
 
-    /// A leader that has committed something in its term.
+    /// Waits for a leader that has committed an entry in its term and returns it.
     fn settled_leader(&self) -> usize {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
             let leader = self.leader();
             let started = self.rafts[leader].start(Bytes::from("first"));
-            // On a machine that is too busy it may be deposed at any moment.
+            // On an overloaded machine it may be deposed at any moment.
             thread::sleep(Duration::from_millis(20));
             if let Some(started) = started
                 && self.applied.load(SeqCst) >= started.index.0
@@ -145,7 +145,7 @@ fn end_name(from: usize, to: usize) -> String {
     format!("S{from}->S{to}")
 }
 
-/// Waits for a read, which must end soon.
+/// Waits for a read, which must end soon, and returns its result.
 fn outcome(read: JoinHandle<Option<Index>>) -> Option<Index> {
     let deadline = Instant::now() + WAIT_MAX;
     while !read.is_finished() {
@@ -245,7 +245,7 @@ fn a_healed_leader_that_is_not_deposed_confirms_reads() {
         let read = cluster.read_on(leader);
         thread::sleep(Duration::from_millis(100));
         cluster.heal();
-        // Nobody's election timer has run out, so the next heartbeat asks in place of the question that was lost.
+        // No election timer has fired, so the next heartbeat replaces the lost request.
         let healed = Instant::now();
         assert_eq!(outcome(read), Some(Index(1)));
         assert!(healed.elapsed() < 2 * HEARTBEAT_INTERVAL, "one heartbeat later, not {:?}", healed.elapsed());
@@ -258,7 +258,7 @@ fn a_lost_confirmation_costs_one_heartbeat() {
     simulated(|| {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
-        // Until the followers know what is committed there are other messages.
+        // Until the followers know the commit index, other messages are in flight.
         thread::sleep(3 * HEARTBEAT_INTERVAL);
         let losing = Arc::new(AtomicBool::new(true));
         let lose = Arc::clone(&losing);
@@ -295,7 +295,7 @@ fn a_leader_asks_only_a_quorum_of_reliable_peers() {
         read();
         thread::sleep(Duration::from_millis(10));
         assert!(rpcs() - before >= 4, "peers that have answered a few times only are all asked");
-        // Heartbeats alone show that they answer.
+        // Heartbeats alone show that the peers reply.
         thread::sleep(20 * HEARTBEAT_INTERVAL);
         let (before, begun) = (rpcs(), Instant::now());
         (0..READS).for_each(|_| read());
@@ -313,7 +313,7 @@ fn an_unreachable_peer_delays_only_one_read() {
         let cluster = Cluster::new(5);
         let leader = cluster.settled_leader();
         thread::sleep(20 * HEARTBEAT_INTERVAL);
-        // Those who would be asked. A majority is left.
+        // These peers would be asked. A majority remains without them.
         let mut others = (0..5).filter(|&server| server != leader);
         let gone = [others.next(), others.next()].map(|server| server.expect("there are four"));
         let left: Vec<usize> = (0..5).filter(|server| !gone.contains(server)).collect();
@@ -350,8 +350,8 @@ fn a_killed_server_ends_its_reads() {
     });
 }
 
-/// Clients write and read at all servers while the network is cut in two again and again, and loses messages: no read gets
-/// an index below what somebody had applied when it began.
+/// Clients write and read on all servers while the network is partitioned again and again and loses messages. No read
+/// gets an index below one that a server had applied when it began.
 #[test]
 fn a_read_never_misses_an_applied_entry() {
     const SERVERS: usize = 5;

@@ -1,6 +1,7 @@
-//! The five properties of Figure 3, over thousands of random schedules: messages are lost, repeated and overtaken,
-//! timers run out at any moment, services make snapshots and fall behind, servers crash and come back with what they
-//! saved, clients read. After every step the properties must hold. When the faults end, the cluster must elect a leader and commit.
+//! The five properties of Figure 3, over thousands of random schedules. In a schedule messages are lost, repeated and
+//! reordered, timers fire at any moment, services make snapshots and fall behind, servers crash and restart with their
+//! saved state, and clients read. The properties must hold after every step. When the faults end, the cluster must
+//! elect a leader and commit.
 //!
 //! A failure names its seed; `SAFETY_SEED=n cargo test -p raft --test safety` runs that schedule alone. The properties
 //! themselves are in `properties/`, the servers in `servers/`.
@@ -14,12 +15,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use servers::{Content, Servers};
 
-/// How many schedules each test runs, and how many steps each of them takes before the faults end.
+/// Number of schedules of each test, and number of steps of each schedule before the faults end.
 const SCHEDULES: u64 = 3_000;
 const STEPS: usize = 1_000;
-/// More messages than this are never under way; the surplus is lost.
+/// Limit of the messages in flight; the surplus is lost.
 const IN_FLIGHT_MAX: usize = 100;
-/// A quiet cluster has said all it has to say after this many messages. More would be a loop.
+/// Limit of the messages after which a quiet cluster must have stopped sending. More would be a loop.
 const QUIET_AFTER_MESSAGES_MAX: usize = 5_000;
 
 #[test]
@@ -60,7 +61,7 @@ fn run_schedules(servers: usize) {
             }
         }
     }
-    // Schedules in which nothing is ever committed, no snapshot ever sent or no read confirmed, would prove nothing.
+    // Schedules in which no entry is committed, no snapshot sent or no read confirmed would prove nothing.
     let schedules = SCHEDULES as usize;
     assert!(
         only.is_some()
@@ -77,7 +78,7 @@ fn run_schedules(servers: usize) {
 struct Cluster {
     rng: ChaCha8Rng,
     servers: Servers,
-    /// For each server which side of the partition it is on.
+    /// For each server, its side of the partition.
     side: Vec<bool>,
 }
 
@@ -111,7 +112,8 @@ impl Cluster {
         }
     }
 
-    /// Ends all faults, and checks that the cluster is of use again: one leader, and a new command applied by all.
+    /// Ends all faults, and checks that the cluster works again: it elects one leader, and all servers apply a new
+    /// command.
     fn recover(&mut self) {
         self.side.fill(false);
         self.deliver_until_quiet();
@@ -132,7 +134,8 @@ impl Cluster {
         }
     }
 
-    /// A server whose log is behind cannot win (5.4.1), and a term may be lost for each that is ahead in terms.
+    /// Elects a leader. A server whose log is behind cannot win (5.4.1), and each server with a higher term may cost
+    /// one election.
     fn elect(&mut self) -> ServerId {
         for candidate in (0..self.side.len()).cycle().take(100) {
             let cores = &self.servers.cores;
@@ -174,7 +177,7 @@ impl Cluster {
         }
     }
 
-    /// Loses a request or a reply. The caller finds out at once, when its time is over, or never.
+    /// Loses a request or a reply. The caller learns of it at once, by its timeout, or never.
     fn lose_random(&mut self) {
         let Some(place) = self.random_message() else { return };
         let message = self.servers.in_flight.swap_remove(place);
@@ -191,7 +194,7 @@ impl Cluster {
         }
     }
 
-    /// Entries or a snapshot are given up while they, or their answer, may still be under way.
+    /// Times out entries or a snapshot that may still be in flight, or whose reply may be.
     fn time_out_random(&mut self) {
         if !self.servers.last_sent.is_empty() {
             let place = self.rng.random_range(0..self.servers.last_sent.len());

@@ -1,5 +1,5 @@
-//! A whole server, threads included, with what an earlier incarnation saved: what it starts with, and in which order it
-//! delivers. The messages come from the test, which plays the leader.
+//! A whole server, threads included, with the state that an earlier incarnation saved. The tests check its state after
+//! a start and the order of its deliveries. They play the leader and send it messages.
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Network, Server};
@@ -15,17 +15,17 @@ use raftapi::{ApplyMsg, Consumer, Index, Persister, Raft as _, Role, ServerId, S
 
 const LEADER: ServerId = ServerId(1);
 
-/// A server alone in a cluster of `peers`, and how a test reaches it.
+/// The only running server of a cluster, with the test's access to it.
 struct Subject {
     raft: raft::Raft,
     deliveries: Receiver<ApplyMsg>,
     end: ClientEnd,
-    /// Which ends when it is dropped.
+    /// The network ends when it is dropped.
     _network: Network,
 }
 
 impl Subject {
-    /// Starts server 0 of `servers`, of which no other runs.
+    /// Starts server 0 of `servers`. No other server runs.
     fn start(servers: usize, persister: &Arc<Persister>) -> Subject {
         let network = Network::new();
         let peers = (0..servers).map(|peer| network.make_end(format!("0 to {peer}"))).collect();
@@ -66,7 +66,7 @@ impl Subject {
         assert_eq!(reply.term, Term(1));
     }
 
-    /// What is delivered until nothing more comes, as text.
+    /// Returns the deliveries as text, until no more arrive.
     fn delivered(&self) -> Vec<String> {
         let mut delivered = Vec::new();
         while let Ok(message) = self.deliveries.recv_timeout(Duration::from_millis(50)) {
@@ -158,20 +158,20 @@ fn after_a_restart_delivery_continues_after_the_snapshot() {
     });
 }
 
-/// The applier has copied a batch, and is slow to deliver it, when a snapshot arrives that covers the batch and more.
+/// The applier has copied a batch and delivers it slowly when a snapshot arrives that covers the batch and more.
 #[test]
 fn a_snapshot_during_a_delivery_is_delivered_in_log_order() {
     for seed in 0..100 {
         labstd::simulate(seed, move || {
             let subject = Subject::start(3, &Arc::new(Persister::new()));
             subject.append(0, &["a", "b", "c", "d", "e"], 5);
-            // The applier is in the middle of the batch: two are taken, one is in the channel, one waits.
+            // The applier is in the middle of the batch: two messages are taken, one is in the channel, one waits.
             let taken: Vec<ApplyMsg> = (0..2).map(|_| subject.deliveries.recv().expect("a delivery")).collect();
             assert!(matches!(taken[1], ApplyMsg::Command { index: Index(2), .. }), "seed {seed}: {taken:?}");
 
             subject.install(8);
             subject.append(8, &["i", "j"], 10);
-            // The service makes a snapshot of what it has got, which the installed one has overtaken.
+            // The service makes a snapshot of its state, which the installed one has overtaken.
             subject.raft.snapshot(Index(2), Bytes::from("old"));
             assert_eq!(subject.delivered(), ["3", "4", "5", "snapshot 8", "9", "10"], "seed {seed}");
             subject.raft.kill();
@@ -179,7 +179,7 @@ fn a_snapshot_during_a_delivery_is_delivered_in_log_order() {
     }
 }
 
-/// Two snapshots overtake each other while nobody takes what is delivered: only the later one is delivered.
+/// A later snapshot overtakes an earlier one while nobody takes deliveries. Only the later one is delivered.
 #[test]
 fn an_overtaken_snapshot_is_not_delivered() {
     for seed in 0..100 {
@@ -196,7 +196,7 @@ fn an_overtaken_snapshot_is_not_delivered() {
     }
 }
 
-/// A candidate of `term` asks the subject for its vote, which makes a leader of an earlier term step down.
+/// Requests the subject's vote as a candidate of `term`, so that a leader of an earlier term steps down.
 fn ask_for_vote(subject: &Subject, term: u64) {
     let args =
         RequestVoteArgs { term: Term(term), candidate_id: LEADER, last_log_index: Index(0), last_log_term: Term(0) };
@@ -282,7 +282,7 @@ fn status_matches_the_servers_state() {
     });
 }
 
-/// A service that takes what is committed by itself, and keeps it.
+/// A service that takes committed entries itself and keeps them.
 #[derive(Default)]
 struct RecordingConsumer {
     raft: OnceLock<Arc<Subject>>,
@@ -291,7 +291,7 @@ struct RecordingConsumer {
 
 impl Consumer for RecordingConsumer {
     fn committed(&self) {
-        // Under a lock, so that what one thread takes comes before what another does.
+        // Hold the lock, so that entries are kept in the order in which the threads take them.
         let mut taken = self.taken.lock();
         let committed = self.raft.get().expect("it is set before anything happens").raft.take_committed();
         taken.extend(committed.iter().map(|message| match message {
@@ -300,7 +300,7 @@ impl Consumer for RecordingConsumer {
     }
 }
 
-/// A server of `servers` that delivers to a [`RecordingConsumer`].
+/// Starts a server of `servers` that delivers to a [`RecordingConsumer`].
 fn with_consumer(servers: usize) -> (Arc<Subject>, Arc<RecordingConsumer>) {
     let subject = Arc::new(Subject::start(servers, &Arc::new(Persister::new())));
     let consumer = Arc::new(RecordingConsumer::default());
@@ -328,13 +328,13 @@ fn a_followers_consumer_is_notified_in_batches() {
     labstd::simulate(1, || {
         let (subject, consumer) = with_consumer(3);
         let taken = || consumer.taken.lock().len();
-        // The leader sends entries one by one, and with each that the ones before are committed.
+        // The leader sends entries one by one. Each message also says that the previous entries are committed.
         for n in 0..100 {
             subject.append(n, &["x"], n);
         }
         let together = taken();
         assert!((64..=99).contains(&together), "99 are committed, and {together} were taken: not too far behind");
-        // A heartbeat, which says no more than is known.
+        // A heartbeat with no new commit index.
         subject.append(100, &[], 99);
         thread::sleep(Duration::from_millis(5));
         assert_eq!(taken(), 99);

@@ -1,5 +1,6 @@
-//! The saved form of a Raft's state: what is read back is what was saved, a damaged state is refused with the place, and
-//! the size stays in proportion. The states are those of a core that is driven through random events.
+//! The saved form of a Raft server's state. The tests check that a saved state is read back unchanged, that a damaged
+//! state is refused with its position, and that the size stays in proportion. The states are those of a core that
+//! random events drive.
 
 use bytes::Bytes;
 use labstd::sync::Arc;
@@ -42,7 +43,7 @@ fn an_empty_change_writes_nothing() {
     assert_eq!(server.storage.save(&Effects::default().persist, &server.core), 0);
 }
 
-/// Damage never yields another state in silence.
+/// Damage never yields another state silently.
 #[test]
 fn every_flipped_bit_is_detected() {
     for seed in 0..20 {
@@ -125,12 +126,12 @@ fn the_largest_state_of_part_3d_stays_below_1500_bytes() {
     assert!(largest < 1_500, "the state took {largest} bytes");
 }
 
-/// A persist costs the size of the change, not of the log.
+/// The cost of a persist is the size of the change, not of the log.
 #[test]
 fn one_entry_costs_the_same_at_every_log_length() {
     let cost_at = |length: usize| {
         let mut server = Server::new(1);
-        // Up to here the index takes one byte, from 251 on three.
+        // The index takes one byte up to 250, and three bytes from 251 on.
         (0..300 + length).for_each(|_| server.propose("0123456789"));
         server.propose_and_count("0123456789")
     };
@@ -156,7 +157,7 @@ fn the_state_never_exceeds_twice_the_live_bytes() {
     }
 }
 
-/// A snapshot is kept in every save, also in one that only removes garbage.
+/// Every save keeps the snapshot, even one that only removes garbage.
 #[test]
 fn a_rewrite_keeps_the_snapshot() {
     let mut server = Server::new(1);
@@ -172,7 +173,7 @@ fn a_rewrite_keeps_the_snapshot() {
     assert_eq!(server.persister.read_snapshot(), "the service up to 1");
 }
 
-/// A core that is a leader or a follower as events have it, and what it saves.
+/// A core that random events make a leader or a follower, and its saved state.
 struct Server {
     core: Core,
     storage: Storage,
@@ -181,7 +182,7 @@ struct Server {
 }
 
 impl Server {
-    /// The leader of term 1 of three servers.
+    /// Creates the leader of term 1 of three servers.
     fn new(seed: u64) -> Server {
         let persister = Arc::new(Persister::new());
         let (storage, saved) = Storage::open(Arc::clone(&persister)).expect("an empty persister");
@@ -233,7 +234,7 @@ impl Server {
         }
     }
 
-    /// A later leader sends entries that fit or conflict somewhere behind what is committed.
+    /// Delivers entries of a later leader that match or conflict somewhere after the commit index.
     fn random_append(&mut self) {
         let term = self.core.current_term().next();
         let prev = Index(self.rng.random_range(self.core.commit_index().0..=self.core.log().last_index().0));
@@ -248,7 +249,7 @@ impl Server {
         self.save(effects);
     }
 
-    /// A later leader sends a snapshot that ends behind what is committed, within the log or not.
+    /// Delivers a snapshot of a later leader that ends after the commit index, within the log or beyond it.
     fn random_install(&mut self) {
         let term = self.core.current_term().next();
         let last_included_index = Index(self.core.commit_index().0 + self.rng.random_range(0..4));
@@ -275,7 +276,8 @@ impl Server {
         self.propose_and_count(command);
     }
 
-    /// Returns the bytes that are written. The peer answers at once, so that a leader commits what it takes.
+    /// Proposes a command and returns the number of bytes written. The peer replies at once, so a leader commits what
+    /// it accepts.
     fn propose_and_count(&mut self, command: &str) -> usize {
         let Some((_, effects)) = self.core.propose(Bytes::from(command.to_string())) else { return 0 };
         let written = self.save(effects);

@@ -251,7 +251,7 @@ impl RawNode {
         if *to != me || *from == me || from.0 >= self.peer_ticks.len() {
             let servers = self.peer_ticks.len();
             return bad(format!(
-                "its sender and receiver are not two of the {servers} servers with {me} as the receiver; check the addresses"
+                "it must come from another of the {servers} servers and be addressed to {me}; check the addresses"
             ));
         }
         let named = match body {

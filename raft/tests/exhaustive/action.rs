@@ -1,5 +1,5 @@
-//! What an action does to the one server that it happens to: a real `RawNode` is told, and its owner carries out what comes of
-//! it. The outcome depends on the server and the action alone, so it is worked out once and remembered: a server in the same
+//! The outcome of an action: a real `RawNode` receives it, and its owner carries out the Ready that follows. The
+//! outcome depends only on the server and the action. So it is computed once and cached, because a server in the same
 //! situation is part of very many states.
 
 use std::collections::BTreeMap;
@@ -16,51 +16,52 @@ use crate::model::Mistake;
 use crate::owner::Disk;
 use crate::state::{Hashed, LastStep, SERVERS, Server};
 
-/// More outcomes than this are not remembered but worked out again.
+/// Limit of the cached outcomes. Outcomes beyond it are computed again.
 const CACHED_OUTCOMES_MAX: usize = 1 << 20;
 
-/// What happens to a server.
+/// An action, which changes one server.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) enum Action {
     Deliver(Hashed<Message>),
     Campaign(ServerId),
     Tick(ServerId),
-    /// The manieth proposal it is. Each is another command, so that two entries are the same only if they are one.
+    /// The sequence number of the proposal. Each number is a different command, so two entries are equal only if they
+    /// are the same entry.
     Propose(ServerId, u8),
     Crash(ServerId),
     Compact(ServerId),
-    /// The manieth read it is.
+    /// The sequence number of the read.
     Read(ServerId, u8),
 }
 
-/// What comes of it.
+/// The outcome of an action.
 pub(crate) struct Outcome {
     pub(crate) server: Hashed<Server>,
-    /// What it sends.
+    /// The messages that the server sends.
     pub(crate) messages: Vec<Hashed<Message>>,
-    /// What its owner applies.
+    /// The entries that its owner applies.
     pub(crate) applied: Vec<(Index, Entry)>,
     pub(crate) reads: Vec<ReadState>,
-    /// What it takes for committed.
+    /// The index up to which it considers entries committed.
     pub(crate) commit: Index,
-    /// Whether it shows anything that it did not show before: role, term, log, or commit index.
+    /// Whether its role, term, log or commit index has changed, or it has applied an entry.
     pub(crate) changes_history: bool,
-    /// Whether it has kept its log if it has led all the time.
+    /// Whether it only appended to its log, if it was leader the whole time.
     pub(crate) appends_only: bool,
     pub(crate) last: LastStep,
-    /// Whether the server is as it was before, and only sends something.
+    /// Whether the server is unchanged and only sends something.
     pub(crate) changes_nothing: bool,
 }
 
-/// How a server and its owner behave.
+/// The behaviour of a server and its owner.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behavior {
     pub(crate) mistake: Mistake,
-    /// Whether what was applied survives a crash.
+    /// Whether the applied state survives a crash.
     pub(crate) state_survives: bool,
 }
 
-/// The outcomes that were worked out. `None` if nothing comes of it.
+/// The cached outcomes; `None` for an action without effect.
 #[derive(Default)]
 pub(crate) struct Outcomes(RwLock<BTreeMap<OutcomeKey, Option<Arc<Outcome>>>>);
 
@@ -68,7 +69,7 @@ pub(crate) struct Outcomes(RwLock<BTreeMap<OutcomeKey, Option<Arc<Outcome>>>>);
 type OutcomeKey = (u64, u64);
 
 impl Action {
-    /// To which server it happens.
+    /// Returns the server that the action changes.
     pub(crate) fn server(&self) -> ServerId {
         match self {
             Action::Deliver(message) => message.to,
@@ -99,13 +100,13 @@ impl Outcomes {
 }
 
 impl Behavior {
-    /// A server that starts with what its disk has.
+    /// Starts a server from its disk.
     pub(crate) fn start(self, disk: Disk, me: ServerId) -> Server {
         let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 1, ..disk.config(me, SERVERS) };
         Server { raw: RawNode::new(config).expect("what was saved is whole"), disk }
     }
 
-    /// `None` if nothing changes and nothing is sent.
+    /// Computes an outcome; `None` if nothing changes and nothing is sent.
     fn act(self, before: &Hashed<Server>, action: &Action) -> Option<Outcome> {
         let mut server = Server::clone(before);
         let mut last = LastStep::default();
@@ -130,7 +131,7 @@ impl Behavior {
         (!nothing).then_some(Outcome { changes_nothing, ..outcome })
     }
 
-    /// Does all there is to be done, in the order that a `Ready` asks for.
+    /// Carries out every Ready, in its order.
     fn carry_out(self, before: &Core, mut server: Server, mut last: LastStep) -> Outcome {
         let (mut messages, mut applied, mut reads) = (Vec::new(), Vec::new(), Vec::new());
         while server.raw.has_ready() {
@@ -140,7 +141,7 @@ impl Behavior {
             last.snapshot_installed |= ready.snapshot.is_some();
             messages.extend(ready.messages);
             for order in ready.snapshot_tasks {
-                // Made and sent at once; it may arrive at any later moment.
+                // The snapshot is made and sent at once. It may arrive at any later moment.
                 let index = server.disk.applied;
                 let term = server.disk.term(index).expect("the owner knows the term of what it has applied");
                 messages.push(order.message(index, term, Bytes::new()));
@@ -193,7 +194,7 @@ impl Behavior {
     }
 }
 
-/// The highest index that a leader knows to lie on a majority, of whatever term; 0 if it does not lead.
+/// Returns the highest index that a leader knows to be stored on a majority, whatever its term; 0 if it does not lead.
 fn index_on_a_majority(core: &Core) -> Index {
     if !core.is_leader() {
         return Index::ZERO;

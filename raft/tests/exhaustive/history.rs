@@ -1,10 +1,10 @@
-//! What was true before, as far as the five properties of Figure 3 ask for it, and the properties themselves.
+//! The history of an execution, as far as the five properties of Figure 3 need it, and the properties themselves.
 
 use raft::core::{Core, Entry, Log};
 use raft::rawnode::ReadState;
 use raftapi::{Index, ServerId, Term};
 
-/// The five properties of Figure 3, and what section 8 asks of a read.
+/// The five properties of Figure 3, and the requirement of section 8 for reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Rule {
     ElectionSafety,
@@ -15,28 +15,28 @@ pub(crate) enum Rule {
     ReadsSeeAll,
 }
 
-/// What has been seen so far, on whatever server.
+/// Observations so far, on all servers.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct History {
-    /// Who was seen leading each term, by term.
+    /// The leader of each term, ordered by term.
     leaders: Vec<(Term, ServerId)>,
-    /// For each index, from 1 on, the entry that was committed there and the term in which a server first said so.
+    /// For each index from 1 on: the committed entry, and the term in which a server first considered it committed.
     committed: Vec<(Entry, Term)>,
-    /// For each index, from 1 on, the entry that a server has applied.
+    /// For each index from 1 on: the entry that a server has applied.
     applied: Vec<Entry>,
-    /// For each read under way, who began it and how much was committed then.
+    /// For each pending read: its server, its number, and the number of entries committed when it began.
     reads: Vec<(ServerId, u64, Index)>,
     /// The first rules that were broken.
     pub(crate) broken: Vec<Rule>,
 }
 
 impl History {
-    /// Whether an entry was committed in a later term than that in which it was created.
+    /// Returns whether an entry was committed in a later term than the one in which it was created.
     pub(crate) fn has_committed_an_earlier_term(&self) -> bool {
         self.committed.iter().any(|(entry, term)| entry.term < *term)
     }
 
-    /// Notes that a rule is broken.
+    /// Records that a rule is broken.
     pub(crate) fn break_rule(&mut self, rule: Rule) {
         if !self.broken.contains(&rule) {
             self.broken.push(rule);
@@ -56,7 +56,7 @@ impl History {
         }
     }
 
-    /// `core` takes everything up to `commit` for committed.
+    /// Records that `core` considers everything up to `commit` committed.
     pub(crate) fn record_commits(&mut self, core: &Core, commit: Index) {
         for index in (core.log().base_index().next().0..=commit.0).map(Index) {
             let entry = core.log().get(index).expect("what is committed is there").clone();
@@ -78,12 +78,12 @@ impl History {
         }
     }
 
-    /// A read begins: it has to see all that is committed now, wherever.
+    /// Records the beginning of a read. It must see all entries that are committed now, on any server.
     pub(crate) fn begin_read(&mut self, by: ServerId, number: u64) {
         self.reads.push((by, number, Index(self.committed.len() as u64)));
     }
 
-    /// Nobody waits any more for the reads that `by` has begun.
+    /// Forgets the pending reads of the server `by`.
     pub(crate) fn forget_reads(&mut self, by: ServerId) {
         self.reads.retain(|(server, _, _)| *server != by);
     }

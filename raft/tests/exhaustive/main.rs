@@ -1,11 +1,11 @@
-//! Every order of events, not a random one: the published model checker `stateright` explores small clusters of three
-//! `RawNode`s to the last state within some bounds, and looks in each state whether the five properties of Figure 3 hold, and
-//! that confirmed reads see what was committed. What may happen is in `model.rs`, what an action does in `act.rs`, what a
-//! state is and what is left out of it in `state.rs`, the properties in `history.rs`.
+//! Every order of events, not a random one. The published model checker `stateright` explores small clusters of three
+//! `RawNode`s completely within some bounds. In each state it checks that the five properties of Figure 3 hold, and
+//! that confirmed reads see all committed entries. `model.rs` defines the possible actions, `action.rs` their outcomes,
+//! `state.rs` a state and its reductions, and `history.rs` the properties.
 //!
-//! Each test prints its bounds and how many different states there were. That rare things are among them (a log is cut off, an
-//! entry of a former term commits) is checked by properties that have to hold somewhere; that a breach would be found, by two
-//! mistakes that are made around the node: nothing of them is in it.
+//! Each test prints its bounds and the number of different states. Properties that must hold in at least one state
+//! check that rare events occur, such as a truncated log or the commit of an entry of an earlier term. Two mistakes
+//! check that a violation would be found. They are made around the node; the node itself contains no code for them.
 
 mod action;
 mod history;
@@ -20,7 +20,7 @@ use labstd::time::Instant;
 use model::{Bounds, Cluster, Mistake, PreludeStep};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-/// How many threads explore.
+/// Number of threads that explore.
 const THREADS: usize = 2;
 
 #[test]
@@ -106,8 +106,9 @@ fn two_leaders_are_found_if_a_server_forgets_its_vote() {
     find_violation("Election Safety", Cluster::new(bounds).with(Mistake::ForgetsItsVote));
 }
 
-/// Figure 8 up to after (b), of three servers: S0 led term 1, has an entry that nobody else has, and crashed; then S2 led term 2
-/// with the vote of S1, has another entry in its place, and crashed. Both are back. What they sent is lost.
+/// Figure 8 up to just after (b), with three servers. S0 led term 1, has an entry that no other server has, and
+/// crashed. Then S2 led term 2 with the vote of S1, has another entry at the same index, and crashed. Both have
+/// restarted, and their messages are lost.
 fn figure_8_b() -> Vec<PreludeStep> {
     use PreludeStep::{Campaign, Crash, Exchange, Lose, Propose};
     let s0 = [Campaign(0), Exchange(0, 1), Propose(0), Crash(0)];
@@ -115,12 +116,13 @@ fn figure_8_b() -> Vec<PreludeStep> {
     s0.into_iter().chain(s2).collect()
 }
 
-/// Room for the rest of Figure 8: (c) and (d). The right node and the mistaken one are explored within the same bounds.
+/// Bounds that include the rest of Figure 8, (c) and (d). The correct node and the node with a mistake are explored
+/// within the same bounds.
 fn two_more_leaders() -> Bounds {
     Bounds { terms: 4, ticks: false, proposals: 2, ..Bounds::default() }
 }
 
-/// S0 leads term 1, and has committed an entry, which all have and know to be committed.
+/// S0 leads term 1 and has committed one entry. All servers have it and know that it is committed.
 fn one_entry() -> Vec<PreludeStep> {
     use PreludeStep::{Campaign, Exchange, Lose, Propose, Tick};
     vec![
@@ -137,7 +139,7 @@ fn one_entry() -> Vec<PreludeStep> {
     ]
 }
 
-/// Explores all there is: every rule holds in every state, and every sight is seen in one.
+/// Explores all states: every rule holds in every state, and every expected event occurs in some state.
 fn explore_all(name: &str, cluster: Cluster) {
     let bounds = cluster.bounds;
     let begun = Instant::now();
@@ -146,7 +148,7 @@ fn explore_all(name: &str, cluster: Cluster) {
     checker.assert_properties();
 }
 
-/// Explores until a rule is broken: it is `rule`. Prints the shortest way there.
+/// Explores until a rule is broken, which must be `rule`. Prints the shortest path to it.
 fn find_violation(rule: &'static str, cluster: Cluster) {
     let (bounds, mistake) = (cluster.bounds, cluster.mistake);
     let begun = Instant::now();
@@ -169,7 +171,7 @@ fn report(name: &str, bounds: &Bounds, checker: &impl Checker<Cluster>, begun: I
         "{name}: {unique} states ({all} ways into them, up to {depth} steps deep) in {:.1} s; {bounds:?}\n",
         begun.elapsed().as_secs_f64()
     );
-    // Not through `eprintln`, which the test runner swallows.
+    // `eprintln` would not do, because the test runner captures its output.
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
 

@@ -1,21 +1,22 @@
-//! What may happen to a small cluster of `RawNode`s, for stateright to try in every order.
+//! The model of a small cluster of `RawNode`s: the actions that stateright tries in every order.
 //!
 //! # The network
 //!
-//! A message stays sent. To deliver it is always possible, and does not take it away. So without any bound on losses,
-//! repetitions or overtaking, every message may come at any later moment, as often as you like, or never.
+//! A sent message remains sent. It can always be delivered, and delivery does not remove it. So every message may
+//! arrive at any later moment, any number of times, or never. There is no bound on losses, repetitions or reordering.
 //!
 //! # Crashes
 //!
-//! An action and the carrying out of its `Ready` are one step, and a crash comes between two. That leaves nothing out: a
-//! crash before the `Ready` was saved is one before the action, because nobody has heard of it; a crash after it was saved
-//! and before its messages were sent is one after them, with those messages never delivered. What the owner had applied
-//! survives or not ([`Bounds::state_survives`]).
+//! An action and the carrying out of its `Ready` are one step, and a crash happens between two steps. This covers all
+//! crashes. A crash before the `Ready` was saved is equal to a crash before the action, because no other server has
+//! seen the action. A crash after it was saved and before its messages were sent is equal to a crash after the step
+//! whose messages are never delivered. The applied state of the owner survives or not, as [`Bounds::state_survives`]
+//! says.
 //!
-//! # The servers are alike
+//! # Symmetry of the servers
 //!
-//! Before anything has happened to them, they differ by their names alone. So of several to which nothing has happened yet,
-//! the first one is first, and nothing is lost by it.
+//! Servers to which nothing has happened yet differ only in their names. So among these only the first one may act,
+//! which loses no behaviour.
 
 use std::sync::Arc;
 
@@ -28,38 +29,38 @@ use crate::history::{History, Rule, log_matching};
 use crate::owner::Disk;
 use crate::state::{Hashed, LastStep, SERVERS, Server, State, Used};
 
-/// How far the exploration goes.
+/// The bounds of the exploration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// The highest term for which an election is started.
     pub(crate) terms: u64,
-    /// Which servers start elections.
+    /// The servers that start elections.
     pub(crate) candidates: [bool; SERVERS],
-    /// Whether a leader's clock ticks. If not, there are the heartbeats of its election and those that reads ask for, and
-    /// nothing is given up.
+    /// Whether a leader's clock ticks. If not, the leader sends only the heartbeats of its election and those that
+    /// confirm reads, and no request times out.
     pub(crate) ticks: bool,
-    /// How many commands are proposed, all servers together.
+    /// Number of commands proposed, on all servers together.
     pub(crate) proposals: u8,
-    /// How often a server crashes, all servers together.
+    /// Number of crashes, of all servers together.
     pub(crate) crashes: u8,
-    /// How often a log loses its beginning, all servers together.
+    /// Number of compactions, of all servers together.
     pub(crate) compactions: u8,
-    /// How many reads begin, all servers together.
+    /// Number of reads begun, on all servers together.
     pub(crate) reads: u8,
-    /// How many batches of entries or snapshots a leader sends to a peer in one leadership. One that is not answered within a
-    /// tick is given up, and may be sent again.
+    /// Number of batches of entries or snapshots that a leader sends to one peer in one leadership. A batch without a
+    /// reply within one tick times out and may be sent again.
     pub(crate) batches: u64,
-    /// Whether a server that starts again still has what it had applied.
+    /// Whether a restarted server still has its applied state.
     pub(crate) state_survives: bool,
 }
 
-/// A mistake made around a right node.
+/// A mistake made around a correct node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mistake {
     None,
-    /// A server that starts again has forgotten whom it voted for.
+    /// A restarted server has forgotten its vote.
     ForgetsItsVote,
-    /// A leader takes for committed what lies on a majority, of whatever term it is (Figure 8).
+    /// A leader considers an entry committed if a majority stores it, whatever its term (Figure 8).
     CommitsByCounting,
 }
 
@@ -68,23 +69,23 @@ pub(crate) enum Mistake {
 pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
     pub(crate) mistake: Mistake,
-    /// What has happened before the exploration begins.
+    /// Steps before the exploration begins.
     pub(crate) prelude: Vec<PreludeStep>,
-    /// What is to be found, beside the rules.
+    /// Events that must occur in some state, in addition to the rules.
     pub(crate) expected: Vec<Property<Cluster>>,
     pub(crate) outcomes: Arc<Outcomes>,
 }
 
-/// A step of a prelude: of what has happened before.
+/// One step of a prelude.
 #[derive(Clone, Debug)]
 pub(crate) enum PreludeStep {
     Campaign(usize),
     Tick(usize),
     Propose(usize),
     Crash(usize),
-    /// All that was sent between these two, until there is nothing new.
+    /// Delivers all messages between these two servers, until there are no new ones.
     Exchange(usize, usize),
-    /// What is still on its way is lost.
+    /// Loses all messages in flight.
     Lose,
 }
 
@@ -121,7 +122,7 @@ impl Model for Cluster {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        // What comes of a broken rule is of no interest.
+        // States after a violation are of no interest.
         if !state.history.broken.is_empty() {
             return;
         }
@@ -260,8 +261,8 @@ impl Cluster {
     }
 }
 
-/// Notes what the server `id` shows that has changed, and which rules that breaks. All that a rule is about is in the server
-/// that has changed, in its pairs with others, or in the history.
+/// Records the changes of the server `id` and the rules that they break. Each rule concerns the changed server, its
+/// pairs with other servers, or the history.
 fn record_rules(history: &mut History, state: &State, id: ServerId, outcome: &Outcome) {
     let core = state.server(id).raw.core();
     history.record_leader(core);
@@ -280,7 +281,7 @@ fn record_rules(history: &mut History, state: &State, id: ServerId, outcome: &Ou
     }
 }
 
-/// Notes which reads have begun and which are settled, and whether one is answered from too little.
+/// Records the reads that begin and those that are settled, and whether a read misses a committed entry.
 fn record_reads(history: &mut History, action: &Action, outcome: &Outcome) {
     let id = action.server();
     match action {

@@ -1,8 +1,8 @@
-//! A moment of a small cluster: what each server has in memory and on disk, every message that was ever sent, and what has
-//! been seen so far that a server alone does not show.
+//! A state of a small cluster: the memory and the disk of each server, every message that was ever sent, and the
+//! history that no single server shows.
 //!
-//! States are compared by a hash of 64 bits, which is put together from hashes of the parts, so that an action costs as much
-//! as what it changes.
+//! States are compared by a 64-bit hash, which is combined from the hashes of the parts. So the cost of an action is
+//! proportional to what it changes.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,10 +17,10 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::history::{History, Rule};
 use crate::owner::Disk;
 
-/// How many servers there are.
+/// Number of servers.
 pub(crate) const SERVERS: usize = 3;
 
-/// A value that knows its hash, shared by all states that have it.
+/// A value with its hash, shared by all states that contain it.
 #[derive(Clone)]
 pub(crate) struct Hashed<T> {
     value: Arc<T>,
@@ -38,16 +38,16 @@ pub(crate) struct Server {
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) servers: [Hashed<Server>; SERVERS],
-    /// Every message that may still make a difference, in the order of their hashes. None is ever taken out by being
-    /// delivered: so each may arrive at any moment, any number of times, after any other, or never.
+    /// Every message that may still have an effect, ordered by hash. Delivery removes none of them, so each may arrive
+    /// at any moment, any number of times, after any other, or never.
     pub(crate) sent: Vec<Hashed<Message>>,
     pub(crate) history: Hashed<History>,
     pub(crate) used: Used,
-    /// What the last step did. This is no part of the state, but of the way to it.
+    /// The effects of the last step. They are not part of the state, but of the path to it.
     pub(crate) last: LastStep,
 }
 
-/// What is bounded, as far as it has happened.
+/// The amount of each bounded action used so far.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub(crate) struct Used {
     pub(crate) proposals: u8,
@@ -58,7 +58,7 @@ pub(crate) struct Used {
     pub(crate) touched: [bool; SERVERS],
 }
 
-/// What the last step did, to show that such things happen.
+/// Effects of the last step, to show that such events occur.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LastStep {
     pub(crate) log_truncated: bool,
@@ -73,7 +73,7 @@ impl State {
         &self.servers[id.0]
     }
 
-    /// Whether a rule was never broken on the way here.
+    /// Returns whether a rule was never broken on the path to this state.
     pub(crate) fn holds(&self, rule: Rule) -> bool {
         !self.history.broken.contains(&rule)
     }
@@ -82,7 +82,8 @@ impl State {
         self.servers.iter().map(|server| server.raw.core())
     }
 
-    /// The server `of` has sent messages, and perhaps changed: what can make no difference any more is forgotten.
+    /// Adds messages that the server `of` sent; the server itself may have changed. Removes messages that can no longer
+    /// have an effect.
     pub(crate) fn send(&mut self, of: ServerId, messages: &[Hashed<Message>]) {
         let before = std::mem::take(&mut self.sent);
         let is_for_it = |message: &&Hashed<Message>| message.to == of;
@@ -94,7 +95,7 @@ impl State {
         self.sent = sent;
     }
 
-    /// Whether to send this would change nothing.
+    /// Returns whether sending this message would change nothing.
     pub(crate) fn has_sent(&self, message: &Hashed<Message>) -> bool {
         let is_there =
             |message: &Hashed<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
@@ -110,11 +111,12 @@ impl State {
     }
 }
 
-/// What remains of a message for the future. Terms never fall, not even in a crash: what this looks at is saved.
+/// The remaining effect of a message. It is determined by saved state: terms never decrease, not even in a crash.
 enum Reduced {
     Unchanged,
-    /// It is a request of a term that its receiver has left behind, which is refused, whatever it is; and all that its sender
-    /// can learn from that is the receiver's term. This other request says as much, and there is only one of it.
+    /// A request of a term that its receiver has left behind. The receiver refuses it whatever it contains, and its
+    /// sender can learn only the receiver's term from the reply. This equivalent request replaces it, and all such
+    /// requests have the same one.
     TermOnly(Message),
     Dropped,
 }
@@ -129,11 +131,11 @@ fn reduce(message: &Message, receiver: &RawNode) -> Reduced {
             }
             return Reduced::TermOnly(term_only_request(message, receiver));
         }
-        // An answer that grants nothing.
+        // A reply that grants nothing.
         Body::RequestVoteReply { reply, .. } if !reply.vote_granted => reply.term <= term,
-        // A vote that is not needed, or needed no longer.
+        // A vote that is not needed, or no longer needed.
         Body::RequestVoteReply { request_term, .. } => *request_term < term || !core.needs_vote_of(message.from, term),
-        // An answer to a leadership that is over, which brings no news.
+        // A reply to an earlier leadership that contains no higher term.
         Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. } => {
             sent.term < term && message.term() <= term
         }
@@ -141,8 +143,8 @@ fn reduce(message: &Message, receiver: &RawNode) -> Reduced {
     if dead { Reduced::Dropped } else { Reduced::Unchanged }
 }
 
-/// A request of term 0, in the place of `request`, which is out of date. That the receiver does no more about `request` than
-/// about this one is tried out.
+/// Returns a request of term 0 in place of `request`, which is out of date. It first tries `request` on a copy of the
+/// receiver, to check that both have the same effect.
 fn term_only_request(request: &Message, receiver: &RawNode) -> Message {
     let mut tried = receiver.clone();
     tried.step(request.clone()).expect("a node's message");
@@ -173,7 +175,7 @@ impl<T: Hash> Hashed<T> {
 }
 
 impl Hashed<()> {
-    /// The hash that a part with this value would have.
+    /// Returns the hash of a [`Hashed`] with this value.
     pub(crate) fn hash_of(value: &impl Hash) -> u64 {
         let mut hasher = Xxh3::new();
         value.hash(&mut hasher);
@@ -222,7 +224,7 @@ impl PartialEq for State {
     }
 }
 
-/// Short, for paths: the messages are in the actions.
+/// A short form for paths; the messages are in the actions.
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for core in self.cores() {

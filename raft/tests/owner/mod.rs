@@ -1,22 +1,22 @@
-//! The disk of a `RawNode`'s owner: what survives a crash, and nothing else. It saves what a `Ready` says, checks that the
-//! `Ready` says it rightly, and gives back what a node begins with.
+//! The disk of a `RawNode`'s owner: the state that survives a crash, and nothing else. It saves each `Ready`, checks
+//! that the `Ready` is valid, and returns the configuration with which a node starts.
 
 use raft::core::{Entry, HardState, Log};
 use raft::rawnode::{Config, Ready};
 use raftapi::{Index, ServerId, Term};
 
-/// What is saved.
+/// The saved state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Disk {
     pub(crate) hard_state: HardState,
     base: (Index, Term),
     entries: Vec<Entry>,
-    /// How far the service's saved state goes.
+    /// The index up to which the service's saved state goes.
     pub(crate) applied: Index,
 }
 
 impl Disk {
-    /// Saves what is to be saved, in one step.
+    /// Saves the state in `ready`, in one step.
     pub(crate) fn save(&mut self, ready: &Ready) {
         if let Some(hard_state) = ready.hard_state {
             assert_ne!(hard_state, self.hard_state, "what has not changed is not saved again");
@@ -49,7 +49,7 @@ impl Disk {
         }
     }
 
-    /// What a node begins with.
+    /// Returns the configuration with which a node starts.
     pub(crate) fn config(&self, me: ServerId, servers: usize) -> Config {
         let (base_index, base_term) = self.base;
         Config {
@@ -60,12 +60,12 @@ impl Disk {
         }
     }
 
-    /// The last index of the saved log.
+    /// Returns the last index of the saved log.
     pub(crate) fn last_index(&self) -> Index {
         Index(self.base.0.0 + self.entries.len() as u64)
     }
 
-    /// The term of a saved entry, or of the one before them.
+    /// Returns the term of a saved entry, or of the base.
     pub(crate) fn term(&self, index: Index) -> Option<Term> {
         if index == self.base.0 {
             return Some(self.base.1);

@@ -1,5 +1,6 @@
-//! The five properties of Figure 3, each a function with the paper's name, and what a read without the log must see. They look at the servers from outside, with
-//! a memory of what was true before, and know nothing of how a server works.
+//! The five properties of Figure 3, each a function with the paper's name, and the requirement for reads without the
+//! log. They observe the servers from outside, remember earlier observations, and know nothing of a server's
+//! implementation.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -8,23 +9,23 @@ use bytes::Bytes;
 use raft::core::{Core, Entry, Log};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
-/// What has been seen so far.
+/// Observations so far.
 pub(crate) struct Properties {
-    /// Who was seen leading each term.
+    /// The server that was observed as leader of each term.
     leaders: BTreeMap<Term, ServerId>,
-    /// The term and log of each server when it was last seen leading.
+    /// The term and log of each server when it was last observed as a leader.
     led_with: BTreeMap<ServerId, (Term, Log)>,
-    /// For each index the entry that was committed there, and the term in which it was.
+    /// For each index, the committed entry and the term in which it was committed.
     committed: BTreeMap<Index, (Entry, Term)>,
     /// The state machine of each server.
     machines: Vec<Machine>,
-    /// For each index the state that a state machine was in after it.
+    /// For each index, the state of a state machine after that entry.
     states: BTreeMap<Index, u64>,
-    /// How many snapshots have taken the place of entries.
+    /// Number of snapshots that replaced entries.
     installed: usize,
 }
 
-/// A state machine: its state is a number that depends on every entry and on their order.
+/// A state machine. Its state is a number that depends on every entry and on their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Machine {
     applied: Index,
@@ -43,18 +44,18 @@ impl Properties {
         }
     }
 
-    /// How many entries have been committed.
+    /// Returns the number of committed entries.
     pub(crate) fn committed(&self) -> usize {
         self.committed.len()
     }
 
-    /// The last index that is known to be committed, wherever: a client may have heard of it.
+    /// Returns the last index known to be committed on any server: a client may know of it.
     pub(crate) fn last_committed(&self) -> Index {
         self.committed.last_key_value().map_or(Index::ZERO, |(&index, _)| index)
     }
 
-    /// "Linearizable semantics: ... each read should reflect the most recent committed state" (8): a confirmed read waits
-    /// for everything that was committed when it began.
+    /// "Linearizable semantics: ... each read should reflect the most recent committed state" (8). A confirmed read
+    /// waits for every entry that was committed when it began.
     pub(crate) fn check_read(index: Index, committed_at_beginning: Index) -> Result<(), String> {
         if index >= committed_at_beginning {
             Ok(())
@@ -63,24 +64,24 @@ impl Properties {
         }
     }
 
-    /// How many snapshots were installed.
+    /// Returns the number of installed snapshots.
     pub(crate) fn installed(&self) -> usize {
         self.installed
     }
 
-    /// The snapshot that the service of `server` would make now.
+    /// Returns the snapshot that the service of `server` would make now.
     pub(crate) fn snapshot_of(&self, server: ServerId) -> (Index, Bytes) {
         let Machine { applied, state } = self.machines[server.0];
         (applied, labgob::encode(&(applied, state)))
     }
 
-    /// `server` has lost its volatile state; its service has read the snapshot.
+    /// Records a restart of `server`: it has lost its volatile state, and its service has read the snapshot.
     pub(crate) fn restarted(&mut self, server: ServerId, snapshot: &Bytes) {
         self.machines[server.0] = if snapshot.is_empty() { Machine::default() } else { Machine::from(snapshot) };
         self.led_with.remove(&server);
     }
 
-    /// Checks what may have been broken by the last event, which was at `server`.
+    /// Checks all that the last event, which happened on `server`, may have broken.
     pub(crate) fn check(&mut self, server: ServerId, cores: &[impl Borrow<Core>]) -> Result<(), String> {
         let core = cores[server.0].borrow();
         self.election_safety(core)?;
@@ -97,8 +98,8 @@ impl Properties {
     }
 
     /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no other
-    /// server will ever apply a different log entry for the same index" (5.4.3). And each applies them in order, without
-    /// going back, with a snapshot in place of some.
+    /// server will ever apply a different log entry for the same index" (5.4.3). Each server also applies entries in
+    /// order and never goes back. A snapshot may replace some entries.
     pub(crate) fn applied(&mut self, server: ServerId, message: ApplyMsg) -> Result<(), String> {
         let machine = &mut self.machines[server.0];
         match message {
@@ -106,7 +107,7 @@ impl Properties {
                 return Err(format!("Order: {server} applied {index} after {}", machine.applied));
             }
             ApplyMsg::Command { index, term, command } => {
-                // Multiplied by an odd number, so that every entry counts for every later state.
+                // The factor is odd, so every entry affects every later state.
                 let entry = command.iter().fold(term.0, |hash, byte| hash.wrapping_mul(257) ^ u64::from(*byte));
                 let state = machine.state.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(7) ^ entry;
                 *machine = Machine { applied: index, state };
@@ -161,8 +162,8 @@ impl Properties {
         }
     }
 
-    /// Remembers what `core` has committed. That two servers commit different entries is a breach of State Machine
-    /// Safety before anything is applied.
+    /// Records the entries that `core` has committed. Two servers that commit different entries violate State Machine
+    /// Safety before they apply them.
     fn record_commits(&mut self, core: &Core) -> Result<bool, String> {
         let mut any_new = false;
         let base_index = core.log().base_index();
@@ -205,7 +206,7 @@ impl Properties {
 /// up through the given index" (5.3).
 fn log_matching(one: &Core, other: &Core) -> Result<(), String> {
     let (log, other_log) = (one.log(), other.log());
-    // What a snapshot covers cannot be compared.
+    // Entries that a snapshot covers cannot be compared.
     let base = log.base_index().max(other_log.base_index());
     let mut index = log.last_index().min(other_log.last_index());
     while index > base && log.term(index) != other_log.term(index) {
@@ -218,7 +219,7 @@ fn log_matching(one: &Core, other: &Core) -> Result<(), String> {
     }
 }
 
-/// Whether `of` holds everything that `log` held, but for what a later snapshot covers.
+/// Returns whether `of` contains everything that `log` held, except entries that a later snapshot covers.
 fn is_prefix(log: &Log, of: &Log) -> bool {
     let (base, last) = (of.base_index(), log.last_index());
     log.base_index() <= base
@@ -233,7 +234,7 @@ impl From<&Bytes> for Machine {
     }
 }
 
-/// Each property sees what it is there to see.
+/// Each property detects its own violation.
 mod detects_violations {
     use raft::core::{HardState, RequestVoteReply, Saved};
 

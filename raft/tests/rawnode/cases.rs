@@ -1,4 +1,4 @@
-//! What a `RawNode` promises its owner, one case at a time.
+//! The guarantees of a `RawNode` to its owner, one case at a time.
 
 use bytes::Bytes;
 use raft::core::{AppendEntriesArgs, Entry, HardState, InstallSnapshotArgs, Log, RequestVoteArgs, RoleName};
@@ -13,7 +13,7 @@ const S0: ServerId = ServerId(0);
 const S1: ServerId = ServerId(1);
 const S2: ServerId = ServerId(2);
 
-/// A node and its disk, and all that it was ordered to do.
+/// A node with its disk, and the committed entries and reads that it has handed out.
 struct Owner {
     raw: RawNode,
     disk: Disk,
@@ -37,7 +37,7 @@ impl Owner {
         ready
     }
 
-    /// Carries out all there is; what was sent.
+    /// Carries out every Ready. Returns the messages sent.
     fn carry_out_all(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         while self.raw.has_ready() {
@@ -57,7 +57,7 @@ impl Owner {
     }
 }
 
-/// Carries messages between the owners until there are none; to and from `silent` nothing gets.
+/// Delivers messages between the owners until there are none. No message to or from `silent` arrives.
 fn exchange(owners: &mut [Owner], silent: Option<ServerId>) {
     for _ in 0..1_000 {
         let mut messages: Vec<Message> = owners.iter_mut().flat_map(Owner::carry_out_all).collect();
@@ -70,7 +70,7 @@ fn exchange(owners: &mut [Owner], silent: Option<ServerId>) {
     panic!("the nodes never stop talking");
 }
 
-/// Three servers, of which the first leads term 1.
+/// Creates three servers, of which S0 leads term 1.
 fn cluster_led_by_s0() -> Vec<Owner> {
     let mut owners: Vec<Owner> = [S0, S1, S2].map(|me| Owner::new(me, 3)).into();
     owners[0].raw.campaign();
@@ -218,11 +218,11 @@ fn a_vote_is_saved_before_it_is_sent_and_survives() {
     owner.step(ask(S1, 1));
     let ready = owner.raw.ready();
     assert!(ready.hard_state.is_some() && ready.needs_sync() && granted(&ready.messages), "{ready:?}");
-    // A crash before it is saved: nobody has the vote.
+    // A crash before the vote is saved: no candidate has received it.
     owner.restart();
     owner.step(ask(S2, 1));
     assert!(granted(&owner.carry_out_all()), "the vote is free");
-    // A crash after it is saved, sent or not: it is given.
+    // A crash after the vote is saved, whether it was sent or not: the vote is given.
     owner.restart();
     owner.step(ask(S1, 1));
     assert!(!granted(&owner.carry_out_all()), "one vote a term");
@@ -253,7 +253,7 @@ fn a_lagging_follower_gets_entries_after_a_heartbeat_reply() {
     let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose(command("a"));
     exchange(&mut owners, Some(S2));
-    // Without an answer what was under way is given up, and nothing but heartbeats goes out.
+    // Without a reply the request in flight times out, and only heartbeats are sent.
     owners[0].raw.tick(|| 1);
     owners[0].raw.tick(|| 1);
     let lag = owners[0].raw.status().followers[1];
@@ -321,7 +321,7 @@ fn reads_are_confirmed_by_a_majority_or_lost() {
     assert_eq!(owners[0].carry_out().reads, [ReadState { context: 8, index: None }]);
 }
 
-/// A leader whose log begins after entry 3, and S2 that has nothing of it.
+/// Creates a leader whose log begins after entry 3, and a follower S2 that has none of the entries.
 fn with_a_lagging_follower() -> Vec<Owner> {
     let mut owners = cluster_led_by_s0();
     let _ = owners[0].raw.propose_many(["a", "b", "c"].map(command));
@@ -345,7 +345,7 @@ fn a_snapshot_task_may_install_a_later_snapshot() {
     assert_eq!((task.to(), task.min_index()), (S2, Index(3)));
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
 
-    // Made later than at the log's base, of what is applied by then.
+    // The snapshot is made later than at the log's base, from the state applied by then.
     owners[2].step(task.message(Index(4), Term(1), command("file 4")));
     owners[0].raw.report_snapshot(&task, TransferOutcome::Arrived);
     let ready = owners[2].carry_out();
@@ -368,7 +368,7 @@ fn a_failed_transfer_is_repeated_after_the_next_reply() {
     };
     reply_from_s2(&mut owners);
     let first = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs a snapshot");
-    // However long it takes.
+    // The transfer may take any number of ticks.
     (0..100).for_each(|_| reply_from_s2(&mut owners));
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
     owners[0].raw.report_snapshot(&first, TransferOutcome::Failed);
@@ -409,7 +409,7 @@ fn a_refused_snapshot_reports_the_followers_progress() {
     heartbeats.into_iter().filter(|message| message.to == S2).for_each(|message| owners[2].step(message));
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     let task = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs a snapshot");
-    // It has got further by itself meanwhile, say by one that was sent before.
+    // The follower has meanwhile caught up further, for example with an earlier snapshot.
     owners[2].step(task.message(Index(4), Term(1), Bytes::new()));
     owners[2].carry_out_all();
     owners[2].step(task.message(Index(3), Term(1), Bytes::new()));

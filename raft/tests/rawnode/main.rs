@@ -1,7 +1,7 @@
-//! `RawNode`s as their owners see them: the cases one by one (`cases.rs`), and the five properties of Figure 3 over
-//! thousands of random schedules (`network.rs`): messages are lost, repeated and overtaken, owners crash at every point of
-//! carrying out a `Ready`, transfers of snapshots fail, timers run out at any moment. When the faults end, ticks alone must
-//! elect a leader and bring a new command to all.
+//! `RawNode`s from the view of their owners: single cases (`cases.rs`), and the five properties of Figure 3 over
+//! thousands of random schedules (`network.rs`). In a schedule messages are lost, repeated and reordered, owners crash
+//! at every point of carrying out a `Ready`, transfers of snapshots fail, and timers fire at any moment. When the
+//! faults end, ticks alone must elect a leader and bring a new command to all servers.
 //!
 //! A failure names its seed; `RAWNODE_SEED=n cargo test -p raft --test rawnode` runs that schedule alone.
 
@@ -14,7 +14,7 @@ mod properties;
 
 use network::{Network, Totals};
 
-/// How many schedules each test runs, and how many steps each of them takes before the faults end.
+/// Number of schedules of each test, and number of steps of each schedule before the faults end.
 const SCHEDULES: u64 = 2_000;
 const STEPS: usize = 1_500;
 
@@ -53,7 +53,7 @@ fn run_schedules(servers: usize) {
             }
         }
     }
-    // Schedules in which nothing of this ever happens would prove nothing.
+    // Schedules in which none of this happens would prove nothing.
     let schedules = SCHEDULES as usize;
     let Totals { committed, installed, confirmed, lost, crashes } = totals;
     let alone = servers == 1;

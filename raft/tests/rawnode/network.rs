@@ -1,4 +1,4 @@
-//! Nodes, their owners, and a network between them that keeps no promise, all drawn from a seed.
+//! Nodes, their owners, and an unreliable network between them, all drawn from a seed.
 
 use std::borrow::Borrow;
 use std::ops::AddAssign;
@@ -13,27 +13,27 @@ use rand_chacha::ChaCha8Rng;
 use crate::owner::Disk;
 use crate::properties::Properties;
 
-/// More messages than this are never under way; the surplus is lost.
+/// Limit of the messages in flight; the surplus is lost.
 const IN_FLIGHT_MAX: usize = 60;
-/// Ticks, short, so that all timers run out often.
+/// Timeouts in ticks, short, so that all timers fire often.
 const HEARTBEAT_TICKS: u32 = 2;
 const REPLY_TIMEOUT_TICKS: u32 = 3;
 const ELECTION_TICKS: std::ops::Range<u32> = 8..24;
-/// After so many ticks without faults a cluster is of use again.
+/// Limit of the ticks without faults until a cluster works again.
 const TICKS_TO_RECOVER_MAX: usize = 500;
 
-/// What has happened in a schedule.
+/// Totals of the events in a schedule.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) committed: usize,
     pub(crate) installed: usize,
     pub(crate) confirmed: usize,
     pub(crate) lost: usize,
-    /// Crashes: before a Ready was saved, before its messages were sent, before `advance`, and between two.
+    /// Crashes: before a Ready was saved, before its messages were sent, before `advance`, and between two Readys.
     pub(crate) crashes: [usize; 4],
 }
 
-/// Where in carrying out a Ready the owner crashes.
+/// The point at which the owner crashes while it carries out a Ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Crash {
     BeforeSaving = 0,
@@ -46,13 +46,13 @@ enum Crash {
 struct Node {
     raw: RawNode,
     disk: Disk,
-    /// The service's state that is saved with the disk.
+    /// The service's state on the disk.
     saved_state: Bytes,
-    /// Snapshots that were ordered and are not made yet.
+    /// Snapshot tasks that are not done yet.
     tasks: Vec<SnapshotTask>,
-    /// For each read under way, what was committed when it began.
+    /// For each pending read, the index that was committed when it began.
     reads: Vec<(u64, Index)>,
-    /// Reads that are confirmed and wait for being applied.
+    /// Confirmed reads that wait until their index is applied.
     confirmed_reads: Vec<(Index, Index)>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Network {
     nodes: Vec<Node>,
     in_flight: Vec<Message>,
     properties: Properties,
-    /// A server that nothing reaches and from which nothing comes.
+    /// A server that is cut off in both directions.
     cut_off: Option<ServerId>,
     next_command: u64,
     totals: Totals,
@@ -127,7 +127,7 @@ impl Network {
         }
     }
 
-    /// Ends all faults: ticks alone make the cluster useful again, and a new command is applied by all.
+    /// Ends all faults. Ticks alone must make the cluster work again, and all servers must apply a new command.
     pub(crate) fn recover(&mut self) {
         self.cut_off = None;
         let mut proposed = None;
@@ -161,7 +161,7 @@ impl Network {
         self.nodes.iter().position(leads)
     }
 
-    /// Carries out and delivers all there is, but for what a tick would bring.
+    /// Carries out every Ready and delivers every message, without ticks.
     fn deliver_until_quiet(&mut self) {
         for _ in 0..10_000 {
             let ready = self.nodes.iter().position(|node| node.raw.has_ready());
@@ -180,8 +180,8 @@ impl Network {
     }
 
     fn check(&mut self, server: usize) {
-        // The only server of a cluster commits what it has taken, and hands it out when it is saved. Until then nobody has
-        // heard of it, and a crash may take it back.
+        // A cluster of one server commits a command at once, but hands it out only when it is saved. Until then no
+        // client has seen it, and a crash may take it back.
         if self.nodes.len() == 1 && self.nodes[server].raw.has_ready() {
             return;
         }
@@ -233,7 +233,7 @@ impl Network {
         }
     }
 
-    /// Does what a Ready says, up to where the owner crashes.
+    /// Carries out a Ready, up to the point where the owner crashes.
     fn carry_out(&mut self, server: usize, crash: Option<Crash>) {
         if !self.nodes[server].raw.has_ready() {
             return;
@@ -281,7 +281,7 @@ impl Network {
             self.totals.confirmed += 1;
             Properties::check_read(index, committed).unwrap_or_else(|stale| panic!("{stale}"));
         }
-        // An owner may hear of more before it has done all.
+        // An owner may receive messages before it has carried out everything.
         if self.rng.random_bool(0.2) {
             self.deliver_random();
         }
@@ -292,7 +292,7 @@ impl Network {
         self.properties.applied(ServerId(server), message).unwrap_or_else(|broken| panic!("{broken}"));
     }
 
-    /// The service's state reaches the disk, as it is now.
+    /// Saves the service's present state to the disk.
     fn save_state(&mut self, server: usize) {
         let (applied, state) = self.properties.snapshot_of(ServerId(server));
         let node = &mut self.nodes[server];
@@ -300,7 +300,7 @@ impl Network {
         node.saved_state = state;
     }
 
-    /// The log up to some index that is saved as applied may go.
+    /// Discards the log up to an index that is saved as applied.
     fn compact(&mut self, server: usize) {
         if self.rng.random_bool(0.7) {
             self.save_state(server);
@@ -310,7 +310,7 @@ impl Network {
         node.raw.compact(Index(node.disk.applied.0.saturating_sub(keep)));
     }
 
-    /// The transfer of a snapshot comes to an end, or is given up.
+    /// Finishes the transfer of a snapshot, or lets it fail.
     fn transfer(&mut self, server: usize) {
         let node = &mut self.nodes[server];
         let Some(task) = node.tasks.pop() else { return };
@@ -335,7 +335,7 @@ impl Network {
         node.raw.report_snapshot(task, TransferOutcome::Arrived);
     }
 
-    /// All that is not saved is lost; the owner begins again with the rest.
+    /// Crashes the owner: everything unsaved is lost, and it restarts with the rest.
     fn crash(&mut self, server: usize, when: Crash) {
         self.totals.crashes[when as usize] += 1;
         let servers = self.nodes.len();

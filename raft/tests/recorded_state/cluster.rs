@@ -1,5 +1,5 @@
-//! A cluster of whole servers whose services make snapshots, as in the lab, with crashes and partitions; and the
-//! comparison of what the record says with what the servers say.
+//! A cluster of whole servers whose services make snapshots, as in the lab, with crashes and partitions. It compares
+//! the state in the record with the state that the servers report.
 
 use bytes::Bytes;
 use labrpc::Network;
@@ -13,10 +13,10 @@ use record::{EventKind, Fault, Recorder, Scope};
 
 use crate::model::Model;
 
-/// A service makes a snapshot when it has applied a multiple of this.
+/// A service makes a snapshot when it has applied a multiple of this index.
 const SNAPSHOT_INTERVAL: u64 = 10;
 
-/// How long a cluster without faults may take to come to rest.
+/// Limit of the time until a cluster without faults is quiet.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Cluster {
@@ -29,12 +29,12 @@ pub(crate) struct Cluster {
 
 struct Server {
     persister: Arc<Persister>,
-    /// Which incarnation of the service may speak. Locked while it does.
+    /// The incarnation of the service that may report. It is locked while the service reports.
     incarnation: Arc<Mutex<u32>>,
     live: Option<Live>,
 }
 
-/// A server that runs, and its threads.
+/// A running server and its threads.
 #[derive(Clone)]
 struct Live {
     raft: Arc<raft::Raft>,
@@ -42,7 +42,7 @@ struct Live {
 }
 
 impl Cluster {
-    /// A running cluster, of the run of the calling thread.
+    /// Creates a running cluster, in the run of the calling thread.
     pub(crate) fn new(servers: usize) -> Cluster {
         let server =
             || Server { persister: Arc::new(Persister::new()), incarnation: Arc::new(Mutex::new(0)), live: None };
@@ -58,7 +58,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a server with what it had saved. It reaches nobody yet.
+    /// Starts a server with its saved state. It is not connected yet.
     pub(crate) fn start(&mut self, me: usize) {
         let servers = self.servers.len();
         let server = &mut self.servers[me];
@@ -88,7 +88,7 @@ impl Cluster {
         server.live = Some(Live { raft, group });
     }
 
-    /// Crashes a server, in the steps of the tester.
+    /// Crashes a server, in the same steps as the tester.
     pub(crate) fn crash(&mut self, me: usize) {
         self.network.delete_server(format!("S{me}"));
         let server = &mut self.servers[me];
@@ -108,7 +108,7 @@ impl Cluster {
         self.servers.len()
     }
 
-    /// Servers of the same part reach each other, and nobody else.
+    /// Connects servers in the same part, and no others.
     pub(crate) fn partition(&self, parts: &[&[usize]]) {
         for from in (0..self.len()).filter(|&from| self.runs(from)) {
             let number = *self.servers[from].incarnation.lock();
@@ -119,25 +119,25 @@ impl Cluster {
         }
     }
 
-    /// Gives commands to all that lead or believe so.
+    /// Proposes commands to all servers that are leaders or believe that they are.
     pub(crate) fn propose(&mut self, count: usize) {
         for live in self.servers.iter().filter_map(|server| server.live.as_ref()) {
             for _ in 0..count {
                 self.commands += 1;
                 let command = Bytes::from(self.commands.to_string());
-                // As one of the server's own threads: what it reports meanwhile is its own.
+                // Call it as one of the server's own threads, so that its reports belong to the server.
                 live.group.enter(|| live.raft.start(command));
             }
         }
     }
 
-    /// Compares, for each server that runs, what the record says with what the server says, at one and the same moment:
-    /// one at which nothing is reported between two looks at the record. Reports are made under the server's lock, for
-    /// which `status` waits, so that such a moment cannot be in the middle of a change.
+    /// Compares, for each running server, its state in the record with the state that it reports, at one moment: the
+    /// record must not grow while the server is queried. Reports are made under the server's lock, and `status` waits
+    /// for that lock. So such a moment is never in the middle of a change.
     pub(crate) fn compare(&mut self) {
         for server in 0..self.len() {
             let Some(Live { raft, .. }) = self.servers[server].live.clone() else { continue };
-            // On threads the others go on, and it may take a few attempts.
+            // On threads the other servers continue, so it may take a few attempts.
             for _ in 0..20 {
                 let events = self.recorder.len();
                 let persister = Arc::new(self.servers[server].persister.copy());
@@ -161,8 +161,8 @@ impl Cluster {
         }
     }
 
-    /// Lets the cluster come to rest: everything that a leader has is committed and applied everywhere, and the record says
-    /// so too.
+    /// Waits until the cluster is quiet: every entry of the leader is committed and applied everywhere, and the record
+    /// shows it.
     pub(crate) fn wait_until_quiet(&mut self) {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
@@ -197,8 +197,8 @@ impl Cluster {
     }
 }
 
-/// The life of a service: it reports what it applies, and makes a snapshot now and then. One that is not the present
-/// incarnation says nothing.
+/// Runs a service: it reports the entries that it applies, and makes a snapshot now and then. A service that is not the
+/// present incarnation reports nothing.
 fn serve(raft: &raft::Raft, deliveries: &Receiver<ApplyMsg>, incarnation: &Mutex<u32>, number: u32) {
     for message in deliveries {
         let snapshot_at = {

@@ -1,6 +1,7 @@
-//! The record alone says what every server's state is at every moment: role, term, vote, the log with the term of each
-//! entry, commit, applied and snapshot index. Clusters run through faults; a small reader puts each server's state together
-//! from the events; and at many moments it is what the server itself says and what it has saved.
+//! The record alone gives every server's state at every moment: role, term, vote, the log with the term of each entry,
+//! and the commit, applied and snapshot indexes. Clusters run through faults, and a small reader reconstructs each
+//! server's state from the events. At many moments the tests compare it with the state that the server reports and has
+//! saved.
 
 mod cluster;
 mod model;
@@ -13,7 +14,7 @@ use labstd::time::Duration;
 use model::Coverage;
 use record::{Options, Recorder, Scope};
 
-/// A run through faults. Everything is compared after each step.
+/// Runs a cluster through faults and compares everything after each step.
 fn run_with_faults(servers: usize, steps: usize) -> Coverage {
     let mut cluster = Cluster::new(servers);
     let mut rng = rng::stream("faults");

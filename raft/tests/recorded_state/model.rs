@@ -1,5 +1,5 @@
-//! A reader of the record that knows nothing of Raft's rules: it puts together what each server's state is, from the
-//! server's own reports and from the tester's crashes. A view of a run does the same.
+//! A reader of the record that knows nothing of Raft's rules. It reconstructs each server's state from the server's own
+//! reports and from the tester's crashes. A view of a run does the same.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use raft::core::{HardState, Saved};
 use raftapi::{Index, Role, ServerId, Status, Term};
 use record::{Event, EventKind, Fault};
 
-/// What is known of all servers after the events so far.
+/// The known state of all servers after the events so far.
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) servers: BTreeMap<ServerId, ServerModel>,
@@ -15,7 +15,7 @@ pub(crate) struct Model {
     pub(crate) coverage: Coverage,
 }
 
-/// How often those things happened that are not easy to follow.
+/// Number of events of each kind that is difficult to follow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Coverage {
     pub(crate) restarts_with_a_log: u64,
@@ -28,10 +28,10 @@ pub(crate) struct Coverage {
     pub(crate) comparisons: u64,
 }
 
-/// What is known of one server.
+/// The known state of one server.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerModel {
-    /// Whether it runs. What one says that was crashed means nothing.
+    /// Whether it runs. Reports of a crashed server are ignored.
     runs: bool,
     role: Role,
     term: Term,
@@ -41,9 +41,9 @@ pub(crate) struct ServerModel {
     terms: Vec<Term>,
     commit: Index,
     pub(crate) applied: Index,
-    /// The last snapshot that the service made or took.
+    /// The last index of the latest snapshot that the service made or installed.
     snapshot: Index,
-    /// Whether it has only just started, and nothing but its saved log was reported.
+    /// Whether the server has only just started, and has reported nothing but its saved log.
     starts: bool,
     /// The time of the last addition to the log, and its term.
     last_append: Option<(u64, Term)>,
@@ -159,7 +159,7 @@ impl ServerModel {
         self.terms.last().copied().unwrap_or(self.base.1)
     }
 
-    /// Compares what is known with what the server says and with what it has saved.
+    /// Compares the known state with the state that the server reports and has saved.
     pub(crate) fn assert_is(&self, server: ServerId, status: &Status, saved: &Saved) {
         let (first, last) = (saved.log.base_index().next(), saved.log.last_index());
         let saved_terms: Vec<Term> = saved.log.entries(first, last).iter().map(|entry| entry.term).collect();

@@ -1,6 +1,6 @@
 //! A cluster of cores and the messages between them, for golden scripts. It carries out effects as the threads around a
-//! core do, saving included, writes down what happens, and decides nothing: which timer runs out and which message arrives
-//! is said by the script. How things are written is in `trace.rs`.
+//! core do, including saving, and writes down what happens. It decides nothing: the script says which timer fires and
+//! which message arrives. `trace.rs` defines the form of the trace.
 
 mod trace;
 
@@ -16,34 +16,34 @@ use raft::core::{
 use raft::storage::Storage;
 use raftapi::{Index, Persister, ServerId, Term};
 
-/// A quiet cluster has said all it has to say after this many messages. More would be a loop.
+/// Limit of the messages after which a quiet cluster must have stopped sending. More would be a loop.
 const QUIET_AFTER_MESSAGES_MAX: usize = 1_000;
 
-/// The servers, what they have saved, and what is under way between them.
+/// The servers, their saved states, and the messages in flight between them.
 pub(crate) struct Cluster {
     cores: Vec<Core>,
     disks: Vec<Disk>,
-    /// Under way, in the order of sending.
+    /// Messages in flight, in the order of sending.
     pool: VecDeque<Message>,
-    /// Held back until released.
+    /// Messages that are held back until released.
     held: VecDeque<Message>,
     /// The last entries or snapshot from a leader to a peer.
     last_sent: BTreeMap<(ServerId, ServerId), SentRequest>,
-    /// The reads that wait.
+    /// Pending reads.
     reads: Vec<(ServerId, Read)>,
-    /// These servers are cut off from the others, and the others from them.
+    /// Servers that are cut off from the others.
     pub(crate) cut_off: BTreeSet<ServerId>,
-    /// What happened since it was last taken.
+    /// The trace since it was last taken.
     trace: String,
 }
 
-/// What a server has saved.
+/// The saved state of a server.
 struct Disk {
     persister: Arc<Persister>,
     storage: Storage,
 }
 
-/// A message under way.
+/// A message in flight.
 #[derive(Clone)]
 struct Message {
     from: ServerId,
@@ -51,7 +51,7 @@ struct Message {
     content: Content,
 }
 
-/// Requests, and replies with what the caller remembers of the request.
+/// A request, or a reply with the caller's record of the request.
 #[derive(Clone)]
 enum Content {
     RequestVote(RequestVoteArgs),
@@ -62,7 +62,7 @@ enum Content {
     InstallSnapshotReply(SentRequest, InstallSnapshotReply),
 }
 
-/// Picks messages; what is `None` does not matter.
+/// A selection of messages. A field that is `None` matches everything.
 pub(crate) struct Filter {
     pub(crate) from: Option<ServerId>,
     pub(crate) to: Option<ServerId>,
@@ -78,7 +78,7 @@ impl Filter {
 }
 
 impl Cluster {
-    /// A cluster of `servers` that have never run.
+    /// Creates a cluster of `servers` that have never run.
     pub(crate) fn new(servers: usize) -> Cluster {
         Cluster {
             cores: (0..servers).map(|me| Core::new(ServerId(me), servers)).collect(),
@@ -92,7 +92,7 @@ impl Cluster {
         }
     }
 
-    /// Makes `server` one that has just started with a log of these terms, of which a snapshot covers the first `base`.
+    /// Restarts `server` with a log of these terms, of which a snapshot covers the first `base`.
     pub(crate) fn set_log(&mut self, server: ServerId, terms: &[Term], term: Option<Term>, base: Index) {
         let (covered, rest) = terms.split_at(base.0 as usize);
         let entries: Vec<Entry> = rest.iter().map(|&term| Entry { term, command: Bytes::new() }).collect();
@@ -105,13 +105,13 @@ impl Cluster {
             snapshot,
         };
         self.cores[server.0] = Core::restore(server, self.cores.len(), saved);
-        // All of it is saved in one step, as it is after a snapshot.
+        // All of it is saved in one step, as after a snapshot.
         self.disks[server.0] = Disk::open(Persister::new()).0;
         let everything = Persist { snapshot: Some(NewSnapshot::Taken), ..Persist::default() };
         self.disks[server.0].save(&everything, &self.cores[server.0]);
     }
 
-    /// Starts `server` again with what it has saved.
+    /// Restarts `server` with its saved state.
     pub(crate) fn restart(&mut self, server: ServerId) {
         let (disk, saved) = Disk::open(self.disks[server.0].persister.copy());
         self.cores[server.0] = Core::restore(server, self.cores.len(), saved);
@@ -119,7 +119,7 @@ impl Cluster {
         self.show_status(Some(server));
     }
 
-    /// The service of `server` has a snapshot up to `index`.
+    /// Hands `server` a snapshot of its service up to `index`.
     pub(crate) fn snapshot(&mut self, server: ServerId, index: Index) {
         let effects = self.cores[server.0].snapshot_taken(index, snapshot_up_to(index));
         self.carry_out(server, effects);
@@ -168,7 +168,7 @@ impl Cluster {
         self.carry_out(leader, effects);
     }
 
-    /// Delivers what is under way now and picked, each `times` times.
+    /// Delivers the selected messages that are in flight now, each `times` times.
     pub(crate) fn deliver(&mut self, filter: &Filter, times: usize) {
         for message in self.take(filter) {
             for _ in 0..times {
@@ -177,7 +177,8 @@ impl Cluster {
         }
     }
 
-    /// Delivers messages until there are none, then tells followers what is committed, until nobody has to be told.
+    /// Delivers messages until there are none, then sends commit notices, and repeats this until no server has anything
+    /// to send.
     ///
     /// # Panics
     ///
@@ -234,7 +235,7 @@ impl Cluster {
         picked
     }
 
-    /// Gives a message to its receiver. A reply goes under way in its turn.
+    /// Delivers a message. The reply goes in flight.
     fn deliver_one(&mut self, message: Message) {
         if self.cut_off.contains(&message.from) != self.cut_off.contains(&message.to) {
             self.say(format!("lost: {message}"));
@@ -274,7 +275,7 @@ impl Cluster {
         }
     }
 
-    /// Does what a server asks for, in the order of the fields.
+    /// Carries out a server's effects, in the order of the fields.
     fn carry_out(&mut self, server: ServerId, effects: Effects) {
         let core = &mut self.cores[server.0];
         self.disks[server.0].save(&effects.persist, core);
@@ -292,7 +293,7 @@ impl Cluster {
             self.heartbeat(server, Some(peer));
         }
         for peer in effects.replicate_to.iter() {
-            // A peer that only has to be told the commit index waits for a heartbeat.
+            // A peer that needs only a commit notice waits for a heartbeat.
             if let Some((args, sent)) = self.cores[server.0].append_entries(peer) {
                 self.last_sent.insert((server, peer), sent);
                 self.send(server, peer, Content::AppendEntries(args, sent));
@@ -304,7 +305,7 @@ impl Cluster {
         }
     }
 
-    /// Looks what has become of the reads of `server`. Those who wait look only when they are woken.
+    /// Settles the reads of `server`. Waiting clients check only when they are woken.
     fn settle_reads(&mut self, server: ServerId, woken: bool) {
         let core = &self.cores[server.0];
         let outcome = |&(reader, read): &(ServerId, Read)| match core.read_outcome(&read) {
@@ -354,7 +355,7 @@ impl Disk {
     }
 }
 
-/// A snapshot as the services of scripts make it.
+/// Returns a snapshot as the services of scripts make it.
 fn snapshot_up_to(index: Index) -> Bytes {
     Bytes::from(format!("the service up to {index}"))
 }

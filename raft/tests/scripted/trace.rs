@@ -1,4 +1,4 @@
-//! How the trace of a script is written.
+//! The form of a script's trace.
 
 use std::fmt::{self, Write as _};
 
@@ -8,12 +8,12 @@ use raftapi::{ApplyMsg, Index, ServerId, Term};
 
 use super::{Content, Message};
 
-/// A server's name in scripts; the paper counts from 1.
+/// Returns a server's name in scripts. They count from 1, like the paper.
 pub(super) fn name(server: ServerId) -> String {
     format!("n{}", server.0 + 1)
 }
 
-/// A server and its log; of a leader also what it knows of the others.
+/// Describes a server and its log, and a leader's progress of each peer.
 pub(super) fn status(core: &Core) -> String {
     let SoftState { term, role, leader } = core.soft_state();
     let mut text = format!("{} {role} term={term}", name(core.me()));
@@ -54,12 +54,12 @@ pub(super) fn status(core: &Core) -> String {
     text
 }
 
-/// A read, and what becomes of it.
+/// Describes a read and its outcome.
 pub(super) fn read(read: &Read, what: &str) -> String {
     format!("read {} of term {} {what} it waits for {}", read.number, read.term, read.index)
 }
 
-/// What a server asks for, messages excepted, in the order of doing it.
+/// Describes the effects of an event, without the messages, in the order in which they are carried out.
 pub(super) fn effects(core: &Core, effects: &Effects, applied: &[ApplyMsg]) -> String {
     let server = core.me();
     let mut lines = Vec::new();
@@ -97,7 +97,7 @@ pub(super) fn effects(core: &Core, effects: &Effects, applied: &[ApplyMsg]) -> S
 }
 
 impl Message {
-    /// The message's name in the paper.
+    /// Returns the message's name in the paper.
     pub(super) fn name(&self) -> &'static str {
         match self.content {
             Content::RequestVote(_) => "RequestVote",

@@ -1,4 +1,4 @@
-//! Section 7 of the paper, log compaction, one test a rule, in the order of Figure 13; a part of `paper.rs`.
+//! Section 7 of the paper, log compaction, one test for each rule, in the order of Figure 13; a part of `paper.rs`.
 
 use bytes::Bytes;
 use raft::core::{
@@ -23,7 +23,7 @@ fn a_snapshot_replaces_the_entries_that_it_covers() {
     assert_eq!((core.log().last_index(), core.log().last_term()), (Index(4), Term(3)), "and indexes are as they were");
 }
 
-/// "Raft's log grows during normal operation ... it cannot grow without bound" (7): what is discarded is really gone.
+/// "Raft's log grows during normal operation ... it cannot grow without bound" (7): discarded entries are really freed.
 #[test]
 fn entries_covered_by_a_snapshot_take_no_memory() {
     let command = Bytes::from(vec![7; 1_000]);
@@ -36,7 +36,7 @@ fn entries_covered_by_a_snapshot_take_no_memory() {
     assert!(command.is_unique(), "nothing but this test holds it now");
 }
 
-/// A snapshot may come from a service that is behind: it must not bring back an earlier one.
+/// A service that is behind may make a snapshot; it must not bring back an earlier one.
 #[test]
 fn a_snapshot_that_covers_nothing_new_is_ignored() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
@@ -80,7 +80,7 @@ fn a_leader_checks_consistency_at_the_end_of_its_snapshot() {
     assert_eq!((args.prev_log_index, args.prev_log_term), (Index(3), Term(2)), "and 3 is the end of the snapshot");
 }
 
-/// A peer that needs the snapshot and is silent is asked about the end of it: its answer shows whether it still does.
+/// A paused peer that needs the snapshot is probed at the snapshot's end. Its reply shows whether it still needs it.
 #[test]
 fn a_heartbeat_probes_the_end_of_a_needed_snapshot() {
     let mut core = leader_with_a_snapshot();
@@ -99,7 +99,7 @@ fn a_heartbeat_probes_the_end_of_a_needed_snapshot() {
     assert_eq!(progress_state(&core), ProgressState::Replicating { in_flight: None }, "it has");
 }
 
-/// A peer that answers has everything that the snapshot covers: the entries after it follow.
+/// A peer that replies has everything that the snapshot covers, so the entries after it follow.
 #[test]
 fn a_snapshot_reply_moves_next_index_past_the_snapshot() {
     let mut core = leader_with_a_snapshot();
@@ -126,7 +126,7 @@ fn rule_1_a_snapshot_of_an_earlier_term_is_refused() {
     );
 }
 
-/// Whoever hears from the leader of its term follows it (5.2), whatever the leader says.
+/// A server that hears from the leader of its term follows it (5.2), whatever the message is.
 #[test]
 fn a_snapshot_resets_the_election_timer() {
     let mut core = follower(3, &[1]);
@@ -136,8 +136,8 @@ fn a_snapshot_resets_the_election_timer() {
     assert_eq!((core.soft_state().role, core.soft_state().leader), (RoleName::Follower, Some(PEER)));
 }
 
-/// Rule 5: "save snapshot file, discard any existing or partial snapshot with a smaller index"; and what a follower has
-/// committed is in the snapshot too, so one that covers no more is of no use.
+/// Rule 5: "save snapshot file, discard any existing or partial snapshot with a smaller index". The entries that a
+/// follower has committed are in the snapshot too, so a snapshot that covers no more is useless.
 #[test]
 fn rule_5_an_overtaken_snapshot_discards_nothing() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
@@ -185,7 +185,7 @@ fn rule_8_the_service_gets_the_snapshot_and_then_later_entries() {
     assert!(core.take_committed().is_empty(), "and nothing twice");
 }
 
-/// A request that was overtaken by a snapshot holds what the snapshot covers: that is committed, and agrees.
+/// A request that a snapshot has overtaken contains entries that the snapshot covers. These are committed and agree.
 #[test]
 fn entries_covered_by_the_snapshot_count_as_matching() {
     let mut core = follower(3, &[]);
@@ -208,9 +208,9 @@ fn after_a_restart_delivery_starts_after_the_snapshot() {
     assert!(matches!(messages[..], [ApplyMsg::Command { index: Index(4), .. }]), "{messages:?}");
 }
 
-// What these tests are told in, beside the words of `paper.rs`.
+// Vocabulary of these tests, in addition to that of `paper.rs`.
 
-/// A follower that has committed and applied all but the last of these entries.
+/// Creates a follower that has committed and applied all but the last of these entries.
 fn applied_up_to(term: u64, log: &[u64]) -> Core {
     let mut core = follower(term, log);
     let last = log.len() as u64;
@@ -219,21 +219,21 @@ fn applied_up_to(term: u64, log: &[u64]) -> Core {
     core
 }
 
-/// A server of term 3 with entries of terms 1, 2, 2 and 3, of which a snapshot covers the first three.
+/// Creates a server of term 3 with entries of terms 1, 2, 2 and 3, of which a snapshot covers the first three.
 fn restarted_with_a_snapshot() -> Core {
     let hard_state = HardState { term: Term(3), voted_for: None };
     let log = Log::after(Index(3), Term(2), entries(&[3]));
     Core::restore(ME, 3, Saved { hard_state, log, snapshot: Bytes::from("three") })
 }
 
-/// The same as leader of term 4.
+/// Creates the same server as leader of term 4.
 fn leader_with_a_snapshot() -> Core {
     let mut core = restarted_with_a_snapshot();
     elect(&mut core);
     core
 }
 
-/// PEER's log ends before `index`, and it says so.
+/// Refuses a heartbeat: PEER's log ends before `index`.
 fn refuse_heartbeat(core: &mut Core, index: u64) {
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, conflict(4, None, index));

@@ -1,6 +1,6 @@
-//! Servers whose messages, disks and services are under a test's control, for random schedules. After every event the
-//! five properties must hold, what is saved must be what the server acts on, and services must be fed in order. What
-//! happens next is decided by the schedule.
+//! Servers whose messages, disks and services a test controls, for random schedules. The schedule decides the next
+//! event. After every event the five properties must hold, the saved state must be the server's state, and services
+//! must receive entries in order.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,25 +15,25 @@ use raftapi::{ApplyMsg, Index, Persister, ServerId, Term};
 
 use crate::properties::Properties;
 
-/// Servers, what they have saved, and what is under way between them.
+/// Servers, their saved states, and the messages in flight between them.
 pub(crate) struct Servers {
     pub(crate) cores: Vec<Core>,
     persisters: Vec<Arc<Persister>>,
     storages: Vec<Storage>,
-    /// What each server's applier has taken and not yet delivered.
+    /// Messages that each server's applier has taken and not yet delivered.
     undelivered: Vec<VecDeque<ApplyMsg>>,
     pub(crate) in_flight: Vec<Message>,
     /// The last entries or snapshot from a leader to a peer.
     pub(crate) last_sent: BTreeMap<(ServerId, ServerId), SentRequest>,
     pub(crate) properties: Properties,
     commands: u32,
-    /// The reads that wait, each with what was known to be committed when it began.
+    /// Pending reads, each with the index that was known to be committed when it began.
     reads: Vec<(ServerId, Read, Index)>,
-    /// How many reads were confirmed, and how many lost.
+    /// Number of confirmed reads and of lost reads.
     pub(crate) settled: (usize, usize),
 }
 
-/// A message under way.
+/// A message in flight.
 #[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) from: ServerId,
@@ -41,7 +41,7 @@ pub(crate) struct Message {
     pub(crate) content: Content,
 }
 
-/// Requests, and replies with what the caller remembers of the request.
+/// A request, or a reply with the caller's record of the request.
 #[derive(Clone)]
 pub(crate) enum Content {
     RequestVote(RequestVoteArgs),
@@ -69,7 +69,8 @@ impl Servers {
         }
     }
 
-    /// A crash and a new start: what is saved is all that remains, and messages of the old instance may still arrive.
+    /// Crashes and restarts a server. Only the saved state remains, and messages of the old incarnation may still
+    /// arrive.
     pub(crate) fn restart(&mut self, server: ServerId) {
         self.persisters[server.0] = Arc::new(self.persisters[server.0].copy());
         let (storage, saved) = open(&self.persisters[server.0]);
@@ -78,7 +79,7 @@ impl Servers {
         self.undelivered[server.0].clear();
         self.reads.retain(|&(reader, ..)| reader != server);
         self.last_sent.retain(|&(leader, _), _| leader != server);
-        // A process that is gone takes its calls with it: answers to them have nobody to go to.
+        // A crashed process loses its calls, so replies to them have no receiver.
         self.in_flight.retain(|message| message.to != server || message.content.is_request());
         self.properties.restarted(server, &self.persisters[server.0].read_snapshot());
     }
@@ -111,20 +112,20 @@ impl Servers {
         }
     }
 
-    /// The call that carried `sent` failed, and the caller hears of it.
+    /// Fails the call that carried `sent`, and tells the caller.
     pub(crate) fn fail(&mut self, leader: ServerId, peer: ServerId, sent: &SentRequest) {
         let effects = self.cores[leader.0].request_failed(peer, sent);
         self.carry_out(leader, effects);
     }
 
-    /// The service of `server` makes a snapshot of all that was delivered to it.
+    /// Makes a snapshot of everything that was delivered to the service of `server`.
     pub(crate) fn snapshot(&mut self, server: ServerId) {
         let (index, data) = self.properties.snapshot_of(server);
         let effects = self.cores[server.0].snapshot_taken(index, data);
         self.carry_out(server, effects);
     }
 
-    /// The applier of `server` delivers up to `count` messages, one batch after the other.
+    /// Lets the applier of `server` deliver up to `count` messages, one batch after the other.
     pub(crate) fn apply(&mut self, server: ServerId, count: usize) {
         for _ in 0..count {
             let undelivered = &mut self.undelivered[server.0];
@@ -163,7 +164,7 @@ impl Servers {
         }
     }
 
-    /// Does what a server asks for, and checks the properties.
+    /// Carries out a server's effects and checks the properties.
     fn carry_out(&mut self, server: ServerId, effects: Effects) {
         let core = &self.cores[server.0];
         self.storages[server.0].save(&effects.persist, core);
@@ -198,7 +199,7 @@ impl Servers {
         }
     }
 
-    /// Looks what has become of the reads of `server`.
+    /// Settles the reads of `server`.
     fn settle_reads(&mut self, server: ServerId) {
         let core = &self.cores[server.0];
         let (confirmed, lost) = &mut self.settled;
