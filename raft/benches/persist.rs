@@ -31,7 +31,7 @@ fn persist_an_entry(bencher: Bencher<'_, '_>, log_length: usize) {
 fn leader_of(log_length: usize) -> (Core, Storage) {
     let log = Log::new(vec![Entry { term: Term(0), command: COMMAND }; log_length]);
     let mut core = Core::restore(ServerId(0), 3, Saved { log, ..Saved::default() });
-    let (mut storage, _) = Storage::open(Arc::new(Persister::new())).expect("nothing is no damage");
+    let (mut storage, _) = Storage::open(Arc::new(Persister::new())).expect("an empty state is undamaged");
     storage.save(&Persist { snapshot: Some(NewSnapshot::Taken), ..Persist::default() }, &core);
 
     let elected = core.election_timeout();
@@ -45,6 +45,6 @@ fn leader_of(log_length: usize) -> (Core, Storage) {
 }
 
 fn propose(core: &mut Core, storage: &mut Storage) {
-    let (_, effects) = core.propose(COMMAND).expect("a leader takes commands");
+    let (_, effects) = core.propose(COMMAND).expect("a leader accepts commands");
     storage.save(&effects.persist, core);
 }

@@ -194,7 +194,7 @@ macro_rules! scripts {
             fn $name() {
                 let path = Path::new("tests/scripts").join(stringify!($name));
                 let mut runner = Runner { cluster: Cluster::new(0) };
-                goldenscript::run(&mut runner, path).expect("the script can be read and its commands make sense");
+                goldenscript::run(&mut runner, path).expect("the script is readable and its commands are valid");
             }
         )*
 

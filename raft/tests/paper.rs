@@ -23,9 +23,9 @@ const OTHER: ServerId = ServerId(2);
 fn section_5_1_a_server_adopts_a_higher_term_from_a_request() {
     let mut core = follower(3, &[]);
     let (reply, effects) = core.handle_request_vote(vote_request(7, 0, 0));
-    assert_eq!((core.current_term(), reply.term), (Term(7), Term(7)), "the term of the request is the server's now");
-    let saved = effects.persist.hard_state.expect("a new term has to be saved");
-    assert_eq!(saved.term, Term(7), "what is saved is the new term");
+    assert_eq!((core.current_term(), reply.term), (Term(7), Term(7)), "the server has the term of the request now");
+    let saved = effects.persist.hard_state.expect("a new term must be saved");
+    assert_eq!(saved.term, Term(7), "the new term is saved");
 }
 
 /// "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state" (5.1).
@@ -35,9 +35,9 @@ fn section_5_1_a_candidate_with_a_stale_term_becomes_a_follower() {
     let _ = core.election_timeout();
     let effects =
         core.handle_request_vote_reply(PEER, Term(4), RequestVoteReply { term: Term(9), vote_granted: false });
-    assert_eq!(core.soft_state().role, RoleName::Follower, "a candidate of an old term is none");
-    assert_eq!(core.current_term(), Term(9), "it takes the term that it was told");
-    assert!(!effects.reset_election_timer, "its timer runs on: a refusal is no reason to wait longer");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "a candidate of an old term becomes a follower");
+    assert_eq!(core.current_term(), Term(9), "it adopts the term of the reply");
+    assert!(!effects.reset_election_timer, "a refusal does not reset its timer");
 }
 
 /// "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state" (5.1).
@@ -46,7 +46,7 @@ fn section_5_1_a_leader_with_a_stale_term_becomes_a_follower() {
     let mut core = leader(3, &[]);
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, refusal(9));
-    assert_eq!(core.soft_state().role, RoleName::Follower, "a leader of an old term is none");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "a leader of an old term steps down");
     assert!(effects.reset_election_timer, "a leader has no timer running, so it starts one when it steps down");
     assert_eq!(core.voted_for(), None, "it has not voted in the new term");
 }
@@ -59,7 +59,7 @@ fn section_5_1_a_request_with_a_stale_term_is_refused() {
     let (append, append_effects) = core.handle_append_entries(append(2, (1, 1), &[2], 0));
     assert!(!vote.vote_granted, "a candidate of an old term gets no vote");
     assert!(!append.success, "a leader of an old term is not followed");
-    assert_eq!((vote.term, append.term), (Term(3), Term(3)), "both are told the present term");
+    assert_eq!((vote.term, append.term), (Term(3), Term(3)), "both replies contain the current term");
     assert_eq!((vote_effects, append_effects), (Effects::default(), Effects::default()), "and nothing else happens");
 }
 
@@ -71,7 +71,7 @@ fn section_5_2_a_server_starts_as_a_follower() {
     let core = follower(3, &[1, 3]);
     assert_eq!(core.soft_state().role, RoleName::Follower, "whatever it was before");
     assert_eq!(core.soft_state().leader, None, "and it knows no leader");
-    assert_eq!((core.commit_index(), core.last_applied()), (Index(0), Index(0)), "nor what is committed");
+    assert_eq!((core.commit_index(), core.last_applied()), (Index(0), Index(0)), "and knows no committed entry");
 }
 
 /// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes for
@@ -81,9 +81,9 @@ fn section_5_2_an_election_timeout_starts_an_election() {
     let mut core = follower(3, &[1, 3]);
     let effects = core.election_timeout();
     let request = RequestVoteArgs { candidate_id: ME, ..vote_request(4, 2, 3) };
-    assert_eq!(effects.request_votes, [(PEER, request), (OTHER, request)], "every other server is asked");
+    assert_eq!(effects.request_votes, [(PEER, request), (OTHER, request)], "every other server gets the request");
     let hard_state = Some(HardState { term: Term(4), voted_for: Some(ME) });
-    assert_eq!(effects.persist, Persist { hard_state, ..Persist::default() }, "its own vote is saved like any other");
+    assert_eq!(effects.persist, Persist { hard_state, ..Persist::default() }, "its own vote is saved");
     assert!(effects.reset_election_timer, "the election may take as long as a random timeout");
 }
 
@@ -94,10 +94,10 @@ fn section_5_2_a_majority_of_votes_makes_a_leader() {
     let mut core = server_of(5, 3, &[]);
     let _ = core.election_timeout();
     let second = core.handle_request_vote_reply(PEER, Term(4), granted(4));
-    assert_eq!((core.is_leader(), second.send_heartbeats), (false, false), "two of five are no majority");
+    assert_eq!((core.is_leader(), second.send_heartbeats), (false, false), "two of five are not a majority");
     let third = core.handle_request_vote_reply(OTHER, Term(4), granted(4));
-    assert!(core.is_leader(), "three of five are one");
-    assert!(third.send_heartbeats, "and the others must hear of it before they try too");
+    assert!(core.is_leader(), "three of five are a majority");
+    assert!(third.send_heartbeats, "the others must hear of it before they start elections");
 }
 
 /// "... receives votes from a majority of the *servers*" (5.2): a repeated vote counts once.
@@ -108,7 +108,7 @@ fn section_5_2_a_repeated_vote_counts_once() {
     for _ in 0..3 {
         let _ = core.handle_request_vote_reply(PEER, Term(4), granted(4));
     }
-    assert!(!core.is_leader(), "one peer and the candidate itself are two of five");
+    assert!(!core.is_leader(), "one peer and the candidate are two of five");
 }
 
 /// "... for the same term" (5.2): a vote that arrives in the next term belongs to the previous one.
@@ -118,7 +118,7 @@ fn section_5_2_a_vote_of_an_earlier_term_does_not_count() {
     let _ = core.election_timeout();
     let _ = core.election_timeout();
     let effects = core.handle_request_vote_reply(PEER, Term(4), granted(4));
-    assert!(!core.is_leader(), "the vote of term 4 elects nobody in term 5");
+    assert!(!core.is_leader(), "a vote of term 4 does not count in term 5");
     assert_eq!(effects, Effects::default(), "and nothing else happens");
 }
 
@@ -130,12 +130,12 @@ fn section_5_2_a_server_votes_once_a_term() {
     let (second, no_effects) =
         core.handle_request_vote(RequestVoteArgs { candidate_id: OTHER, ..vote_request(4, 0, 0) });
     let (again, again_effects) = core.handle_request_vote(vote_request(4, 0, 0));
-    assert!(first.vote_granted, "the first comes");
-    let saved = effects.persist.hard_state.expect("a vote has to be saved");
-    assert_eq!(saved.voted_for, Some(PEER), "what is saved is the vote");
-    assert_eq!((second.vote_granted, no_effects), (false, Effects::default()), "the second does not");
-    assert!(again.vote_granted, "the first may ask again: its answer may have been lost");
-    assert!(again_effects.persist.is_empty(), "there is nothing new to save then");
+    assert!(first.vote_granted, "the first candidate gets the vote");
+    let saved = effects.persist.hard_state.expect("a vote must be saved");
+    assert_eq!(saved.voted_for, Some(PEER), "the vote is saved");
+    assert_eq!((second.vote_granted, no_effects), (false, Effects::default()), "the second candidate does not get it");
+    assert!(again.vote_granted, "the first candidate may ask again, because the reply may be lost");
+    assert!(again_effects.persist.is_empty(), "a repeated vote is not saved again");
 }
 
 /// "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader
@@ -145,13 +145,13 @@ fn section_5_2_a_candidate_follows_the_leader_of_its_own_term() {
     let mut core = follower(3, &[]);
     let _ = core.election_timeout();
     let (reply, effects) = core.handle_append_entries(append(4, (0, 0), &[], 0));
-    assert!(reply.success && effects.reset_election_timer, "it is a heartbeat like any other");
+    assert!(reply.success && effects.reset_election_timer, "a heartbeat succeeds and resets the timer");
     assert_eq!(
         (core.soft_state().role, core.soft_state().leader),
         (RoleName::Follower, Some(PEER)),
-        "and has a sender"
+        "the sender is the leader"
     );
-    assert_eq!(core.voted_for(), Some(ME), "the vote of the term stays given");
+    assert_eq!(core.voted_for(), Some(ME), "the vote of this term remains given");
 }
 
 /// A follower starts an election "if election timeout elapses without receiving AppendEntries RPC from current leader
@@ -160,7 +160,7 @@ fn section_5_2_a_candidate_follows_the_leader_of_its_own_term() {
 fn section_5_2_a_refused_vote_does_not_reset_the_election_timer() {
     let mut core = follower(3, &[1, 3]);
     let (reply, effects) = core.handle_request_vote(vote_request(4, 1, 1));
-    assert!(!reply.vote_granted && core.current_term() == Term(4), "the term is adopted, the vote refused");
+    assert!(!reply.vote_granted && core.current_term() == Term(4), "the term is adopted and the vote is refused");
     assert!(!effects.reset_election_timer, "a candidate that cannot win must not keep others from trying");
 }
 
@@ -171,14 +171,14 @@ fn section_5_2_a_refused_vote_does_not_reset_the_election_timer() {
 #[test]
 fn section_5_3_a_leader_appends_and_sends_to_all() {
     let mut core = leader(3, &[1]);
-    let (started, effects) = core.propose(Bytes::from("x")).expect("a leader takes commands");
+    let (started, effects) = core.propose(Bytes::from("x")).expect("a leader accepts commands");
     assert_eq!((started.index, started.term), (Index(2), Term(4)), "the command is at the end of the log");
-    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER, OTHER]), "every peer has something to get");
-    let change = effects.persist.log.expect("the entry has to be saved before anyone hears of it");
-    assert_eq!((change.first, change.last, change.truncates), (Index(2), Index(2), false), "and it alone");
+    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER, OTHER]), "every peer has something to receive");
+    let change = effects.persist.log.expect("the entry must be saved before it is sent");
+    assert_eq!((change.first, change.last, change.truncates), (Index(2), Index(2), false), "only this entry is saved");
     let (args, _) = core.append_entries(PEER).expect("there is an entry to send");
-    assert_eq!(args.entries, [Entry { term: Term(4), command: Bytes::from("x") }], "which is the new one");
-    assert_eq!((args.prev_log_index, args.prev_log_term), (Index(1), Term(1)), "with the place that it follows");
+    assert_eq!(args.entries, [Entry { term: Term(4), command: Bytes::from("x") }], "the new entry");
+    assert_eq!((args.prev_log_index, args.prev_log_term), (Index(1), Term(1)), "with the entry that it follows");
 }
 
 /// Only a leader accepts commands (5.3).
@@ -196,11 +196,11 @@ fn section_5_3_committed_entries_are_applied_once_and_in_order() {
     let mut core = follower(3, &[]);
     let (_, first) = core.handle_append_entries(append(3, (0, 0), &[1, 2, 3], 2));
     assert_eq!(first.commit_advanced, Some(Index(2)), "two of the three entries are committed");
-    assert_eq!(core.take_committed().len(), 2, "those are applied");
+    assert_eq!(core.take_committed().len(), 2, "the two committed entries are applied");
     let (_, second) = core.handle_append_entries(append(3, (3, 3), &[], 3));
-    assert_eq!(second.commit_advanced, Some(Index(3)), "then the third");
-    assert_eq!(core.take_committed().len(), 1, "which alone is new");
-    assert!(core.take_committed().is_empty(), "and nothing is handed out twice");
+    assert_eq!(second.commit_advanced, Some(Index(3)), "the third entry is committed next");
+    assert_eq!(core.take_committed().len(), 1, "only the third entry is new");
+    assert!(core.take_committed().is_empty(), "no entry is handed out twice");
 }
 
 /// "If the follower does not find an entry in its log with the same index and term, then it refuses the new entries"
@@ -213,8 +213,8 @@ fn section_5_3_a_follower_refuses_entries_after_a_mismatch() {
     assert!(!too_far.success && !other_term.success, "neither fits");
     assert_eq!((too_far.conflict_term, too_far.conflict_index), (None, Index(4)), "the log ends before 4");
     let conflict = (other_term.conflict_term, other_term.conflict_index);
-    assert_eq!(conflict, (Some(Term(2)), Index(2)), "the term that is wrong there begins at 2");
-    assert!(effects.reset_election_timer, "the leader is alive all the same");
+    assert_eq!(conflict, (Some(Term(2)), Index(2)), "the conflicting term begins at 2");
+    assert!(effects.reset_election_timer, "the message still comes from the current leader");
     assert!(effects.persist.is_empty(), "and nothing has changed");
 }
 
@@ -223,10 +223,14 @@ fn section_5_3_a_follower_refuses_entries_after_a_mismatch() {
 fn section_5_3_conflicting_entries_are_replaced() {
     let mut core = follower(3, &[1, 2, 2, 2]);
     let (reply, effects) = core.handle_append_entries(append(3, (1, 1), &[2, 3], 0));
-    assert!(reply.success, "the place before the new entries fits");
-    assert_eq!(terms(&core), [1, 2, 3], "what agrees stays, what conflicts goes with all behind it");
-    let change = effects.persist.log.expect("the change has to be saved");
-    assert_eq!((change.truncates, change.first, change.last), (true, Index(3), Index(3)), "from the conflict on");
+    assert!(reply.success, "the entry before the new ones matches");
+    assert_eq!(terms(&core), [1, 2, 3], "matching entries remain; the conflicting entry and all after it are deleted");
+    let change = effects.persist.log.expect("the change must be saved");
+    assert_eq!(
+        (change.truncates, change.first, change.last),
+        (true, Index(3), Index(3)),
+        "the change begins at the conflict"
+    );
 }
 
 /// Only a conflict deletes entries (5.3, Figure 2). An overtaken request says nothing about entries after its own.
@@ -235,9 +239,9 @@ fn section_5_3_a_late_request_does_not_truncate() {
     let mut core = follower(3, &[1, 3, 3]);
     let (late, effects) = core.handle_append_entries(append(3, (0, 0), &[1], 0));
     let (heartbeat, _) = core.handle_append_entries(append(3, (1, 1), &[], 0));
-    assert!(late.success && heartbeat.success, "both agree as far as they go");
-    assert_eq!(terms(&core), [1, 3, 3], "and what is behind them stays");
-    assert!(effects.persist.is_empty(), "so there is nothing to save");
+    assert!(late.success && heartbeat.success, "both match as far as they go");
+    assert_eq!(terms(&core), [1, 3, 3], "entries after them remain");
+    assert!(effects.persist.is_empty(), "nothing must be saved");
 }
 
 /// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (Figure 2). After that
@@ -262,10 +266,14 @@ fn section_5_3_a_leader_backs_up_by_whole_terms() {
         assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER]), "there is something to send now");
         core.progress(PEER).expect("a leader knows its peers").next_index()
     };
-    assert_eq!(next_after(&mut core, None, 6), Index(6), "a log that ends earlier is continued at its end");
-    assert_eq!(next_after(&mut core, Some(4), 2), Index(5), "a term that both have: up to its last entry");
-    assert_eq!(next_after(&mut core, Some(3), 2), Index(2), "a term that the leader has not is skipped");
-    assert_eq!(next_after(&mut core, Some(9), 9), Index(1), "and every answer moves it, whatever it says");
+    assert_eq!(next_after(&mut core, None, 6), Index(6), "a shorter log is continued at its end");
+    assert_eq!(
+        next_after(&mut core, Some(4), 2),
+        Index(5),
+        "a term that both have: after the leader's last entry of it"
+    );
+    assert_eq!(next_after(&mut core, Some(3), 2), Index(2), "a term that the leader does not have is skipped");
+    assert_eq!(next_after(&mut core, Some(9), 9), Index(1), "every refusal moves next_index back");
 }
 
 /// "... the leader can decrement nextIndex to bypass all of the conflicting entries in that term" (5.3). A follower
@@ -275,13 +283,13 @@ fn section_5_3_a_leader_backs_up_by_whole_terms() {
 fn section_5_3_terms_missing_on_one_side_are_skipped_together() {
     let mut core = follower(4, &[1, 2, 3, 4, 4]);
     let (reply, _) = core.handle_append_entries(append(5, (4, 1), &[], 0));
-    assert_eq!(reply.conflict_index, Index(2), "up to index 4 the leader's terms are 1 at most");
+    assert_eq!(reply.conflict_index, Index(2), "up to index 4 the leader's terms are at most 1");
 
     let mut core = leader(5, &[1, 3, 4, 5, 5]);
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let _ = core.handle_append_entries_reply(PEER, &sent, conflict(6, Some(2), 3));
     let next_index = core.progress(PEER).expect("a leader knows its peers").next_index();
-    assert_eq!(next_index, Index(2), "up to index 5 the follower's terms are 2 at most");
+    assert_eq!(next_index, Index(2), "up to index 5 the follower's terms are at most 2");
 }
 
 /// `matchIndex` is the "highest log entry known to be replicated" (Figure 2), so it never decreases.
@@ -295,7 +303,7 @@ fn section_5_3_late_replies_do_not_lower_match_or_next_index() {
     let _ = core.handle_append_entries_reply(PEER, &early, agreement(4));
     let _ = core.handle_append_entries_reply(PEER, &early, conflict(4, None, 1));
     let progress = core.progress(PEER).expect("a leader knows its peers");
-    assert_eq!((progress.match_index(), progress.next_index()), (Index(2), Index(3)), "as after the latest answer");
+    assert_eq!((progress.match_index(), progress.next_index()), (Index(2), Index(3)), "as after the latest reply");
 }
 
 /// A reply counts only in the term of its request (5.1, 5.3). A server that leads again does not know what its
@@ -308,8 +316,12 @@ fn section_5_3_a_reply_to_an_earlier_term_does_not_count() {
     let _ = core.handle_append_entries(AppendEntriesArgs { leader_id: OTHER, ..append(5, (1, 1), &[], 0) });
     elect(&mut core);
     let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));
-    assert_eq!(effects, Effects::default(), "nothing follows from it");
-    assert_eq!(core.progress(PEER).expect("a leader knows its peers").match_index(), Index(0), "nor is it remembered");
+    assert_eq!(effects, Effects::default(), "nothing else happens");
+    assert_eq!(
+        core.progress(PEER).expect("a leader knows its peers").match_index(),
+        Index(0),
+        "the vote is not recorded"
+    );
 }
 
 // 5.4 Safety
@@ -342,13 +354,13 @@ fn section_5_4_2_only_current_term_entries_commit_by_counting() {
     let mut core = leader(3, &[1, 2, 3]);
     let (_, sent) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));
-    assert_eq!(effects.commit_advanced, None, "a majority has index 3, but it is of an earlier term");
+    assert_eq!(effects.commit_advanced, None, "a majority has index 3, but it has an earlier term");
 
     let _ = core.propose(Bytes::from("x"));
     let (_, sent) = core.append_entries(PEER).expect("there is an entry to send");
     let effects = core.handle_append_entries_reply(PEER, &sent, agreement(4));
-    assert_eq!(effects.commit_advanced, Some(Index(4)), "index 4 is of this term");
-    assert_eq!(core.take_committed().len(), 4, "and all before it are committed with it");
+    assert_eq!(effects.commit_advanced, Some(Index(4)), "index 4 has the current term");
+    assert_eq!(core.take_committed().len(), 4, "all entries before it are committed with it");
 }
 
 /// A new leader appends no entry of its own, because indexes belong to clients. (The paper's section 8 proposes an

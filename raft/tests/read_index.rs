@@ -177,7 +177,7 @@ fn a_leader_has_a_read_index_after_a_commit_in_its_term() {
         cluster.wait_until_applied(started.index);
         assert_eq!(cluster.rafts[leader].read_index(), Some(started.index));
         let follower = (leader + 1) % 3;
-        assert_eq!(cluster.rafts[follower].read_index(), None, "a follower does not know what is committed");
+        assert_eq!(cluster.rafts[follower].read_index(), None, "a follower does not know the commit index");
         cluster.shut_down();
     });
 }
@@ -187,8 +187,8 @@ fn a_single_server_confirms_reads_at_once() {
     under_both_clocks(|| {
         let cluster = Cluster::new(1);
         let leader = cluster.settled_leader();
-        assert!(cluster.rafts[leader].read_index().is_some(), "it is a majority");
-        assert_eq!(cluster.network.total_count(), 0, "it has nobody to ask");
+        assert!(cluster.rafts[leader].read_index().is_some(), "a cluster of one server is a majority");
+        assert_eq!(cluster.network.total_count(), 0, "it sends no message");
         cluster.shut_down();
     });
 }
@@ -210,7 +210,7 @@ fn concurrent_reads_share_heartbeats() {
         let confirmed: usize = readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")).sum();
         let rpcs = cluster.network.total_count() - before;
         let heartbeats = 2 * (begun.elapsed().as_nanos() / HEARTBEAT_INTERVAL.as_nanos() + 1) as u64;
-        assert_eq!(confirmed, READERS * READS, "nobody else leads");
+        assert_eq!(confirmed, READERS * READS, "no other server leads");
         assert!(rpcs <= (READERS * READS / 4) as u64 + heartbeats, "{rpcs} RPCs for {confirmed} reads");
         cluster.shut_down();
     });
@@ -248,7 +248,11 @@ fn a_healed_leader_that_is_not_deposed_confirms_reads() {
         // No election timer has fired, so the next heartbeat replaces the lost request.
         let healed = Instant::now();
         assert_eq!(outcome(read), Some(Index(1)));
-        assert!(healed.elapsed() < 2 * HEARTBEAT_INTERVAL, "one heartbeat later, not {:?}", healed.elapsed());
+        assert!(
+            healed.elapsed() < 2 * HEARTBEAT_INTERVAL,
+            "expected one heartbeat interval, not {:?}",
+            healed.elapsed()
+        );
         cluster.shut_down();
     });
 }
@@ -294,7 +298,7 @@ fn a_leader_asks_only_a_quorum_of_reliable_peers() {
         let before = rpcs();
         read();
         thread::sleep(Duration::from_millis(10));
-        assert!(rpcs() - before >= 4, "peers that have answered a few times only are all asked");
+        assert!(rpcs() - before >= 4, "all peers are asked while they have replied only a few times");
         // Heartbeats alone show that the peers reply.
         thread::sleep(20 * HEARTBEAT_INTERVAL);
         let (before, begun) = (rpcs(), Instant::now());
@@ -324,10 +328,13 @@ fn an_unreachable_peer_delays_only_one_read() {
             begun.elapsed()
         };
         let first = time_of_a_read();
-        assert!(first <= HEARTBEAT_INTERVAL + Duration::from_millis(10), "the others were asked after {first:?}");
+        assert!(
+            first <= HEARTBEAT_INTERVAL + Duration::from_millis(10),
+            "the other peers were asked only after {first:?}"
+        );
         for _ in 0..100 {
             let later = time_of_a_read();
-            assert!(later < Duration::from_millis(10), "{later:?} for a read that those who answer can confirm");
+            assert!(later < Duration::from_millis(10), "{later:?} for a read that the reachable peers can confirm");
         }
         cluster.shut_down();
     });
@@ -345,7 +352,7 @@ fn a_killed_server_ends_its_reads() {
         for read in reads {
             assert_eq!(outcome(read), None);
         }
-        assert_eq!(cluster.rafts[leader].read_index(), None, "nor does it know anything later");
+        assert_eq!(cluster.rafts[leader].read_index(), None, "a later read is not confirmed either");
         cluster.shut_down();
     });
 }

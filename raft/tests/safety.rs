@@ -56,7 +56,7 @@ fn run_schedules(servers: usize) {
                 lost += reads.1;
             }
             Err(panic) => {
-                eprintln!("{servers} servers, seed {seed} failed; SAFETY_SEED={seed} runs it again");
+                eprintln!("{servers} servers, seed {seed} failed; SAFETY_SEED={seed} replays it");
                 std::panic::resume_unwind(panic);
             }
         }
@@ -158,7 +158,7 @@ impl Cluster {
             let message = self.servers.in_flight.remove(0);
             self.servers.deliver(message);
         }
-        panic!("a quiet cluster went on sending for {QUIET_AFTER_MESSAGES_MAX} messages");
+        panic!("a quiet cluster did not stop sending after {QUIET_AFTER_MESSAGES_MAX} messages");
     }
 
     fn random_message(&mut self) -> Option<usize> {

@@ -50,7 +50,7 @@ impl Subject {
             leader_commit: Index(leader_commit),
         };
         let reply: AppendEntriesReply = self.end.call("Raft.AppendEntries", &args).expect("the network is reliable");
-        assert!(reply.success, "the entries fit");
+        assert!(reply.success, "the entries match");
     }
 
     fn install(&self, last_included_index: u64) {
@@ -98,11 +98,11 @@ fn a_restarted_server_keeps_its_term_vote_and_log() {
         let copy = Arc::new(persister.copy());
         first.raft.kill();
         let again = Subject::start(3, &copy);
-        assert_eq!(again.raft.get_state(), (Term(5), false), "it has its term");
+        assert_eq!(again.raft.get_state(), (Term(5), false), "it has its saved term");
         let reply: RequestVoteReply =
             again.end.call("Raft.RequestVote", &vote(ServerId(2))).expect("a reliable network");
-        assert!(!reply.vote_granted, "and remembers that its vote of term 5 is given");
-        assert_eq!(copy.read_raft_state(), persister.read_raft_state(), "a start alone saves nothing");
+        assert!(!reply.vote_granted, "it remembers its vote of term 5");
+        assert_eq!(copy.read_raft_state(), persister.read_raft_state(), "a start saves nothing");
         again.raft.kill();
     });
 }
@@ -123,7 +123,7 @@ fn a_single_server_commits_its_saved_log_again() {
         let again = Subject::start(1, &copy);
         thread::sleep(Duration::from_secs(1));
         let started = again.raft.start(Bytes::from("d")).expect("the only server leads");
-        assert_eq!((started.index, started.term), (Index(4), Term(2)), "after what it had, in a later term");
+        assert_eq!((started.index, started.term), (Index(4), Term(2)), "after the saved entries, in a later term");
         assert_eq!(again.delivered(), ["1", "2", "3", "4"], "an entry of its term commits those before it (5.4.2)");
         again.raft.kill();
     });
@@ -152,7 +152,7 @@ fn after_a_restart_delivery_continues_after_the_snapshot() {
         let again = Subject::start(3, &copy);
         assert_eq!(copy.read_snapshot(), "a and b", "the service reads it itself");
         again.append(3, &["d"], 4);
-        assert_eq!(again.delivered(), ["3", "4"], "and is given what follows");
+        assert_eq!(again.delivered(), ["3", "4"], "it receives the entries after the snapshot");
         assert_eq!(copy.read_snapshot(), "a and b", "later saves keep it");
         again.raft.kill();
     });
@@ -208,7 +208,7 @@ fn ask_for_vote(subject: &Subject, term: u64) {
 fn subscribers_hear_of_leadership_changes_first() {
     labstd::simulate(1, || {
         let subject = Subject::start(1, &Arc::new(Persister::new()));
-        let subscribe = || subject.raft.subscribe().expect("the reference tells");
+        let subscribe = || subject.raft.subscribe().expect("the reference has subscriptions");
         let (first, second) = (subscribe(), subscribe());
         assert_eq!(first.recv(), Ok(StateChange::BecameLeader { term: Term(1) }));
         assert_eq!(subject.raft.get_state(), (Term(1), true));
@@ -216,10 +216,14 @@ fn subscribers_hear_of_leadership_changes_first() {
         assert!(!subject.raft.get_state().1);
         assert_eq!(first.try_recv(), Ok(StateChange::SteppedDown { term: Term(7) }));
         let late = subscribe();
-        assert_eq!(late.try_recv(), Err(TryRecvError::Empty), "it hears what happens from now on");
+        assert_eq!(late.try_recv(), Err(TryRecvError::Empty), "it receives only later changes");
 
         drop(first);
-        assert_eq!(late.recv(), Ok(StateChange::BecameLeader { term: Term(8) }), "a dropped receiver disturbs nobody");
+        assert_eq!(
+            late.recv(),
+            Ok(StateChange::BecameLeader { term: Term(8) }),
+            "a dropped receiver does not affect the others"
+        );
         subject.raft.kill();
         let told: Vec<StateChange> = second.iter().collect();
         let expected = [
@@ -227,8 +231,12 @@ fn subscribers_hear_of_leadership_changes_first() {
             StateChange::SteppedDown { term: Term(7) },
             StateChange::BecameLeader { term: Term(8) },
         ];
-        assert_eq!(told, expected, "and then the channel ends, because the server was killed");
-        assert_eq!(subscribe().try_recv(), Err(TryRecvError::Disconnected), "as does one of a dead server, at once");
+        assert_eq!(told, expected, "then the channel is closed, because the server was killed");
+        assert_eq!(
+            subscribe().try_recv(),
+            Err(TryRecvError::Disconnected),
+            "a channel of a killed server is closed at once"
+        );
     });
 }
 
@@ -236,12 +244,12 @@ fn subscribers_hear_of_leadership_changes_first() {
 fn subscribers_hear_of_an_installed_snapshot() {
     labstd::simulate(1, || {
         let subject = Subject::start(3, &Arc::new(Persister::new()));
-        let changes = subject.raft.subscribe().expect("the reference tells");
+        let changes = subject.raft.subscribe().expect("the reference has subscriptions");
         subject.append(0, &["a"], 1);
         subject.install(8);
         subject.install(6);
         assert_eq!(changes.try_recv(), Ok(StateChange::SnapshotInstalled { index: Index(8), term: Term(1) }));
-        assert_eq!(changes.try_recv(), Err(TryRecvError::Empty), "an older one changes nothing");
+        assert_eq!(changes.try_recv(), Err(TryRecvError::Empty), "an older snapshot changes nothing");
         subject.raft.kill();
     });
 }
@@ -257,8 +265,8 @@ fn a_subscriber_that_never_reads_is_dropped() {
             assert_eq!(reader.recv(), Ok(StateChange::SteppedDown { term: term.next() }));
         }
         let left = sleeper.len();
-        assert!(left < 100, "{left} changes are kept for one that does not read");
-        assert_eq!(sleeper.iter().count(), left, "then the channel ends");
+        assert!(left < 100, "{left} changes are kept for a subscriber that does not read");
+        assert_eq!(sleeper.iter().count(), left, "then the channel is closed");
         subject.raft.kill();
     });
 }
@@ -267,7 +275,7 @@ fn a_subscriber_that_never_reads_is_dropped() {
 fn status_matches_the_servers_state() {
     labstd::simulate(1, || {
         let subject = Subject::start(3, &Arc::new(Persister::new()));
-        let status = || subject.raft.status().expect("the reference says where it stands");
+        let status = || subject.raft.status().expect("the reference reports its status");
         assert_eq!((status().first_index, status().last_index, status().last_term), (Index(1), Index(0), Term(0)));
         subject.append(0, &["a", "b", "c", "d"], 3);
         assert_eq!(subject.delivered(), ["1", "2", "3"]);
@@ -293,7 +301,7 @@ impl Consumer for RecordingConsumer {
     fn committed(&self) {
         // Hold the lock, so that entries are kept in the order in which the threads take them.
         let mut taken = self.taken.lock();
-        let committed = self.raft.get().expect("it is set before anything happens").raft.take_committed();
+        let committed = self.raft.get().expect("it is set before the first event").raft.take_committed();
         taken.extend(committed.iter().map(|message| match message {
             ApplyMsg::Command { index, .. } | ApplyMsg::Snapshot { index, .. } => index.0,
         }));
@@ -306,7 +314,7 @@ fn with_consumer(servers: usize) -> (Arc<Subject>, Arc<RecordingConsumer>) {
     let consumer = Arc::new(RecordingConsumer::default());
     assert!(consumer.raft.set(Arc::clone(&subject)).is_ok());
     let weak: Weak<RecordingConsumer> = Arc::downgrade(&consumer);
-    assert!(subject.raft.deliver_to(weak), "the reference offers it");
+    assert!(subject.raft.deliver_to(weak), "the reference supports a consumer");
     (subject, consumer)
 }
 
@@ -316,7 +324,7 @@ fn a_leader_notifies_its_consumer_before_start_returns() {
         let (subject, consumer) = with_consumer(1);
         thread::sleep(Duration::from_secs(1));
         let started = subject.raft.start_many(["a", "b", "c"].map(Bytes::from).to_vec());
-        assert_eq!(started.map(|started| started.index), Some(Index(1)), "where the first one is");
+        assert_eq!(started.map(|started| started.index), Some(Index(1)), "the index of the first command");
         assert_eq!(*consumer.taken.lock(), [1, 2, 3]);
         assert_eq!(subject.delivered(), [] as [&str; 0], "nothing goes into the apply channel");
         subject.raft.kill();
@@ -333,14 +341,14 @@ fn a_followers_consumer_is_notified_in_batches() {
             subject.append(n, &["x"], n);
         }
         let together = taken();
-        assert!((64..=99).contains(&together), "99 are committed, and {together} were taken: not too far behind");
+        assert!((64..=99).contains(&together), "99 entries are committed and {together} were taken");
         // A heartbeat with no new commit index.
         subject.append(100, &[], 99);
         thread::sleep(Duration::from_millis(5));
         assert_eq!(taken(), 99);
         subject.install(200);
         thread::sleep(Duration::from_millis(5));
-        assert_eq!(consumer.taken.lock().last(), Some(&200), "a snapshot too");
+        assert_eq!(consumer.taken.lock().last(), Some(&200), "a snapshot is delivered too");
         subject.raft.kill();
     });
 }

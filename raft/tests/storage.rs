@@ -32,7 +32,7 @@ fn the_saved_state_is_read_back_unchanged() {
 
 #[test]
 fn an_empty_persister_yields_the_default_state() {
-    let (_, saved) = Storage::open(Arc::new(Persister::new())).expect("nothing is no damage");
+    let (_, saved) = Storage::open(Arc::new(Persister::new())).expect("an empty state is undamaged");
     assert_eq!(saved, Saved::default());
 }
 
@@ -53,7 +53,7 @@ fn every_flipped_bit_is_detected() {
             let mut damaged = state.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let refusal = refusal_of(damaged, server.persister.read_snapshot(), &format!("seed {seed}, bit {bit}"));
-            assert!(refusal.contains("damaged at record "), "the place is named: {refusal}");
+            assert!(refusal.contains("damaged at record "), "the position is named: {refusal}");
         }
     }
 }
@@ -68,7 +68,7 @@ fn every_truncated_state_is_refused() {
         for length in 0..state.len() {
             let cut = state[..length].to_vec();
             let refusal = refusal_of(cut, server.persister.read_snapshot(), &format!("seed {seed}, length {length}"));
-            assert!(refusal.contains("damaged at record "), "the place is named: {refusal}");
+            assert!(refusal.contains("damaged at record "), "the position is named: {refusal}");
         }
     }
 }
@@ -92,13 +92,13 @@ fn a_refusal_is_one_sentence_with_the_position() {
     let mut state = server.persister.read_raft_state();
     let length = state.len();
     state[length - 2] ^= 0x10;
-    let refusal = refusal_of(state.clone(), Bytes::new(), "a flip in the last record");
+    let refusal = refusal_of(state.clone(), Bytes::new(), "a flipped bit in the last record");
     assert_eq!(
         refusal,
         "the saved state is damaged at record 3, byte 27: expected bytes that match the saved checksum, found other bytes"
     );
     state.truncate(length - 10);
-    let refusal = refusal_of(state, Bytes::new(), "an end that is missing");
+    let refusal = refusal_of(state, Bytes::new(), "a missing end");
     assert_eq!(
         refusal,
         "the saved state is damaged at record 3, byte 27: expected a record of 25 bytes, found 16 bytes"
@@ -131,7 +131,7 @@ fn the_largest_state_of_part_3d_stays_below_1500_bytes() {
 fn one_entry_costs_the_same_at_every_log_length() {
     let cost_at = |length: usize| {
         let mut server = Server::new(1);
-        // The index takes one byte up to 250, and three bytes from 251 on.
+        // Begin above index 250: an index takes one byte up to 250, and three bytes from 251 on.
         (0..300 + length).for_each(|_| server.propose("0123456789"));
         server.propose_and_count("0123456789")
     };
@@ -253,7 +253,7 @@ impl Server {
     fn random_install(&mut self) {
         let term = self.core.current_term().next();
         let last_included_index = Index(self.core.commit_index().0 + self.rng.random_range(0..4));
-        let least = self.core.log().term(self.core.commit_index()).expect("what is committed is there");
+        let least = self.core.log().term(self.core.commit_index()).expect("a committed entry is in the log");
         let last_included_term = Term(self.rng.random_range(least.0..=term.0));
         let data = Bytes::from(format!("the service up to {last_included_index}"));
         let args = InstallSnapshotArgs { term, leader_id: PEER, last_included_index, last_included_term, data };
@@ -315,7 +315,7 @@ fn refusal_of(state: Vec<u8>, snapshot: Bytes, what: &str) -> String {
     let persister = Persister::new();
     persister.save(state, snapshot);
     match Storage::open(Arc::new(persister)) {
-        Ok((_, saved)) => panic!("{what}: taken for {saved:?}"),
+        Ok((_, saved)) => panic!("{what}: accepted as {saved:?}"),
         Err(damaged) => damaged.to_string(),
     }
 }

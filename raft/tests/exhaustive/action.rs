@@ -103,7 +103,7 @@ impl Behavior {
     /// Starts a server from its disk.
     pub(crate) fn start(self, disk: Disk, me: ServerId) -> Server {
         let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 1, ..disk.config(me, SERVERS) };
-        Server { raw: RawNode::new(config).expect("what was saved is whole"), disk }
+        Server { raw: RawNode::new(config).expect("the saved state is complete"), disk }
     }
 
     /// Computes an outcome; `None` if nothing changes and nothing is sent.
@@ -162,7 +162,7 @@ impl Behavior {
             Mistake::None | Mistake::ForgetsItsVote => core.commit_index(),
         };
         applied.extend((core.commit_index().next().0..=commit.0).map(Index).map(|index| {
-            let entry = core.log().get(index).expect("what lies on a majority is there");
+            let entry = core.log().get(index).expect("an entry on a majority is in the leader's log");
             (index, entry.clone())
         }));
         let changes_history = before.soft_state() != core.soft_state()

@@ -59,7 +59,7 @@ impl History {
     /// Records that `core` considers everything up to `commit` committed.
     pub(crate) fn record_commits(&mut self, core: &Core, commit: Index) {
         for index in (core.log().base_index().next().0..=commit.0).map(Index) {
-            let entry = core.log().get(index).expect("what is committed is there").clone();
+            let entry = core.log().get(index).expect("a committed entry is in the log").clone();
             match self.committed.get(index.0 as usize - 1) {
                 Some((first, _)) if *first != entry => self.break_rule(Rule::StateMachineSafety),
                 Some(_) => {}
@@ -91,7 +91,7 @@ impl History {
     /// "Linearizable semantics: ... each read should reflect the most recent committed state" (8).
     pub(crate) fn settle_read(&mut self, by: ServerId, read: ReadState) {
         let place = self.reads.iter().position(|&(server, number, _)| (server, number) == (by, read.context));
-        let (_, _, committed) = self.reads.remove(place.expect("it has begun"));
+        let (_, _, committed) = self.reads.remove(place.expect("the read has begun"));
         if read.index.is_some_and(|index| index < committed) {
             self.break_rule(Rule::ReadsSeeAll);
         }

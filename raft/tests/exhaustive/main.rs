@@ -155,7 +155,7 @@ fn find_violation(rule: &'static str, cluster: Cluster) {
     let checker = cluster.checker().threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     report(&format!("mistake: {mistake:?}"), &bounds, &checker, begun);
     let broken: Vec<_> = checker.discoveries().into_keys().collect();
-    assert!(broken.contains(&rule), "{rule} is broken by this mistake: {broken:?}");
+    assert!(broken.contains(&rule), "this mistake breaks {rule}: {broken:?}");
     let path = checker.discovery(rule).expect("it was found");
     for (state, action) in path.into_vec() {
         eprintln!("{state:?}");
@@ -168,7 +168,7 @@ fn find_violation(rule: &'static str, cluster: Cluster) {
 fn report(name: &str, bounds: &Bounds, checker: &impl Checker<Cluster>, begun: Instant) {
     let (unique, all, depth) = (checker.unique_state_count(), checker.state_count(), checker.max_depth());
     let line = format!(
-        "{name}: {unique} states ({all} ways into them, up to {depth} steps deep) in {:.1} s; {bounds:?}\n",
+        "{name}: {unique} states ({all} transitions, up to {depth} steps deep) in {:.1} s; {bounds:?}\n",
         begun.elapsed().as_secs_f64()
     );
     // `eprintln` would not do, because the test runner captures its output.
@@ -187,7 +187,7 @@ fn leader_of_term_3() -> Property<Cluster> {
 }
 
 fn voter_restarted() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a server that has voted for another starts again", |_, state| {
+    Property::<Cluster>::sometimes("a server that has voted for another server restarts", |_, state| {
         state.last.voter_restarted
     })
 }
@@ -217,11 +217,11 @@ fn read_lost() -> Property<Cluster> {
 }
 
 fn log_truncated() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("a log is cut off", |_, state| state.last.log_truncated)
+    Property::<Cluster>::sometimes("a log is truncated", |_, state| state.last.log_truncated)
 }
 
 fn earlier_term_committed() -> Property<Cluster> {
-    Property::<Cluster>::sometimes("an entry of a former term is committed", |_, state| {
+    Property::<Cluster>::sometimes("an entry of an earlier term is committed", |_, state| {
         state.history.has_committed_an_earlier_term()
     })
 }

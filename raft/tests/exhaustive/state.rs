@@ -149,8 +149,8 @@ fn term_only_request(request: &Message, receiver: &RawNode) -> Message {
     let mut tried = receiver.clone();
     tried.step(request.clone()).expect("a node's message");
     let ready = tried.ready();
-    let [reply] = &ready.messages[..] else { panic!("a request is answered once: {ready:?}") };
-    assert_eq!(reply.term(), receiver.core().current_term(), "the answer tells the term");
+    let [reply] = &ready.messages[..] else { panic!("a request gets one reply: {ready:?}") };
+    assert_eq!(reply.term(), receiver.core().current_term(), "the reply contains the term");
     tried.advance();
     assert_eq!(Hashed::new(tried).hash, Hashed::new(receiver.clone()).hash, "a request of an old term changes nothing");
 

@@ -19,31 +19,31 @@ impl Disk {
     /// Saves the state in `ready`, in one step.
     pub(crate) fn save(&mut self, ready: &Ready) {
         if let Some(hard_state) = ready.hard_state {
-            assert_ne!(hard_state, self.hard_state, "what has not changed is not saved again");
-            assert!(hard_state.term >= self.hard_state.term, "a term never falls");
+            assert_ne!(hard_state, self.hard_state, "an unchanged term and vote are not saved again");
+            assert!(hard_state.term >= self.hard_state.term, "a term never decreases");
             self.hard_state = hard_state;
         }
         if let Some(snapshot) = &ready.snapshot {
-            assert!(snapshot.index > self.applied, "a snapshot never takes the service back");
+            assert!(snapshot.index > self.applied, "a snapshot never sets the service back");
             self.base = (snapshot.index, snapshot.term);
             self.entries.clear();
             self.applied = snapshot.index;
         }
         if let Some((index, term)) = ready.base {
-            assert!(ready.snapshot.is_none(), "a log has one beginning");
-            assert!(self.base.0 < index && index <= self.applied, "what the service has may go, and nothing else");
+            assert!(ready.snapshot.is_none(), "a log has one base");
+            assert!(self.base.0 < index && index <= self.applied, "only entries that the service has may be discarded");
             self.entries.drain(..(index.0 - self.base.0.0) as usize);
             self.base = (index, term);
         }
         if let Some(new) = &ready.entries {
-            assert!(!new.entries.is_empty(), "entries are there only if there are any");
+            assert!(!new.entries.is_empty(), "`entries` is present only if it is not empty");
             assert!(self.base.0 < new.first && new.first <= self.last_index().next(), "a log has no gaps");
             assert_eq!(
                 new.truncates,
                 new.first <= self.last_index(),
-                "entries are void exactly if others come instead"
+                "`truncates` is set exactly if saved entries are replaced"
             );
-            assert!(new.first > self.applied, "what is applied is never replaced");
+            assert!(new.first > self.applied, "an applied entry is never replaced");
             self.entries.truncate((new.first.0 - self.base.0.0 - 1) as usize);
             self.entries.extend_from_slice(&new.entries);
         }

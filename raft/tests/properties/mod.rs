@@ -113,13 +113,16 @@ impl Properties {
                 *machine = Machine { applied: index, state };
             }
             ApplyMsg::Snapshot { index, .. } if index <= machine.applied => {
-                return Err(format!("Order: {server} was given the snapshot at {index} after {}", machine.applied));
+                return Err(format!("Order: {server} received the snapshot at {index} after {}", machine.applied));
             }
             ApplyMsg::Snapshot { index, snapshot, .. } => {
                 *machine = Machine::from(&snapshot);
                 self.installed += 1;
                 if machine.applied != index {
-                    return Err(format!("Order: {server} was given the snapshot at {} for {index}", machine.applied));
+                    return Err(format!(
+                        "Order: {server} received the snapshot at {} instead of {index}",
+                        machine.applied
+                    ));
                 }
             }
         }
@@ -127,7 +130,9 @@ impl Properties {
         if *self.states.entry(applied).or_insert(state) == state {
             Ok(())
         } else {
-            Err(format!("State Machine Safety: up to {applied}, {server} has applied something else than another"))
+            Err(format!(
+                "State Machine Safety: up to {applied}, {server} has applied other entries than another server"
+            ))
         }
     }
 
@@ -170,10 +175,13 @@ impl Properties {
         if let Some((entry, _)) = self.committed.get(&base_index)
             && entry.term != core.log().base_term()
         {
-            return Err(format!("State Machine Safety: {} has a snapshot of another {base_index}", core.me()));
+            return Err(format!(
+                "State Machine Safety: {} has a snapshot with a different entry at {base_index}",
+                core.me()
+            ));
         }
         for index in (base_index.next().0..=core.commit_index().0).map(Index) {
-            let entry = core.log().get(index).ok_or(format!("{} committed {index} and has it not", core.me()))?;
+            let entry = core.log().get(index).ok_or(format!("{} committed {index} but does not have it", core.me()))?;
             let (first, _) = self.committed.entry(index).or_insert_with(|| {
                 any_new = true;
                 (entry.clone(), core.current_term())
@@ -229,7 +237,7 @@ fn is_prefix(log: &Log, of: &Log) -> bool {
 
 impl From<&Bytes> for Machine {
     fn from(snapshot: &Bytes) -> Machine {
-        let (applied, state) = labgob::decode(snapshot).expect("a snapshot that a service has made");
+        let (applied, state) = labgob::decode(snapshot).expect("a snapshot made by a service");
         Machine { applied, state }
     }
 }
@@ -244,7 +252,7 @@ mod detects_violations {
     fn election_safety() {
         let cores = [leader(0, 1, &[]), leader(1, 1, &[])];
         let mut properties = Properties::new(3);
-        assert_eq!(properties.check(ServerId(0), &cores), Ok(()), "one leader is as it should be");
+        assert_eq!(properties.check(ServerId(0), &cores), Ok(()), "one leader is correct");
         assert_broken(properties.check(ServerId(1), &cores), "Election Safety");
     }
 
@@ -252,7 +260,7 @@ mod detects_violations {
     fn leader_append_only() {
         let mut properties = Properties::new(3);
         let longer = [leader(0, 2, &[(1, "a"), (1, "b")])];
-        assert_eq!(properties.check(ServerId(0), &longer), Ok(()), "any log will do for a beginning");
+        assert_eq!(properties.check(ServerId(0), &longer), Ok(()), "any log is correct at first");
         let shorter = [leader(0, 2, &[(1, "a")])];
         assert_broken(properties.check(ServerId(0), &shorter), "Leader Append-Only");
     }
@@ -276,8 +284,8 @@ mod detects_violations {
     fn state_machine_safety() {
         let mut properties = Properties::new(3);
         let apply = |command| ApplyMsg::Command { index: Index(1), term: Term(1), command: Bytes::from(command) };
-        assert_eq!(properties.applied(ServerId(0), apply("a")), Ok(()), "the first is as good as any");
-        assert_eq!(properties.applied(ServerId(1), apply("a")), Ok(()), "the same is right");
+        assert_eq!(properties.applied(ServerId(0), apply("a")), Ok(()), "any first command is correct");
+        assert_eq!(properties.applied(ServerId(1), apply("a")), Ok(()), "the same command is correct");
         assert_broken(properties.applied(ServerId(2), apply("b")), "State Machine Safety");
     }
 
@@ -297,13 +305,13 @@ mod detects_violations {
 
     #[test]
     fn stale_read() {
-        assert_eq!(Properties::check_read(Index(2), Index(2)), Ok(()), "it sees all there was");
+        assert_eq!(Properties::check_read(Index(2), Index(2)), Ok(()), "the read sees every committed entry");
         assert_broken(Properties::check_read(Index(2), Index(3)), "Stale Read");
     }
 
     fn assert_broken(result: Result<(), String>, property: &str) {
-        let broken = result.expect_err("a breach of the property");
-        assert!(broken.starts_with(property), "{property} is what is broken, not: {broken}");
+        let broken = result.expect_err("a violation of the property");
+        assert!(broken.starts_with(property), "{property} is broken, not: {broken}");
     }
 
     fn follower(me: usize, term: u64, log: &[(u64, &'static str)]) -> Core {

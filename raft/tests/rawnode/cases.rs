@@ -27,7 +27,7 @@ impl Owner {
 
     /// Carries out one Ready.
     fn carry_out(&mut self) -> Ready {
-        assert!(self.raw.has_ready(), "something is to be done");
+        assert!(self.raw.has_ready(), "there is work to do");
         let ready = self.raw.ready();
         self.disk.save(&ready);
         if let Some(last) = ready.committed.last() {
@@ -53,7 +53,7 @@ impl Owner {
     fn restart(&mut self) {
         let me = self.raw.core().me();
         let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 2, ..self.disk.config(me, 3) };
-        self.raw = RawNode::new(config).expect("what was saved is whole");
+        self.raw = RawNode::new(config).expect("the saved state is complete");
     }
 }
 
@@ -67,7 +67,7 @@ fn exchange(owners: &mut [Owner], silent: Option<ServerId>) {
         }
         messages.into_iter().for_each(|message| owners[message.to.0].step(message));
     }
-    panic!("the nodes never stop talking");
+    panic!("the nodes never stop sending");
 }
 
 /// Creates three servers, of which S0 leads term 1.
@@ -113,7 +113,7 @@ fn a_proposal_to_a_follower_is_refused_and_names_the_leader() {
     assert_eq!(owners[1].raw.read_index(1), Err(ReadRefused::NotLeader(NotLeader { leader: Some(S0) })));
     let mut alone = Owner::new(S0, 3);
     let refused = alone.raw.propose_many([command("a")]).expect_err("there is no leader");
-    assert_eq!(refused.to_string(), "this server does not lead, and knows no leader");
+    assert_eq!(refused.to_string(), "this server does not lead and knows no leader");
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn proposals_made_together_share_one_save_and_one_message() {
     let ready = owners[0].carry_out();
     let new = ready.entries.expect("entries to be saved");
     assert_eq!((new.first, new.entries.len(), new.truncates), (Index(1), 3, false));
-    assert_eq!(ready.messages.len(), 2, "one message a peer: {:?}", ready.messages);
-    assert_eq!(ready.committed, [], "nobody has answered");
-    assert!(ready.hard_state.is_none() && ready.soft_state.is_none(), "what has not changed is not there");
+    assert_eq!(ready.messages.len(), 2, "one message per peer: {:?}", ready.messages);
+    assert_eq!(ready.committed, [], "no peer has replied");
+    assert!(ready.hard_state.is_none() && ready.soft_state.is_none(), "parts without a change are empty");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_single_server_waits_for_its_own_disk() {
     owner.raw.campaign();
     let _ = owner.raw.propose(command("a"));
     let ready = owner.carry_out();
-    assert!(ready.entries.is_some() && ready.committed.is_empty(), "what is not saved is not handed out: {ready:?}");
+    assert!(ready.entries.is_some() && ready.committed.is_empty(), "an unsaved entry is not handed out: {ready:?}");
     assert_eq!(owner.carry_out().committed.len(), 1, "it is saved now");
 }
 
@@ -145,7 +145,7 @@ fn committed_entries_are_saved_before_they_are_handed_out() {
     let mut owner = Owner::new(S0, 3);
     owner.step(append((0, 0), 1, &[1, 1], 2));
     let ready = owner.carry_out();
-    assert!(ready.entries.is_some() && ready.committed.is_empty(), "first they are saved: {ready:?}");
+    assert!(ready.entries.is_some() && ready.committed.is_empty(), "the entries are saved first: {ready:?}");
     assert_eq!(owner.carry_out().committed.len(), 2, "then they are handed out");
 }
 
@@ -166,7 +166,7 @@ fn entries_replaced_during_a_save_are_overwritten_later() {
     owner.step(append((0, 0), 1, &[1, 1, 1], 0));
     let first = owner.raw.ready();
     owner.step(append((1, 1), 2, &[2], 2));
-    assert!(!owner.raw.has_ready(), "one at a time");
+    assert!(!owner.raw.has_ready(), "only one Ready at a time");
     owner.disk.save(&first);
     owner.raw.advance();
     let second = owner.carry_out();
@@ -181,8 +181,8 @@ fn after_a_restart_the_first_entry_follows_the_applied_one() {
     let entries = [1, 1, 1].map(|term| Entry { term: Term(term), command: command("x") });
     let hard_state = HardState { term: Term(1), voted_for: None };
     let config = Config { hard_state, log: Log::new(entries.into()), applied: Index(2), ..Config::new(S0, 3) };
-    let mut node = RawNode::new(config).expect("what was saved is whole");
-    assert!(!node.has_ready(), "what was applied is not handed out again");
+    let mut node = RawNode::new(config).expect("the saved state is complete");
+    assert!(!node.has_ready(), "applied entries are not handed out again");
     node.step(append((3, 1), 1, &[], 3)).expect("a node's message");
     let handed_out: Vec<Index> = node.ready().committed.iter().map(|entry| entry.index).collect();
     assert_eq!(handed_out, [Index(3)]);
@@ -192,7 +192,7 @@ fn after_a_restart_the_first_entry_follows_the_applied_one() {
 fn an_impossible_saved_state_is_refused_in_one_line() {
     let log = Log::new(vec![Entry { term: Term(3), command: command("x") }]);
     let config = Config { log: log.clone(), ..Config::new(S0, 3) };
-    let refused = RawNode::new(config).expect_err("the term is lost").to_string();
+    let refused = RawNode::new(config).expect_err("the saved term is lost").to_string();
     assert!(refused.contains("ends in term 3, but the saved term is 0"), "{refused}");
     let hard_state = HardState { term: Term(3), voted_for: None };
     let config = Config { hard_state, log, applied: Index(2), ..Config::new(S0, 3) };
@@ -227,7 +227,7 @@ fn a_vote_is_saved_before_it_is_sent_and_survives() {
     owner.step(ask(S1, 1));
     assert!(!granted(&owner.carry_out_all()), "one vote a term");
     owner.step(ask(S2, 1));
-    assert!(granted(&owner.carry_out_all()), "the same answer as before");
+    assert!(granted(&owner.carry_out_all()), "the same reply as before");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_lagging_follower_gets_entries_after_a_heartbeat_reply() {
     let lag = owners[0].raw.status().followers[1];
     assert_eq!((lag.server, lag.match_index, lag.state), (S2, Index(0), FollowerState::Silent));
     exchange(&mut owners, None);
-    assert_eq!(owners[0].raw.status().followers[1].match_index, Index(1), "it was sent what it lacks");
+    assert_eq!(owners[0].raw.status().followers[1].match_index, Index(1), "it received the missing entries");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_repeated_or_late_reply_is_harmless() {
     let entries_to_s1 = sent.iter().filter(|message| {
         message.to == S1 && matches!(&message.body, Body::AppendEntries { args, .. } if !args.entries.is_empty())
     });
-    assert_eq!(entries_to_s1.count(), 0, "an old answer does not end the waiting for what is under way: {sent:?}");
+    assert_eq!(entries_to_s1.count(), 0, "an old reply does not end the wait for the request in flight: {sent:?}");
     // In another term it says nothing at all.
     owners[0].restart();
     owners[0].raw.campaign();
@@ -291,10 +291,10 @@ fn a_repeated_or_late_reply_is_harmless() {
 fn messages_that_no_node_sends_are_refused() {
     let mut owners = cluster_led_by_s0();
     let stranger = Message { to: S1, ..append((0, 0), 1, &[], 0) };
-    let refused = owners[0].raw.step(stranger).expect_err("it is for another").to_string();
+    let refused = owners[0].raw.step(stranger).expect_err("the message is for another server").to_string();
     assert!(refused.contains("check the addresses") && !refused.contains('\n'), "{refused}");
     let liar = Message { from: S2, ..append((0, 0), 1, &[], 0) };
-    assert!(owners[0].raw.step(liar).is_err(), "it names another sender");
+    assert!(owners[0].raw.step(liar).is_err(), "the arguments name another sender");
     assert!(!owners[0].raw.has_ready(), "nothing has changed");
 }
 
@@ -306,7 +306,7 @@ fn reads_are_confirmed_by_a_majority_or_lost() {
     exchange(&mut owners, None);
     owners[0].raw.read_index(7).expect("it leads");
     let heartbeats = owners[0].carry_out();
-    assert_eq!((heartbeats.messages.len(), heartbeats.reads.len()), (2, 0), "it asks both: {heartbeats:?}");
+    assert_eq!((heartbeats.messages.len(), heartbeats.reads.len()), (2, 0), "it asks both peers: {heartbeats:?}");
     heartbeats.messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
     owners[1].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     assert_eq!(owners[0].carry_out().reads, [ReadState { context: 7, index: Some(Index(1)) }]);
@@ -349,7 +349,7 @@ fn a_snapshot_task_may_install_a_later_snapshot() {
     owners[2].step(task.message(Index(4), Term(1), command("file 4")));
     owners[0].raw.report_snapshot(&task, TransferOutcome::Arrived);
     let ready = owners[2].carry_out();
-    let snapshot = ready.snapshot.expect("it is to be installed");
+    let snapshot = ready.snapshot.expect("the snapshot must be installed");
     assert_eq!((snapshot.index, snapshot.term, snapshot.descriptor), (Index(4), Term(1), command("file 4")));
     assert_eq!((ready.committed.len(), ready.base), (0, None));
     ready.messages.into_iter().for_each(|message| owners[0].step(message));
@@ -374,7 +374,7 @@ fn a_failed_transfer_is_repeated_after_the_next_reply() {
     owners[0].raw.report_snapshot(&first, TransferOutcome::Failed);
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::Silent);
     reply_from_s2(&mut owners);
-    let second = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs it still");
+    let second = owners[0].carry_out().snapshot_tasks.pop().expect("S2 still needs it");
     owners[0].raw.report_snapshot(&first, TransferOutcome::Failed);
     let state = owners[0].raw.status().followers[1].state;
     assert_eq!(state, FollowerState::ReceivingSnapshot, "a late report is not about {second:?}");
@@ -395,9 +395,9 @@ fn a_late_snapshot_is_refused_with_the_commit_index() {
     let request_id = RequestId { number: Some(2), reads: 0 };
     owner.step(Message { from: S1, to: S0, body: Body::InstallSnapshot { args, request_id } });
     let ready = owner.carry_out();
-    assert!(ready.snapshot.is_none(), "it would take the service back");
+    assert!(ready.snapshot.is_none(), "it would set the service back");
     let [Message { body: Body::InstallSnapshotReply { committed, sent, .. }, .. }] = ready.messages[..] else {
-        panic!("it is answered: {ready:?}")
+        panic!("the snapshot gets a reply: {ready:?}")
     };
     assert_eq!((committed, sent.last_index, sent.number), (Index(3), Index(2), Some(2)));
 }
@@ -414,7 +414,11 @@ fn a_refused_snapshot_reports_the_followers_progress() {
     owners[2].carry_out_all();
     owners[2].step(task.message(Index(3), Term(1), Bytes::new()));
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
-    assert_eq!(owners[0].raw.status().followers[1].match_index, Index(4), "what is committed there is the leader's");
+    assert_eq!(
+        owners[0].raw.status().followers[1].match_index,
+        Index(4),
+        "the follower's committed entries are also the leader's"
+    );
 }
 
 #[test]
@@ -432,6 +436,6 @@ fn messages_survive_their_encoding() {
     let _ = owners[0].raw.propose(command("a"));
     for message in owners[0].carry_out_all() {
         let bytes = labgob::encode(&message);
-        assert_eq!(labgob::decode::<Message>(&bytes).expect("what was encoded"), message);
+        assert_eq!(labgob::decode::<Message>(&bytes).expect("an encoded message can be decoded"), message);
     }
 }

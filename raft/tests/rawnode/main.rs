@@ -48,7 +48,7 @@ fn run_schedules(servers: usize) {
         match result {
             Ok(more) => totals += more,
             Err(panic) => {
-                eprintln!("{servers} nodes, seed {seed} failed; RAWNODE_SEED={seed} runs it again");
+                eprintln!("{servers} nodes, seed {seed} failed; RAWNODE_SEED={seed} replays it");
                 std::panic::resume_unwind(panic);
             }
         }
@@ -64,6 +64,6 @@ fn run_schedules(servers: usize) {
                 && confirmed > schedules / 4
                 && (alone || lost > schedules / 8)
                 && crashes.iter().all(|&count| count > schedules / 4),
-        "not enough has happened under faults: {totals:?}"
+        "too few events under faults: {totals:?}"
     );
 }

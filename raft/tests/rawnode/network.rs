@@ -152,7 +152,7 @@ impl Network {
                 }
             }
         }
-        panic!("{TICKS_TO_RECOVER_MAX} ticks after the faults ended there is no leader whose commands reach all");
+        panic!("{TICKS_TO_RECOVER_MAX} ticks after the faults ended, no leader's command has reached all servers");
     }
 
     fn leader(&self) -> Option<usize> {
@@ -176,7 +176,7 @@ impl Network {
                 return;
             }
         }
-        panic!("a quiet cluster goes on sending");
+        panic!("a quiet cluster does not stop sending");
     }
 
     fn check(&mut self, server: usize) {
@@ -221,7 +221,7 @@ impl Network {
         self.next_command += count;
         let node = &mut self.nodes[server].raw;
         let leads = node.core().is_leader();
-        assert_eq!(node.propose_many(commands).is_ok(), leads, "a leader takes commands, and nobody else");
+        assert_eq!(node.propose_many(commands).is_ok(), leads, "only a leader accepts commands");
     }
 
     fn read(&mut self, server: usize) {
@@ -241,7 +241,7 @@ impl Network {
         let node = &mut self.nodes[server];
         let ready = node.raw.ready();
         assert!(!node.raw.has_ready(), "one Ready at a time");
-        assert_ne!(ready, Ready::default(), "a Ready that was announced has something in it");
+        assert_ne!(ready, Ready::default(), "an announced Ready is not empty");
         if crash == Some(Crash::BeforeSaving) {
             return self.crash(server, Crash::BeforeSaving);
         }
@@ -261,7 +261,7 @@ impl Network {
         for entry in ready.committed {
             let (index, term, command) = (entry.index, entry.term, entry.command);
             let saved = self.nodes[server].disk.term(index);
-            assert_eq!(saved, Some(term), "what is handed out as committed is saved");
+            assert_eq!(saved, Some(term), "an entry that is handed out is saved");
             self.apply(server, ApplyMsg::Command { index, term, command });
         }
         if crash == Some(Crash::BeforeAdvance) {
@@ -269,7 +269,8 @@ impl Network {
         }
         let node = &mut self.nodes[server];
         for read in ready.reads {
-            let place = node.reads.iter().position(|(context, _)| *context == read.context).expect("it has begun");
+            let place =
+                node.reads.iter().position(|(context, _)| *context == read.context).expect("the read has begun");
             let (_, committed) = node.reads.swap_remove(place);
             match read.index {
                 Some(index) => node.confirmed_reads.push((index, committed)),
@@ -340,8 +341,8 @@ impl Network {
         self.totals.crashes[when as usize] += 1;
         let servers = self.nodes.len();
         let node = &mut self.nodes[server];
-        node.raw = RawNode::new(config(&node.disk, ServerId(server), servers)).expect("what was saved is whole");
-        assert!(!node.raw.has_ready(), "what was saved is not to be saved again");
+        node.raw = RawNode::new(config(&node.disk, ServerId(server), servers)).expect("the saved state is complete");
+        assert!(!node.raw.has_ready(), "saved state is not saved again");
         assert_eq!(node.raw.soft_state().term.max(Term(0)), node.disk.hard_state.term);
         node.tasks.clear();
         node.reads.clear();

@@ -141,7 +141,7 @@ impl Cluster {
             for _ in 0..20 {
                 let events = self.recorder.len();
                 let persister = Arc::new(self.servers[server].persister.copy());
-                let status = raft.status().expect("the reference says where it stands");
+                let status = raft.status().expect("the reference reports its status");
                 if self.recorder.len() != events {
                     continue;
                 }
@@ -172,13 +172,13 @@ impl Cluster {
             if self.is_quiet() {
                 return;
             }
-            assert!(Instant::now() < deadline, "no rest within {WAIT_MAX:?}");
+            assert!(Instant::now() < deadline, "the cluster is not quiet within {WAIT_MAX:?}");
         }
     }
 
     fn is_quiet(&mut self) -> bool {
         let lives = self.servers.iter().filter_map(|server| server.live.as_ref());
-        let all: Vec<_> = lives.map(|live| live.raft.status().expect("the reference says where it stands")).collect();
+        let all: Vec<_> = lives.map(|live| live.raft.status().expect("the reference reports its status")).collect();
         let Some(leader) = all.iter().find(|status| status.role == Role::Leader) else { return false };
         let last = leader.last_index;
         let replicated =

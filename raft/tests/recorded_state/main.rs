@@ -86,7 +86,10 @@ fn the_record_alone_gives_each_servers_state() {
         total.snapshots_installed,
         total.logs_replaced_by_a_snapshot,
     ];
-    assert!(hard.iter().all(|&count| count >= 5), "the runs show all that is not easy to follow: {total:?}");
+    assert!(
+        hard.iter().all(|&count| count >= 5),
+        "the runs contain every event that is difficult to follow: {total:?}"
+    );
 }
 
 #[test]

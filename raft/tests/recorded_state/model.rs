@@ -95,8 +95,8 @@ impl ServerModel {
             }
             EventKind::TermChanged { term } => self.enter(term),
             EventKind::VoteGranted { term, to } => {
-                assert_eq!(term, self.term, "{server} votes in the term that it is in");
-                assert_eq!(self.vote, None, "{server} tells once that it votes in term {term}");
+                assert_eq!(term, self.term, "{server} votes in its current term");
+                assert_eq!(self.vote, None, "{server} reports its vote in term {term} once");
                 self.vote = Some(to);
             }
             EventKind::LogAppended { term, first, last } => {
@@ -109,7 +109,7 @@ impl ServerModel {
                 self.terms.resize((last.0 - self.base.0.0) as usize, term);
             }
             EventKind::LogTruncated { last } => {
-                assert!(last < self.last_index(), "{server} removes what is there: {event}");
+                assert!(last < self.last_index(), "{server} removes existing entries: {event}");
                 coverage.truncations += 1;
                 self.truncated_at = Some(event.at);
                 self.terms.truncate(last.0.saturating_sub(self.base.0.0) as usize);
@@ -126,17 +126,17 @@ impl ServerModel {
                 self.commit = index;
             }
             EventKind::Applied { index, .. } => {
-                assert_eq!(index, self.applied.next(), "{server} applies one after the other: {event}");
+                assert_eq!(index, self.applied.next(), "{server} applies entries in order: {event}");
                 self.applied = index;
             }
             EventKind::SnapshotTaken { index, .. } => {
-                assert_eq!(index, self.applied, "{server} makes a snapshot of what it has applied");
-                assert!(index > self.snapshot, "a snapshot is told of once: {event}");
+                assert_eq!(index, self.applied, "{server} makes a snapshot of applied entries");
+                assert!(index > self.snapshot, "a snapshot is reported once: {event}");
                 coverage.snapshots_taken += 1;
                 self.snapshot = index;
             }
             EventKind::SnapshotInstalled { index, .. } => {
-                assert!(index > self.applied && index > self.snapshot, "a snapshot is told of once: {event}");
+                assert!(index > self.applied && index > self.snapshot, "a snapshot is reported once: {event}");
                 coverage.snapshots_installed += 1;
                 (self.snapshot, self.applied) = (index, index);
             }
@@ -165,7 +165,7 @@ impl ServerModel {
         let saved_terms: Vec<Term> = saved.log.entries(first, last).iter().map(|entry| entry.term).collect();
         assert_eq!(self.terms, saved_terms, "the terms of {server}'s log");
         assert_eq!(saved.hard_state, HardState { term: self.term, voted_for: self.vote }, "{server}'s promises");
-        assert!(self.applied <= status.last_applied, "{server} applies what it was given: {self:?}, {status:?}");
+        assert!(self.applied <= status.last_applied, "{server} applies only delivered entries: {self:?}, {status:?}");
         let seen = Status {
             role: self.role,
             term: self.term,

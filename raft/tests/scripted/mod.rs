@@ -188,7 +188,7 @@ impl Cluster {
         loop {
             while let Some(message) = self.pool.pop_front() {
                 delivered += 1;
-                assert!(delivered <= QUIET_AFTER_MESSAGES_MAX, "a quiet cluster sends and sends");
+                assert!(delivered <= QUIET_AFTER_MESSAGES_MAX, "a quiet cluster does not stop sending");
                 self.deliver_one(message);
             }
             for leader in (0..self.cores.len()).map(ServerId) {
@@ -319,11 +319,7 @@ impl Cluster {
                 outcome(read).map(|what| format!("    {} {}", trace::name(server), trace::read(&read.1, what)))
             })
             .collect();
-        assert_eq!(
-            !lines.is_empty(),
-            woken,
-            "those who wait for reads are woken when some of them are settled, and only then"
-        );
+        assert_eq!(!lines.is_empty(), woken, "clients are woken exactly when a read is settled");
         self.reads.retain(|read| outcome(read).is_none());
         lines.into_iter().for_each(|line| self.say(line));
     }

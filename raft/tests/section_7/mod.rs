@@ -15,12 +15,20 @@ use crate::{ME, OTHER, PEER, agreement, append, conflict, elect, entries, follow
 fn a_snapshot_replaces_the_entries_that_it_covers() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let effects = core.snapshot_taken(Index(2), Bytes::from("two"));
-    assert_eq!(effects.persist.snapshot, Some(NewSnapshot::Taken), "it is saved at once, with the log");
-    assert_eq!((core.log().base_index(), core.log().base_term()), (Index(2), Term(2)), "they go together");
-    assert_eq!(terms(&core), [2, 3], "what it does not cover stays");
-    assert_eq!(core.log().get(Index(2)), None, "what it covers is gone");
-    assert_eq!(core.log().term(Index(2)), Some(Term(2)), "but for the term of the last entry, for the next check (7)");
-    assert_eq!((core.log().last_index(), core.log().last_term()), (Index(4), Term(3)), "and indexes are as they were");
+    assert_eq!(effects.persist.snapshot, Some(NewSnapshot::Taken), "it is saved in one step with the log");
+    assert_eq!(
+        (core.log().base_index(), core.log().base_term()),
+        (Index(2), Term(2)),
+        "the base is the snapshot's last entry"
+    );
+    assert_eq!(terms(&core), [2, 3], "entries that it does not cover remain");
+    assert_eq!(core.log().get(Index(2)), None, "entries that it covers are gone");
+    assert_eq!(
+        core.log().term(Index(2)),
+        Some(Term(2)),
+        "but the term of the last entry is kept for the consistency check (7)"
+    );
+    assert_eq!((core.log().last_index(), core.log().last_term()), (Index(4), Term(3)), "indexes do not change");
 }
 
 /// "Raft's log grows during normal operation ... it cannot grow without bound" (7): discarded entries are really freed.
@@ -33,7 +41,7 @@ fn entries_covered_by_a_snapshot_take_no_memory() {
     drop(core.take_committed());
     assert!(!command.is_unique(), "the log holds it");
     let _ = core.snapshot_taken(Index(1), Bytes::from("one"));
-    assert!(command.is_unique(), "nothing but this test holds it now");
+    assert!(command.is_unique(), "only this test holds it now");
 }
 
 /// A service that is behind may make a snapshot; it must not bring back an earlier one.
@@ -43,9 +51,9 @@ fn a_snapshot_that_covers_nothing_new_is_ignored() {
     let _ = core.snapshot_taken(Index(2), Bytes::from("two"));
     for index in [0, 1, 2] {
         let effects = core.snapshot_taken(Index(index), Bytes::from("other"));
-        assert_eq!(effects, Effects::default(), "a snapshot at {index} says nothing new");
+        assert_eq!(effects, Effects::default(), "a snapshot up to {index} covers nothing new");
     }
-    assert_eq!(core.snapshot(), "two", "the present one stays");
+    assert_eq!(core.snapshot(), "two", "the present snapshot remains");
 }
 
 /// "Each server takes snapshots independently, covering just the committed entries in its log" (7).
@@ -60,14 +68,18 @@ fn a_snapshot_of_unapplied_entries_panics() {
 #[test]
 fn a_leader_sends_the_snapshot_if_the_next_entry_is_discarded() {
     let mut core = leader_with_a_snapshot();
-    assert!(core.install_snapshot(PEER).is_none(), "as long as it does not know that the peer is behind, it does not");
+    assert!(core.install_snapshot(PEER).is_none(), "it does not send it before it knows that the peer is behind");
     refuse_heartbeat(&mut core, 2);
     assert!(core.append_entries(PEER).is_none(), "the entry at 2 is gone");
     let (args, _) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
-    assert_eq!((args.term, args.leader_id), (Term(4), ME), "of this leader");
-    assert_eq!((args.last_included_index, args.last_included_term), (Index(3), Term(2)), "and up to where");
-    assert_eq!(args.data, "three", "the whole of it");
-    assert!(core.install_snapshot(PEER).is_none(), "one at a time");
+    assert_eq!((args.term, args.leader_id), (Term(4), ME), "the request has this leader's term and ID");
+    assert_eq!(
+        (args.last_included_index, args.last_included_term),
+        (Index(3), Term(2)),
+        "the request has the end of the snapshot"
+    );
+    assert_eq!(args.data, "three", "the whole snapshot");
+    assert!(core.install_snapshot(PEER).is_none(), "only one Ready at a time");
 }
 
 /// "AppendEntries consistency check for the first log entry following the snapshot" (7): the leader knows the term of
@@ -76,8 +88,8 @@ fn a_leader_sends_the_snapshot_if_the_next_entry_is_discarded() {
 fn a_leader_checks_consistency_at_the_end_of_its_snapshot() {
     let mut core = leader_with_a_snapshot();
     refuse_heartbeat(&mut core, 4);
-    let (args, _) = core.append_entries(PEER).expect("the entry at 4 is the first one left");
-    assert_eq!((args.prev_log_index, args.prev_log_term), (Index(3), Term(2)), "and 3 is the end of the snapshot");
+    let (args, _) = core.append_entries(PEER).expect("the entry at 4 is the first one in the log");
+    assert_eq!((args.prev_log_index, args.prev_log_term), (Index(3), Term(2)), "3 is the end of the snapshot");
 }
 
 /// A paused peer that needs the snapshot is probed at the snapshot's end. Its reply shows whether it still needs it.
@@ -87,13 +99,13 @@ fn a_heartbeat_probes_the_end_of_a_needed_snapshot() {
     refuse_heartbeat(&mut core, 2);
     let (_, sent) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
     core.request_timed_out(PEER, &sent);
-    assert_eq!(progress_state(&core), ProgressState::Probing(Probe::Paused), "no answer in time");
-    assert!(core.install_snapshot(PEER).is_none(), "it is not sent again to a peer that may be away");
+    assert_eq!(progress_state(&core), ProgressState::Probing(Probe::Paused), "there was no reply in time");
+    assert!(core.install_snapshot(PEER).is_none(), "it is not sent again to a peer that may be unreachable");
     let (args, heartbeat) = core.heartbeat(PEER).expect("a leader sends heartbeats");
     assert_eq!(
         (args.prev_log_index, args.prev_log_term),
         (Index(3), Term(2)),
-        "whether it has what is in the snapshot"
+        "the heartbeat probes the end of the snapshot"
     );
     let _ = core.handle_append_entries_reply(PEER, &heartbeat, agreement(4));
     assert_eq!(progress_state(&core), ProgressState::Replicating { in_flight: None }, "it has");
@@ -106,11 +118,11 @@ fn a_snapshot_reply_moves_next_index_past_the_snapshot() {
     refuse_heartbeat(&mut core, 2);
     let (_, sent) = core.install_snapshot(PEER).expect("the snapshot is what the peer needs");
     let effects = core.handle_install_snapshot_reply(PEER, &sent, InstallSnapshotReply { term: Term(4) });
-    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER]), "the entry at 4 can go out");
+    assert_eq!(effects.replicate_to, ServerSet::from_iter([PEER]), "the entry at 4 can be sent");
     let progress = core.progress(PEER).expect("a leader knows its peers");
     assert_eq!((progress.match_index(), progress.next_index()), (Index(3), Index(4)));
     let effects = core.handle_install_snapshot_reply(OTHER, &sent, InstallSnapshotReply { term: Term(9) });
-    assert_eq!(core.soft_state().role, RoleName::Follower, "an answer of a higher term ends a leadership (5.1)");
+    assert_eq!(core.soft_state().role, RoleName::Follower, "a reply with a higher term ends a leadership (5.1)");
     assert!(effects.persist.hard_state.is_some(), "and the term is saved");
 }
 
@@ -122,7 +134,7 @@ fn rule_1_a_snapshot_of_an_earlier_term_is_refused() {
     assert_eq!(
         (reply.term, effects),
         (Term(5), Effects::default()),
-        "its sender is told the term, and nothing happens"
+        "the reply contains the term, and nothing else happens"
     );
 }
 
@@ -132,7 +144,7 @@ fn a_snapshot_resets_the_election_timer() {
     let mut core = follower(3, &[1]);
     let _ = core.election_timeout();
     let (_, effects) = core.handle_install_snapshot(install(4, 3, 2));
-    assert!(effects.reset_election_timer, "there is no reason for an election");
+    assert!(effects.reset_election_timer, "a message from the leader resets the timer");
     assert_eq!((core.soft_state().role, core.soft_state().leader), (RoleName::Follower, Some(PEER)));
 }
 
@@ -142,7 +154,7 @@ fn a_snapshot_resets_the_election_timer() {
 fn rule_5_an_overtaken_snapshot_discards_nothing() {
     let mut core = applied_up_to(3, &[1, 2, 2, 3]);
     let (reply, effects) = core.handle_install_snapshot(install(3, 3, 2));
-    assert_eq!(reply.term, Term(3), "the leader is told that the follower has as much");
+    assert_eq!(reply.term, Term(3), "the reply confirms the leader's term");
     assert!(effects.persist.is_empty() && effects.commit_advanced.is_none(), "nothing has changed");
     assert_eq!(terms(&core), [1, 2, 2, 3], "the log is as it was");
 }
@@ -153,9 +165,9 @@ fn rule_5_an_overtaken_snapshot_discards_nothing() {
 fn rule_6_entries_after_the_snapshot_stay_if_the_log_matches() {
     let mut core = follower(3, &[1, 2, 2, 3]);
     let (_, effects) = core.handle_install_snapshot(install(3, 3, 2));
-    assert_eq!(effects.persist.snapshot, Some(NewSnapshot::Installed), "saved at once, with the log");
-    assert_eq!((terms(&core), core.log().base_index()), (vec![3], Index(3)), "the entry at 4 stays");
-    assert_eq!(effects.commit_advanced, Some(Index(3)), "what the snapshot covers is committed, 4 perhaps not");
+    assert_eq!(effects.persist.snapshot, Some(NewSnapshot::Installed), "it is saved in one step with the log");
+    assert_eq!((terms(&core), core.log().base_index()), (vec![3], Index(3)), "the entry at 4 remains");
+    assert_eq!(effects.commit_advanced, Some(Index(3)), "entries that the snapshot covers are committed, but not 4");
 }
 
 /// Rule 7: "discard the entire log".
@@ -164,8 +176,8 @@ fn rule_7_a_conflicting_or_shorter_log_is_discarded() {
     for (case, log) in [("conflicts", &[1, 1, 1, 3][..]), ("ends before", &[1, 2][..])] {
         let mut core = follower(3, log);
         let _ = core.handle_install_snapshot(install(3, 3, 2));
-        assert_eq!(terms(&core), [0; 0], "a log that {case} goes");
-        assert_eq!((core.log().last_index(), core.log().last_term()), (Index(3), Term(2)), "it goes on after 3");
+        assert_eq!(terms(&core), [0; 0], "a log that {case} is discarded");
+        assert_eq!((core.log().last_index(), core.log().last_term()), (Index(3), Term(2)), "the log continues after 3");
     }
 }
 
@@ -182,7 +194,7 @@ fn rule_8_the_service_gets_the_snapshot_and_then_later_entries() {
         ApplyMsg::Command { index, .. } | ApplyMsg::Snapshot { index, .. } => *index,
     });
     assert_eq!(indexes.collect::<Vec<_>>(), [Index(4), Index(5)], "then every entry after it");
-    assert!(core.take_committed().is_empty(), "and nothing twice");
+    assert!(core.take_committed().is_empty(), "no message is handed out twice");
 }
 
 /// A request that a snapshot has overtaken contains entries that the snapshot covers. These are committed and agree.
@@ -191,9 +203,9 @@ fn entries_covered_by_the_snapshot_count_as_matching() {
     let mut core = follower(3, &[]);
     let _ = core.handle_install_snapshot(install(3, 3, 2));
     let (inside, effects) = core.handle_append_entries(append(3, (1, 1), &[2], 0));
-    assert!(inside.success && effects.persist.is_empty(), "all of them are there already");
+    assert!(inside.success && effects.persist.is_empty(), "the log has all of them already");
     let (across, _) = core.handle_append_entries(append(3, (1, 1), &[2, 2, 3], 0));
-    assert!(across.success, "as are the first two of these");
+    assert!(across.success, "the first two entries match");
     assert_eq!(terms(&core), [3], "the third is new");
 }
 
@@ -201,7 +213,7 @@ fn entries_covered_by_the_snapshot_count_as_matching() {
 #[test]
 fn after_a_restart_delivery_starts_after_the_snapshot() {
     let mut core = restarted_with_a_snapshot();
-    assert_eq!((core.commit_index(), core.last_applied()), (Index(3), Index(3)), "what is in a snapshot is committed");
+    assert_eq!((core.commit_index(), core.last_applied()), (Index(3), Index(3)), "entries in a snapshot are committed");
     assert!(core.take_committed().is_empty(), "the snapshot is not delivered again");
     let _ = core.handle_append_entries(AppendEntriesArgs { leader_id: OTHER, ..append(3, (4, 3), &[], 4) });
     let messages = core.take_committed();
@@ -215,7 +227,7 @@ fn applied_up_to(term: u64, log: &[u64]) -> Core {
     let mut core = follower(term, log);
     let last = log.len() as u64;
     let _ = core.handle_append_entries(append(term, (last, log[log.len() - 1]), &[], last - 1));
-    assert_eq!(core.take_committed().len() as u64, last - 1, "they are handed out");
+    assert_eq!(core.take_committed().len() as u64, last - 1, "the committed entries are handed out");
     core
 }
 

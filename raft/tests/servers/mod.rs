@@ -171,7 +171,7 @@ impl Servers {
         assert_eq!(
             open(&self.persisters[server.0]).1,
             persistent_state(core),
-            "{server} acts on what it has not saved"
+            "{server} acts on state that it has not saved"
         );
         self.properties.check(server, &self.cores).unwrap_or_else(|broken| panic!("{broken}"));
 
