@@ -140,7 +140,7 @@ impl Cluster {
     pub(crate) fn read(&mut self, server: ServerId) {
         match self.cores[server.0].begin_read() {
             Some((read, effects)) => {
-                self.say(format!("    {} {}", trace::name(server), trace::read(&read, "begins:")));
+                self.say(format!("    {} {}", trace::name(server), trace::read(&read, "begins")));
                 self.reads.push((server, read));
                 self.carry_out(server, effects);
             }
@@ -311,8 +311,8 @@ impl Cluster {
         let outcome = |&(reader, read): &(ServerId, Read)| match core.read_outcome(&read) {
             _ if reader != server => None,
             ReadOutcome::Waiting => None,
-            ReadOutcome::Confirmed => Some("is confirmed:"),
-            ReadOutcome::Lost => Some("is lost:"),
+            ReadOutcome::Confirmed => Some("is confirmed"),
+            ReadOutcome::Lost => Some("is lost"),
         };
         let lines: Vec<String> = (self.reads.iter())
             .filter_map(|read| {

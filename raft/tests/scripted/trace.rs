@@ -56,7 +56,7 @@ pub(super) fn status(core: &Core) -> String {
 
 /// Describes a read and its outcome.
 pub(super) fn read(read: &Read, what: &str) -> String {
-    format!("read {} of term {} {what} it waits for {}", read.number, read.term, read.index)
+    format!("read {} of term {} {what} at index {}", read.number, read.term, read.index)
 }
 
 /// Describes the effects of an event, without the messages, in the order in which they are carried out.
