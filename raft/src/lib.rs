@@ -80,6 +80,7 @@
 //! - **Leadership transfer** (dissertation, 3.10).
 //! - **Leader leases** (dissertation, 6.4.1). A read always needs replies from a majority, because leases depend on
 //!   clocks.
+//! - **Reads on followers** (dissertation, 6.4). Only a leader confirms reads.
 //! - **No-op entries (8).** A new leader appends no entry of its own, because the course's tests count indexes. It
 //!   therefore commits entries of earlier terms only after a client's next command, and refuses reads until then.
 //! - **Snapshot chunks (Figure 13).** InstallSnapshot carries the whole snapshot in one message, without `offset` and

@@ -225,13 +225,13 @@ fn subscribers_hear_of_leadership_changes_first() {
             "a dropped receiver does not affect the others"
         );
         subject.raft.kill();
-        let told: Vec<StateChange> = second.iter().collect();
+        let changes: Vec<StateChange> = second.iter().collect();
         let expected = [
             StateChange::BecameLeader { term: Term(1) },
             StateChange::SteppedDown { term: Term(7) },
             StateChange::BecameLeader { term: Term(8) },
         ];
-        assert_eq!(told, expected, "then the channel is closed, because the server was killed");
+        assert_eq!(changes, expected, "then the channel is closed, because the server was killed");
         assert_eq!(
             subscribe().try_recv(),
             Err(TryRecvError::Disconnected),

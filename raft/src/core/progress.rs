@@ -137,7 +137,7 @@ impl Progress {
         self.is_ready() && self.next_index <= base_index
     }
 
-    /// Returns whether the peer has committed entries that it was not told are committed.
+    /// Returns whether the peer has committed entries, but was not sent a commit index that covers them.
     pub(super) fn needs_commit_notice(&self, commit_index: Index) -> bool {
         self.commit_sent < commit_index.min(self.match_index)
     }
@@ -149,8 +149,8 @@ impl Progress {
         self.reads_acknowledged < begun && self.reads_sent <= self.reads_acknowledged
     }
 
-    /// Returns whether a request that covers all the reads that have `begun` was sent, and was answered or may still
-    /// be.
+    /// Returns whether a request that covers all the reads that have `begun` was sent, and got a reply or may still
+    /// get one.
     pub(super) fn was_asked_to_confirm(&self, begun: u64) -> bool {
         self.reads_sent >= begun
     }

@@ -69,9 +69,9 @@ impl Core {
         self.make_append_entries(peer, Vec::new(), self.commit_index.min(known))
     }
 
-    /// Returns whether `peer` has committed entries that it was not told are committed. The code around the core may
-    /// then send a heartbeat earlier than planned. Entries that it sends in the meantime carry the commit index as
-    /// well.
+    /// Returns whether `peer` has committed entries, but was not sent a commit index that covers them. The code around
+    /// the core may then send a heartbeat earlier than planned. Entries that it sends in the meantime carry the commit
+    /// index as well.
     pub fn needs_commit_notice(&self, peer: ServerId) -> bool {
         self.progress(peer).is_some_and(|progress| progress.needs_commit_notice(self.commit_index))
     }
