@@ -1,7 +1,9 @@
-//! What an operation costs: clerks in a closed loop, half Appends and half Gets, on a reliable network.
+//! Benchmark of the cost of an operation. Clerks run in a closed loop, half Appends and half Gets, on a reliable
+//! network.
 //!
-//! `cargo bench -p kvraft --bench closed_loop` prints, for clusters and numbers of clerks, the real time and the RPCs an
-//! operation, simulated (seeds 1 to 5 together) and on threads. `-- simulated` or `-- threads` prints one of them.
+//! `cargo bench -p kvraft --bench closed_loop` prints the real time and the RPCs per operation, for several sizes of
+//! the cluster and numbers of clerks, simulated (the sum of seeds 1 to 5) and on threads. `-- simulated` or `--
+//! threads` prints only one of them.
 
 #[path = "../tests/cluster/mod.rs"]
 mod cluster;
@@ -31,10 +33,10 @@ fn main() {
     }
 }
 
-/// Operations of each clerk on a value before it starts it anew, so that values do not grow without end.
-const OPERATIONS_A_VALUE: usize = 1000;
+/// Number of operations of a clerk on a value before it empties the value, so that values stay short.
+const OPERATIONS_PER_VALUE: usize = 1000;
 
-/// What runs have cost.
+/// Total cost of one or more runs.
 #[derive(Default)]
 struct Costs {
     operations: usize,
@@ -44,19 +46,20 @@ struct Costs {
 }
 
 fn measure(clock: Clock, servers: usize, clerks: usize, max_raft_state: Option<usize>) {
-    // Schedules of different kinds cost differently, and a seed decides which a simulation has.
+    // The seed decides the schedule of a simulation, and schedules differ in cost.
     let seeds = if clock == Clock::Simulated { 1..=5 } else { 1..=1 };
     let mut sum = Costs::default();
     for seed in seeds {
-        // What a run records is a part of what it costs.
+        // Recording is a part of the cost of a run.
         let recorder = Recorder::new(Options::default());
         let run = Run::new(clock, seed).context(Scope::new(&recorder, None).into_context());
         let outcome = run.execute(move || closed_loop(servers, clerks, max_raft_state));
-        let (operations, elapsed, rpcs) = outcome.result.expect("nothing goes wrong");
+        let (operations, elapsed, rpcs) = outcome.result.expect("a run without faults succeeds");
         sum.operations += operations;
         sum.elapsed += elapsed;
         sum.rpcs += rpcs;
-        // To start and stop a simulated cluster takes no time to speak of; on threads an election takes real time.
+        // Starting and stopping a simulated cluster takes hardly any real time. On threads an election takes real time,
+        // so only the loop itself is counted.
         sum.real += if clock == Clock::Simulated { outcome.stats.real } else { elapsed };
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6 / sum.operations as f64;
@@ -71,7 +74,7 @@ fn measure(clock: Clock, servers: usize, clerks: usize, max_raft_state: Option<u
     );
 }
 
-/// Operations, the time they took on the run's clock, and RPCs.
+/// Runs the clerks. Returns the number of operations, their time on the run's clock, and the number of RPCs.
 fn closed_loop(servers: usize, clerks: usize, max_raft_state: Option<usize>) -> (usize, Duration, u64) {
     let operations = 10_000 / clerks;
     let cluster = Cluster::<Reference>::new(servers, max_raft_state);
@@ -85,7 +88,7 @@ fn closed_loop(servers: usize, clerks: usize, max_raft_state: Option<usize>) -> 
                 let key = number.to_string();
                 for n in 0..operations {
                     match n % 2 {
-                        _ if n % OPERATIONS_A_VALUE == 0 => clerk.put(&key, ""),
+                        _ if n % OPERATIONS_PER_VALUE == 0 => clerk.put(&key, ""),
                         0 => clerk.append(&key, &format!("x {number} {n} y")),
                         _ => drop(clerk.get(&key)),
                     }

@@ -1,4 +1,4 @@
-//! The client: it finds the leader, and asks until it has a definite answer.
+//! The client: it finds the leader, and retries until it has a definite reply.
 
 use std::fmt;
 
@@ -11,18 +11,20 @@ use serde::Serialize;
 
 use crate::messages::{Command, GetArgs, Operation, OperationId, Reply, WriteArgs};
 
-/// How long a clerk rests after it has asked all servers in vain: there is no leader, and to find one takes an election.
-const REST: Duration = Duration::from_millis(10);
+/// Pause of a clerk after all servers have failed to answer. There is no leader then, and an election takes longer than
+/// this.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Client ids are below this, as in the lab: random ones, so that no two clients have the same.
-const CLIENT_IDS: u64 = 1 << 62;
+/// Upper bound of client ids, as in the lab. Ids are random and the range is large, so that no two clients have the
+/// same.
+const CLIENT_ID_LIMIT: u64 = 1 << 62;
 
-/// A client of [`KvServer`](crate::KvServer)s. Calls return when there is a definite answer, however long that takes.
+/// A client of [`KvServer`](crate::KvServer)s. Each call returns when it has a definite reply, however long that takes.
 pub struct Clerk {
     servers: Vec<ClientEnd>,
-    /// The place in `servers` of the one that answered last.
+    /// Position in `servers` of the server that answered last.
     leader: usize,
-    /// The operation that is under way, or the last one if none is.
+    /// The operation in flight, or the last one if none is in flight.
     last: OperationId,
 }
 
@@ -33,16 +35,16 @@ impl KvClerk for Clerk {
     ///
     /// If there are no `servers`.
     fn make(servers: Vec<ClientEnd>) -> Clerk {
-        assert!(!servers.is_empty(), "a clerk needs a server to ask");
+        assert!(!servers.is_empty(), "a clerk needs at least one server");
         Clerk { leader: 0, last: OperationId { client: draw_client_id(&servers, 0), seq: 0 }, servers }
     }
 
     fn get(&mut self, key: &str) -> String {
         let args = GetArgs { id: self.next_id(), key: key.to_string() };
-        match self.ask("KvServer.Get", &args) {
+        match self.call("KvServer.Get", &args) {
             Reply::Value(value) => value.into_string(),
             Reply::NoKey => String::new(),
-            other => panic!("a Get was answered with {other:?}"),
+            other => panic!("unexpected reply to a Get: {other:?}"),
         }
     }
 
@@ -58,55 +60,55 @@ impl KvClerk for Clerk {
 impl Clerk {
     fn write(&mut self, operation: Operation) {
         let id = self.next_id();
-        let reply = self.ask("KvServer.Write", &WriteArgs(Command { id, operation }));
-        assert_eq!(reply, Reply::Written, "a write was answered with something else");
+        let reply = self.call("KvServer.Write", &WriteArgs(Command { id, operation }));
+        assert_eq!(reply, Reply::Written, "unexpected reply to a write");
     }
 
-    /// The identity of the next operation; called only when the one before has its answer.
+    /// Returns the identity of the next operation. The previous operation must have its reply.
     fn next_id(&mut self) -> OperationId {
         self.last.seq += 1;
         self.last
     }
 
-    fn ask<Args: Serialize + 'static>(&mut self, method: &str, args: &Args) -> Reply {
-        ask(&self.servers, &mut self.leader, method, args, || false).expect("a clerk never gives up")
+    fn call<Args: Serialize + 'static>(&mut self, method: &str, args: &Args) -> Reply {
+        call_with_retry(&self.servers, &mut self.leader, method, args, || false).expect("a clerk never gives up")
     }
 }
 
-/// Asks one server after the other, beginning with the `leader`, which is the one that answered last. A call that fails says
-/// nothing about whether the operation was executed; nor does `WrongLeader`. Either way the same operation is sent again.
-/// `None` if the client has `given_up` meanwhile.
-pub(crate) fn ask<Args: Serialize + 'static>(
+/// Calls one server after the other, starting with `leader`, the server that answered last, until one of them executes
+/// the operation. After a failed call or `WrongLeader` it is unknown whether the operation was executed. In both cases
+/// the same operation is sent again. Returns `None` if `canceled` returns true after a failed attempt.
+pub(crate) fn call_with_retry<Args: Serialize + 'static>(
     servers: &[ClientEnd],
     leader: &mut usize,
     method: &str,
     args: &Args,
-    given_up: impl Fn() -> bool,
+    canceled: impl Fn() -> bool,
 ) -> Option<Reply> {
-    let mut in_vain = 0;
+    let mut failures = 0;
     loop {
         match servers[*leader].call::<Args, Reply>(method, args) {
             Some(Reply::WrongLeader) | None => {}
             Some(reply) => return Some(reply),
         }
         *leader = (*leader + 1) % servers.len();
-        in_vain += 1;
-        if in_vain % servers.len() == 0 {
-            thread::sleep(REST);
+        failures += 1;
+        if failures % servers.len() == 0 {
+            thread::sleep(RETRY_PAUSE);
         }
-        if given_up() {
+        if canceled() {
             return None;
         }
     }
 }
 
-/// A random number from the run's own generator, so that a simulation repeats itself. The names of the ends tell a client
-/// from all others, and its `number` from those over the same ends; the time tells it from earlier ones, should names be used
-/// again.
+/// Draws a client id from the run's random generator, so that a simulation is repeatable. The name of the random stream
+/// contains three things: the names of the ends, which differ from those of all other clients; `number`, which differs
+/// among clients over the same ends; and the time, in case the same names are used again later.
 pub(crate) fn draw_client_id(servers: &[ClientEnd], number: usize) -> u64 {
     let names: Vec<String> = servers.iter().map(|end| end.name().to_string()).collect();
     let stream = format!("clerk/{}/{}/{number}", names.join(","), time::run_elapsed_nanos());
-    rng::stream(&stream).random_range(0..CLIENT_IDS)
+    rng::stream(&stream).random_range(0..CLIENT_ID_LIMIT)
 }
 
 impl fmt::Debug for Clerk {

@@ -1,65 +1,66 @@
-//! The reference key/value server and its clerk, over any Raft: what a correct solution of the lab's last part looks like.
+//! The reference key/value server and its clerk, over any Raft. It shows a correct solution of the lab's last part.
 //!
-//! A Raft makes servers agree on a sequence of commands; a service makes something of it. Each server here keeps a map
-//! from keys to values and applies the same commands in the same order to it, so that all maps are the same; clients
-//! believe that there is one map, on one machine that never fails (*linearizability*).
+//! Raft makes the servers agree on a sequence of commands; a service gives the commands a meaning. Here each server
+//! keeps a map from keys to values. All servers apply the same commands in the same order, so all maps are equal. To
+//! its clients the service looks like one map on one machine that never fails (*linearizability*).
 //!
 //! # Follow one Append
 //!
 //! ```text
 //! client's thread       clerk.append("k", "x")
-//!   clerk.rs              Clerk::write: a number for the operation, which stays the same however often it is sent
-//!                         the servers are asked in turn, the one first that answered last
-//!                       service KvServer, method Write: it waits for nothing, so it runs on the client's thread too
-//!   writes.rs             write: in the duplicate table already?
-//!   inbox.rs              else it goes into the log, with what others bring at the same time
-//!   waiters.rs              a place for the result,
-//!                           then, without a lock, Raft::start_many: a follower says no, the leader has it in its log
-//!                         the call waits for its answer; meanwhile Raft copies the entry to a majority and commits it
-//! whoever commits it    (on every server) is told by Raft, or reads the apply channel
-//!   applier.rs            takes it and decodes it
-//!   store.rs              Store::apply: is it a duplicate? else the value grows; the table remembers the number
-//!   waiters.rs            on the leader, whoever waits for this very operation
-//!   server.rs             is answered, when the lock is released
-//! client's thread         a definite answer: the clerk's next operation gets the next number
+//!   clerk.rs              Clerk::write numbers the operation; all retries use the same number
+//!                         it calls one server after the other, starting with the one that answered last
+//!                       service KvServer, method Write: the handler never blocks, so it runs on this thread too
+//!   writes.rs             handle_write: is the operation in the duplicate table?
+//!   batcher.rs            if not, it is proposed to Raft, in a batch with the operations of other clients
+//!   waiters.rs              the request is registered as waiting,
+//!                           then Raft::start_many is called without a lock: a follower refuses, a leader appends
+//!                         the request waits; meanwhile Raft replicates the entry to a majority and commits it
+//! committing thread     (on every server) Raft notifies it, or it reads the apply channel
+//!   applier.rs            takes and decodes the entry
+//!   store.rs              Store::apply: if it is not a duplicate, the value grows and the table records the number
+//!   waiters.rs            on the leader, the requests that wait for this operation are settled
+//!   server.rs             and answered when the lock is released
+//! client's thread         has a definite reply: the clerk's next operation gets the next number
 //! ```
 //!
-//! Each step happens on the thread that is there: where messages take no time, all of them are one call on the client's
-//! thread, and where they do, threads of the network go on. `docs/performance.md` follows the time.
+//! Each step runs on the thread that reaches it. If messages take no time, all steps are one call on the client's
+//! thread. If messages take time, threads of the network continue. `docs/performance.md` shows where the time goes.
 //!
-//! # What may go wrong on the way
+//! # Failures on the way
 //!
-//! | | what happens |
+//! - **The reply is lost.** The clerk retries with the same number. The number is in the table, so the server answers and
+//!   does not execute the operation again.
+//! - **The request arrives twice.** One execution answers both copies.
+//! - **Both copies get into the log.** The second one changes nothing when it is applied. Its request is answered all the
+//!   same.
+//! - **The leader is deposed before it commits.** The entry is lost, or another leader commits it. The watcher
+//!   (`watcher.rs`) or an entry of a later term refuses the request with `WrongLeader`, and the clerk tries the next server.
+//! - **The leader is cut off.** It cannot commit, so its requests wait until it is connected again.
+//! - **The server dies.** Its waiting requests get `WrongLeader`, if their clients can still be reached.
+//!
+//! A Get changes nothing and need not be in the log. The leader confirms that it still leads (`Raft::read_index_then`)
+//! and waits until it has applied all entries that were committed when the Get arrived. Then it answers from its map.
+//! `reads.rs` says when that is impossible; then the Get goes through the log like an Append.
+//!
+//! # Where to find what
+//!
+//! | topic | file |
 //! |---|---|
-//! | the reply is lost | the clerk asks again with the same number; the table has it, so it is answered and not executed |
-//! | the request arrives twice | both are answered, by the one execution |
-//! | both get into the log | the second does nothing when it is applied; its waiter is answered all the same |
-//! | the leader is deposed before it has committed | its entry is gone or was committed by another; the watcher (`watcher.rs`) or an entry of a later term ends the wait at once with `WrongLeader`, and the clerk asks elsewhere |
-//! | the leader is cut off | it cannot commit, so nobody is answered until it is back |
-//! | the server dies | the wait ends with `WrongLeader`, should anybody still be there to hear it |
-//!
-//! A Get changes nothing and need not be in the log: the leader makes sure that it still leads (`Raft::read_index_then`),
-//! waits until it has applied all that was committed when the Get came, and answers from its map. `reads.rs` says when
-//! that is not possible and the Get goes the way of an Append.
-//!
-//! # Where to read what
-//!
-//! | you want to see | read |
-//! |---|---|
-//! | what the client does | `clerk.rs` |
-//! | a client that does not wait for one write before it begins the next | `pipeline.rs` |
-//! | what goes over the network and into the log | `messages.rs` |
-//! | the server, and its one lock | `server.rs` |
-//! | Put and Append, Get | `writes.rs`, `reads.rs` |
-//! | how operations of many clients come together on their way into the log | `inbox.rs` |
+//! | the client | `clerk.rs` |
+//! | a client with many writes in flight | `pipeline.rs` |
+//! | the messages on the network, and the commands in the log | `messages.rs` |
+//! | the server and its one lock | `server.rs` |
+//! | the handlers of Put, Append and Get | `writes.rs`, `reads.rs` |
+//! | batches of operations of many clients | `batcher.rs` |
 //! | the map and the duplicate table | `store.rs` |
-//! | what becomes of what Raft delivers; when a snapshot is made | `applier.rs` |
-//! | who waits for which result | `waiters.rs` |
-//! | how a server notices that nothing will come any more | `watcher.rs` |
+//! | applying entries, making and installing snapshots | `applier.rs` |
+//! | the waiting requests | `waiters.rs` |
+//! | refusing requests whose entries are lost | `watcher.rs` |
 
 mod applier;
+mod batcher;
 mod clerk;
-mod inbox;
 pub mod messages;
 mod pipeline;
 mod reads;
@@ -71,5 +72,5 @@ mod watcher;
 mod writes;
 
 pub use clerk::Clerk;
-pub use pipeline::{Pipeline, Ticket};
+pub use pipeline::{Pipeline, SubmissionId};
 pub use server::KvServer;

@@ -1,51 +1,53 @@
-//! What goes over the network between clerks and servers, and what goes into the log. Numbers take as many bytes as they
-//! need and strings are a length and their bytes, so an Append of ten bytes to a key of one is an entry of 24 bytes or so, of
-//! which the client's id is nine.
+//! The messages between clerks and servers, and the commands in the log. Numbers have a variable length, and a string
+//! is its length followed by its bytes. So an Append of ten bytes to a key of one byte is a log entry of about 24
+//! bytes, nine of which are the client's id.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use crate::value::Value;
 
-/// One operation of one client: the same in every copy of its request, and of no other operation.
+/// Identity of one operation of one client. All copies of a request have the same identity, and no other operation has
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OperationId {
-    /// The client, by the random number that it drew when it was made.
+    /// The client's id: a random number that the client draws when it is created.
     pub client: u64,
-    /// The client's operations are numbered from 1. It begins one only when it has a definite answer to the one before.
+    /// Sequence number of the operation among those of its client, from 1. A client starts an operation only after it
+    /// has a definite reply to the previous one.
     pub seq: u64,
 }
 
-/// An operation as it is sent to a server, and as it is in the log. What is applied may borrow its strings from there: `S` is
-/// then `&str`.
+/// An operation with its identity, as it is sent to a server and stored in the log. When an entry is applied, the
+/// command borrows its strings from the entry: `S` is then `&str`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command<S = String> {
-    /// Which operation it is.
+    /// The identity of the operation.
     pub id: OperationId,
-    /// What is to be done.
+    /// The operation to execute.
     pub operation: Operation<S>,
 }
 
-/// What a client wants.
+/// An operation on the map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation<S = String> {
-    /// The value of `key`.
+    /// Reads the value of `key`.
     Get {
-        /// Whose value.
+        /// The key to read.
         key: S,
     },
-    /// Replace the value of `key`.
+    /// Replaces the value of `key`.
     Put {
-        /// Whose value.
+        /// The key to write.
         key: S,
-        /// What it becomes.
+        /// The new value.
         value: S,
     },
-    /// Add to the value of `key`, or begin one.
+    /// Appends to the value of `key`, or creates the key if it does not exist.
     Append {
-        /// Whose value.
+        /// The key to write.
         key: S,
-        /// What is added at its end.
+        /// The text to add at the end of the value.
         value: S,
     },
 }
@@ -53,9 +55,9 @@ pub enum Operation<S = String> {
 /// The arguments of `KvServer.Get`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GetArgs {
-    /// Which operation it is, should it have to go through the log.
+    /// The identity of the operation. The server uses it only if the Get has to go through the log.
     pub id: OperationId,
-    /// Whose value.
+    /// The key to read.
     pub key: String,
 }
 
@@ -63,27 +65,27 @@ pub struct GetArgs {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WriteArgs(pub Command);
 
-/// The arguments of `KvServer.WriteMany`: Puts and Appends of one client, in the order of their numbers and without gaps. The
-/// client sends the next ones when these are answered, and all of them again if they are not: so the highest number in the
-/// duplicate table still says that everything before it was executed.
+/// The arguments of `KvServer.WriteMany`: Puts and Appends of one client, in the order of their numbers and without
+/// gaps. The client sends its next writes after the reply to these; without a reply it sends all of these again. So the
+/// highest number in the duplicate table still means that all earlier writes were executed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WriteManyArgs {
-    /// The last of them.
+    /// The identity of the last write.
     pub last: OperationId,
-    /// Each an encoded [`Command`], as it is in the log.
+    /// The writes, each an encoded [`Command`], as it is stored in the log.
     pub commands: Vec<Bytes>,
 }
 
-/// The answer of a server.
+/// A server's reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The write is done (the lab's `OK`).
+    /// The write was executed (the lab's `OK`).
     Written,
     /// The value of the key (the lab's `OK`).
     Value(Value),
     /// The key was never written (the lab's `ErrNoKey`).
     NoKey,
-    /// The server does not lead, or leads no longer, or is about to stop (the lab's `ErrWrongLeader`). The operation may be
-    /// executed all the same, now or later.
+    /// The server is not the leader, has lost its leadership, or is stopping (the lab's `ErrWrongLeader`). The
+    /// operation may still be executed, now or later.
     WrongLeader,
 }

@@ -1,18 +1,19 @@
-//! A client that does not wait for one write before it begins the next: it submits many and collects what is done. One
-//! thread can so keep as many operations under way as it likes, and what was submitted while the servers were busy goes to
-//! them together.
+//! A client with many writes in flight. It starts a write before the previous one is executed, and collects completed
+//! writes later. So one thread can keep any number of operations in flight. Writes that are submitted while the servers
+//! are busy are sent in one request.
 //!
-//! A pipeline is a few *lanes*, each a client with an identity of its own. A lane sends all that it has been given in one
-//! request, the next when that is answered, and the same again (with the same numbers) if there is no answer. The writes of a
-//! key share a lane, so they are executed in the order in which they were submitted; those of different keys need not be.
+//! A pipeline consists of a few *lanes*, each a client with its own identity. A lane sends all its queued writes in one
+//! request, and the next request after the reply. Without a reply it sends the same request, with the same numbers,
+//! again. All writes of a key use the same lane, so they are executed in the order of submission. Writes of different
+//! keys have no order.
 //!
 //! ```text
 //! submitting thread     pipeline.put(..) ...           lane thread
-//!                       a number, an encoded command
-//!                       into the lane's queue  ----->  all that is in it, in one KvServer.WriteMany
-//!                                                      the leader puts them into its log side by side; the last one's
-//!                                                      result says that all were executed
-//!                       pipeline.collect()  <--------  the tickets of all
+//!                       number and encode the command
+//!                       add it to the lane's queue -->  send the whole queue in one KvServer.WriteMany
+//!                                                       the leader puts the writes into its log side by side; the
+//!                                                       result of the last one shows that all were executed
+//!                       pipeline.collect()  <---------  the ids of all these writes
 //! ```
 
 use std::fmt;
@@ -24,103 +25,104 @@ use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
 use rustc_hash::FxBuildHasher;
 
-use crate::clerk::{ask, draw_client_id};
+use crate::clerk::{call_with_retry, draw_client_id};
 use crate::messages::{Command, Operation, OperationId, Reply, WriteManyArgs};
 
-/// While one lane waits for its answer, another one's request is prepared.
+/// Number of lanes. With two, one lane prepares its next request while the other waits for a reply.
 const LANES: usize = 2;
 
-/// Names a submitted write: the first is 0, the next 1, and so on.
+/// Identifies a submitted write of a pipeline: the first is 0, the next 1, and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
+pub struct SubmissionId(pub u64);
 
-/// A client of [`KvServer`](crate::KvServer)s with many writes under way. Dropping it gives up those that are.
+/// A client of [`KvServer`](crate::KvServer)s with many writes in flight. Dropping it abandons the writes in flight.
 pub struct Pipeline {
     lanes: Vec<Arc<Lane>>,
-    done: Arc<Done>,
+    completed: Arc<CompletedWrites>,
     capacity: usize,
     submitted: u64,
     collected: u64,
 }
 
-/// What a lane's thread shares with those who submit.
+/// State that a lane's thread shares with the submitting threads.
 struct Lane {
     client: u64,
     queue: Mutex<Queue>,
-    /// Signalled when there is something for an idle lane, or when the pipeline is dropped.
-    filled: Condvar,
+    /// Signalled when an idle lane has a write to send, or when the pipeline is dropped.
+    wake_lane: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    /// The last operation that was given a number.
+    /// Sequence number of the last queued operation.
     last_seq: u64,
-    /// What was not sent yet, in the order of the numbers.
+    /// The encoded writes that are not sent yet, in the order of their numbers.
     commands: Vec<Bytes>,
-    tickets: Vec<Ticket>,
-    /// Whether the lane's thread waits for something to do.
+    /// The ids of these writes.
+    ids: Vec<SubmissionId>,
+    /// Whether the lane's thread waits for a write.
     idle: bool,
     closed: bool,
 }
 
-/// What was executed and not collected yet.
+/// The executed writes that are not collected yet.
 #[derive(Default)]
-struct Done {
-    tickets: Mutex<Vec<Ticket>>,
-    more: Condvar,
+struct CompletedWrites {
+    ids: Mutex<Vec<SubmissionId>>,
+    not_empty: Condvar,
 }
 
 impl Pipeline {
-    /// A pipeline over one end a server, with room for so many writes under way.
+    /// Builds a pipeline over one end per server, with at most `capacity` writes in flight.
     ///
     /// # Panics
     ///
-    /// If there are no `servers`, or no room.
+    /// If there are no `servers`, or `capacity` is 0.
     pub fn make(servers: &[ClientEnd], capacity: usize) -> Pipeline {
-        assert!(!servers.is_empty(), "a pipeline needs a server to ask");
-        assert!(capacity > 0, "a pipeline needs room for a write");
-        let done = Arc::<Done>::default();
+        assert!(!servers.is_empty(), "a pipeline needs at least one server");
+        assert!(capacity > 0, "a pipeline needs a capacity of at least one write");
+        let completed = Arc::<CompletedWrites>::default();
         let lanes = (0..LANES).map(|number| {
             let client = draw_client_id(servers, number);
-            let lane = Arc::new(Lane { client, queue: Mutex::default(), filled: Condvar::new() });
-            let (mine, done, servers) = (Arc::clone(&lane), Arc::clone(&done), servers.to_vec());
-            thread::spawn(format!("pipeline-lane-{number}"), move || mine.work(&servers, &done));
+            let lane = Arc::new(Lane { client, queue: Mutex::default(), wake_lane: Condvar::new() });
+            let (this, completed, servers) = (Arc::clone(&lane), Arc::clone(&completed), servers.to_vec());
+            thread::spawn(format!("pipeline-lane-{number}"), move || this.run(&servers, &completed));
             lane
         });
-        Pipeline { lanes: lanes.collect(), done, capacity, submitted: 0, collected: 0 }
+        Pipeline { lanes: lanes.collect(), completed, capacity, submitted: 0, collected: 0 }
     }
 
-    /// Submits a write that replaces the value of `key`. Waits while the pipeline is full of writes that are not done.
-    pub fn put(&mut self, key: &str, value: &str) -> Ticket {
+    /// Submits a write that replaces the value of `key`. Blocks while the pipeline is full.
+    pub fn put(&mut self, key: &str, value: &str) -> SubmissionId {
         self.submit(key, Operation::Put { key, value })
     }
 
-    /// Submits a write that adds `value` at the end of the value of `key`. Waits while the pipeline is full of writes that are
-    /// not done.
-    pub fn append(&mut self, key: &str, value: &str) -> Ticket {
+    /// Submits a write that appends `value` to the value of `key`. Blocks while the pipeline is full.
+    pub fn append(&mut self, key: &str, value: &str) -> SubmissionId {
         self.submit(key, Operation::Append { key, value })
     }
 
-    /// How many writes were submitted and not collected.
+    /// Returns the number of writes that were submitted and not collected.
     pub fn in_flight(&self) -> usize {
         (self.submitted - self.collected) as usize
     }
 
-    /// The writes that were done since the last call, each once. Waits until there is one, unless none is in flight.
-    pub fn collect(&mut self) -> Vec<Ticket> {
+    /// Returns the writes that completed since the last call, each once. Blocks until there is one, unless none is in
+    /// flight.
+    pub fn collect(&mut self) -> Vec<SubmissionId> {
         if self.in_flight() == 0 {
             return Vec::new();
         }
-        let mut tickets = self.done.tickets.lock();
-        self.done.more.wait_while(&mut tickets, |tickets| tickets.is_empty());
-        let done = std::mem::take(&mut *tickets);
-        self.collected += done.len() as u64;
-        done
+        let mut ids = self.completed.ids.lock();
+        self.completed.not_empty.wait_while(&mut ids, |ids| ids.is_empty());
+        let completed = std::mem::take(&mut *ids);
+        self.collected += completed.len() as u64;
+        completed
     }
 
-    fn submit(&mut self, key: &str, operation: Operation<&str>) -> Ticket {
-        self.wait_for_room();
-        let ticket = Ticket(self.submitted);
+    fn submit(&mut self, key: &str, operation: Operation<&str>) -> SubmissionId {
+        self.wait_for_capacity();
+        let submission = SubmissionId(self.submitted);
         self.submitted += 1;
         let lane = &self.lanes[FxBuildHasher.hash_one(key) as usize % LANES];
         let was_idle = {
@@ -128,51 +130,53 @@ impl Pipeline {
             queue.last_seq += 1;
             let id = OperationId { client: lane.client, seq: queue.last_seq };
             queue.commands.push(labgob::encode(&Command { id, operation }));
-            queue.tickets.push(ticket);
+            queue.ids.push(submission);
             std::mem::take(&mut queue.idle)
         };
         if was_idle {
-            lane.filled.notify_one();
+            lane.wake_lane.notify_one();
         }
-        ticket
+        submission
     }
 
-    fn wait_for_room(&self) {
+    fn wait_for_capacity(&self) {
         if self.in_flight() < self.capacity {
             return;
         }
-        let mut tickets = self.done.tickets.lock();
-        let full = |tickets: &mut Vec<Ticket>| self.in_flight() - tickets.len() >= self.capacity;
-        self.done.more.wait_while(&mut tickets, full);
+        let mut ids = self.completed.ids.lock();
+        let full = |ids: &mut Vec<SubmissionId>| self.in_flight() - ids.len() >= self.capacity;
+        self.completed.not_empty.wait_while(&mut ids, full);
     }
 }
 
 impl Lane {
-    /// The life of a lane's thread.
-    fn work(&self, servers: &[ClientEnd], done: &Done) {
+    /// Body of a lane's thread.
+    fn run(&self, servers: &[ClientEnd], completed: &CompletedWrites) {
         let mut leader = 0;
-        while let Some((request, tickets)) = self.next_request() {
-            let given_up = || self.queue.lock().closed;
-            let Some(reply) = ask(servers, &mut leader, "KvServer.WriteMany", &request, given_up) else { return };
-            assert_eq!(reply, Reply::Written, "writes were answered with something else");
-            done.tickets.lock().extend(tickets);
-            done.more.notify_one();
+        while let Some((request, ids)) = self.next_request() {
+            let closed = || self.queue.lock().closed;
+            let Some(reply) = call_with_retry(servers, &mut leader, "KvServer.WriteMany", &request, closed) else {
+                return;
+            };
+            assert_eq!(reply, Reply::Written, "unexpected reply to writes");
+            completed.ids.lock().extend(ids);
+            completed.not_empty.notify_one();
         }
     }
 
-    /// Waits for something to send, and takes all of it; `None` at the end.
-    fn next_request(&self) -> Option<(WriteManyArgs, Vec<Ticket>)> {
+    /// Waits for queued writes and takes all of them. Returns `None` when the pipeline is dropped.
+    fn next_request(&self) -> Option<(WriteManyArgs, Vec<SubmissionId>)> {
         let mut queue = self.queue.lock();
         while queue.commands.is_empty() && !queue.closed {
             queue.idle = true;
-            self.filled.wait(&mut queue);
+            self.wake_lane.wait(&mut queue);
         }
         if queue.closed {
             return None;
         }
         let last = OperationId { client: self.client, seq: queue.last_seq };
         let commands = std::mem::take(&mut queue.commands);
-        Some((WriteManyArgs { last, commands }, std::mem::take(&mut queue.tickets)))
+        Some((WriteManyArgs { last, commands }, std::mem::take(&mut queue.ids)))
     }
 }
 
@@ -180,7 +184,7 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         for lane in &self.lanes {
             lane.queue.lock().closed = true;
-            lane.filled.notify_one();
+            lane.wake_lane.notify_one();
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The server: what its threads share, and the one lock over it. What its handlers do is in `writes.rs` and `reads.rs`.
+//! The server: the state that its threads share, behind one lock. The handlers are in `writes.rs` and `reads.rs`.
 //!
-//! The lock is held for a moment only: never while Raft is called for more than a number, nor while anybody waits for a
-//! channel or for the network. No handler waits for anything: whoever has the answer gives it.
+//! The lock is held only briefly. While it is held, a thread asks Raft for numbers at most, and never waits for a
+//! channel or the network. No handler blocks: the thread that learns the result gives the answer.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use labstd::thread;
 use raftapi::{ApplyMsg, Consumer, Index, KvService, Persister, Raft, ServerId, Term};
 
 use crate::applier::{self, SnapshotPolicy};
+use crate::batcher::{self, ProposalBatcher};
 use crate::clerk::Clerk;
-use crate::inbox::{self, Inbox};
 use crate::messages::{GetArgs, Reply, WriteArgs, WriteManyArgs};
-use crate::reads::WaitingRead;
+use crate::reads::PendingRead;
 use crate::store::Store;
 use crate::waiters::Waiters;
 use crate::{reads, watcher, writes};
@@ -26,43 +26,43 @@ use crate::{reads, watcher, writes};
 /// ```
 /// use kvraft::KvServer;
 ///
-/// fn is_a_service<S: raftapi::KvService<Clerk = kvraft::Clerk>>() {}
-/// fn stands_on_any<R: raftapi::Raft>() {
-///     is_a_service::<KvServer<R>>();
+/// fn assert_service<S: raftapi::KvService<Clerk = kvraft::Clerk>>() {}
+/// fn works_over_any_raft<R: raftapi::Raft>() {
+///     assert_service::<KvServer<R>>();
 /// }
 /// ```
 pub struct KvServer<R: Raft> {
     shared: Arc<Shared<R>>,
 }
 
-/// What all threads of a server share.
+/// State that all threads of a server share.
 pub(crate) struct Shared<R> {
     pub(crate) raft: R,
     pub(crate) state: Mutex<State>,
-    /// Held by the thread that applies, from the taking on.
-    pub(crate) applying: Mutex<()>,
-    /// What is on its way into the log.
-    pub(crate) inbox: Inbox,
-    /// Signalled when somebody begins to wait and the watcher, which has to look by itself, sleeps.
-    pub(crate) watcher: Condvar,
+    /// Keeps the order of applied entries. A thread holds it from taking entries out of Raft until it has applied them.
+    pub(crate) apply_order: Mutex<()>,
+    /// Operations that are not yet given to Raft.
+    pub(crate) batcher: ProposalBatcher,
+    /// Signalled when a request starts to wait while a polling watcher is idle.
+    pub(crate) wake_watcher: Condvar,
     killed: AtomicBool,
-    /// Into the apply channel, to wake the applier when the server is killed.
-    waker: Sender<ApplyMsg>,
+    /// The sending half of the apply channel. It wakes the applier when the server is killed.
+    apply_ch: Sender<ApplyMsg>,
 }
 
-/// What the lock protects.
+/// The part of the shared state that the lock protects.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) waiters: Waiters<Answer<Reply>>,
-    /// The reads that wait for an entry to be applied.
-    pub(crate) reads: Vec<WaitingRead>,
-    /// The highest term of an entry that was applied here.
+    /// Reads that wait for an entry to be applied.
+    pub(crate) reads: Vec<PendingRead>,
+    /// The highest term of an applied entry.
     pub(crate) applied_term: Term,
-    /// When a snapshot is made; `None` if never.
+    /// Decides when a snapshot is made; `None` means never.
     pub(crate) snapshots: Option<SnapshotPolicy>,
-    /// Whether the watcher would have to look by itself, and has nothing to look for.
-    pub(crate) watcher_sleeps: bool,
+    /// Whether a polling watcher sleeps because no request is waiting.
+    pub(crate) watcher_idle: bool,
 }
 
 impl<R: Raft> KvService for KvServer<R> {
@@ -83,22 +83,22 @@ impl<R: Raft> KvService for KvServer<R> {
         let store = if snapshot.is_empty() {
             Store::default()
         } else {
-            Store::restore(&snapshot)
-                .unwrap_or_else(|error| panic!("the snapshot that {me} had saved is none of this service's: {error}"))
+            Store::restore(&snapshot).unwrap_or_else(|error| panic!("{me} cannot decode its saved snapshot: {error}"))
         };
-        let (waker, deliveries) = channel::bounded(1);
-        let raft = R::make(peers, me, persister, waker.clone());
-        // Before the first request can come: no leadership under which one was accepted ends unheard.
+        let (apply_ch, deliveries) = channel::bounded(1);
+        let raft = R::make(peers, me, persister, apply_ch.clone());
+        // Subscribe before the first request can arrive. Then the watcher sees the end of every leadership that
+        // accepted one.
         let changes = raft.subscribe();
         let snapshots = max_raft_state.map(SnapshotPolicy::new);
         let shared = Arc::new(Shared {
             raft,
             state: Mutex::new(State { store, snapshots, ..State::default() }),
-            applying: Mutex::new(()),
-            inbox: Inbox::default(),
-            watcher: Condvar::new(),
+            apply_order: Mutex::new(()),
+            batcher: ProposalBatcher::default(),
+            wake_watcher: Condvar::new(),
             killed: AtomicBool::new(false),
-            waker,
+            apply_ch,
         });
         let consumer: Weak<Shared<R>> = Arc::downgrade(&shared);
         if !shared.raft.deliver_to(consumer) {
@@ -106,7 +106,7 @@ impl<R: Raft> KvService for KvServer<R> {
             thread::spawn(format!("{me}/kv-applier"), move || applier::run(&applying, &deliveries));
         }
         let (proposing, watching) = (Arc::clone(&shared), Arc::clone(&shared));
-        thread::spawn(format!("{me}/kv-proposer"), move || inbox::run(&proposing));
+        thread::spawn(format!("{me}/kv-proposer"), move || batcher::run(&proposing));
         thread::spawn(format!("{me}/kv-watcher"), move || watcher::run(&watching, changes));
         KvServer { shared }
     }
@@ -115,11 +115,13 @@ impl<R: Raft> KvService for KvServer<R> {
         let shared = || Arc::clone(&self.shared);
         let (gets, writes, many) = (shared(), shared(), shared());
         let service = Service::new("KvServer")
-            .deferred_method("Get", move |args: GetArgs, answer| reads::get(&gets, args, answer))
+            .deferred_method("Get", move |args: GetArgs, answer| reads::handle_get(&gets, args, answer))
             .deferred_method("Write", move |WriteArgs(command): WriteArgs, answer| {
-                writes::write(&writes, &command, answer);
+                writes::handle_write(&writes, &command, answer);
             })
-            .deferred_method("WriteMany", move |args: WriteManyArgs, answer| writes::write_many(&many, args, answer));
+            .deferred_method("WriteMany", move |args: WriteManyArgs, answer| {
+                writes::handle_write_many(&many, args, answer);
+            });
         let mut services = self.shared.raft.services();
         services.push(service);
         services
@@ -135,48 +137,48 @@ impl<R: Raft> KvService for KvServer<R> {
 }
 
 impl<R: Raft> KvServer<R> {
-    /// How many requests wait for the result of an entry: none is forgotten if this comes back to 0.
-    pub fn waiting(&self) -> usize {
+    /// Returns the number of requests that wait for the result of an entry. It returns to 0 if no request is forgotten.
+    pub fn waiting_requests(&self) -> usize {
         self.shared.state.lock().waiters.len()
     }
 
-    /// The index of the last entry that this server has applied.
-    pub fn applied(&self) -> Index {
+    /// Returns the index of the last entry that this server has applied.
+    pub fn last_applied(&self) -> Index {
         self.shared.state.lock().store.applied()
     }
 }
 
 impl<R: Raft> Shared<R> {
-    /// Whether the server was asked to stop.
+    /// Reports whether `kill` was called.
     pub(crate) fn killed(&self) -> bool {
         self.killed.load(SeqCst)
     }
 
-    /// Does `what` under the lock; then answers those that it has told something.
-    pub(crate) fn with_state<T>(&self, what: impl FnOnce(&mut State) -> T) -> T {
-        let (result, told) = {
+    /// Calls `body` under the lock. After the lock is released, answers the requests that `body` has settled.
+    pub(crate) fn with_state<T>(&self, body: impl FnOnce(&mut State) -> T) -> T {
+        let (result, settled) = {
             let mut state = self.state.lock();
-            (what(&mut state), state.waiters.take_told())
+            (body(&mut state), state.waiters.take_settled())
         };
-        told.into_iter().for_each(|(answer, reply)| answer.give(&reply));
+        settled.into_iter().for_each(|(answer, reply)| answer.give(&reply));
         result
     }
 
     fn kill(&self) {
         let reads = self.with_state(|state| {
-            // Under the lock, so that no thread misses the signal between its look and its wait.
+            // This happens under the lock, so that no thread misses the signal between its check and its wait.
             self.killed.store(true, SeqCst);
             state.waiters.refuse_all();
-            self.watcher.notify_all();
+            self.wake_watcher.notify_all();
             std::mem::take(&mut state.reads)
         });
-        reads.into_iter().for_each(WaitingRead::refuse);
-        self.inbox.close();
-        // The applier drops its end of the channel, so that a Raft that waits to deliver something can end too. A full
-        // channel wakes it as well.
-        let nothing = ApplyMsg::Snapshot { index: Index::ZERO, term: Term::ZERO, snapshot: bytes::Bytes::new() };
-        let _ = self.waker.try_send(nothing);
-        // Ends the waiting of those who read, too.
+        reads.into_iter().for_each(PendingRead::refuse);
+        self.batcher.close();
+        // Wakes the applier, which then drops its end of the channel. So a Raft that is blocked on a delivery can end
+        // too. If the channel is full, the message in it wakes the applier.
+        let empty = ApplyMsg::Snapshot { index: Index::ZERO, term: Term::ZERO, snapshot: bytes::Bytes::new() };
+        let _ = self.apply_ch.try_send(empty);
+        // This also ends the Gets that wait for a read index.
         self.raft.kill();
     }
 }
@@ -189,6 +191,6 @@ impl<R: Raft> Consumer for Shared<R> {
 
 impl<R: Raft> fmt::Debug for KvServer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KvServer").field("waiting", &self.waiting()).finish_non_exhaustive()
+        f.debug_struct("KvServer").field("waiting_requests", &self.waiting_requests()).finish_non_exhaustive()
     }
 }

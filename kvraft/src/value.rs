@@ -1,32 +1,32 @@
-//! A value of the map. It grows by appends and is read as a whole, so it must be cheap to add to and cheap to hand out.
+//! The type of a value in the map. A value grows by appends and is read as a whole, so appending and reading are cheap.
 
 use std::fmt;
 
 use labstd::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A string that may be handed out without a copy and added to without one. Only while somebody still encodes what was
-/// handed out does an append have to copy the string first.
+/// A shared string. Reading it costs no copy, and appending to it costs no copy of the old text. An append copies the
+/// string only while a reply that holds the same string is still being encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value(Arc<String>);
 
 impl Value {
-    /// A value of its own.
+    /// Builds a value that shares its string with no other value.
     pub fn new(text: String) -> Value {
         Value(Arc::new(text))
     }
 
-    /// The length of the string, in bytes.
+    /// Returns the length of the string, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Adds `text` at the end.
+    /// Appends `text` to the string.
     pub(crate) fn push(&mut self, text: &str) {
         Arc::make_mut(&mut self.0).push_str(text);
     }
 
-    /// The string.
+    /// Returns the string.
     pub fn into_string(self) -> String {
         Arc::unwrap_or_clone(self.0)
     }

@@ -1,10 +1,10 @@
-//! Who waits for the result of which operation. All of this is under the server's lock; who is told something here is
-//! answered after it.
+//! The requests that wait for the result of an operation. All of this is under the server's lock. A request that is
+//! settled here is answered after the lock is released.
 //!
-//! A handler takes its caller's place *before* it gives the operation to Raft, because the entry may be applied before `start`
-//! has returned. It is found again by the identity of the operation, never by the index of the entry alone: at that index may
-//! come to stand what another leader has put there. Whoever is told leaves its place, so that none is left behind whatever the
-//! result.
+//! A handler registers its request *before* it gives the operation to Raft, because the entry may be applied before
+//! `start` returns. The request is found again by the identity of the operation. The index of the entry alone is not
+//! enough, because another leader may put its own entry at that index. Every settled request is removed, whatever its
+//! result, so none is left behind.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,126 +13,126 @@ use raftapi::{Index, Started, Term};
 
 use crate::messages::{OperationId, Reply};
 
-/// All that wait at one server; an `A` is how one of them is answered.
+/// All waiting requests of one server. An `A` is the means to answer one of them.
 pub(crate) struct Waiters<A> {
-    /// An operation that arrived twice has two.
-    places: BTreeMap<Place, Waiter<A>>,
-    /// How many places were ever taken.
-    taken: u64,
-    /// What was accepted in terms before this one is refused: the leadership in which it was is over.
-    over_before: Term,
-    /// Those that wait no longer, and what they are to be told.
-    told: Vec<(A, Reply)>,
+    /// The waiting requests. An operation whose request arrived twice has two.
+    waiters: BTreeMap<WaiterId, Waiter<A>>,
+    /// Number of requests that were ever registered.
+    registered: u64,
+    /// Entries of earlier terms are refused, because the leadership that accepted them is over.
+    min_term: Term,
+    /// Requests that no longer wait, with their replies.
+    settled: Vec<(A, Reply)>,
 }
 
-/// One place among those who wait.
+/// Identifies one waiting request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct WaiterId {
     id: OperationId,
     number: u64,
 }
 
 struct Waiter<A> {
-    /// Where the entry is, once Raft has it.
+    /// Index and term of the entry, once Raft has accepted it.
     started: Option<Started>,
     answer: A,
 }
 
 impl<A> Waiters<A> {
-    /// A place for the result of operation `id`, which goes to `answer`.
-    pub(crate) fn join(&mut self, id: OperationId, answer: A) -> Place {
-        self.taken += 1;
-        let place = Place { id, number: self.taken };
-        self.places.insert(place, Waiter { started: None, answer });
-        place
+    /// Registers a request that waits for the result of operation `id`.
+    pub(crate) fn register(&mut self, id: OperationId, answer: A) -> WaiterId {
+        self.registered += 1;
+        let waiter = WaiterId { id, number: self.registered };
+        self.waiters.insert(waiter, Waiter { started: None, answer });
+        waiter
     }
 
-    /// Raft has put the operation into its log. The leadership in which it did so may be over by now, and the result may be
-    /// known already.
-    pub(crate) fn started(&mut self, place: Place, started: Started) {
-        if started.term < self.over_before {
-            self.refuse_place(place);
-        } else if let Some(waiter) = self.places.get_mut(&place) {
+    /// Records where Raft has put the operation in its log. The leadership of that term may be over by now, and the
+    /// request may be settled already.
+    pub(crate) fn set_started(&mut self, waiter: WaiterId, started: Started) {
+        if started.term < self.min_term {
+            self.refuse(waiter);
+        } else if let Some(waiter) = self.waiters.get_mut(&waiter) {
             waiter.started = Some(started);
         }
     }
 
-    /// Raft has not accepted the operation.
-    pub(crate) fn refuse_place(&mut self, place: Place) {
-        if let Some(waiter) = self.places.remove(&place) {
-            self.told.push((waiter.answer, Reply::WrongLeader));
+    /// Refuses one request. Raft did not accept its operation, or its entry is lost.
+    pub(crate) fn refuse(&mut self, waiter: WaiterId) {
+        if let Some(waiter) = self.waiters.remove(&waiter) {
+            self.settled.push((waiter.answer, Reply::WrongLeader));
         }
     }
 
-    /// Operation `id` was executed with this result: it goes to all that wait for it.
-    pub(crate) fn tell(&mut self, id: OperationId, reply: &Reply) {
-        // On most servers nobody waits.
-        if self.places.is_empty() {
+    /// Settles all requests that wait for operation `id`, which was executed with this result.
+    pub(crate) fn resolve(&mut self, id: OperationId, reply: &Reply) {
+        // On most servers no request waits.
+        if self.waiters.is_empty() {
             return;
         }
-        while let Some((&place, _)) = self.places.range(Place::all_of(id)).next() {
-            let waiter = self.places.remove(&place).expect("just seen");
-            self.told.push((waiter.answer, reply.clone()));
+        while let Some((&waiter, _)) = self.waiters.range(WaiterId::all_of(id)).next() {
+            let waiter = self.waiters.remove(&waiter).expect("the range has just returned it");
+            self.settled.push((waiter.answer, reply.clone()));
         }
     }
 
-    /// Nothing will come any more for those whose entry is at or before `applied`. What they waited for was not what was
-    /// applied there, or is hidden in a snapshot.
+    /// Refuses the requests whose entry is at or before `applied`. Another entry was applied at that index, or the
+    /// index is covered by a snapshot.
     pub(crate) fn refuse_up_to(&mut self, applied: Index) {
-        self.refuse(|started| started.index <= applied);
+        self.refuse_where(|started| started.index <= applied);
     }
 
-    /// Nothing will come any more for those whose entries were made before `term`, which has begun; also for those that are
-    /// only now about to wait.
+    /// Refuses the requests whose entry has a term before `term`, because `term` has begun. This includes requests
+    /// whose entry becomes known only later.
     pub(crate) fn refuse_before(&mut self, term: Term) {
-        self.over_before = self.over_before.max(term);
-        self.refuse(|started| started.term < term);
+        self.min_term = self.min_term.max(term);
+        self.refuse_where(|started| started.term < term);
     }
 
-    /// Nothing will come any more for those whose entries were made in the leadership of `term`: it is over.
-    pub(crate) fn refuse_of(&mut self, term: Term) {
-        self.refuse(|started| started.term == term);
+    /// Refuses the requests whose entry is of `term`, because this server's leadership in `term` is over.
+    pub(crate) fn refuse_term(&mut self, term: Term) {
+        self.refuse_where(|started| started.term == term);
     }
 
-    /// The server stops: nobody waits any longer.
+    /// Refuses all requests, because the server is stopping.
     pub(crate) fn refuse_all(&mut self) {
-        let all = std::mem::take(&mut self.places).into_values();
-        self.told.extend(all.map(|waiter| (waiter.answer, Reply::WrongLeader)));
+        let all = std::mem::take(&mut self.waiters).into_values();
+        self.settled.extend(all.map(|waiter| (waiter.answer, Reply::WrongLeader)));
     }
 
-    /// Those that wait no longer, and what each is to be told, in the order in which it became known.
-    pub(crate) fn take_told(&mut self) -> Vec<(A, Reply)> {
-        std::mem::take(&mut self.told)
+    /// Removes the settled requests and returns them with their replies, in the order in which they were settled.
+    pub(crate) fn take_settled(&mut self) -> Vec<(A, Reply)> {
+        std::mem::take(&mut self.settled)
     }
 
-    /// Whether nobody waits.
+    /// Reports whether no request waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.waiters.is_empty()
     }
 
-    /// How many wait.
+    /// Returns the number of waiting requests.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.waiters.len()
     }
 
-    /// Refuses those whose entry is one of the `lost`. An operation that Raft has not yet accepted is none.
-    fn refuse(&mut self, lost: impl Fn(Started) -> bool) {
+    /// Refuses the requests whose entry is `lost`. A request whose operation Raft has not accepted yet keeps waiting.
+    fn refuse_where(&mut self, lost: impl Fn(Started) -> bool) {
         let is_lost = |waiter: &Waiter<A>| waiter.started.is_some_and(&lost);
-        let refused: Vec<Place> =
-            self.places.iter().filter(|(_, waiter)| is_lost(waiter)).map(|(&place, _)| place).collect();
-        refused.into_iter().for_each(|place| self.refuse_place(place));
+        let refused: Vec<WaiterId> =
+            self.waiters.iter().filter(|(_, waiter)| is_lost(waiter)).map(|(&id, _)| id).collect();
+        refused.into_iter().for_each(|waiter| self.refuse(waiter));
     }
 }
 
 impl<A> Default for Waiters<A> {
     fn default() -> Waiters<A> {
-        Waiters { places: BTreeMap::new(), taken: 0, over_before: Term::ZERO, told: Vec::new() }
+        Waiters { waiters: BTreeMap::new(), registered: 0, min_term: Term::ZERO, settled: Vec::new() }
     }
 }
 
-impl Place {
-    fn all_of(id: OperationId) -> RangeInclusive<Place> {
-        Place { id, number: 0 }..=Place { id, number: u64::MAX }
+impl WaiterId {
+    fn all_of(id: OperationId) -> RangeInclusive<WaiterId> {
+        WaiterId { id, number: 0 }..=WaiterId { id, number: u64::MAX }
     }
 }
 
@@ -147,85 +147,85 @@ mod tests {
         Started { index: Index(index), term: Term(term) }
     }
 
-    /// One, known by this name, who waits for operation `id` at this entry.
+    /// Registers a request with this name that waits for operation `id` at this entry.
     fn wait(waiters: &mut Waiters<&'static str>, name: &'static str, id: OperationId, at: Started) {
-        let place = waiters.join(id, name);
-        waiters.started(place, at);
+        let waiter = waiters.register(id, name);
+        waiters.set_started(waiter, at);
     }
 
     #[test]
-    fn a_result_goes_to_all_who_wait_for_this_operation_and_to_nobody_else() {
+    fn a_result_settles_all_requests_of_its_operation_only() {
         let mut waiters = Waiters::default();
         for (name, id) in [("one", A), ("two", B), ("three", A)] {
             wait(&mut waiters, name, id, started(5, 1));
         }
-        waiters.tell(A, &Reply::Written);
-        assert_eq!(waiters.take_told(), [("one", Reply::Written), ("three", Reply::Written)]);
-        assert_eq!(waiters.len(), 1, "whoever is told leaves its place");
+        waiters.resolve(A, &Reply::Written);
+        assert_eq!(waiters.take_settled(), [("one", Reply::Written), ("three", Reply::Written)]);
+        assert_eq!(waiters.len(), 1, "a settled request is removed");
     }
 
     #[test]
-    fn a_result_that_comes_before_start_has_returned_is_not_lost() {
+    fn a_result_that_arrives_before_start_returns_is_not_lost() {
         let mut waiters = Waiters::default();
-        let place = waiters.join(A, "early");
-        waiters.tell(A, &Reply::Written);
-        waiters.started(place, started(5, 1));
-        assert_eq!(waiters.take_told(), [("early", Reply::Written)]);
+        let waiter = waiters.register(A, "early");
+        waiters.resolve(A, &Reply::Written);
+        waiters.set_started(waiter, started(5, 1));
+        assert_eq!(waiters.take_settled(), [("early", Reply::Written)]);
         assert!(waiters.is_empty());
     }
 
     #[test]
-    fn the_first_result_counts() {
+    fn only_the_first_result_counts() {
         let mut waiters = Waiters::default();
         wait(&mut waiters, "one", A, started(5, 1));
-        waiters.tell(A, &Reply::Written);
+        waiters.resolve(A, &Reply::Written);
         waiters.refuse_all();
-        assert_eq!(waiters.take_told(), [("one", Reply::Written)]);
-        assert_eq!(waiters.take_told(), [], "and nobody is told twice");
+        assert_eq!(waiters.take_settled(), [("one", Reply::Written)]);
+        assert_eq!(waiters.take_settled(), [], "no request is answered twice");
     }
 
     #[test]
-    fn those_whose_entry_is_lost_are_refused_and_the_others_wait_on() {
+    fn only_requests_whose_entry_is_lost_are_refused() {
         let refused = |refuse: fn(&mut Waiters<&'static str>)| {
             let mut waiters = Waiters::default();
             for (name, at) in [("5 of 1", started(5, 1)), ("6 of 1", started(6, 1)), ("7 of 2", started(7, 2))] {
                 wait(&mut waiters, name, A, at);
             }
-            waiters.join(B, "Raft has not accepted this one yet");
+            waiters.register(B, "Raft has not accepted this one yet");
             refuse(&mut waiters);
-            let told = waiters.take_told();
-            assert!(told.iter().all(|(_, reply)| *reply == Reply::WrongLeader));
-            told.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+            let settled = waiters.take_settled();
+            assert!(settled.iter().all(|(_, reply)| *reply == Reply::WrongLeader));
+            settled.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
         assert_eq!(refused(|waiters| waiters.refuse_up_to(Index(6))), ["5 of 1", "6 of 1"]);
         assert_eq!(refused(|waiters| waiters.refuse_before(Term(2))), ["5 of 1", "6 of 1"]);
-        assert_eq!(refused(|waiters| waiters.refuse_of(Term(2))), ["7 of 2"]);
+        assert_eq!(refused(|waiters| waiters.refuse_term(Term(2))), ["7 of 2"]);
     }
 
     #[test]
-    fn who_begins_to_wait_when_the_leadership_is_over_already_is_refused_too() {
+    fn a_request_that_waits_after_its_leadership_is_refused() {
         let mut waiters = Waiters::default();
-        let late = waiters.join(A, "late");
+        let late = waiters.register(A, "late");
         waiters.refuse_before(Term(2));
-        assert_eq!(waiters.take_told(), [], "Raft has not accepted it yet, and might in a later term");
-        waiters.started(late, started(5, 1));
-        assert_eq!(waiters.take_told(), [("late", Reply::WrongLeader)]);
+        assert_eq!(waiters.take_settled(), [], "Raft has not accepted it yet, and may do so in a later term");
+        waiters.set_started(late, started(5, 1));
+        assert_eq!(waiters.take_settled(), [("late", Reply::WrongLeader)]);
         wait(&mut waiters, "in time", B, started(6, 2));
-        assert_eq!(waiters.take_told(), []);
+        assert_eq!(waiters.take_settled(), []);
     }
 
     #[test]
-    fn what_raft_does_not_accept_is_refused_and_leaves_nothing_behind() {
+    fn a_request_that_raft_does_not_accept_is_refused() {
         let mut waiters = Waiters::default();
-        let place = waiters.join(A, "one");
+        let waiter = waiters.register(A, "one");
         wait(&mut waiters, "two", A, started(6, 1));
-        waiters.refuse_place(place);
-        assert_eq!(waiters.take_told(), [("one", Reply::WrongLeader)]);
+        waiters.refuse(waiter);
+        assert_eq!(waiters.take_settled(), [("one", Reply::WrongLeader)]);
         assert_eq!(waiters.len(), 1);
-        waiters.tell(A, &Reply::Written);
+        waiters.resolve(A, &Reply::Written);
         assert!(waiters.is_empty());
-        assert_eq!(waiters.take_told().len(), 1);
-        waiters.tell(A, &Reply::Written);
-        assert_eq!(waiters.take_told(), [], "a result nobody waits for goes to nobody");
+        assert_eq!(waiters.take_settled().len(), 1);
+        waiters.resolve(A, &Reply::Written);
+        assert_eq!(waiters.take_settled(), [], "a result without a waiting request settles nothing");
     }
 }

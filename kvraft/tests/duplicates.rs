@@ -1,9 +1,10 @@
-//! Each operation is executed once, however often its request arrives, and every request is answered with the result of
-//! its own operation. Requests are made by hand here, for a clerk would never send such ones by intention.
+//! Tests of duplicate requests. Each operation is executed once, however often its request arrives, and every request
+//! is answered with the result of its own operation. The tests build the requests themselves, because a clerk never
+//! sends such requests on purpose.
 
 mod cluster;
 
-use cluster::{Cluster, Plain, Reference, eventually, simulated, under_both_clocks, without};
+use cluster::{Cluster, PlainService, Reference, eventually, simulated, under_both_clocks, without};
 use kvraft::messages::{Command, GetArgs, Operation, OperationId, Reply, Value, WriteArgs};
 use labrpc::{ClientEnd, Direction, Verdict};
 use labstd::sync::Arc;
@@ -12,7 +13,7 @@ use labstd::thread::{self, JoinHandle};
 use labstd::time::Duration;
 use raftapi::{KvClerk, KvService, Raft};
 
-/// A client that is none of the clerks'.
+/// Client id of the tests' own requests. Clerks draw random ids, so none of them has this one.
 const CLIENT: u64 = 7;
 
 fn append(seq: u64, value: &str) -> WriteArgs {
@@ -24,58 +25,60 @@ fn write(end: &ClientEnd, args: &WriteArgs) -> Option<Reply> {
     end.call("KvServer.Write", args)
 }
 
-/// Sends a request and lets it wait.
-fn write_later(end: &ClientEnd, args: WriteArgs) -> JoinHandle<Option<Reply>> {
+/// Sends a write on a thread of its own.
+fn spawn_write(end: &ClientEnd, args: WriteArgs) -> JoinHandle<Option<Reply>> {
     let end = end.clone();
     thread::spawn("writer", move || write(&end, &args))
 }
 
-fn get_later(end: &ClientEnd, seq: u64) -> JoinHandle<Option<Reply>> {
+fn spawn_get(end: &ClientEnd, seq: u64) -> JoinHandle<Option<Reply>> {
     let end = end.clone();
     let args = GetArgs { id: OperationId { client: CLIENT, seq }, key: "k".to_string() };
     thread::spawn("reader", move || end.call("KvServer.Get", &args))
 }
 
-fn outcome(request: JoinHandle<Option<Reply>>) -> Option<Reply> {
+fn wait_for_reply(request: JoinHandle<Option<Reply>>) -> Option<Reply> {
     eventually("the request is answered", || request.is_finished());
     request.join().expect("a request does not panic")
 }
 
-/// Waits until so many requests wait at a server.
-fn wait_for_waiting<R: Raft>(cluster: &Cluster<kvraft::KvServer<R>>, server: usize, count: usize) {
-    eventually("the requests wait", || cluster.server(server).waiting() == count);
+/// Waits until `count` requests wait at a server.
+fn await_waiting_requests<R: Raft>(cluster: &Cluster<kvraft::KvServer<R>>, server: usize, count: usize) {
+    eventually("the requests are waiting", || cluster.server(server).waiting_requests() == count);
 }
 
 #[test]
-fn a_request_that_arrives_twice_is_executed_once_and_answered_twice() {
+fn a_request_that_arrives_twice_is_executed_once() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
         let leader = cluster.leader();
         let end = cluster.end("client", leader);
-        // Neither can be committed before both are in the log.
+        // Cut off all servers, so that neither entry is committed before both are in the log.
         cluster.partition(&[]);
-        let (first, second) = (write_later(&end, append(1, "x")), write_later(&end, append(1, "x")));
-        wait_for_waiting(&cluster, leader, 2);
+        let (first, second) = (spawn_write(&end, append(1, "x")), spawn_write(&end, append(1, "x")));
+        await_waiting_requests(&cluster, leader, 2);
         cluster.heal();
-        assert_eq!(outcome(first), Some(Reply::Written));
-        assert_eq!(outcome(second), Some(Reply::Written));
+        assert_eq!(wait_for_reply(first), Some(Reply::Written));
+        assert_eq!(wait_for_reply(second), Some(Reply::Written));
         assert_eq!(clerk.get("k"), "x");
-        assert_eq!(cluster.server(leader).waiting(), 0);
+        assert_eq!(cluster.server(leader).waiting_requests(), 0);
         cluster.shut_down();
     });
 }
 
 #[test]
-fn requests_that_come_late_or_again_are_answered_and_not_executed() {
+fn late_and_repeated_requests_are_answered_and_not_executed() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
         let ends: Vec<ClientEnd> = (0..3).map(|server| cluster.end(&format!("client{server}"), server)).collect();
         let write_somewhere = |args: &WriteArgs| {
-            eventually("some server takes it", || ends.iter().any(|end| write(end, args) == Some(Reply::Written)));
+            eventually("a server executes the write", || {
+                ends.iter().any(|end| write(end, args) == Some(Reply::Written))
+            });
         };
         write_somewhere(&append(1, "a"));
         write_somewhere(&append(2, "b"));
@@ -87,9 +90,9 @@ fn requests_that_come_late_or_again_are_answered_and_not_executed() {
     });
 }
 
-/// What is applied has happened, whoever says so.
+/// An applied write is committed, so even a server that is cut off may confirm it.
 #[test]
-fn a_server_that_is_cut_off_confirms_what_it_has_applied() {
+fn a_server_that_is_cut_off_confirms_its_applied_writes() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
@@ -99,13 +102,13 @@ fn a_server_that_is_cut_off_confirms_what_it_has_applied() {
         cluster.partition(&[]);
         let entries = cluster.persister(leader).raft_state_size();
         assert_eq!(write(&end, &append(1, "x")), Some(Reply::Written));
-        assert_eq!(cluster.persister(leader).raft_state_size(), entries, "it did not go through the log");
+        assert_eq!(cluster.persister(leader).raft_state_size(), entries, "the duplicate did not go through the log");
         cluster.shut_down();
     });
 }
 
 #[test]
-fn a_clerk_whose_reply_is_lost_has_its_operation_executed_once() {
+fn an_operation_whose_reply_is_lost_is_executed_once() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
@@ -113,11 +116,11 @@ fn a_clerk_whose_reply_is_lost_has_its_operation_executed_once() {
         let lost = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&lost);
         cluster.network.intercept(move |message| {
-            // Of the replies that say that a write is done the first three are lost.
-            let done = message.method == "KvServer.Write"
+            // Drop the first three replies that confirm a write.
+            let confirms_write = message.method == "KvServer.Write"
                 && message.direction == Direction::Reply
                 && labgob::decode::<Reply>(message.bytes).expect("a reply") == Reply::Written;
-            if done && count.fetch_add(1, SeqCst) < 3 { Verdict::Drop } else { Verdict::Pass }
+            if confirms_write && count.fetch_add(1, SeqCst) < 3 { Verdict::Drop } else { Verdict::Pass }
         });
         clerk.append("k", "x");
         assert_eq!(lost.load(SeqCst), 4, "three replies were lost, and one arrived");
@@ -126,39 +129,39 @@ fn a_clerk_whose_reply_is_lost_has_its_operation_executed_once() {
     });
 }
 
-/// The old leader's entry and the new leader's have the same index. Whoever waited for the one must not be told the result
-/// of the other; that it is told anything at all, in a cluster where nothing else happens, is the watcher's work.
-fn entry_of_another_at_the_same_index<R: Raft>() {
+/// The old leader's entry and the new leader's entry have the same index. A request that waits for one of them must not
+/// get the result of the other. No other entry follows in this cluster, so it is the watcher that refuses the request.
+fn two_entries_at_the_same_index<R: Raft>() {
     let cluster = Cluster::<kvraft::KvServer<R>>::new(3, None);
     let mut clerk = cluster.clerk_of_all();
     clerk.put("k", "first");
     let (old, others) = cluster.cut_off_leader();
     let end = cluster.end("client", old);
-    let put = write_later(&end, append(1, "lost"));
-    wait_for_waiting(&cluster, old, 1);
+    let put = spawn_write(&end, append(1, "lost"));
+    await_waiting_requests(&cluster, old, 1);
 
     let mut majority = cluster.clerk(&others);
     majority.put("k", "second");
-    let read = get_later(&end, 2);
+    let read = spawn_get(&end, 2);
     thread::sleep(Duration::from_secs(1));
-    assert!(!put.is_finished() && !read.is_finished(), "a leader that is cut off answers nobody");
+    assert!(!put.is_finished() && !read.is_finished(), "a leader that is cut off answers no request");
 
     cluster.heal();
-    assert_eq!(outcome(put), Some(Reply::WrongLeader));
-    assert_eq!(outcome(read), Some(Reply::WrongLeader));
-    assert_eq!(cluster.server(old).waiting(), 0);
-    assert_eq!(clerk.get("k"), "second", "what was lost is not executed");
+    assert_eq!(wait_for_reply(put), Some(Reply::WrongLeader));
+    assert_eq!(wait_for_reply(read), Some(Reply::WrongLeader));
+    assert_eq!(cluster.server(old).waiting_requests(), 0);
+    assert_eq!(clerk.get("k"), "second", "the lost write is not executed");
     cluster.shut_down();
 }
 
 #[test]
-fn nobody_is_answered_with_the_result_of_another_operation() {
-    under_both_clocks(entry_of_another_at_the_same_index::<raft::Raft>);
-    under_both_clocks(entry_of_another_at_the_same_index::<cluster::PlainRaft>);
+fn no_request_gets_the_result_of_another_operation() {
+    under_both_clocks(two_entries_at_the_same_index::<raft::Raft>);
+    under_both_clocks(two_entries_at_the_same_index::<cluster::PlainRaft>);
 }
 
-/// The deposed leader finds the entry that it had begun in the log of its successor, which commits it: the operation was
-/// executed, its waiter may be told so or not, and the clerk that asks again changes nothing.
+/// A deposed leader's entry is in its successor's log, and the successor commits it. So the operation is executed. The
+/// waiting request may be confirmed or refused, and a retry changes nothing.
 #[test]
 fn an_entry_that_a_successor_commits_is_executed_once() {
     simulated(|| {
@@ -166,64 +169,64 @@ fn an_entry_that_a_successor_commits_is_executed_once() {
         cluster.clerk_of_all().put("k", "");
         let leader = cluster.leader();
         let end = cluster.end("client", leader);
-        // The followers get the entry, but their answers are lost; then the leader is cut off.
+        // The followers get the entry, but their replies are lost. Then the leader is cut off.
         cluster.network.intercept(|message| match message.direction {
             Direction::Reply if message.method == "Raft.AppendEntries" => Verdict::Drop,
             _ => Verdict::Pass,
         });
-        let request = write_later(&end, append(1, "x"));
-        wait_for_waiting(&cluster, leader, 1);
+        let request = spawn_write(&end, append(1, "x"));
+        await_waiting_requests(&cluster, leader, 1);
         thread::sleep(Duration::from_millis(20));
         cluster.network.stop_intercepting();
         let others = without(leader, 3);
         cluster.partition(&[&others, &[leader]]);
-        assert_eq!(cluster.clerk(&others).get("k"), "x", "a read commits what was there before it");
+        assert_eq!(cluster.clerk(&others).get("k"), "x", "a read commits the entries before it");
         cluster.heal();
-        let told = outcome(request);
-        assert!(matches!(told, Some(Reply::Written | Reply::WrongLeader)), "{told:?}");
-        let again = cluster.end("again", cluster.leader());
-        assert_eq!(write(&again, &append(1, "x")), Some(Reply::Written));
+        let reply = wait_for_reply(request);
+        assert!(matches!(reply, Some(Reply::Written | Reply::WrongLeader)), "{reply:?}");
+        let retry = cluster.end("again", cluster.leader());
+        assert_eq!(write(&retry, &append(1, "x")), Some(Reply::Written));
         assert_eq!(cluster.clerk_of_all().get("k"), "x");
         cluster.shut_down();
     });
 }
 
 #[test]
-fn those_who_wait_are_answered_when_their_server_is_killed() {
-    fn story<S: KvService>() {
+fn waiting_requests_are_refused_when_their_server_is_killed() {
+    fn check<S: KvService>() {
         let cluster = Cluster::<S>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let (leader, _) = cluster.cut_off_leader();
         let service = cluster.server(leader);
         let end = cluster.end("client", leader);
         let requests: Vec<_> =
-            (1..=5).flat_map(|seq| [write_later(&end, append(seq, "x")), get_later(&end, seq)]).collect();
+            (1..=5).flat_map(|seq| [spawn_write(&end, append(seq, "x")), spawn_get(&end, seq)]).collect();
         thread::sleep(Duration::from_millis(50));
-        // The network still carries the answers.
+        // The network still carries the replies.
         service.kill();
         for request in requests {
-            assert_eq!(outcome(request), Some(Reply::WrongLeader));
+            assert_eq!(wait_for_reply(request), Some(Reply::WrongLeader));
         }
         cluster.shut_down();
     }
-    under_both_clocks(story::<Reference>);
-    under_both_clocks(story::<Plain>);
+    under_both_clocks(check::<Reference>);
+    under_both_clocks(check::<PlainService>);
 }
 
 #[test]
-fn a_server_that_does_not_lead_says_so() {
+fn a_follower_refuses_every_request() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "v");
         let leader = cluster.leader();
         for server in without(leader, 3) {
             let end = cluster.end(&format!("to {server}"), server);
-            assert_eq!(outcome(get_later(&end, 1)), Some(Reply::WrongLeader));
+            assert_eq!(wait_for_reply(spawn_get(&end, 1)), Some(Reply::WrongLeader));
             assert_eq!(write(&end, &append(1, "x")), Some(Reply::WrongLeader));
-            assert_eq!(cluster.server(server).waiting(), 0);
+            assert_eq!(cluster.server(server).waiting_requests(), 0);
         }
         let end = cluster.end("leader", leader);
-        assert_eq!(outcome(get_later(&end, 1)), Some(Reply::Value(Value::new("v".to_string()))));
+        assert_eq!(wait_for_reply(spawn_get(&end, 1)), Some(Reply::Value(Value::new("v".to_string()))));
         cluster.shut_down();
     });
 }

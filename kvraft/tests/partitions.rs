@@ -1,8 +1,8 @@
-//! What clients see while servers are cut off from each other, crash and come back.
+//! Tests of the service from its clients' view, with partitions, crashes and restarts.
 
 mod cluster;
 
-use cluster::{Cluster, Reference, SOON, eventually, simulated, under_both_clocks};
+use cluster::{Cluster, EVENTUALLY_LIMIT, Reference, eventually, simulated, under_both_clocks};
 use kvraft::KvServer;
 use labstd::Clock;
 use labstd::rng::{self, RngExt};
@@ -12,8 +12,8 @@ use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::{KvClerk, KvService, Raft};
 
-/// The course's story of one partition: the majority goes on; the minority answers nobody; after the heal those who waited
-/// there get their answers, from the others, in their turn.
+/// The course's scenario of one partition. The majority continues; the minority answers no request. After the heal, the
+/// requests that waited at the minority are answered by the others.
 fn one_partition<R: Raft>() {
     let cluster = Cluster::<KvServer<R>>::new(5, None);
     let mut clerk = cluster.clerk_of_all();
@@ -27,8 +27,8 @@ fn one_partition<R: Raft>() {
     in_majority.put("1", "14");
     assert_eq!(in_majority.get("1"), "14");
 
-    let (mut writer, writers_ends) = cluster.clerk_with_ends(&minority);
-    let (mut reader, readers_ends) = cluster.clerk_with_ends(&minority);
+    let (mut writer, writer_number) = cluster.numbered_clerk(&minority);
+    let (mut reader, reader_number) = cluster.numbered_clerk(&minority);
     let put = thread::spawn("writer", move || writer.put("1", "15"));
     let get = thread::spawn("reader", move || reader.get("1"));
     thread::sleep(Duration::from_secs(1));
@@ -38,42 +38,42 @@ fn one_partition<R: Raft>() {
     assert_eq!(in_majority.get("1"), "16");
 
     cluster.heal();
-    let everybody: Vec<usize> = (0..5).collect();
-    cluster.reconnect(writers_ends, &everybody);
-    cluster.reconnect(readers_ends, &everybody);
+    let all: Vec<usize> = (0..5).collect();
+    cluster.reconnect(writer_number, &all);
+    cluster.reconnect(reader_number, &all);
     let healed = Instant::now();
-    eventually("those who waited are answered", || put.is_finished() && get.is_finished());
+    eventually("the waiting requests are answered", || put.is_finished() && get.is_finished());
     if labstd::clock() == Clock::Simulated {
         assert!(healed.elapsed() < Duration::from_secs(3), "in {:?}", healed.elapsed());
     }
-    assert_eq!(clerk.get("1"), "15", "the write that had to wait comes last");
+    assert_eq!(clerk.get("1"), "15", "the write that had to wait is executed last");
     let read = get.join().expect("the reader does not panic");
-    assert!(read == "15" || read == "16", "the read came after the partition and saw {read}");
+    assert!(read == "15" || read == "16", "the read was executed after the partition and returned {read}");
     cluster.shut_down();
 }
 
 #[test]
-fn a_minority_answers_nobody_until_it_is_healed() {
+fn a_minority_answers_no_request_until_the_heal() {
     under_both_clocks(one_partition::<raft::Raft>);
     under_both_clocks(one_partition::<cluster::PlainRaft>);
 }
 
-/// A clerk that reaches the minority alone stays with a leader that has nobody to commit with. When that is healed into a
-/// quiet cluster there is no later entry that would take the place of the clerk's.
+/// A clerk that reaches only the minority waits at a leader that cannot commit. After the heal the cluster is quiet, so
+/// no later entry takes the place of the clerk's entry.
 #[test]
-fn a_deposed_leader_sends_its_clerks_elsewhere_soon() {
+fn a_deposed_leader_soon_refuses_its_clerks() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let (leader, others) = cluster.cut_off_leader();
-        let (mut clerk, ends) = cluster.clerk_with_ends(&[leader]);
+        let (mut clerk, number) = cluster.numbered_clerk(&[leader]);
         let append = thread::spawn("clerk", move || clerk.append("k", "x"));
         eventually("the others elect a leader", || others.iter().any(|&server| cluster.server(server).get_state().1));
         thread::sleep(Duration::from_secs(5));
-        assert!(!append.is_finished(), "it cannot commit");
+        assert!(!append.is_finished(), "a leader that is cut off cannot commit");
 
         cluster.heal();
-        cluster.reconnect(ends, &[0, 1, 2]);
+        cluster.reconnect(number, &[0, 1, 2]);
         let healed = Instant::now();
         eventually("the clerk finds the new leader", || append.is_finished());
         assert!(healed.elapsed() < Duration::from_millis(500), "in {:?}", healed.elapsed());
@@ -82,24 +82,24 @@ fn a_deposed_leader_sends_its_clerks_elsewhere_soon() {
     });
 }
 
-/// How long those who wait at a leader wait on after it has stepped down, in a quiet cluster.
-fn told_after<R: Raft>() -> Duration {
+/// Measures how long requests keep waiting at a leader after it has stepped down in a quiet cluster.
+fn time_until_refused<R: Raft>() -> Duration {
     const CLERKS: usize = 5;
     let cluster = Cluster::<KvServer<R>>::new(3, None);
     cluster.clerk_of_all().put("k", "");
     let (leader, others) = cluster.cut_off_leader();
     let clerks: Vec<_> = (0..CLERKS)
         .map(|number| {
-            let (mut clerk, ends) = cluster.clerk_with_ends(&[leader]);
-            (thread::spawn(format!("clerk-{number}"), move || clerk.append("k", "x")), ends)
+            let (mut clerk, clerk_number) = cluster.numbered_clerk(&[leader]);
+            (thread::spawn(format!("clerk-{number}"), move || clerk.append("k", "x")), clerk_number)
         })
         .collect();
     let old = cluster.server(leader);
-    eventually("all clerks wait", || old.waiting() == CLERKS);
+    eventually("all clerks wait", || old.waiting_requests() == CLERKS);
     eventually("the others elect a leader", || others.iter().any(|&server| cluster.server(server).get_state().1));
-    assert_eq!(old.waiting(), CLERKS, "it does not know yet");
-    // No clerk asks again at once: then another would wait.
-    clerks.iter().for_each(|(_, ends)| cluster.reconnect(*ends, &[]));
+    assert_eq!(old.waiting_requests(), CLERKS, "the leader does not know yet that it is deposed");
+    // Disconnect the clerks, so that no retry waits at the leader again.
+    clerks.iter().for_each(|(_, number)| cluster.reconnect(*number, &[]));
     cluster.heal();
     let wait_until = |holds: &dyn Fn() -> bool| {
         while !holds() {
@@ -108,32 +108,32 @@ fn told_after<R: Raft>() -> Duration {
         Instant::now()
     };
     let stepped_down = wait_until(&|| !old.get_state().1);
-    let told = wait_until(&|| old.waiting() == 0);
+    let refused = wait_until(&|| old.waiting_requests() == 0);
 
-    clerks.iter().for_each(|(_, ends)| cluster.reconnect(*ends, &[0, 1, 2]));
+    clerks.iter().for_each(|(_, number)| cluster.reconnect(*number, &[0, 1, 2]));
     clerks.into_iter().for_each(|(append, _)| append.join().expect("no clerk panics"));
     assert_eq!(cluster.clerk_of_all().get("k"), "x".repeat(CLERKS));
     cluster.shut_down();
-    told - stepped_down
+    refused - stepped_down
 }
 
 #[test]
-fn those_who_wait_at_a_leader_are_told_at_once_when_it_steps_down() {
+fn requests_are_refused_at_once_when_their_leader_steps_down() {
     simulated(|| {
-        let after = told_after::<raft::Raft>();
+        let after = time_until_refused::<raft::Raft>();
         assert!(after < Duration::from_millis(10), "after {after:?}");
     });
 }
 
 #[test]
-fn over_a_raft_that_does_not_tell_they_are_told_when_the_server_looks() {
+fn requests_are_refused_by_polling_over_a_plain_raft() {
     simulated(|| {
-        let after = told_after::<cluster::PlainRaft>();
+        let after = time_until_refused::<cluster::PlainRaft>();
         assert!(after < Duration::from_millis(60), "after {after:?}");
     });
 }
 
-/// What is done to a cluster while clients use it.
+/// Faults of a cluster while clients use it.
 #[derive(Clone, Copy)]
 struct Faults {
     unreliable: bool,
@@ -142,9 +142,9 @@ struct Faults {
     max_raft_state: Option<usize>,
 }
 
-/// Clerks append to values of their own and read them while everything goes wrong: each sees exactly what it has written.
-/// Afterwards nobody waits at any server, and all of them have the same.
-fn storm<R: Raft>(faults: Faults, clerks: usize, rounds: usize) {
+/// Clerks append to their own values and read them during faults. Each clerk must read exactly what it has written.
+/// Afterwards no request waits at any server, and all servers catch up.
+fn clerks_under_faults<R: Raft>(faults: Faults, clerks: usize, rounds: usize) {
     const SERVERS: usize = 5;
     let cluster = Cluster::<KvServer<R>>::new(SERVERS, faults.max_raft_state);
     cluster.network.set_reliable(!faults.unreliable);
@@ -158,9 +158,9 @@ fn storm<R: Raft>(faults: Faults, clerks: usize, rounds: usize) {
                     if over.load(SeqCst) {
                         break;
                     }
-                    let more = format!("<{number}:{n}>");
-                    clerk.append(&key, &more);
-                    written.push_str(&more);
+                    let text = format!("<{number}:{n}>");
+                    clerk.append(&key, &text);
+                    written.push_str(&text);
                     assert_eq!(clerk.get(&key), written, "clerk {number} reads what it has written");
                 }
                 written
@@ -199,41 +199,41 @@ fn storm<R: Raft>(faults: Faults, clerks: usize, rounds: usize) {
         let written = thread.join().expect("no clerk panics");
         assert_eq!(reader.get(&number.to_string()), written);
     }
-    // All that is under way arrives, and every server applies what the first has.
-    let applied = cluster.server(cluster.leader()).applied();
+    // Requests in flight arrive, and every server applies as much as the leader has applied.
+    let applied = cluster.server(cluster.leader()).last_applied();
     for server in 0..SERVERS {
-        eventually("every server catches up", || cluster.server(server).applied() >= applied);
-        eventually("nobody waits any more", || cluster.server(server).waiting() == 0);
+        eventually("every server catches up", || cluster.server(server).last_applied() >= applied);
+        eventually("no request waits any more", || cluster.server(server).waiting_requests() == 0);
     }
     cluster.shut_down();
 }
 
 #[test]
-fn clerks_read_what_they_have_written_through_partitions() {
+fn clerks_read_their_writes_during_partitions() {
     let faults = Faults { unreliable: false, partitions: true, crashes: false, max_raft_state: None };
-    simulated(move || storm::<raft::Raft>(faults, 5, 8));
-    simulated(move || storm::<cluster::PlainRaft>(faults, 5, 8));
-    labstd::run(move || storm::<raft::Raft>(faults, 5, 2));
+    simulated(move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
+    simulated(move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
+    labstd::run(move || clerks_under_faults::<raft::Raft>(faults, 5, 2));
 }
 
 #[test]
-fn clerks_read_what_they_have_written_through_everything() {
+fn clerks_read_their_writes_during_all_faults() {
     let faults = Faults { unreliable: true, partitions: true, crashes: true, max_raft_state: Some(1000) };
-    simulated(move || storm::<raft::Raft>(faults, 5, 8));
-    simulated(move || storm::<cluster::PlainRaft>(faults, 5, 8));
-    labstd::run(move || storm::<raft::Raft>(faults, 5, 2));
+    simulated(move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
+    simulated(move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
+    labstd::run(move || clerks_under_faults::<raft::Raft>(faults, 5, 2));
 }
 
 #[test]
-fn clerks_read_what_they_have_written_through_crashes_and_snapshots() {
+fn clerks_read_their_writes_during_crashes_and_snapshots() {
     let faults = Faults { unreliable: false, partitions: false, crashes: true, max_raft_state: Some(1000) };
-    simulated(move || storm::<raft::Raft>(faults, 5, 4));
-    simulated(move || storm::<cluster::PlainRaft>(faults, 5, 4));
+    simulated(move || clerks_under_faults::<raft::Raft>(faults, 5, 4));
+    simulated(move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 4));
 }
 
-/// Many requests at once, and the leader taken away under them.
+/// Many requests are in flight when the leader is cut off, three times.
 #[test]
-fn a_hundred_requests_at_a_leader_that_falls_are_all_answered() {
+fn a_hundred_requests_at_deposed_leaders_are_all_answered() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("ready", "");
@@ -253,13 +253,13 @@ fn a_hundred_requests_at_a_leader_that_falls_are_all_answered() {
             let (leader, _) = cluster.cut_off_leader();
             thread::sleep(Duration::from_secs(1));
             cluster.heal();
-            eventually("the old leader's requests are answered", || cluster.server(leader).waiting() == 0);
+            eventually("the old leader's requests are answered", || cluster.server(leader).waiting_requests() == 0);
         }
         let begun = Instant::now();
         for clerk in clerks {
             assert_eq!(clerk.join().expect("no clerk panics"), "xxxxx");
         }
-        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < EVENTUALLY_LIMIT, "{:?}", begun.elapsed());
         cluster.shut_down();
     });
 }

@@ -1,11 +1,12 @@
-//! The client with many writes under way: nothing is lost, executed twice or out of order, whatever happens to its requests.
+//! Tests of the client with many writes in flight. No write is lost, executed twice or executed out of order, whatever
+//! happens to the requests.
 
 mod cluster;
 
 use std::collections::BTreeSet;
 
-use cluster::{Cluster, Plain, Reference, SOON, under_both_clocks};
-use kvraft::{Pipeline, Ticket};
+use cluster::{Cluster, EVENTUALLY_LIMIT, PlainService, Reference, under_both_clocks};
+use kvraft::{Pipeline, SubmissionId};
 use labrpc::ClientEnd;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
@@ -17,8 +18,8 @@ fn ends<S: KvService>(cluster: &Cluster<S>) -> Vec<ClientEnd> {
     (0..cluster.len()).map(|to| cluster.end(&format!("pipeline->S{to}"), to)).collect()
 }
 
-/// Submits `count` appends, each of its number to one of the keys, while `meanwhile` is done to the cluster; then every value
-/// has its numbers, once each and in order.
+/// Submits `count` appends, each of its own number to one of the keys, and runs `meanwhile` on the cluster at the same
+/// time. Then checks that every value has its numbers, once each and in order.
 fn append_and_check<S: KvService>(
     cluster: Cluster<S>,
     count: usize,
@@ -30,7 +31,7 @@ fn append_and_check<S: KvService>(
         let mut pipeline = Pipeline::make(&ends, capacity);
         let mut done = Vec::new();
         for n in 0..count {
-            assert_eq!(pipeline.append(&format!("k{}", n % KEYS), &format!("{n} ")), Ticket(n as u64));
+            assert_eq!(pipeline.append(&format!("k{}", n % KEYS), &format!("{n} ")), SubmissionId(n as u64));
             if n % 10 == 0 {
                 done.extend(pipeline.collect());
             }
@@ -38,13 +39,13 @@ fn append_and_check<S: KvService>(
         while pipeline.in_flight() > 0 {
             done.extend(pipeline.collect());
         }
-        assert_eq!(pipeline.collect(), [], "nothing is left, so there is nothing to wait for");
+        assert_eq!(pipeline.collect(), [], "no write is in flight, so collect does not block");
         done
     });
     meanwhile(&cluster);
     let done = client.join().expect("the client does not panic");
-    let tickets: BTreeSet<Ticket> = done.iter().copied().collect();
-    assert_eq!((done.len(), tickets.len()), (count, count), "each ticket comes back once");
+    let distinct: BTreeSet<SubmissionId> = done.iter().copied().collect();
+    assert_eq!((done.len(), distinct.len()), (count, count), "each submission is collected once");
 
     let mut clerk = cluster.clerk_of_all();
     for key in 0..KEYS {
@@ -55,22 +56,22 @@ fn append_and_check<S: KvService>(
 }
 
 #[test]
-fn every_write_is_executed_once_and_those_of_a_key_in_order() {
+fn writes_are_executed_once_and_in_order_per_key() {
     under_both_clocks(|| append_and_check(Cluster::<Reference>::new(3, None), 200, 50, |_| {}));
 }
 
 #[test]
-fn over_a_raft_with_nothing_but_an_apply_channel_too() {
-    under_both_clocks(|| append_and_check(Cluster::<Plain>::new(3, None), 100, 50, |_| {}));
+fn writes_are_executed_once_over_a_plain_raft() {
+    under_both_clocks(|| append_and_check(Cluster::<PlainService>::new(3, None), 100, 50, |_| {}));
 }
 
 #[test]
-fn a_pipeline_with_room_for_one_works() {
+fn a_pipeline_of_capacity_one_works() {
     under_both_clocks(|| append_and_check(Cluster::<Reference>::new(3, Some(500)), 40, 1, |_| {}));
 }
 
 #[test]
-fn on_an_unreliable_network_too() {
+fn writes_are_executed_once_on_an_unreliable_network() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, Some(1000));
         cluster.network.set_reliable(false);
@@ -79,7 +80,7 @@ fn on_an_unreliable_network_too() {
 }
 
 #[test]
-fn while_leaders_crash_too() {
+fn writes_are_executed_once_while_leaders_crash() {
     under_both_clocks(|| {
         append_and_check(Cluster::<Reference>::new(3, Some(1000)), 300, 20, |cluster| {
             for _ in 0..3 {
@@ -95,7 +96,7 @@ fn while_leaders_crash_too() {
 }
 
 #[test]
-fn who_submits_to_a_full_pipeline_waits() {
+fn submit_blocks_while_the_pipeline_is_full() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut pipeline = Pipeline::make(&ends(&cluster), 5);
@@ -112,9 +113,9 @@ fn who_submits_to_a_full_pipeline_waits() {
     });
 }
 
-/// A pipeline whose servers are gone would otherwise ask them for ever.
+/// Without this rule, a lane whose servers are gone would retry for ever.
 #[test]
-fn one_that_is_dropped_leaves_no_thread_behind() {
+fn a_dropped_pipeline_leaves_no_thread_behind() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let ends = ends(&cluster);
@@ -123,9 +124,9 @@ fn one_that_is_dropped_leaves_no_thread_behind() {
         pipeline.put("k", "never");
         drop(pipeline);
         let lanes = || thread::statuses().iter().filter(|thread| thread.name.starts_with("pipeline-lane")).count();
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + EVENTUALLY_LIMIT;
         while lanes() > 0 {
-            assert!(Instant::now() < deadline, "a lane outlives its pipeline");
+            assert!(Instant::now() < deadline, "a lane's thread outlives its pipeline");
             thread::sleep(Duration::from_millis(10));
         }
         cluster.shut_down();

@@ -1,8 +1,8 @@
-//! The service as its clients see it, while nothing worse happens than messages that are lost.
+//! Tests of the service from its clients' view, without faults other than lost messages.
 
 mod cluster;
 
-use cluster::{Cluster, Plain, PlainRaft, Reference, eventually, simulated, under_both_clocks};
+use cluster::{Cluster, PlainRaft, PlainService, Reference, eventually, simulated, under_both_clocks};
 use kvraft::KvServer;
 use labstd::thread;
 use raftapi::{KvClerk, KvService, Raft};
@@ -10,9 +10,9 @@ use raftapi::{KvClerk, KvService, Raft};
 fn basic_operations<S: KvService>() {
     let cluster = Cluster::<S>::new(3, None);
     let mut clerk = cluster.clerk_of_all();
-    assert_eq!(clerk.get("a"), "", "what was never written is empty");
+    assert_eq!(clerk.get("a"), "", "a key that was never written is empty");
     clerk.append("a", "x");
-    assert_eq!(clerk.get("a"), "x", "an Append to nothing is a Put");
+    assert_eq!(clerk.get("a"), "x", "an Append to a new key is a Put");
     clerk.append("a", "y");
     clerk.append("a", "");
     assert_eq!(clerk.get("a"), "xy");
@@ -27,18 +27,18 @@ fn basic_operations<S: KvService>() {
 }
 
 #[test]
-fn get_put_and_append_do_what_their_names_say() {
+fn get_put_and_append_work() {
     under_both_clocks(basic_operations::<Reference>);
 }
 
 #[test]
-fn over_a_raft_without_read_index_too() {
-    under_both_clocks(basic_operations::<Plain>);
+fn get_put_and_append_work_over_a_raft_without_read_index() {
+    under_both_clocks(basic_operations::<PlainService>);
 }
 
 #[test]
 fn a_service_of_one_server_works() {
-    fn story<S: KvService>() {
+    fn check<S: KvService>() {
         let cluster = Cluster::<S>::new(1, None);
         let mut clerk = cluster.clerk_of_all();
         for n in 0..20 {
@@ -47,11 +47,11 @@ fn a_service_of_one_server_works() {
         assert_eq!(clerk.get("a"), (0..20).map(|n| format!("{n} ")).collect::<String>());
         cluster.shut_down();
     }
-    under_both_clocks(story::<Reference>);
-    under_both_clocks(story::<Plain>);
+    under_both_clocks(check::<Reference>);
+    under_both_clocks(check::<PlainService>);
 }
 
-/// Clerks append to one key at the same time; the value has every append once, and those of each clerk in order.
+/// Clerks append to one key at the same time. The value must have every append once, and those of each clerk in order.
 fn appends_to_one_key<R: Raft>(reliable: bool) {
     const CLERKS: usize = 5;
     const APPENDS: usize = 10;
@@ -72,33 +72,33 @@ fn appends_to_one_key<R: Raft>(reliable: bool) {
 
     let value = cluster.clerk_of_all().get("k");
     for clerk in 0..CLERKS {
-        let places = (0..APPENDS).map(|n| {
-            let found: Vec<_> = value.match_indices(&format!("<{clerk}:{n}>")).map(|(place, _)| place).collect();
+        let positions = (0..APPENDS).map(|n| {
+            let found: Vec<_> = value.match_indices(&format!("<{clerk}:{n}>")).map(|(position, _)| position).collect();
             assert_eq!(found.len(), 1, "append {n} of clerk {clerk} was executed once: {value}");
             found[0]
         });
-        assert!(places.is_sorted(), "the appends of clerk {clerk} are in order: {value}");
+        assert!(positions.is_sorted(), "the appends of clerk {clerk} are in order: {value}");
     }
-    // The network may still bring requests whose clerks have long had their answer.
+    // Duplicates of requests may still arrive after their clerks have their replies.
     for server in cluster.running() {
-        eventually("nobody waits any more", || cluster.server(server).waiting() == 0);
+        eventually("no request waits any more", || cluster.server(server).waiting_requests() == 0);
     }
     cluster.shut_down();
 }
 
 #[test]
-fn appends_of_many_clerks_to_one_key_are_all_there_once() {
+fn concurrent_appends_to_one_key_are_executed_once() {
     under_both_clocks(|| appends_to_one_key::<raft::Raft>(true));
     under_both_clocks(|| appends_to_one_key::<PlainRaft>(true));
 }
 
 #[test]
-fn an_unreliable_network_changes_nothing_of_that() {
+fn concurrent_appends_work_on_an_unreliable_network() {
     under_both_clocks(|| appends_to_one_key::<raft::Raft>(false));
     under_both_clocks(|| appends_to_one_key::<PlainRaft>(false));
 }
 
-/// Nothing of its own term is committed then, so a leader knows no read index; the Get's own entry changes that.
+/// A new leader has not committed an entry of its own term, so it has no read index. The Get's own entry changes that.
 #[test]
 fn a_get_may_be_the_first_operation_after_an_election() {
     under_both_clocks(|| {
@@ -106,39 +106,39 @@ fn a_get_may_be_the_first_operation_after_an_election() {
         let mut clerk = cluster.clerk_of_all();
         clerk.put("a", "old");
         cluster.crash(cluster.leader());
-        assert_eq!(clerk.get("a"), "old", "the new leader has what the old one had committed");
+        assert_eq!(clerk.get("a"), "old", "the new leader has the entries that the old one committed");
         let leader = cluster.leader();
-        let entries = cluster.server(leader).applied().0;
-        assert!(entries >= 2, "the Put, and the Get");
+        let entries = cluster.server(leader).last_applied().0;
+        assert!(entries >= 2, "the entries are the Put and the Get");
         cluster.shut_down();
     });
 }
 
 #[test]
-fn gets_of_a_settled_leader_leave_no_trace_in_the_log() {
+fn gets_add_no_log_entries_once_a_leader_has_committed() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("a", "1");
         let leader = cluster.server(cluster.leader());
-        let entries = leader.applied();
+        let entries = leader.last_applied();
         for _ in 0..100 {
             assert_eq!(clerk.get("a"), "1");
         }
-        assert_eq!(leader.applied(), entries);
+        assert_eq!(leader.last_applied(), entries);
         cluster.shut_down();
     });
 }
 
 #[test]
-fn clerks_have_ids_of_their_own_that_a_seed_decides() {
+fn clerk_ids_are_distinct_and_follow_from_the_seed() {
     let ids = |seed| {
         labstd::simulate(seed, || {
             let cluster = Cluster::<Reference>::new(1, None);
             (0..50).map(|_| format!("{:?}", cluster.clerk_of_all())).collect::<std::collections::BTreeSet<_>>()
         })
     };
-    assert_eq!(ids(1).len(), 50, "no two clerks of a run have the same");
-    assert_eq!(ids(1), ids(1), "a run repeats itself");
-    assert!(ids(1).is_disjoint(&ids(2)), "another seed gives others");
+    assert_eq!(ids(1).len(), 50, "all clerks of a run have different ids");
+    assert_eq!(ids(1), ids(1), "the same seed gives the same ids");
+    assert!(ids(1).is_disjoint(&ids(2)), "another seed gives other ids");
 }

@@ -1,4 +1,4 @@
-//! Snapshots: what is in them, how large they are, when they are made, and what a server makes of them.
+//! Tests of snapshots: their content, their size, when they are made, and how a server starts from one.
 
 mod cluster;
 
@@ -35,13 +35,13 @@ fn a_snapshot_of_one_key_and_one_client_is_small() {
         assert!(log_size(&cluster) <= 8 * MAX_RAFT_STATE, "the log has {} bytes", log_size(&cluster));
         let sizes: Vec<usize> = (0..3).map(|server| cluster.persister(server).snapshot_size()).collect();
         assert!(sizes.iter().all(|&size| size <= 40), "the snapshots have {sizes:?} bytes");
-        assert!(sizes.iter().any(|&size| size > 0), "some have been made");
+        assert!(sizes.iter().any(|&size| size > 0), "some snapshots were made");
         cluster.shut_down();
     });
 }
 
 #[test]
-fn no_snapshot_is_made_where_none_is_wanted() {
+fn no_snapshot_is_made_without_a_size_limit() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
@@ -52,27 +52,29 @@ fn no_snapshot_is_made_where_none_is_wanted() {
 }
 
 #[test]
-fn all_servers_restart_with_their_map_and_their_duplicate_table() {
+fn restarted_servers_have_their_map_and_duplicate_table() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, Some(MAX_RAFT_STATE));
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
         let write_somewhere = |when: &str, seq, value: &str| {
             let ends: Vec<_> = (0..3).map(|server| cluster.end(&format!("{when} to {server}"), server)).collect();
-            eventually("some server takes it", || {
+            eventually("a server executes the write", || {
                 ends.iter().any(|end| append_to_k(end, seq, value) == Some(Reply::Written))
             });
         };
         write_somewhere("before", 1, "first");
-        // Until the client's entry is in nobody's log any more.
+        // Write until no log contains the client's entry any more.
         (0..100).for_each(|n| clerk.put("other", &format!("something {n}")));
-        eventually("everybody has a snapshot", || (0..3).all(|server| cluster.persister(server).snapshot_size() > 0));
+        eventually("every server has a snapshot", || {
+            (0..3).all(|server| cluster.persister(server).snapshot_size() > 0)
+        });
 
         (0..3).for_each(|server| cluster.crash(server));
         (0..3).for_each(|server| cluster.start(server));
         cluster.heal();
         write_somewhere("after", 1, "a duplicate");
-        assert_eq!(clerk.get("k"), "first", "what was executed before the restart is not executed again");
+        assert_eq!(clerk.get("k"), "first", "an operation from before the restart is not executed again");
         assert_eq!(clerk.get("other"), "something 99");
         write_somewhere("later", 2, ", second");
         assert_eq!(clerk.get("k"), "first, second");
@@ -80,9 +82,9 @@ fn all_servers_restart_with_their_map_and_their_duplicate_table() {
     });
 }
 
-/// The course's story: a server that was away gets a snapshot, and is needed at once.
+/// The course's scenario: a server that was cut off is sent a snapshot, and is needed for the majority at once.
 #[test]
-fn a_server_that_was_away_is_brought_up_by_a_snapshot() {
+fn a_server_that_was_cut_off_catches_up_by_a_snapshot() {
     under_both_clocks(|| {
         let cluster = Cluster::<Reference>::new(3, Some(MAX_RAFT_STATE));
         let mut clerk = cluster.clerk_of_all();
@@ -105,19 +107,19 @@ fn a_server_that_was_away_is_brought_up_by_a_snapshot() {
     });
 }
 
-/// Runs a story in simulations and counts the snapshots that its servers make.
-fn count_snapshots(story: impl Fn() + Send + Copy + 'static) -> Vec<usize> {
+/// Runs a test body in the simulation with ten seeds, and counts the snapshots that the servers make in each run.
+fn count_snapshots(body: impl Fn() + Send + Copy + 'static) -> Vec<usize> {
     let count = |seed| {
         let recorder = Recorder::new(Options::default());
         let context = Scope::new(&recorder, None).into_context();
-        Run::simulated(seed).context(context).execute(story).result.unwrap_or_else(|failure| panic!("{failure}"));
+        Run::simulated(seed).context(context).execute(body).result.unwrap_or_else(|failure| panic!("{failure}"));
         recorder.events().filter(|event| matches!(event.kind, EventKind::SnapshotTaken { .. })).count()
     };
     (1..=10).map(count).collect()
 }
 
 #[test]
-fn snapshots_are_made_now_and_then() {
+fn the_number_of_snapshots_fits_the_size_limit() {
     const WRITES: usize = 1000;
     let counts = count_snapshots(|| {
         let cluster = Cluster::<Reference>::new(3, Some(MAX_RAFT_STATE));
@@ -128,15 +130,15 @@ fn snapshots_are_made_now_and_then() {
         }
         cluster.shut_down();
     });
-    // An entry is 24 bytes of command and a few of Raft's, and there are three servers.
+    // An entry has 24 bytes of command and a few bytes of Raft's, and there are three servers.
     let (fewest, most) = (3 * WRITES / 50, 3 * WRITES / 20);
     assert!(counts.iter().all(|count| (fewest..=most).contains(count)), "{counts:?} snapshots");
 }
 
-/// A hundred entries that are committed at once are more than there should be in the log, each of them. A snapshot a command
-/// would be the ruin of a server with large values.
+/// A hundred entries that are committed at once keep the log above its limit while they are applied. A snapshot for
+/// each of them would make a server with large values far too slow.
 #[test]
-fn a_long_batch_does_not_cause_a_snapshot_a_command() {
+fn a_long_batch_does_not_cause_a_snapshot_per_command() {
     const BATCH: usize = 100;
     let counts = count_snapshots(|| {
         let cluster = Cluster::<Reference>::new(3, Some(MAX_RAFT_STATE));
@@ -151,17 +153,17 @@ fn a_long_batch_does_not_cause_a_snapshot_a_command() {
                 labstd::thread::spawn("client", move || end.call::<_, Reply>("KvServer.Write", &args))
             })
             .collect();
-        eventually("all are in its log", || cluster.server(leader).waiting() == BATCH);
+        eventually("all requests are in the leader's log", || cluster.server(leader).waiting_requests() == BATCH);
         cluster.heal();
-        eventually("all are answered", || requests.iter().all(|request| request.is_finished()));
+        eventually("all requests are answered", || requests.iter().all(|request| request.is_finished()));
         cluster.shut_down();
     });
-    // What was committed at once is applied at once, and then a server makes one snapshot; there are three servers, of which
-    // the followers may be stopped before they have heard of the commitment.
+    // Entries that are committed at once are applied at once, and then a server makes one snapshot. There are three
+    // servers; the two followers may be stopped before they learn that the entries are committed.
     assert!(counts.iter().all(|count| (1..=3).contains(count)), "{counts:?} snapshots");
 }
 
-/// A leader that is cut off cannot apply what it takes, so a snapshot would not shorten its log.
+/// A leader that is cut off cannot apply the entries it accepts, so a snapshot would not shorten its log.
 #[test]
 fn a_log_that_cannot_be_shortened_causes_no_snapshots() {
     simulated(|| {
@@ -174,26 +176,26 @@ fn a_log_that_cannot_be_shortened_causes_no_snapshots() {
             let end = cluster.end(&format!("client {n}"), leader);
             labstd::thread::spawn("client", move || append_to_k(&end, n + 1, "something to make the log longer"));
         }
-        eventually("its log is long", || cluster.persister(leader).raft_state_size() > 3 * MAX_RAFT_STATE);
+        eventually("the log is long", || cluster.persister(leader).raft_state_size() > 3 * MAX_RAFT_STATE);
         assert_eq!(cluster.persister(leader).read_snapshot(), before);
         cluster.heal();
         clerk.put("k", "done");
-        eventually("it is short again", || cluster.persister(leader).raft_state_size() < 2 * MAX_RAFT_STATE);
+        eventually("the log is short again", || cluster.persister(leader).raft_state_size() < 2 * MAX_RAFT_STATE);
         assert_eq!(clerk.get("k"), "done");
         cluster.shut_down();
     });
 }
 
 #[test]
-fn values_of_ten_kilobytes_are_no_trouble() {
+fn a_value_of_15_kilobytes_survives_snapshots_and_restarts() {
     simulated(|| {
         let cluster = Cluster::<Reference>::new(3, Some(MAX_RAFT_STATE));
         let mut clerk = cluster.clerk_of_all();
         let mut expected = String::new();
         for n in 0..600 {
-            let more = format!("<{n} is the number of this part>");
-            clerk.append("k", &more);
-            expected.push_str(&more);
+            let part = format!("<{n} is the number of this part>");
+            clerk.append("k", &part);
+            expected.push_str(&part);
         }
         assert!(expected.len() > 15_000);
         assert_eq!(clerk.get("k"), expected);
@@ -207,7 +209,7 @@ fn values_of_ten_kilobytes_are_no_trouble() {
 }
 
 #[test]
-#[should_panic = "the snapshot that S0 had saved is none of this service's"]
+#[should_panic = "S0 cannot decode its saved snapshot"]
 fn a_server_refuses_to_start_with_a_damaged_snapshot() {
     let persister = labstd::sync::Arc::new(raftapi::Persister::new());
     persister.save(Vec::new(), bytes::Bytes::from_static(b"\xff\xff"));

@@ -1,4 +1,4 @@
-//! The command line of the lab over your code: `cargo run --release -p starter -- run 3A`.
+//! The lab's command line for your code: `cargo run --release -p starter -- run 3A`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! What the users of a Raft see of it: the five functions of the lab. All but `start` (3B) and `snapshot` (3D) are
-//! given.
+//! The interface of Raft to its users: the functions that the lab asks for. All of them are given, except `start` (3B)
+//! and `snapshot` (3D).
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
@@ -9,18 +9,19 @@ use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, Started, Term, unwritt
 
 use crate::server::Server;
 
-/// A Raft server. What its threads and handlers share is behind the `Arc`.
+/// A Raft server. The `Arc` holds the state that its threads and handlers share.
 pub struct Raft(Arc<Server>);
 
 impl raftapi::Raft for Raft {
-    /// Given.
+    /// Given. Builds a server and starts its threads.
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Raft {
         let server = Server::new(peers, me, persister);
         server.start_threads(apply_ch);
         Raft(server)
     }
 
-    /// Given: each RPC and the function that answers it. A handler runs on a thread of its own, so it may lock.
+    /// Given. Returns each RPC with its handler. Each call of a handler runs on its own thread, so it may wait for the
+    /// lock.
     fn services(&self) -> Vec<Service> {
         let [voting, appending, installing] = [0; 3].map(|_| Arc::clone(&self.0));
         let service = Service::new("Raft")
@@ -30,59 +31,61 @@ impl raftapi::Raft for Raft {
         vec![service]
     }
 
-    /// Part 3B. A leader takes a command into its log; everybody else says `None`, at once.
+    /// Part 3B. Appends a command to the leader's log and starts to replicate it. Any other server returns `None` at
+    /// once.
     ///
     /// Figure 2, Leaders: "If command received from client: append entry to local log, respond after entry applied to
-    /// state machine". The answer given *here* is only the place where the command will appear if it is committed; that
-    /// it is comes through the apply channel, to the leader as to the others.
+    /// state machine". The value returned *here* only says where the command will appear if it is committed. Once it is
+    /// committed, it arrives through the apply channel, at the leader and at all other servers.
     ///
     /// - Append the entry, with the current term, and persist.
-    /// - Send it now (`replicate_to_all`), not with the next heartbeat: a test that wants ten commands agreed on one
-    ///   after the other would wait a second for them.
-    /// - Return the entry's index and the term. Do not wait for anything.
+    /// - Send it now (`replicate_to_all`), not with the next heartbeat. Otherwise a test that needs agreement on ten
+    ///   commands, one after the other, waits a second for them.
+    /// - Return the entry's index and the term. Do not block.
     fn start(&self, command: Bytes) -> Option<Started> {
         let mut state = self.0.state.lock();
         if state.role != Role::Leader {
             return None;
         }
         unwritten(
-            "Raft::start: take a command into the leader's log, and send it to the others",
+            "Raft::start: append a command to the leader's log, and send it to the other servers",
             "Figure 2, Leaders: \"If command received from client: append entry to local log\" (section 5.3)",
         )
     }
 
-    /// Given.
+    /// Given. Returns the current term, and whether this server believes that it is the leader.
     fn get_state(&self) -> (Term, bool) {
         let state = self.0.state.lock();
         (state.current_term, state.role == Role::Leader)
     }
 
-    /// Part 3D. The service has a snapshot of everything up to and including `index`: that part of the log may go.
+    /// Part 3D. Compacts the log: the service passes its snapshot of all entries up to and including `index`, so the
+    /// log no longer needs them.
     ///
-    /// Figure 13 has only the leader's side of a snapshot; this is the other one, which every server does for itself
-    /// (section 7: "Each server takes snapshots independently, covering just the committed entries in its log").
+    /// Figure 13 covers only snapshots that a leader sends. This function is for the snapshots that every server makes
+    /// itself (section 7: "Each server takes snapshots independently, covering just the committed entries in its log").
     ///
-    /// - One that covers no more than an earlier one is ignored.
-    /// - `Log::compact` the log, keep the snapshot in the state, and save both in one step (`Persister::save`): a log
-    ///   that was cut without the snapshot saved beside it has a hole.
-    /// - Wake nobody and deliver nothing: the service has all of it.
+    /// - Ignore a snapshot that covers no more than an earlier one.
+    /// - Call `Log::compact`, keep the snapshot in the state, and save both in one step (`Persister::save`). If only
+    ///   the shorter log is saved, a crash leaves a gap between the snapshot and the log.
+    /// - Do not wake the applier and deliver no message: the service already has this state.
     fn snapshot(&self, index: Index, snapshot: Bytes) {
         unwritten(
-            "Raft::snapshot: forget the log up to an index that a snapshot of the service covers",
+            "Raft::snapshot: remove the log entries that a snapshot of the service covers, and save the snapshot",
             "section 7: \"Once the system completes writing a snapshot, it may delete all log entries up through the \
              last included index\"",
         )
     }
 
-    /// Given.
+    /// Given. Returns the size of the saved Raft state in bytes, without the snapshot.
     fn persist_bytes(&self) -> usize {
         self.0.persister.raft_state_size()
     }
 
-    /// Given: the ticker and the applier look at `killed`. A thread of yours that lives longer than its RPC must look
-    /// too.
+    /// Given. Stops the server. The ticker and the applier check `killed`. If you start a thread that lives longer than
+    /// its RPC, it must check `killed` too.
     fn kill(&self) {
         self.0.state.lock().killed = true;
-        self.0.to_apply.notify_all();
+        self.0.apply_ready.notify_all();
     }
 }

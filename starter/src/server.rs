@@ -1,5 +1,5 @@
-//! What all threads of a server share: one lock over one `State`; and the two threads that run for as long as it lives.
-//! All of this is given, as an example of the shape; change it as you like.
+//! The state that all threads of a server share, with one lock over one `State`, and the two threads that run during
+//! the server's whole life. All of this is given, as an example; change it as you like.
 
 use labrpc::ClientEnd;
 use labstd::channel::Sender;
@@ -11,32 +11,32 @@ use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, report};
 use crate::persistence::read_persist;
 use crate::state::State;
 
-/// How often the ticker looks whether something is due.
-const LOOK: Duration = Duration::from_millis(10);
+/// Time between two checks of the timers. It is short against the heartbeat interval and the election timeouts.
+const TICK: Duration = Duration::from_millis(10);
 
-/// How often a leader that has nothing to say is heard of: ten times a second is what the handout allows ("limits you
-/// to tens of heartbeats per second"), and several fit into one election timeout.
+/// Time between two heartbeats of an idle leader. Ten a second is what the handout allows ("limits you to tens of
+/// heartbeats per second"), and several fit into one election timeout.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
-/// A server, as its handlers and its threads have it.
+/// A server, as its handlers and threads share it.
 pub(crate) struct Server {
     pub(crate) me: ServerId,
-    /// One end to each server, this one included, in their order.
+    /// One network end per server, this one included, in the order of the server ids.
     pub(crate) peers: Vec<ClientEnd>,
     pub(crate) persister: Arc<Persister>,
-    /// Everything that changes. Hold the lock for as long as you read or change it, never while you wait.
+    /// All state that changes. Hold the lock while you read or change it, never while you wait.
     pub(crate) state: Mutex<State>,
-    /// Signalled when the commit index has moved, and at the end.
-    pub(crate) to_apply: Condvar,
+    /// Signalled when the commit index has moved, and when the server is killed.
+    pub(crate) apply_ready: Condvar,
 }
 
 impl Server {
-    /// A server that begins with what an earlier incarnation of it has saved.
+    /// Builds a server from the saved state of its earlier incarnation, if there is one.
     pub(crate) fn new(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>) -> Arc<Server> {
         let state = read_persist(&persister);
         state.report_restored();
-        let server = Server { me, peers, persister, state: Mutex::new(state), to_apply: Condvar::new() };
-        // What it begins with is saved too, so that whoever starts after a crash always finds something.
+        let server = Server { me, peers, persister, state: Mutex::new(state), apply_ready: Condvar::new() };
+        // Save the initial state too. Then an incarnation that starts after a crash always finds saved state.
         server.persist(&server.state.lock());
         Arc::new(server)
     }
@@ -48,12 +48,13 @@ impl Server {
         thread::spawn(format!("applier-{}", self.me), move || applying.apply(&apply_ch));
     }
 
-    /// The ticker: it sleeps and looks. Whoever hears of a leader moves the deadline (`State::reset_election_timer`),
-    /// which the ticker sees when it wakes; nobody has to wake it.
+    /// Runs the ticker thread: it sleeps, and checks the timers each time it wakes. A handler that hears from a leader
+    /// moves the deadline (`State::reset_election_timer`). The ticker sees the new deadline at its next check, so no
+    /// thread has to wake it.
     fn tick(self: &Arc<Server>) {
         self.state.lock().reset_election_timer();
         loop {
-            thread::sleep(LOOK);
+            thread::sleep(TICK);
             let mut state = self.state.lock();
             if state.killed {
                 return;
@@ -70,24 +71,25 @@ impl Server {
         }
     }
 
-    /// The applier: it waits until something is committed that the service has not got, copies it, gives the lock back,
-    /// and only then delivers. The service may be about to call `start` or `snapshot`, for which it needs the lock, and
-    /// reads nothing before it has it.
+    /// Runs the applier thread: it waits for committed entries that are not delivered yet, copies them, releases the
+    /// lock, and then delivers them. It must not hold the lock during the delivery. The service may be inside `start`
+    /// or `snapshot`, which need the lock, and it reads no message until that call has returned.
     ///
-    /// It is the only thread that delivers, so everything arrives in order. In part 3D it has one more reason to wake:
-    /// a leader's snapshot that has to be delivered.
+    /// The applier is the only thread that delivers, so all messages arrive in order. In part 3D it also wakes to
+    /// deliver a leader's snapshot.
     fn apply(&self, apply_ch: &Sender<ApplyMsg>) {
         loop {
             let messages = {
                 let mut state = self.state.lock();
-                self.to_apply.wait_while(&mut state, |state| state.last_applied >= state.commit_index && !state.killed);
+                self.apply_ready
+                    .wait_while(&mut state, |state| state.last_applied >= state.commit_index && !state.killed);
                 if state.killed {
                     return;
                 }
                 state.take_committed()
             };
             for message in messages {
-                // Nobody receives any more: the server was killed.
+                // An error means that the receiver is gone: the server was killed.
                 if apply_ch.send(message).is_err() {
                     return;
                 }
@@ -96,21 +98,21 @@ impl Server {
     }
 
     /// Moves the commit index forward, never back, and wakes the applier.
-    pub(crate) fn commit(&self, state: &mut State, index: Index) {
+    pub(crate) fn commit_up_to(&self, state: &mut State, index: Index) {
         if index > state.commit_index {
             state.commit_index = index;
             report::committed(index);
-            self.to_apply.notify_all();
+            self.apply_ready.notify_all();
         }
     }
 
-    /// All servers but this one.
+    /// Returns all servers except this one.
     pub(crate) fn others(&self) -> impl Iterator<Item = ServerId> + use<> {
         let me = self.me;
         (0..self.peers.len()).map(ServerId).filter(move |&peer| peer != me)
     }
 
-    /// Whether so many servers, this one counted, are more than half of them.
+    /// Reports whether this number of servers, this server included, is more than half of the cluster.
     pub(crate) fn is_majority(&self, servers: usize) -> bool {
         servers > self.peers.len() / 2
     }

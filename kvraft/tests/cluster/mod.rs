@@ -1,7 +1,7 @@
-//! A small cluster of key/value servers over an in-process network, for the tests and the benchmark of this room: starts,
-//! crashes and cuts servers off, and makes clerks.
+//! A small cluster of key/value servers over an in-process network, for the tests and the benchmark of this crate. It
+//! starts, crashes and cuts off servers, and builds clerks.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test file uses only a part of the cluster")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use labstd::thread::{self, Group};
 use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, KvClerk, KvService, Persister, Raft, ServerId, Started, Term};
 
-/// The service under test, as it is used.
+/// The service under test, over the reference Raft.
 pub(crate) type Reference = kvraft::KvServer<raft::Raft>;
 
-/// The same over a Raft that knows no read index.
-pub(crate) type Plain = kvraft::KvServer<PlainRaft>;
+/// The service under test, over a Raft without read index.
+pub(crate) type PlainService = kvraft::KvServer<PlainRaft>;
 
-/// A Raft with the methods that the lab asks for, and the defaults of the others.
+/// A Raft with the lab's methods only; the optional ones have their defaults.
 pub(crate) struct PlainRaft(raft::Raft);
 
 impl Raft for PlainRaft {
@@ -54,14 +54,14 @@ impl Raft for PlainRaft {
     }
 }
 
-/// Servers, what they have saved, and the network between them.
+/// Servers, their saved state, and the network between them.
 pub(crate) struct Cluster<S: KvService> {
     pub(crate) network: Network,
     max_raft_state: Option<usize>,
     servers: RefCell<Vec<Server<S>>>,
     clerks: Cell<usize>,
-    /// The incarnations that were killed.
-    dead: RefCell<Vec<Group>>,
+    /// The thread groups of killed incarnations.
+    killed: RefCell<Vec<Group>>,
 }
 
 struct Server<S> {
@@ -70,17 +70,17 @@ struct Server<S> {
     live: Option<(Arc<S>, Group)>,
 }
 
-/// How long something may take that must happen at all.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Time limit of [`eventually`]. It is long, so that a slow machine cannot break it.
+pub(crate) const EVENTUALLY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a simulated story may take on its own clock: one that waits for ever fails.
-const SIMULATED_AT_MOST: Duration = Duration::from_secs(300);
+/// Time limit of a simulated run on its own clock: a run that waits for ever fails.
+const SIMULATED_TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// How long the threads of a killed server may take to end.
+/// Time limit for the threads of a killed server to end, as in the tester.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 impl<S: KvService> Cluster<S> {
-    /// A running cluster of `servers` that can all talk to each other.
+    /// Starts a cluster of `servers`, all connected to each other.
     pub(crate) fn new(servers: usize, max_raft_state: Option<usize>) -> Cluster<S> {
         let server = || Server { persister: Arc::new(Persister::new()), incarnations: 0, live: None };
         let cluster = Cluster {
@@ -88,7 +88,7 @@ impl<S: KvService> Cluster<S> {
             max_raft_state,
             servers: RefCell::new((0..servers).map(|_| server()).collect()),
             clerks: Cell::new(0),
-            dead: RefCell::default(),
+            killed: RefCell::default(),
         };
         (0..servers).for_each(|server| cluster.start(server));
         cluster.heal();
@@ -99,7 +99,7 @@ impl<S: KvService> Cluster<S> {
         self.servers.borrow().len()
     }
 
-    /// Starts a server with what it had saved. It is connected to nobody.
+    /// Starts a server with its saved state. It is not connected to any server yet.
     pub(crate) fn start(&self, me: usize) {
         let servers = self.len();
         let this = &mut self.servers.borrow_mut()[me];
@@ -107,8 +107,8 @@ impl<S: KvService> Cluster<S> {
         this.persister = Arc::new(this.persister.copy());
         let group = Group::new(format!("S{me}#{}", this.incarnations), thread::context());
         let ends = (0..servers).map(|to| {
-            let end = self.network.make_end(link(me, this.incarnations, to));
-            self.network.connect(link(me, this.incarnations, to), format!("S{to}"));
+            let end = self.network.make_end(end_name(me, this.incarnations, to));
+            self.network.connect(end_name(me, this.incarnations, to), format!("S{to}"));
             end
         });
         let (ends, persister) = (ends.collect(), Arc::clone(&this.persister));
@@ -121,45 +121,45 @@ impl<S: KvService> Cluster<S> {
         this.live = Some((service, group));
     }
 
-    /// Crashes a server.
+    /// Crashes a server: it loses its connections and all state that it has not saved.
     pub(crate) fn crash(&self, me: usize) {
         let (service, group) = {
             let this = &mut self.servers.borrow_mut()[me];
             this.persister = Arc::new(this.persister.copy());
-            this.live.take().expect("it runs")
+            this.live.take().expect("the server is running")
         };
         self.network.delete_server(format!("S{me}"));
         for to in 0..self.len() {
-            self.network.delete_end(link(me, self.incarnation(me), to));
+            self.network.delete_end(end_name(me, self.incarnation(me), to));
         }
         service.kill();
-        self.dead.borrow_mut().push(group);
+        self.killed.borrow_mut().push(group);
     }
 
-    /// Servers in the same part can talk to each other. Those in none keep quiet.
+    /// Connects servers within each part, and disconnects all others.
     pub(crate) fn partition(&self, parts: &[&[usize]]) {
-        for from in (0..self.len()).filter(|&from| self.runs(from)) {
+        for from in (0..self.len()).filter(|&from| self.is_running(from)) {
             for to in 0..self.len() {
                 let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
-                self.network.enable(link(from, self.incarnation(from), to), open);
+                self.network.enable(end_name(from, self.incarnation(from), to), open);
             }
         }
     }
 
-    /// All servers can talk to each other.
+    /// Connects all servers with each other.
     pub(crate) fn heal(&self) {
         let all: Vec<usize> = (0..self.len()).collect();
         self.partition(&[&all]);
     }
 
-    /// Cuts the leader off from the others, and these from it; returns who it is and who they are. It still leads then, in
-    /// its own eyes.
+    /// Cuts the leader off from the other servers. Returns the leader, which still believes that it leads, and the
+    /// others.
     pub(crate) fn cut_off_leader(&self) -> (usize, Vec<usize>) {
         loop {
             let leader = self.leader();
             let others = without(leader, self.len());
             self.partition(&[&others, &[leader]]);
-            // On a machine that is too busy it may have been deposed at the last moment.
+            // On a busy machine it may have been deposed just before the cut.
             if self.server(leader).get_state().1 {
                 return (leader, others);
             }
@@ -167,9 +167,9 @@ impl<S: KvService> Cluster<S> {
         }
     }
 
-    /// A clerk that can reach these servers, and the ends through which it does.
+    /// Builds a clerk that can reach these servers.
     pub(crate) fn clerk(&self, reaches: &[usize]) -> S::Clerk {
-        self.clerk_with_ends(reaches).0
+        self.numbered_clerk(reaches).0
     }
 
     pub(crate) fn clerk_of_all(&self) -> S::Clerk {
@@ -177,8 +177,8 @@ impl<S: KvService> Cluster<S> {
         self.clerk(&all)
     }
 
-    /// A clerk and the number under which [`reconnect`](Cluster::reconnect) knows it.
-    pub(crate) fn clerk_with_ends(&self, reaches: &[usize]) -> (S::Clerk, usize) {
+    /// Builds a clerk that can reach these servers. Returns it with its number for [`reconnect`](Cluster::reconnect).
+    pub(crate) fn numbered_clerk(&self, reaches: &[usize]) -> (S::Clerk, usize) {
         let number = self.clerks.get();
         self.clerks.set(number + 1);
         let ends = (0..self.len()).map(|to| self.end(&clerk_end(number, to), to)).collect();
@@ -187,14 +187,14 @@ impl<S: KvService> Cluster<S> {
         (clerk, number)
     }
 
-    /// From now on the clerk reaches these servers.
+    /// Connects the clerk to these servers, and to no others.
     pub(crate) fn reconnect(&self, clerk: usize, reaches: &[usize]) {
         for to in 0..self.len() {
             self.network.enable(clerk_end(clerk, to), reaches.contains(&to));
         }
     }
 
-    /// An end to a server, enabled.
+    /// Builds an enabled end to a server.
     pub(crate) fn end(&self, name: &str, to: usize) -> ClientEnd {
         let end = self.network.make_end(name);
         self.network.connect(name, format!("S{to}"));
@@ -204,23 +204,23 @@ impl<S: KvService> Cluster<S> {
 
     pub(crate) fn server(&self, server: usize) -> Arc<S> {
         let servers = self.servers.borrow();
-        Arc::clone(&servers[server].live.as_ref().expect("it runs").0)
+        Arc::clone(&servers[server].live.as_ref().expect("the server is running").0)
     }
 
     pub(crate) fn persister(&self, server: usize) -> Arc<Persister> {
         Arc::clone(&self.servers.borrow()[server].persister)
     }
 
-    pub(crate) fn runs(&self, server: usize) -> bool {
+    pub(crate) fn is_running(&self, server: usize) -> bool {
         self.servers.borrow()[server].live.is_some()
     }
 
-    /// The servers that run.
+    /// Returns the running servers.
     pub(crate) fn running(&self) -> Vec<usize> {
-        (0..self.len()).filter(|&server| self.runs(server)).collect()
+        (0..self.len()).filter(|&server| self.is_running(server)).collect()
     }
 
-    /// The leader of the latest term among these servers, waited for.
+    /// Waits for a leader among these servers and returns the leader of the latest term.
     pub(crate) fn leader_among(&self, servers: &[usize]) -> usize {
         let states = || servers.iter().map(|&server| (self.server(server).get_state(), server));
         let leader = || {
@@ -235,15 +235,19 @@ impl<S: KvService> Cluster<S> {
         self.leader_among(&self.running())
     }
 
-    /// Kills all servers; fails if one of their threads does not end.
+    /// Kills all servers. Fails if one of their threads does not end in time.
     pub(crate) fn shut_down(self) {
         self.running().into_iter().for_each(|server| self.crash(server));
         self.network.cleanup();
         let deadline = Instant::now() + KILL_GRACE;
-        for group in self.dead.take() {
+        for group in self.killed.take() {
             while !group.threads().is_empty() {
                 let left: Vec<String> = group.threads().iter().map(ToString::to_string).collect();
-                assert!(Instant::now() < deadline, "these threads of {} outlive it: {left:#?}", group.name());
+                assert!(
+                    Instant::now() < deadline,
+                    "threads of {} are still alive after it was killed: {left:#?}",
+                    group.name()
+                );
                 thread::sleep(Duration::from_millis(1));
             }
         }
@@ -254,37 +258,37 @@ impl<S: KvService> Cluster<S> {
     }
 }
 
-/// Waits until `holds`, which it must soon.
+/// Waits until `holds` returns true. Fails after [`EVENTUALLY_LIMIT`].
 #[track_caller]
 pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + EVENTUALLY_LIMIT;
     while !holds() {
-        assert!(Instant::now() < deadline, "not so after {SOON:?}: {what}");
+        assert!(Instant::now() < deadline, "not so after {EVENTUALLY_LIMIT:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Runs a story on threads once and simulated with many seeds.
-pub(crate) fn under_both_clocks(story: impl Fn() + Send + Sync + Copy + 'static) {
-    simulated(story);
-    labstd::run(story);
+/// Runs a test body in the simulation with 30 seeds, and once on threads.
+pub(crate) fn under_both_clocks(body: impl Fn() + Send + Sync + Copy + 'static) {
+    simulated(body);
+    labstd::run(body);
 }
 
-/// Runs a story simulated with many seeds.
-pub(crate) fn simulated(story: impl Fn() + Send + Sync + Copy + 'static) {
+/// Runs a test body in the simulation with 30 seeds.
+pub(crate) fn simulated(body: impl Fn() + Send + Sync + Copy + 'static) {
     for seed in 1..=30 {
-        let outcome = Run::simulated(seed).time_limit(SIMULATED_AT_MOST).execute(story);
+        let outcome = Run::simulated(seed).time_limit(SIMULATED_TIME_LIMIT).execute(body);
         outcome.result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"));
     }
 }
 
-/// The others of `of` servers.
-pub(crate) fn without(server: usize, of: usize) -> Vec<usize> {
-    let all: BTreeSet<usize> = (0..of).collect();
+/// Returns all of `count` servers except `server`.
+pub(crate) fn without(server: usize, count: usize) -> Vec<usize> {
+    let all: BTreeSet<usize> = (0..count).collect();
     all.into_iter().filter(|&other| other != server).collect()
 }
 
-fn link(from: usize, incarnation: usize, to: usize) -> String {
+fn end_name(from: usize, incarnation: usize, to: usize) -> String {
     format!("S{from}#{incarnation}->S{to}")
 }
 

@@ -1,17 +1,18 @@
-//! What a clerk asks, and what it is answered. A request is also what goes into the log, as bytes.
+//! The request of a clerk and the reply to it. The encoded request is also the command in the log.
 
 use serde::{Deserialize, Serialize};
 
-/// One operation, and which one it is. A clerk that asks again sends the same request again.
+/// One operation with its identity. A clerk that retries sends the same request again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
     /// The clerk's id.
     pub(crate) client: u64,
-    /// The operation's number among those of its clerk, from 1.
+    /// Sequence number of the operation among those of its clerk, from 1.
     pub(crate) number: u64,
     pub(crate) operation: Operation,
 }
 
+/// An operation on the map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Operation {
     Get { key: String },
@@ -19,10 +20,12 @@ pub(crate) enum Operation {
     Append { key: String, value: String },
 }
 
+/// The reply to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// It is done; for a Get this is the value, empty if the key was never written.
+    /// The operation was executed. For a Get, `value` is the value of the key, empty if the key was never written.
     Done { value: String },
-    /// This server does not lead, or does not know whether it will be done: ask another one.
+    /// This server is not the leader, or does not know whether the operation will be executed. The clerk tries another
+    /// server.
     WrongLeader,
 }
