@@ -160,7 +160,7 @@ impl Server {
     pub(crate) fn handle_request_vote(&self, args: RequestVoteArgs) -> RequestVoteReply {
         let mut state = self.state.lock();
         unwritten(
-            "Server::handle_request_vote: grant or refuse a candidate your vote",
+            "Server::handle_request_vote: decide whether a candidate gets your vote",
             "Figure 2, RequestVote RPC: \"If votedFor is null or candidateId, and candidate's log is at least as \
              up-to-date as receiver's log, grant vote\" (sections 5.2, 5.4.1)",
         )

@@ -84,7 +84,7 @@ impl State {
     pub(crate) fn become_role(&mut self, role: Role, term: Term) {
         assert!(
             term >= self.current_term,
-            "terms never decrease (section 5.1): {term} comes after {}",
+            "terms never decrease (section 5.1): {term} cannot follow {}",
             self.current_term
         );
         if (role, term) == (self.role, self.current_term) {
