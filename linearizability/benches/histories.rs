@@ -1,7 +1,7 @@
-//! How long a check takes, without parsing: `cargo bench -p linearizability --bench histories`.
+//! The time of a check, without parsing: `cargo bench -p linearizability --bench histories`.
 //!
-//! The first group is the files of the data folder, whatever is there; it says so if it is not. The second group needs no
-//! files: histories of a simulated store, each named by clients, keys and operations.
+//! The first group checks all files of the data folder. If the folder does not exist, a line says so. The second group
+//! needs no files: it checks histories of a simulated store, each named by clients, keys and operations.
 
 #[path = "../tests/synthetic/mod.rs"]
 #[expect(dead_code, reason = "not every mistake is measured")]
@@ -15,18 +15,18 @@ use std::{
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use linearizability::{jepsen, kv, register};
-use synthetic::{Store, Wrong, history};
+use synthetic::{Mistake, Store, history};
 
 fn main() {
     if !Path::new(FOLDER).is_dir() {
-        eprintln!("skipped: the files of {FOLDER}, which is not there");
+        eprintln!("skipped: the folder {FOLDER} does not exist");
     }
     divan::main();
 }
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/histories");
 
-/// Enough for every file.
+/// A budget that suffices for every file.
 const BUDGET: u64 = 50_000_000;
 
 /// A file of the data folder.
@@ -69,7 +69,7 @@ fn jepsen_file(bencher: Bencher<'_, '_>, file: &File) {
     bencher.bench_local(|| black_box(history.check(BUDGET)));
 }
 
-/// One after the other: the figure to compare with that of other checkers.
+/// All files one after the other: compare this figure with that of other checkers.
 #[divan::bench(sample_count = 10)]
 fn all_jepsen_files(bencher: Bencher<'_, '_>) {
     let histories: Vec<register::History> = File::all("jepsen").iter().map(File::register).collect();
@@ -82,8 +82,8 @@ fn all_jepsen_files(bencher: Bencher<'_, '_>) {
 
 const STORES: [(&str, Store); 6] = [
     ("20 clients, 1 key, 40,000", Store::ONE_KEY),
-    ("the same, an append lost", Store { wrong: Some(Wrong::LostAppend), ..Store::ONE_KEY }),
-    ("the same, a stale read", Store { wrong: Some(Wrong::StaleRead), ..Store::ONE_KEY }),
+    ("the same, an append lost", Store { mistake: Some(Mistake::LostAppend), ..Store::ONE_KEY }),
+    ("the same, a stale read", Store { mistake: Some(Mistake::StaleRead), ..Store::ONE_KEY }),
     ("15 clients, 15 keys, 30,000", Store::RANDOM_KEYS),
     ("15 clients, 15 keys, 199,980", Store { operations_per_client: 13_332, ..Store::RANDOM_KEYS }),
     ("20 clients, 1 key, 2 strings", Store { operations_per_client: 100, strings: Some(2), ..Store::ONE_KEY }),

@@ -1,4 +1,4 @@
-//! Checks of histories of any [`Model`].
+//! Checks of histories against any [`Model`].
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -6,75 +6,76 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Checked, Described, Explained, Explanation, Model, Operation, Partition, Verdict,
+    CheckResult, DescribedOperation, HistoryExplanation, Model, Operation, Partition, PartitionExplanation, Verdict,
     entries::Entries,
-    explain::PLAIN_STEPS,
-    search::{Examine, Move, Rules, Search},
-    verdict::decide,
+    explain::EXHAUSTIVE_STEPS,
+    search::{MoveAdvice, PartitionSearch, Rules, Search},
+    verdict::decide_partitions,
 };
 
-/// Whether a history is linearizable. Stops at the first partition that is not.
+/// Decides whether a history is linearizable. It stops at the first partition that is not.
 ///
-/// `budget` is a number of model steps for all partitions together, which they are given in turns.
+/// `budget` is a number of model steps. All partitions share it and take turns.
 ///
 /// # Panics
 ///
-/// If an operation returns before it is called.
-pub fn check<M: Model>(model: &M, history: &[Partition<M::Operation>], budget: u64) -> Checked {
-    let mut searches: Vec<_> = history.iter().map(|partition| Lazily::new(model, partition, false)).collect();
-    let decided = decide(&mut searches, &shortest_first(history), budget, true);
-    Checked::new(&decided, |partition| history[partition].name.clone())
+/// Panics if an operation returns before it is called.
+pub fn check<M: Model>(model: &M, history: &[Partition<M::Action>], budget: u64) -> CheckResult {
+    let mut searches: Vec<_> = history.iter().map(|partition| LazySearch::new(model, partition, false)).collect();
+    let decided = decide_partitions(&mut searches, &shortest_first(history), budget, true);
+    CheckResult::new(&decided, |partition| history[partition].name.clone())
 }
 
-/// Like [`check`], but goes on to examine every partition, and says how far linearizations get.
+/// Decides like [`check`], but examines every partition and reports how far linearizations get.
 ///
-/// The verdict is that of the search; after it, up to 200,000 steps more are spent on each partition that is not
-/// linearizable, to find its partial linearizations without any shortcut.
+/// The search gives the verdict. Afterwards, each partition that is not linearizable gets up to 200,000 further steps
+/// of a search without shortcuts, which finds its partial linearizations.
 ///
 /// # Panics
 ///
-/// If an operation returns before it is called.
-pub fn explain<M>(model: &M, history: &[Partition<M::Operation>], budget: u64) -> Explained
+/// Panics if an operation returns before it is called.
+pub fn explain<M>(model: &M, history: &[Partition<M::Action>], budget: u64) -> HistoryExplanation
 where
     M: Model + Clone + Send + Sync + 'static,
-    M::Operation: Clone + Send + Sync + 'static,
+    M::Action: Clone + Send + Sync + 'static,
 {
-    let mut searches: Vec<_> = history.iter().map(|partition| Lazily::new(model, partition, true)).collect();
-    let decided = decide(&mut searches, &shortest_first(history), budget, false);
+    let mut searches: Vec<_> = history.iter().map(|partition| LazySearch::new(model, partition, true)).collect();
+    let decided = decide_partitions(&mut searches, &shortest_first(history), budget, false);
     let mut steps = decided.steps;
     let explanations = history.iter().zip(searches).zip(&decided.verdicts).map(|((partition, search), &verdict)| {
         let mut linearizations = search.sequences();
         if verdict != Verdict::Ok {
-            let mut plain = Search::new(Plain { model, partition }, entries(partition), true);
-            let complete = plain.advance(PLAIN_STEPS).is_some();
-            steps += plain.steps();
-            linearizations = Explanation::merge(plain.sequences(), if complete { Vec::new() } else { linearizations });
+            let mut exhaustive = Search::new(ExhaustiveRules { model, partition }, entries(partition), true);
+            let complete = exhaustive.advance(EXHAUSTIVE_STEPS).is_some();
+            steps += exhaustive.steps();
+            linearizations =
+                PartitionExplanation::merge(exhaustive.sequences(), if complete { Vec::new() } else { linearizations });
         }
         explanation(model, partition, verdict, linearizations)
     });
     let partitions = explanations.collect();
-    Explained { verdict: Verdict::of_all(decided.verdicts.iter().copied()), steps, partitions }
+    HistoryExplanation { verdict: Verdict::combine(decided.verdicts.iter().copied()), steps, partitions }
 }
 
 fn explanation<M>(
     model: &M,
-    partition: &Partition<M::Operation>,
+    partition: &Partition<M::Action>,
     verdict: Verdict,
     linearizations: Vec<Vec<usize>>,
-) -> Explanation
+) -> PartitionExplanation
 where
     M: Model + Clone + Send + Sync + 'static,
-    M::Operation: Clone + Send + Sync + 'static,
+    M::Action: Clone + Send + Sync + 'static,
 {
-    let described = |operation: &Operation<M::Operation>| Described {
+    let described = |operation: &Operation<M::Action>| DescribedOperation {
         client: operation.client,
         call: operation.call,
         ret: operation.ret,
-        description: model.describe_operation(&operation.what),
+        description: model.describe_action(&operation.action),
     };
     let replayed = model.clone();
-    let operations: Vec<_> = partition.operations.iter().map(|operation| operation.what.clone()).collect();
-    Explanation {
+    let operations: Vec<_> = partition.operations.iter().map(|operation| operation.action.clone()).collect();
+    PartitionExplanation {
         name: partition.name.clone(),
         verdict,
         operations: partition.operations.iter().map(described).collect(),
@@ -91,7 +92,7 @@ where
     }
 }
 
-/// The partitions, those with the fewest operations first.
+/// The indices of the partitions, those with the fewest operations first.
 fn shortest_first<T>(history: &[Partition<T>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..history.len()).collect();
     order.sort_by_key(|&partition| history[partition].operations.len());
@@ -102,17 +103,17 @@ fn entries<T>(partition: &Partition<T>) -> Entries {
     Entries::new(partition.operations.iter().map(|operation| (operation.call, operation.ret)))
 }
 
-/// A partition whose search is set up when its turn comes.
-struct Lazily<'a, M: Model> {
+/// The search of one partition, which is created on its first turn.
+struct LazySearch<'a, M: Model> {
     model: &'a M,
-    partition: &'a Partition<M::Operation>,
+    partition: &'a Partition<M::Action>,
     explain: bool,
-    search: Option<Search<Reduced<'a, M>>>,
+    search: Option<Search<ReducedRules<'a, M>>>,
 }
 
-impl<'a, M: Model> Lazily<'a, M> {
-    fn new(model: &'a M, partition: &'a Partition<M::Operation>, explain: bool) -> Lazily<'a, M> {
-        Lazily { model, partition, explain, search: None }
+impl<'a, M: Model> LazySearch<'a, M> {
+    fn new(model: &'a M, partition: &'a Partition<M::Action>, explain: bool) -> LazySearch<'a, M> {
+        LazySearch { model, partition, explain, search: None }
     }
 
     fn sequences(&self) -> Vec<Vec<usize>> {
@@ -120,24 +121,25 @@ impl<'a, M: Model> Lazily<'a, M> {
     }
 }
 
-impl<M: Model> Examine for Lazily<'_, M> {
+impl<M: Model> PartitionSearch for LazySearch<'_, M> {
     fn advance(&mut self, steps: u64) -> Option<bool> {
-        let set_up = || Search::new(Reduced::new(self.model, self.partition), entries(self.partition), self.explain);
+        let set_up =
+            || Search::new(ReducedRules::new(self.model, self.partition), entries(self.partition), self.explain);
         self.search.get_or_insert_with(set_up).advance(steps)
     }
 
     fn steps(&self) -> u64 {
-        self.search.as_ref().map_or(0, Examine::steps)
+        self.search.as_ref().map_or(0, PartitionSearch::steps)
     }
 }
 
-/// A model and nothing more: every move is tried.
-struct Plain<'a, M: Model> {
+/// The rules of a model without shortcuts: the search tries every move.
+struct ExhaustiveRules<'a, M: Model> {
     model: &'a M,
-    partition: &'a Partition<M::Operation>,
+    partition: &'a Partition<M::Action>,
 }
 
-impl<M: Model> Rules for Plain<'_, M> {
+impl<M: Model> Rules for ExhaustiveRules<'_, M> {
     type State = M::State;
 
     fn initial(&self) -> M::State {
@@ -145,53 +147,54 @@ impl<M: Model> Rules for Plain<'_, M> {
     }
 
     fn step(&self, state: &M::State, operation: usize) -> Option<M::State> {
-        self.model.step(state, &self.partition.operations[operation].what)
+        self.model.step(state, &self.partition.operations[operation].action)
     }
 }
 
-/// A model with the two shortcuts that hold for every object.
+/// The rules of a model with the two shortcuts that hold for every object.
 ///
-/// A read that fits is taken at once: in a linearization in which it comes later, it can be moved here, for it changes no
-/// state, and being open it has to wait for nobody. And of equal operations only one is tried (see [`Rules::class`]).
-struct Reduced<'a, M: Model> {
-    plain: Plain<'a, M>,
+/// The search takes a legal read at once. In a linearization in which the read comes later, it can be moved to this
+/// place: it changes no state, and as an open operation it need not follow any outstanding operation. Of equal
+/// operations the search tries only one (see [`Rules::equivalence_class`]).
+struct ReducedRules<'a, M: Model> {
+    exhaustive: ExhaustiveRules<'a, M>,
     reads: Vec<bool>,
     classes: Vec<u32>,
 }
 
-impl<'a, M: Model> Reduced<'a, M> {
-    fn new(model: &'a M, partition: &'a Partition<M::Operation>) -> Reduced<'a, M> {
-        let operations = partition.operations.iter().map(|operation| &operation.what);
+impl<'a, M: Model> ReducedRules<'a, M> {
+    fn new(model: &'a M, partition: &'a Partition<M::Action>) -> ReducedRules<'a, M> {
+        let operations = partition.operations.iter().map(|operation| &operation.action);
         let mut numbers = FxHashMap::default();
-        let classes = operations.clone().map(|what| {
+        let classes = operations.clone().map(|action| {
             let next = numbers.len() as u32;
-            *numbers.entry(what).or_insert(next)
+            *numbers.entry(action).or_insert(next)
         });
         let classes = classes.collect();
-        let reads = operations.map(|what| model.is_read(what)).collect();
-        Reduced { plain: Plain { model, partition }, reads, classes }
+        let reads = operations.map(|action| model.is_read(action)).collect();
+        ReducedRules { exhaustive: ExhaustiveRules { model, partition }, reads, classes }
     }
 }
 
-impl<M: Model> Rules for Reduced<'_, M>
+impl<M: Model> Rules for ReducedRules<'_, M>
 where
-    M::Operation: Eq + Hash,
+    M::Action: Eq + Hash,
 {
     type State = M::State;
 
     fn initial(&self) -> M::State {
-        self.plain.initial()
+        self.exhaustive.initial()
     }
 
     fn step(&self, state: &M::State, operation: usize) -> Option<M::State> {
-        self.plain.step(state, operation)
+        self.exhaustive.step(state, operation)
     }
 
-    fn judge(&self, _: &M::State, operation: usize, _: &M::State) -> Move {
-        if self.reads[operation] { Move::Commit } else { Move::Try }
+    fn advise(&self, _: &M::State, operation: usize, _: &M::State) -> MoveAdvice {
+        if self.reads[operation] { MoveAdvice::Commit } else { MoveAdvice::Try }
     }
 
-    fn class(&self, operation: usize) -> Option<u32> {
+    fn equivalence_class(&self, operation: usize) -> Option<u32> {
         Some(self.classes[operation])
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the logs of Jepsen's tests of etcd: one line for each call and each answer, in the order of time.
+//! A parser of the logs of Jepsen's tests of etcd: one line for each call and each completion, in the order of time.
 //!
 //! ```text
 //! INFO  jepsen.util - 0  :invoke  :write  3
@@ -7,22 +7,24 @@
 //! INFO  jepsen.util - 1  :info    :cas    :timed-out
 //! ```
 //!
-//! A line's time is its number. `:ok` answers; `:fail` answers that a compare-and-set found another value, or that a read
-//! got no answer; `:info` says that nobody knows, so that the operation stays open: it returns after everything else, with
-//! an unknown result. Such a write may then be put behind all others, where nobody sees it, which is as good as never.
+//! The time of a line is its number. `:ok` is the reply. `:fail` says that a compare-and-set found another value, or
+//! that a read got no reply. `:info` says that the result is unknown, so the operation stays open: it returns after all
+//! others, with an unknown result. Such a write may then be linearized after all other operations, where no read sees
+//! it. This covers the case that it never took effect.
 
 use std::collections::BTreeMap;
 
 use crate::{
     Operation, ParseError,
-    register::{Access, History, Read},
+    register::{Access, History, ReadResult},
 };
 
-/// Reads a log. Blank lines are nothing; an empty text is an empty history.
+/// Parses a log. Blank lines are ignored; an empty text is an empty history.
 ///
 /// # Errors
 ///
-/// If a line is not of the form above, or answers what was not asked, or if a process asks again before it is answered.
+/// Returns an error if a line does not have the form above, if a completion does not match the pending call, or if a
+/// process calls while its previous call is pending.
 pub fn parse(text: &str) -> Result<History, ParseError> {
     let mut operations: Vec<Operation<Access>> = Vec::new();
     let mut open: BTreeMap<u32, usize> = BTreeMap::new();
@@ -40,22 +42,22 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
         match line.next("a type (:invoke, :ok, :fail or :info)")? {
             ":invoke" => {
                 if open.contains_key(&process) {
-                    return Err(line.error(format!("an answer to process {process}, which waits for one"), ":invoke"));
+                    return Err(line.error(format!("a reply to the pending call of process {process}"), ":invoke"));
                 }
                 open.insert(process, operations.len());
-                let (call, ret, what) = (number as u64, u64::MAX, line.asked()?);
-                operations.push(Operation { client: process, call, ret, what });
+                let (call, ret, action) = (number as u64, u64::MAX, line.call_action()?);
+                operations.push(Operation { client: process, call, ret, action });
             }
             ":info" => {
-                let asked = open.get(&process).map(|&operation| operations[operation].what);
-                line.timed_out(process, asked)?;
+                let call = open.get(&process).map(|&operation| operations[operation].action);
+                line.timed_out(process, call)?;
             }
-            answer @ (":ok" | ":fail") => {
+            completion @ (":ok" | ":fail") => {
                 let Some(operation) = open.remove(&process) else {
-                    return Err(line.error(format!("a call of process {process}, which waits for nothing"), answer));
+                    return Err(line.error(format!("a call of process {process} before its reply"), completion));
                 };
                 let operation = &mut operations[operation];
-                operation.what = line.answered(operation.what, answer == ":ok")?;
+                operation.action = line.completion_action(operation.action, completion == ":ok")?;
                 operation.ret = number as u64;
             }
             other => return Err(line.error("a type (:invoke, :ok, :fail or :info)", other)),
@@ -68,7 +70,7 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
     Ok(History::new(operations))
 }
 
-/// One line, cut at white space.
+/// One line, split at white space.
 struct Line<'a> {
     number: usize,
     tokens: Vec<&'a str>,
@@ -103,7 +105,7 @@ impl<'a> Line<'a> {
         token.parse().map_err(|_| self.error("a value", token))
     }
 
-    /// `[A B]`, which is two tokens.
+    /// Parses `[A B]`, which is two tokens.
     fn pair(&mut self) -> Result<(i64, i64), ParseError> {
         let expected = "two values such as [0 1]";
         let (first, second) = (self.next(expected)?, self.next(expected)?);
@@ -119,34 +121,34 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Function and argument of a call; its result is unknown as yet.
-    fn asked(&mut self) -> Result<Access, ParseError> {
+    /// Parses the function and the argument of a call. Its result is unknown as yet.
+    fn call_action(&mut self) -> Result<Access, ParseError> {
         let expected = "a function (:read, :write or :cas)";
         match self.next(expected)? {
-            ":read" => self.literal("nil").map(|()| Access::Read(Read::Unknown)),
+            ":read" => self.literal("nil").map(|()| Access::Read(ReadResult::Unknown)),
             ":write" => Ok(Access::Write(self.value()?)),
             ":cas" => self.pair().map(|(from, to)| Access::CompareAndSet { from, to, swapped: None }),
             other => Err(self.error(expected, other)),
         }
     }
 
-    /// Function and result of an answer to `asked`.
-    fn answered(&mut self, asked: Access, ok: bool) -> Result<Access, ParseError> {
-        self.literal(function(asked))?;
-        match asked {
+    /// Parses the function and the result of a completion of `call`.
+    fn completion_action(&mut self, call: Access, ok: bool) -> Result<Access, ParseError> {
+        self.literal(function(call))?;
+        match call {
             Access::Read(_) if !ok => {
                 self.literal(":timed-out")?;
-                Ok(Access::Read(Read::Unknown))
+                Ok(Access::Read(ReadResult::Unknown))
             }
             Access::Read(_) if self.tokens.get(self.at) == Some(&"nil") => {
                 self.at += 1;
-                Ok(Access::Read(Read::Absent))
+                Ok(Access::Read(ReadResult::Absent))
             }
-            Access::Read(_) => Ok(Access::Read(Read::Value(self.value()?))),
-            Access::Write(_) if !ok => Err(self.error(":ok or :info, for a write cannot fail", ":fail")),
-            Access::Write(asked) => match self.value()? {
-                value if value == asked => Ok(Access::Write(value)),
-                other => Err(self.error(asked.to_string(), &other.to_string())),
+            Access::Read(_) => Ok(Access::Read(ReadResult::Value(self.value()?))),
+            Access::Write(_) if !ok => Err(self.error(":ok or :info, because a write cannot fail", ":fail")),
+            Access::Write(written) => match self.value()? {
+                value if value == written => Ok(Access::Write(value)),
+                other => Err(self.error(written.to_string(), &other.to_string())),
             },
             Access::CompareAndSet { from, to, .. } => match self.pair()? {
                 pair if pair == (from, to) => Ok(Access::CompareAndSet { from, to, swapped: Some(ok) }),
@@ -155,11 +157,11 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn timed_out(&mut self, process: u32, asked: Option<Access>) -> Result<(), ParseError> {
-        let Some(asked) = asked else {
-            return Err(self.error(format!("a call of process {process}, which waits for nothing"), ":info"));
+    fn timed_out(&mut self, process: u32, call: Option<Access>) -> Result<(), ParseError> {
+        let Some(call) = call else {
+            return Err(self.error(format!("a call of process {process} before its reply"), ":info"));
         };
-        self.literal(function(asked))?;
+        self.literal(function(call))?;
         self.literal(":timed-out")
     }
 }

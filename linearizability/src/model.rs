@@ -1,67 +1,67 @@
-//! What a checker has to know of an object: its initial state, and what each operation does to a state.
+//! The model of an object: its initial state, and the effect of each operation on a state.
 
 use std::hash::Hash;
 
-/// A sequential specification: what one operation at a time may do.
+/// A sequential specification: the operations that an object allows, one at a time.
 ///
-/// A model is pure: the same state and operation always give the same answer, and nothing is changed in passing.
+/// A model is pure: the same state and action always give the same result, and there are no side effects.
 pub trait Model {
-    /// What was asked and what was answered, together. Two equal operations are interchangeable, so the search tries
-    /// only one of them at a time.
-    type Operation: Eq + Hash;
+    /// An input together with its output. Two equal actions are interchangeable, so the search tries only one of them
+    /// at a time.
+    type Action: Eq + Hash;
 
-    /// The state of the object. States that are equal must behave alike for ever.
+    /// A state of the object. Equal states must behave alike from then on.
     type State: Clone + Eq + Hash;
 
-    /// The state before the first operation.
+    /// Returns the state before the first operation.
     fn initial(&self) -> Self::State;
 
-    /// The state after `operation`; `None` if the object, in this state, could not have answered so.
-    fn step(&self, state: &Self::State, operation: &Self::Operation) -> Option<Self::State>;
+    /// Returns the state after the action, or `None` if the object in this state could not have given this output.
+    fn step(&self, state: &Self::State, operation: &Self::Action) -> Option<Self::State>;
 
-    /// Whether `operation` leaves every state in which it is legal as it was. The search takes such an operation as
-    /// soon as it fits, and never reconsiders. `false` is always correct.
-    fn is_read(&self, operation: &Self::Operation) -> bool {
+    /// Returns whether the action leaves every state in which it is legal unchanged. The search takes such an operation
+    /// as soon as it is legal, and never reconsiders it. `false` is always correct.
+    fn is_read(&self, operation: &Self::Action) -> bool {
         let _ = operation;
         false
     }
 
-    /// The operation for people, such as `get('k') -> 'v'`.
-    fn describe_operation(&self, operation: &Self::Operation) -> String;
+    /// Describes the action for readers, such as `get('k') -> 'v'`.
+    fn describe_action(&self, operation: &Self::Action) -> String;
 
-    /// The state for people. Shorten what is long.
+    /// Describes the state for readers. Shorten long states.
     fn describe_state(&self, state: &Self::State) -> String;
 }
 
-/// One operation of a history.
+/// An operation of a history.
 ///
-/// It took effect somewhere in the closed interval from `call` to `ret`: `[10, 20]` and `[20, 30]` overlap, and an
-/// interval may be a single point.
+/// It took effect at some moment of the closed interval from `call` to `ret`. The intervals `[10, 20]` and `[20, 30]`
+/// overlap, and an interval may be a single point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation<T> {
-    /// Who called. The search does not use it; pictures have a row for each client.
+    /// The client that called the operation. The search does not use it; a timeline has a row for each client.
     pub client: u32,
-    /// When it was called, in any unit.
+    /// The time of the call, in any unit.
     pub call: u64,
-    /// When it was answered, in the same unit; at least `call`.
+    /// The time of the return, in the same unit; at least `call`.
     pub ret: u64,
-    /// What was asked and answered.
-    pub what: T,
+    /// The input and the output.
+    pub action: T,
 }
 
-/// Operations that can be judged without looking at any others, such as those on one key.
+/// Operations that can be checked independently of all others, such as those on one key.
 ///
 /// A history is linearizable if and only if each of its partitions is (locality: Herlihy and Wing, 1990).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition<T> {
-    /// What the operations have in common, for people.
+    /// The common property of the operations, for readers.
     pub name: String,
     /// The operations, in any order.
     pub operations: Vec<Operation<T>>,
 }
 
 impl<T> Partition<T> {
-    /// The whole history as one partition.
+    /// Returns the whole history as one partition, or no partition if there are no operations.
     pub fn whole(operations: Vec<Operation<T>>) -> Vec<Partition<T>> {
         if operations.is_empty() {
             return Vec::new();
@@ -69,14 +69,15 @@ impl<T> Partition<T> {
         vec![Partition { name: String::new(), operations }]
     }
 
-    /// One partition for each name that `name` gives, sorted by it; the order within a partition is kept.
-    pub fn by(operations: Vec<Operation<T>>, name: impl Fn(&T) -> &str) -> Vec<Partition<T>> {
+    /// Groups operations by the name that `name` returns. The partitions are sorted by name; the order of the
+    /// operations within a partition is kept.
+    pub fn group_by(operations: Vec<Operation<T>>, name: impl Fn(&T) -> &str) -> Vec<Partition<T>> {
         let mut partitions = std::collections::BTreeMap::<String, Vec<Operation<T>>>::new();
         for operation in operations {
-            match partitions.get_mut(name(&operation.what)) {
+            match partitions.get_mut(name(&operation.action)) {
                 Some(partition) => partition.push(operation),
                 None => {
-                    partitions.insert(name(&operation.what).to_owned(), vec![operation]);
+                    partitions.insert(name(&operation.action).to_owned(), vec![operation]);
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! Why a text is not a history.
+//! The error of a text that is not a history.
 
 use std::fmt::{self, Display, Formatter};
 
-/// How many characters of what was found are shown.
+/// The number of characters of the unexpected text that are shown.
 const FOUND_CHARS_MAX: usize = 40;
 
-/// A line of a text that cannot be part of a history. Displayed, it is one line: where, what was expected, what was
-/// found.
+/// A line of a text that cannot be part of a history. It is displayed as one line: the line number, the expected text,
+/// and the text that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     line: usize,
@@ -15,7 +15,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    /// `line` counts from 1; an empty `found` is the end of the line.
+    /// Creates an error at `line`, which counts from 1. An empty `found` means the end of the line.
     pub(crate) fn new(line: usize, expected: impl Into<String>, found: &str) -> ParseError {
         let mut found: String = found.chars().take(FOUND_CHARS_MAX + 1).collect();
         if found.chars().count() > FOUND_CHARS_MAX {

@@ -1,40 +1,40 @@
-//! A register with read, write and compare-and-set, some of whose answers are not known: the object of Jepsen's tests of
+//! A register with read, write and compare-and-set, in which some results are unknown: the object of Jepsen's tests of
 //! etcd.
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::{Checked, Explained, Model, Operation, Partition};
+use crate::{CheckResult, HistoryExplanation, Model, Operation, Partition};
 
-/// The model: the state is absent, or a value.
+/// The model of the register. Its state is absent or a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Register;
 
-/// What was asked of the register, and what it answered.
+/// An operation on the register, with its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// A read with its result.
-    Read(Read),
-    /// A write. It has no result; if it was not answered, it may take effect at any time after its call.
+    Read(ReadResult),
+    /// A write. It has no result. A write without a reply may take effect at any time after its call.
     Write(i64),
     /// Sets the register to `to` if it holds `from`.
     CompareAndSet {
-        /// What the register must hold.
+        /// The value that the register must hold.
         from: i64,
-        /// What it holds then.
+        /// The value that the register then gets.
         to: i64,
-        /// Whether it did so; `None` if there was no answer, and it may have.
+        /// Whether the register was set; `None` if there was no reply, so that it may have been set.
         swapped: Option<bool>,
     },
 }
 
 /// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Read {
+pub enum ReadResult {
     /// The register had never been written.
     Absent,
-    /// It held this value.
+    /// The register held this value.
     Value(i64),
-    /// No answer came, so nothing is known.
+    /// There was no reply, so the result is unknown.
     Unknown,
 }
 
@@ -45,7 +45,7 @@ pub struct History {
 }
 
 impl History {
-    /// The history with these operations. One without an answer has to return after all others.
+    /// Creates a history of these operations. An operation without a reply must return after all others.
     pub fn new(operations: Vec<Operation<Access>>) -> History {
         History { partitions: Partition::whole(operations) }
     }
@@ -55,27 +55,27 @@ impl History {
         self.partitions.first().map_or(&[], |partition| &partition.operations)
     }
 
-    /// Whether the history is linearizable; `budget` is a number of model steps.
+    /// Decides whether the history is linearizable. `budget` is a number of model steps.
     ///
     /// # Panics
     ///
-    /// If an operation returns before it is called.
-    pub fn check(&self, budget: u64) -> Checked {
+    /// Panics if an operation returns before it is called.
+    pub fn check(&self, budget: u64) -> CheckResult {
         crate::check(&Register, &self.partitions, budget)
     }
 
-    /// Like [`check`](History::check), with how far linearizations get.
+    /// Decides like [`check`](History::check), and reports how far linearizations get.
     ///
     /// # Panics
     ///
-    /// If an operation returns before it is called.
-    pub fn explain(&self, budget: u64) -> Explained {
+    /// Panics if an operation returns before it is called.
+    pub fn explain(&self, budget: u64) -> HistoryExplanation {
         crate::explain(&Register, &self.partitions, budget)
     }
 }
 
 impl Model for Register {
-    type Operation = Access;
+    type Action = Access;
     type State = Option<i64>;
 
     fn initial(&self) -> Option<i64> {
@@ -84,9 +84,9 @@ impl Model for Register {
 
     fn step(&self, &state: &Option<i64>, operation: &Access) -> Option<Option<i64>> {
         match *operation {
-            Access::Read(Read::Unknown) => Some(state),
-            Access::Read(Read::Absent) => state.is_none().then_some(state),
-            Access::Read(Read::Value(value)) => (state == Some(value)).then_some(state),
+            Access::Read(ReadResult::Unknown) => Some(state),
+            Access::Read(ReadResult::Absent) => state.is_none().then_some(state),
+            Access::Read(ReadResult::Value(value)) => (state == Some(value)).then_some(state),
             Access::Write(value) => Some(Some(value)),
             Access::CompareAndSet { from, to, swapped } => {
                 let swaps = state == Some(from);
@@ -106,7 +106,7 @@ impl Model for Register {
         }
     }
 
-    fn describe_operation(&self, operation: &Access) -> String {
+    fn describe_action(&self, operation: &Access) -> String {
         operation.to_string()
     }
 
@@ -118,9 +118,9 @@ impl Model for Register {
 impl Display for Access {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
-            Access::Read(Read::Absent) => write!(f, "read() -> absent"),
-            Access::Read(Read::Value(value)) => write!(f, "read() -> {value}"),
-            Access::Read(Read::Unknown) => write!(f, "read() -> unknown"),
+            Access::Read(ReadResult::Absent) => write!(f, "read() -> absent"),
+            Access::Read(ReadResult::Value(value)) => write!(f, "read() -> {value}"),
+            Access::Read(ReadResult::Unknown) => write!(f, "read() -> unknown"),
             Access::Write(value) => write!(f, "write({value})"),
             Access::CompareAndSet { from, to, swapped: Some(true) } => write!(f, "cas({from}, {to}) -> ok"),
             Access::CompareAndSet { from, to, swapped: Some(false) } => write!(f, "cas({from}, {to}) -> failed"),

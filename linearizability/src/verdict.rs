@@ -2,19 +2,19 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::search::Examine;
+use crate::search::PartitionSearch;
 
-/// How many steps a partition is given at a time.
+/// The number of steps of one turn of a partition.
 const SLICE_STEPS: u64 = 1 << 12;
 
-/// What is known of a history.
+/// The verdict on a history or a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// It is linearizable.
+    /// The history is linearizable.
     Ok,
-    /// It is not linearizable.
+    /// The history is not linearizable.
     Illegal,
-    /// The budget was not enough to decide.
+    /// The budget did not suffice to decide.
     Unknown,
 }
 
@@ -29,9 +29,9 @@ impl Display for Verdict {
 }
 
 impl Verdict {
-    /// The verdict on a history from those on its partitions: one illegal partition makes it illegal, whatever is
-    /// unknown of the others.
-    pub fn of_all(partitions: impl IntoIterator<Item = Verdict>) -> Verdict {
+    /// Combines the verdicts on all partitions into the verdict on the history. One illegal partition makes the history
+    /// illegal, even if the verdicts on others are unknown.
+    pub fn combine(partitions: impl IntoIterator<Item = Verdict>) -> Verdict {
         let mut all = Verdict::Ok;
         for verdict in partitions {
             match verdict {
@@ -44,28 +44,29 @@ impl Verdict {
     }
 }
 
-/// The outcome of a check.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckResult {
     /// The verdict on the history.
     pub verdict: Verdict,
-    /// How many model steps were made. The same history and budget give the same number on every machine.
+    /// The number of model steps. The same history and budget give the same number on every machine.
     pub steps: u64,
-    /// The partitions known to be illegal, by name. A check stops at the first; an explanation finds all it can.
+    /// The names of the partitions that are known to be illegal. A check stops at the first; an explanation finds all
+    /// that its budget allows.
     pub illegal: Vec<String>,
-    /// The partitions that were not decided, by name: because the budget was spent, or because another partition had
-    /// settled the matter before.
+    /// The names of the partitions without a verdict: either the budget was spent, or an illegal partition ended the
+    /// check.
     pub undecided: Vec<String>,
 }
 
-impl Checked {
-    /// Puts the verdicts on partitions together; `name` gives a partition's name.
-    pub(crate) fn new(decided: &Decided, name: impl Fn(usize) -> String) -> Checked {
+impl CheckResult {
+    /// Combines the verdicts on the partitions. `name` returns the name of a partition.
+    pub(crate) fn new(decided: &PartitionVerdicts, name: impl Fn(usize) -> String) -> CheckResult {
         let named = |wanted: Verdict| {
             (0..decided.verdicts.len()).filter(|&partition| decided.verdicts[partition] == wanted).map(&name).collect()
         };
-        Checked {
-            verdict: Verdict::of_all(decided.verdicts.iter().copied()),
+        CheckResult {
+            verdict: Verdict::combine(decided.verdicts.iter().copied()),
             steps: decided.steps,
             illegal: named(Verdict::Illegal),
             undecided: named(Verdict::Unknown),
@@ -73,16 +74,22 @@ impl Checked {
     }
 }
 
-/// What is known of each partition once the budget is spent, or everything is decided.
+/// The verdicts on all partitions, and the steps that they took.
 #[derive(Debug)]
-pub(crate) struct Decided {
+pub(crate) struct PartitionVerdicts {
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) steps: u64,
 }
 
-/// Examines partitions in turn, a slice of steps at a time, so that a hard one cannot hide an illegal easy one behind it.
-/// `order` says who is first in each turn. With `stop_at_illegal`, the first illegal partition ends it all.
-pub(crate) fn decide<E: Examine>(partitions: &mut [E], order: &[usize], budget: u64, stop_at_illegal: bool) -> Decided {
+/// Examines the partitions in turns of a fixed number of steps, so that a hard partition cannot hide an easy illegal
+/// one. `order` is the order of the partitions within each round. With `stop_at_illegal`, the first illegal partition
+/// ends the check.
+pub(crate) fn decide_partitions<E: PartitionSearch>(
+    partitions: &mut [E],
+    order: &[usize],
+    budget: u64,
+    stop_at_illegal: bool,
+) -> PartitionVerdicts {
     let mut verdicts = vec![Verdict::Unknown; partitions.len()];
     let mut steps = 0_u64;
     let mut undecided = order.to_vec();
@@ -110,5 +117,5 @@ pub(crate) fn decide<E: Examine>(partitions: &mut [E], order: &[usize], budget: 
             break;
         }
     }
-    Decided { verdicts, steps }
+    PartitionVerdicts { verdicts, steps }
 }

@@ -1,35 +1,35 @@
-//! The checker against one that tries every order: tens of thousands of small histories, with alphabets so small that
-//! values arise in many ways, which is where shortcuts would be wrong.
+//! The checker compared with one that tries every order, on tens of thousands of small histories. Their alphabets are
+//! so small that values can be produced in many ways, which is where a wrong shortcut would show.
 
 use linearizability::{
-    Explanation, Model, Operation, Partition, Verdict, kv,
+    Model, Operation, Partition, PartitionExplanation, Verdict, kv,
     kv::Kind,
-    register::{Access, Read, Register},
+    register::{Access, ReadResult, Register},
 };
 use proptest::{prelude::*, test_runner::Config};
 
 const BUDGET: u64 = 1_000_000;
 
-/// Whether some order of the operations is legal. Tries all of them, and remembers nothing.
-fn linearizable<M: Model>(model: &M, operations: &[Operation<M::Operation>]) -> bool {
-    fn goes_on<M: Model>(model: &M, state: &M::State, left: &[&Operation<M::Operation>]) -> bool {
+/// Whether some order of the operations is legal. It tries all orders and remembers nothing.
+fn linearizable<M: Model>(model: &M, operations: &[Operation<M::Action>]) -> bool {
+    fn can_complete<M: Model>(model: &M, state: &M::State, left: &[&Operation<M::Action>]) -> bool {
         let Some(first_return) = left.iter().map(|operation| operation.ret).min() else { return true };
         left.iter().enumerate().filter(|(_, operation)| operation.call <= first_return).any(|(index, operation)| {
-            let Some(next) = model.step(state, &operation.what) else { return false };
+            let Some(next) = model.step(state, &operation.action) else { return false };
             let mut left = left.to_vec();
             left.remove(index);
-            goes_on(model, &next, &left)
+            can_complete(model, &next, &left)
         })
     }
-    goes_on(model, &model.initial(), &operations.iter().collect::<Vec<_>>())
+    can_complete(model, &model.initial(), &operations.iter().collect::<Vec<_>>())
 }
 
-/// One key of the store, as plainly as can be.
+/// One key of the store, as simply as possible.
 #[derive(Clone)]
 struct Value;
 
 impl Model for Value {
-    type Operation = (Kind, String);
+    type Action = (Kind, String);
     type State = String;
 
     fn initial(&self) -> String {
@@ -48,7 +48,7 @@ impl Model for Value {
         *kind == Kind::Get
     }
 
-    fn describe_operation(&self, operation: &(Kind, String)) -> String {
+    fn describe_action(&self, operation: &(Kind, String)) -> String {
         format!("{operation:?}")
     }
 
@@ -57,8 +57,8 @@ impl Model for Value {
     }
 }
 
-/// A random history that mostly is linearizable, or nearly: operations take effect one after the other, each somewhere in
-/// its interval; then some results are replaced.
+/// A random history that is mostly linearizable, or nearly: the operations take effect one after the other, each
+/// somewhere in its interval; then some operations swap their intervals.
 fn history<T: Clone + std::fmt::Debug + 'static, S>(
     asked: impl Strategy<Value = T> + 'static,
     initial: S,
@@ -77,10 +77,10 @@ where
                 let point = 2 * index as u64 + 6;
                 let stretch = if long { 3 } else { 1 };
                 let (call, ret) = (point.saturating_sub(before * stretch), point + after * stretch);
-                let what = effect(&mut state, &asked);
-                operations.push(Operation { client: index as u32, call, ret, what });
+                let action = effect(&mut state, &asked);
+                operations.push(Operation { client: index as u32, call, ret, action });
             }
-            // Two operations change intervals, which is what breaks some histories.
+            // Two operations swap their intervals, which makes some histories illegal.
             for swap in swaps {
                 if operations.len() > 1 {
                     let at = swap.index(operations.len() - 1);
@@ -102,7 +102,7 @@ fn value_history(
     let piece = prop::sample::select(pieces).prop_map(str::to_owned);
     let wrong = prop::option::weighted(0.08, prop::sample::select(pieces));
     let asked = (kind, piece, wrong).prop_map(|(kind, piece, wrong)| match (kind, wrong) {
-        // A Get that will say something of its own.
+        // A Get that returns a drawn value.
         (Kind::Get, Some(wrong)) => (Kind::Get, format!("!{wrong}")),
         (kind, _) => (kind, piece),
     });
@@ -126,9 +126,9 @@ fn value_history(
 
 fn register_history() -> impl Strategy<Value = Vec<Operation<Access>>> {
     let asked = prop_oneof![
-        Just(Access::Read(Read::Absent)),
-        Just(Access::Read(Read::Unknown)),
-        (0_i64..3).prop_map(|value| Access::Read(Read::Value(value))),
+        Just(Access::Read(ReadResult::Absent)),
+        Just(Access::Read(ReadResult::Unknown)),
+        (0_i64..3).prop_map(|value| Access::Read(ReadResult::Value(value))),
         (0_i64..3).prop_map(Access::Write),
         (0_i64..3, 0_i64..3, prop::option::of(Just(true))).prop_map(|(from, to, swapped)| Access::CompareAndSet {
             from,
@@ -140,8 +140,10 @@ fn register_history() -> impl Strategy<Value = Vec<Operation<Access>>> {
         (asked, prop::bool::weighted(0.05)),
         None,
         |state: &mut Option<i64>, &(asked, wrong)| {
-            let answered = match asked {
-                Access::Read(Read::Value(_)) if !wrong => Access::Read(state.map_or(Read::Absent, Read::Value)),
+            let done = match asked {
+                Access::Read(ReadResult::Value(_)) if !wrong => {
+                    Access::Read(state.map_or(ReadResult::Absent, ReadResult::Value))
+                }
                 Access::Read(_) => asked,
                 Access::Write(value) => {
                     *state = Some(value);
@@ -155,13 +157,14 @@ fn register_history() -> impl Strategy<Value = Vec<Operation<Access>>> {
                     Access::CompareAndSet { from, to, swapped: swapped.map(|_| swaps != wrong) }
                 }
             };
-            (answered, wrong)
+            (done, wrong)
         },
         7,
     )
     .prop_map(|operations| {
-        let answered = |Operation { client, call, ret, what: (what, _) }| Operation { client, call, ret, what };
-        operations.into_iter().map(answered).collect()
+        let without_mark =
+            |Operation { client, call, ret, action: (action, _) }| Operation { client, call, ret, action };
+        operations.into_iter().map(without_mark).collect()
     })
 }
 
@@ -169,19 +172,20 @@ fn verdict(linearizable: bool) -> Verdict {
     if linearizable { Verdict::Ok } else { Verdict::Illegal }
 }
 
-/// Every sequence of an explanation is a legal prefix of an order in time, and a whole one if the history is legal.
-fn assert_sound<T>(operations: &[Operation<T>], explanation: &Explanation) {
+/// Asserts that every sequence of an explanation is a legal prefix of an order in time, and complete if the history is
+/// linearizable.
+fn assert_sound<T>(operations: &[Operation<T>], explanation: &PartitionExplanation) {
     if explanation.verdict == Verdict::Ok {
         assert_eq!(explanation.linearizations.len(), 1);
         assert_eq!(explanation.linearizations[0].len(), operations.len());
     }
     for (index, sequence) in explanation.linearizations.iter().enumerate() {
         assert_eq!(explanation.states(sequence).len(), sequence.len());
-        assert!(!explanation.linearizations[..index].contains(sequence), "{sequence:?} is there twice");
+        assert!(!explanation.linearizations[..index].contains(sequence), "{sequence:?} occurs twice");
         let mut left: Vec<usize> = (0..operations.len()).collect();
         for &next in sequence {
             let first_return = left.iter().map(|&operation| operations[operation].ret).min().unwrap();
-            assert!(operations[next].call <= first_return, "{next} comes too early in {sequence:?}");
+            assert!(operations[next].call <= first_return, "operation {next} comes too early in {sequence:?}");
             left.retain(|&operation| operation != next);
         }
     }
@@ -189,14 +193,14 @@ fn assert_sound<T>(operations: &[Operation<T>], explanation: &Explanation) {
     assert!(lengths.is_sorted_by(|a, b| a >= b), "longest first");
 }
 
-fn agrees_on_values(operations: &[Operation<(Kind, String)>]) -> bool {
+fn assert_agreement_on_values(operations: &[Operation<(Kind, String)>]) -> bool {
     let expected = linearizable(&Value, operations);
     let mut history = kv::History::new();
-    for Operation { client, call, ret, what: (kind, value) } in operations {
+    for Operation { client, call, ret, action: (kind, value) } in operations {
         history.add(*client, *call, *ret, *kind, "k", value);
     }
     for (recorded, operation) in history.operations().zip(operations) {
-        assert_eq!((recorded.kind, recorded.value().into_owned()), operation.what);
+        assert_eq!((recorded.kind, recorded.value().into_owned()), operation.action);
     }
     assert_eq!(history.check(BUDGET).verdict, verdict(expected));
     let explained = history.explain(BUDGET);
@@ -209,7 +213,7 @@ fn agrees_on_values(operations: &[Operation<(Kind, String)>]) -> bool {
     expected
 }
 
-/// How many histories each property is tried on: `PROPTEST_CASES`, or this many.
+/// The number of histories that each property is tested on: `PROPTEST_CASES`, or `default`.
 fn cases(default: u32) -> Config {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default);
     Config { cases, failure_persistence: None, ..Config::default() }
@@ -219,24 +223,24 @@ proptest! {
     #![proptest_config(cases(10_000))]
 
     #[test]
-    fn values_of_one_letter(operations in value_history(&["", "a", "aa"], 8)) {
-        agrees_on_values(&operations);
+    fn checkers_agree_on_values_of_one_letter(operations in value_history(&["", "a", "aa"], 8)) {
+        assert_agreement_on_values(&operations);
     }
 
     #[test]
-    fn values_whose_pieces_can_be_cut_in_several_ways(operations in value_history(&["a", "b", "ab", "ba", "aba"], 8)) {
-        agrees_on_values(&operations);
+    fn checkers_agree_on_values_with_ambiguous_pieces(operations in value_history(&["a", "b", "ab", "ba", "aba"], 8)) {
+        assert_agreement_on_values(&operations);
     }
 
     #[test]
-    fn values_whose_pieces_are_mostly_distinct(
+    fn checkers_agree_on_values_with_distinct_pieces(
         operations in value_history(&["a", "b", "c", "d", "e", "f", "g", "h", "ab", ""], 9)
     ) {
-        agrees_on_values(&operations);
+        assert_agreement_on_values(&operations);
     }
 
     #[test]
-    fn registers(operations in register_history()) {
+    fn checkers_agree_on_registers(operations in register_history()) {
         let expected = linearizable(&Register, &operations);
         let partitions = Partition::whole(operations.clone());
         prop_assert_eq!(linearizability::check(&Register, &partitions, BUDGET).verdict, verdict(expected));
@@ -248,12 +252,13 @@ proptest! {
     }
 }
 
-/// The properties above say nothing if all histories have the same verdict.
+/// The properties above would mean nothing if all histories had the same verdict.
 #[test]
-fn the_random_histories_are_of_both_kinds() {
+fn random_histories_have_both_verdicts() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let strategy = value_history(&["a", "b", "ab", "ba", "aba"], 8);
-    let legal = (0..1000).filter(|_| agrees_on_values(&strategy.new_tree(&mut runner).unwrap().current())).count();
+    let legal =
+        (0..1000).filter(|_| assert_agreement_on_values(&strategy.new_tree(&mut runner).unwrap().current())).count();
     assert!((100..=900).contains(&legal), "{legal} of 1000 histories are linearizable");
 }

@@ -1,27 +1,27 @@
-//! Verdicts and partial linearizations of small histories whose answers are known, and what a budget means.
+//! Verdicts and partial linearizations of small histories with known results, and the meaning of a budget.
 
 #[expect(dead_code, reason = "this test needs one kind of mistake")]
 mod synthetic;
 
 use linearizability::{
-    Explanation, Model, Operation, Partition, Verdict, kv,
+    Model, Operation, Partition, PartitionExplanation, Verdict, kv,
     kv::Kind::{self, Append, Get, Put},
-    register::{Access, History, Read, Register},
+    register::{Access, History, ReadResult, Register},
 };
-use synthetic::{Store, Wrong};
+use synthetic::{Mistake, Store};
 
 const BUDGET: u64 = 1_000_000;
 
-/// A register that begins with 0, as others have it.
+/// A register that begins with 0, as in the examples of other checkers.
 fn register(operations: &[(&str, i64, u64, u64)]) -> History {
-    let mut history = vec![Operation { client: 9, call: 0, ret: 0, what: Access::Write(0) }];
+    let mut history = vec![Operation { client: 9, call: 0, ret: 0, action: Access::Write(0) }];
     for (client, &(kind, value, call, ret)) in (0..).zip(operations) {
-        let what = match kind {
+        let action = match kind {
             "put" => Access::Write(value),
-            _ => Access::Read(Read::Value(value)),
+            _ => Access::Read(ReadResult::Value(value)),
         };
-        // One unit later than the first write, so that it comes first.
-        history.push(Operation { client, call: call + 1, ret: ret + 1, what });
+        // One unit later than the first write, so that the first write comes first.
+        history.push(Operation { client, call: call + 1, ret: ret + 1, action });
     }
     History::new(history)
 }
@@ -41,13 +41,13 @@ fn a_read_during_a_write_may_see_either_value() {
 }
 
 #[test]
-fn a_read_after_one_that_saw_the_new_value_cannot_see_the_old_one() {
+fn a_read_after_a_new_value_cannot_see_the_old_one() {
     let history = register(&[("put", 200, 0, 100), ("get", 200, 10, 30), ("get", 0, 40, 90)]);
     assert_eq!(history.check(BUDGET).verdict, Verdict::Illegal);
 }
 
 #[test]
-fn operations_that_take_no_time_are_at_that_time() {
+fn operations_without_duration_are_ordered_by_time() {
     let history = register(&[("put", 100, 0, 100), ("get", 100, 25, 75), ("get", 0, 30, 30), ("get", 0, 30, 30)]);
     assert_eq!(history.check(BUDGET).verdict, Verdict::Ok);
     let history = register(&[("put", 200, 0, 100), ("get", 200, 10, 10), ("get", 200, 10, 10), ("get", 0, 40, 90)]);
@@ -73,7 +73,7 @@ fn an_empty_history_is_linearizable() {
     assert_eq!((explained.verdict, explained.partitions.len()), (Verdict::Ok, 0));
 }
 
-/// Two keys, both illegal, with the partial linearizations that Wing and Gong's search finds.
+/// Two keys, of which `x` is illegal, with the partial linearizations that the search of Wing and Gong finds.
 fn two_illegal_keys() -> kv::History {
     key_value(&[
         (0, Get, "x", "w", 0, 100),
@@ -89,7 +89,7 @@ fn two_illegal_keys() -> kv::History {
 }
 
 #[test]
-fn an_explanation_has_the_longest_linearization_of_each_operation() {
+fn an_explanation_has_each_operations_longest_sequence() {
     let explained = two_illegal_keys().explain(BUDGET);
     assert_eq!(explained.verdict, Verdict::Illegal);
     let [x, y] = &explained.partitions[..] else { panic!("{} keys", explained.partitions.len()) };
@@ -98,18 +98,18 @@ fn an_explanation_has_the_longest_linearization_of_each_operation() {
     assert_eq!(x.linearizations, [vec![2, 1, 3, 6, 4, 0], vec![1, 2, 5]]);
     assert_eq!(x.states(&x.linearizations[0]), ["'z'", "'y'", "'y'", "'y'", "'w'", "'w'"]);
     assert_eq!(x.states(&x.linearizations[1]), ["'y'", "'z'", "'z'"]);
-    assert_eq!(x.largest(), [0, 0, 0, 0, 0, 1, 0].map(Some));
+    assert_eq!(x.longest_containing(), [0, 0, 0, 0, 0, 1, 0].map(Some));
     assert_eq!(x.operations[3].description, "get('x') -> 'y'");
     assert_eq!(x.operations[4].description, "put('x', 'w')");
     assert_eq!((x.operations[5].client, x.operations[5].call, x.operations[5].ret), (5, 25, 35));
 
-    // A Get of what is put later, but while it waits: that is legal.
+    // A Get of a value that is put after the Get's call and before its return. That is legal.
     assert_eq!((y.name.as_str(), y.verdict), ("y", Verdict::Ok));
     assert_eq!(y.linearizations, [vec![1, 0]]);
 }
 
 #[test]
-fn states_end_before_what_is_not_legal() {
+fn states_end_before_an_illegal_operation() {
     let explained = two_illegal_keys().explain(BUDGET);
     let x = &explained.partitions[0];
     assert_eq!(x.initial, "''");
@@ -119,7 +119,7 @@ fn states_end_before_what_is_not_legal() {
 }
 
 #[test]
-fn a_check_names_an_illegal_key_and_an_explanation_all() {
+fn a_check_names_one_illegal_key_an_explanation_all() {
     let history = key_value(&[
         (0, Get, "a", "1", 0, 1),
         (0, Put, "b", "2", 2, 3),
@@ -134,7 +134,7 @@ fn a_check_names_an_illegal_key_and_an_explanation_all() {
 }
 
 #[test]
-fn a_register_is_explained_like_any_object() {
+fn a_register_has_explanations_too() {
     let history = register(&[("put", 200, 0, 100), ("get", 200, 10, 30), ("get", 0, 40, 90)]);
     let explained = history.explain(BUDGET);
     let [all] = &explained.partitions[..] else { panic!("one register") };
@@ -143,24 +143,24 @@ fn a_register_is_explained_like_any_object() {
     assert_eq!(all.linearizations, [vec![0, 1, 2]]);
     assert_eq!(all.states(&all.linearizations[0]), ["0", "200", "200"]);
     assert_eq!(all.operations[2].description, "read() -> 200");
-    // The longest sequence ends where the stale read is the one that does not fit.
-    assert_eq!(all.largest(), [Some(0), Some(0), Some(0), None]);
+    // The longest sequence ends where the stale read does not fit.
+    assert_eq!(all.longest_containing(), [Some(0), Some(0), Some(0), None]);
 }
 
-/// Twenty writes at once, and a read of what nobody wrote: 2^20 sets of writes have to be tried. Nothing but the reads
-/// after them tells that this is in vain.
+/// Twenty concurrent writes, and a read of a value that no client wrote. The search has to try 2^20 sets of writes,
+/// because only the read after them shows that there is no linearization.
 fn hard() -> Vec<Operation<Access>> {
-    let write = |client| Operation { client, call: 0, ret: 10, what: Access::Write(i64::from(client)) };
+    let write = |client| Operation { client, call: 0, ret: 10, action: Access::Write(i64::from(client)) };
     let mut operations: Vec<_> = (0..20).map(write).collect();
-    operations.push(Operation { client: 20, call: 20, ret: 30, what: Access::Read(Read::Value(-1)) });
+    operations.push(Operation { client: 20, call: 20, ret: 30, action: Access::Read(ReadResult::Value(-1)) });
     operations
 }
 
-/// Many operations one after the other, the last of which is wrong.
+/// Many operations one after the other, of which the last is wrong.
 fn easy_but_long() -> Vec<Operation<Access>> {
-    let write = |time| Operation { client: 0, call: time, ret: time, what: Access::Write(1) };
+    let write = |time| Operation { client: 0, call: time, ret: time, action: Access::Write(1) };
     let mut operations: Vec<_> = (0..1000).map(write).collect();
-    operations.push(Operation { client: 0, call: 1000, ret: 1000, what: Access::Read(Read::Value(2)) });
+    operations.push(Operation { client: 0, call: 1000, ret: 1000, action: Access::Read(ReadResult::Value(2)) });
     operations
 }
 
@@ -179,7 +179,7 @@ fn a_hard_partition_does_not_hide_an_illegal_easy_one() {
 }
 
 #[test]
-fn a_budget_that_is_spent_leaves_the_verdict_open_after_the_same_number_of_steps() {
+fn a_spent_budget_leaves_the_verdict_unknown() {
     let history = [Partition { name: String::new(), operations: hard() }];
     let mut last_steps = 0;
     for budget in [0, 1, 1_000, 100_000] {
@@ -199,7 +199,7 @@ fn a_budget_that_is_spent_leaves_the_verdict_open_after_the_same_number_of_steps
     assert_eq!((checked.illegal.len(), checked.undecided.len()), (0, 1));
 }
 
-fn held(explanation: &Explanation) -> usize {
+fn total_length(explanation: &PartitionExplanation) -> usize {
     explanation.linearizations.iter().map(Vec::len).sum()
 }
 
@@ -208,13 +208,13 @@ fn an_explanation_of_a_long_history_stays_small() {
     let store = Store { operations_per_client: 500, ..Store::ONE_KEY };
     let legal = synthetic::history(store, 0).explain(kv::BUDGET);
     assert_eq!(legal.verdict, Verdict::Ok);
-    assert_eq!(held(&legal.partitions[0]), 10_000);
+    assert_eq!(total_length(&legal.partitions[0]), 10_000);
 
-    let history = synthetic::history(Store { wrong: Some(Wrong::StaleRead), ..store }, 0);
+    let history = synthetic::history(Store { mistake: Some(Mistake::StaleRead), ..store }, 0);
     let illegal = history.explain(kv::BUDGET);
     assert_eq!(illegal.verdict, Verdict::Illegal);
     let explanation = &illegal.partitions[0];
-    assert!(explanation.linearizations.len() <= 100 && held(explanation) <= (1 << 20) + 10_000);
+    assert!(explanation.linearizations.len() <= 100 && total_length(explanation) <= (1 << 20) + 10_000);
     let longest = &explanation.linearizations[0];
     assert!(longest.len() > 4_000, "the mistake is in the middle, and {} operations come before it", longest.len());
     let states = explanation.states(longest);
@@ -223,7 +223,7 @@ fn an_explanation_of_a_long_history_stays_small() {
 }
 
 #[test]
-fn a_history_gives_back_what_was_added() {
+fn a_history_returns_the_added_operations() {
     let added = [
         (3, Append, "k", "one ", 1, 2),
         (4, Get, "k", "one ", 3, 4),
@@ -249,19 +249,19 @@ fn a_history_gives_back_what_was_added() {
 struct Counter;
 
 impl Model for Counter {
-    type Operation = (String, u32);
+    type Action = (String, u32);
     type State = u32;
 
     fn initial(&self) -> u32 {
         0
     }
 
-    /// Adds one, and returns the sum.
+    /// Adds one and returns the sum.
     fn step(&self, state: &u32, (_, sum): &(String, u32)) -> Option<u32> {
         (state + 1 == *sum).then_some(*sum)
     }
 
-    fn describe_operation(&self, (name, sum): &(String, u32)) -> String {
+    fn describe_action(&self, (name, sum): &(String, u32)) -> String {
         format!("{name} -> {sum}")
     }
 
@@ -271,13 +271,13 @@ impl Model for Counter {
 }
 
 #[test]
-fn any_object_can_be_checked_by_its_parts() {
-    let one = |name: &str, sum, call, ret| Operation { client: 0, call, ret, what: (name.to_owned(), sum) };
+fn any_object_can_be_checked_by_partition() {
+    let one = |name: &str, sum, call, ret| Operation { client: 0, call, ret, action: (name.to_owned(), sum) };
     let mut operations = vec![one("b", 1, 0, 9), one("a", 2, 0, 5), one("a", 1, 3, 9), one("b", 2, 1, 8)];
-    let parts = Partition::by(operations.clone(), |(name, _)| name);
+    let parts = Partition::group_by(operations.clone(), |(name, _)| name);
     assert_eq!(parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(linearizability::check(&Counter, &parts, BUDGET).verdict, Verdict::Ok);
     operations.push(one("b", 3, 0, 0));
-    let parts = Partition::by(operations, |(name, _)| name);
+    let parts = Partition::group_by(operations, |(name, _)| name);
     assert_eq!(linearizability::check(&Counter, &parts, BUDGET).illegal, ["b"]);
 }

@@ -1,5 +1,5 @@
 //! The verdicts on real histories: Jepsen's logs of etcd, and histories of key/value stores. Without the files of the
-//! data folder these tests say so and pass.
+//! data folder these tests print that they are skipped, and pass.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -7,10 +7,10 @@ use linearizability::{Model, Operation, Partition, Verdict, jepsen, kv, kv::Kind
 
 const BUDGET: u64 = 50_000_000;
 
-/// The logs 000 to 049, 100 and 101 of Jepsen that are linearizable.
+/// Those of Jepsen's logs 000 to 049, 100 and 101 that are linearizable.
 const LINEARIZABLE: [&str; 12] = ["002", "005", "007", "018", "025", "031", "038", "045", "048", "049", "100", "101"];
 
-/// The logs of which the verdict is known here.
+/// Whether the verdict on this log is known here.
 fn is_known(name: &str) -> bool {
     name.strip_prefix("etcd_")
         .and_then(|name| name.strip_suffix(".log"))
@@ -18,7 +18,8 @@ fn is_known(name: &str) -> bool {
         .is_some_and(|number| number < 50 || number == 100 || number == 101)
 }
 
-/// Names and contents of a folder's files, sorted; none, and a line that says so, if it is not there.
+/// The names and contents of a folder's files, sorted. If the folder does not exist, there are none, and a line says
+/// so.
 fn files(folder: &str) -> Vec<(String, String)> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/histories")).join(folder);
     let Ok(entries) = fs::read_dir(&path) else {
@@ -62,7 +63,7 @@ fn jepsen_logs_have_the_known_verdicts() {
 }
 
 #[test]
-fn key_value_histories_have_the_known_verdicts_and_illegal_keys() {
+fn key_value_histories_have_the_known_illegal_keys() {
     let known: [(&str, &[&str]); 6] = [
         ("c01-ok.txt", &[]),
         ("c01-bad.txt", &["7"]),
@@ -96,8 +97,8 @@ fn key_value_histories_have_the_known_verdicts_and_illegal_keys() {
     }
 }
 
-/// Every linearization is a sequence of legal operations, as long as promised.
-fn assert_legal(name: &str, explanation: &linearizability::Explanation) {
+/// Asserts that every linearization is a sequence of legal operations, and complete if the history is linearizable.
+fn assert_legal(name: &str, explanation: &linearizability::PartitionExplanation) {
     let operations = explanation.operations.len();
     if explanation.verdict == Verdict::Ok {
         assert_eq!(explanation.linearizations.len(), 1, "{name}");
@@ -108,19 +109,19 @@ fn assert_legal(name: &str, explanation: &linearizability::Explanation) {
     }
 }
 
-/// The store as one object: all its keys at once.
+/// The store as one object, with all its keys.
 #[derive(Clone)]
 struct WholeStore;
 
 impl Model for WholeStore {
-    type Operation = (Kind, String, String);
+    type Action = (Kind, String, String);
     type State = BTreeMap<String, String>;
 
     fn initial(&self) -> Self::State {
         BTreeMap::new()
     }
 
-    fn step(&self, state: &Self::State, (kind, key, value): &Self::Operation) -> Option<Self::State> {
+    fn step(&self, state: &Self::State, (kind, key, value): &Self::Action) -> Option<Self::State> {
         let mut next = state.clone();
         match kind {
             Kind::Get => {
@@ -133,11 +134,11 @@ impl Model for WholeStore {
         Some(next)
     }
 
-    fn is_read(&self, (kind, ..): &Self::Operation) -> bool {
+    fn is_read(&self, (kind, ..): &Self::Action) -> bool {
         *kind == Kind::Get
     }
 
-    fn describe_operation(&self, operation: &Self::Operation) -> String {
+    fn describe_action(&self, operation: &Self::Action) -> String {
         format!("{operation:?}")
     }
 
@@ -147,14 +148,14 @@ impl Model for WholeStore {
 }
 
 #[test]
-fn the_store_as_one_object_has_the_same_verdicts() {
+fn the_whole_store_as_one_object_has_the_same_verdicts() {
     for name in ["c01-ok.txt", "c01-bad.txt", "c10-ok.txt", "c10-bad.txt"] {
         let Some(history) = kv_file(name) else { continue };
         let operations = history.operations().map(|recorded| Operation {
             client: recorded.client,
             call: recorded.call,
             ret: recorded.ret,
-            what: (recorded.kind, recorded.key.to_owned(), recorded.value().into_owned()),
+            action: (recorded.kind, recorded.key.to_owned(), recorded.value().into_owned()),
         });
         let begun = std::time::Instant::now();
         let checked = linearizability::check(&WholeStore, &Partition::whole(operations.collect()), BUDGET);

@@ -1,16 +1,16 @@
-//! Both parsers: what they read, and the one clear line they say about everything else.
+//! Both parsers: the histories that they accept, and the one-line error for every other text.
 
 use linearizability::{
     Operation, Verdict, jepsen, kv,
     kv::Kind,
-    register::{Access, Read},
+    register::{Access, ReadResult},
 };
 use proptest::prelude::*;
 
 const BUDGET: u64 = 1_000;
 
 #[test]
-fn a_log_of_jepsen_is_calls_and_answers_in_the_order_of_lines() {
+fn a_jepsen_log_is_calls_and_completions_in_order() {
     let text = "INFO  jepsen.util - 0\t:invoke\t:read\tnil\n\
                 INFO  jepsen.util - 11 :invoke :cas [3 -4]\n\
                 INFO  jepsen.util - 2\t:invoke\t:write\t3\r\n\
@@ -22,12 +22,12 @@ fn a_log_of_jepsen_is_calls_and_answers_in_the_order_of_lines() {
                 INFO  jepsen.util - 4 :fail :read :timed-out\n\
                 INFO  jepsen.util - 5 :invoke :cas [1 2]";
     let history = jepsen::parse(text).unwrap();
-    let one = |client, call, ret, what| Operation { client, call, ret, what };
+    let one = |client, call, ret, action| Operation { client, call, ret, action };
     let expected = [
-        one(0, 1, 4, Access::Read(Read::Absent)),
+        one(0, 1, 4, Access::Read(ReadResult::Absent)),
         one(11, 2, 7, Access::CompareAndSet { from: 3, to: -4, swapped: Some(false) }),
         one(2, 3, 11, Access::Write(3)),
-        one(4, 8, 9, Access::Read(Read::Unknown)),
+        one(4, 8, 9, Access::Read(ReadResult::Unknown)),
         one(5, 10, 11, Access::CompareAndSet { from: 1, to: 2, swapped: None }),
     ];
     assert_eq!(history.operations(), expected);
@@ -35,7 +35,7 @@ fn a_log_of_jepsen_is_calls_and_answers_in_the_order_of_lines() {
 }
 
 #[test]
-fn a_key_value_history_is_a_map_a_line() {
+fn a_key_value_history_has_one_map_per_line() {
     let text = r#"{:process 0, :type :invoke, :f :append, :key "7", :value "x \"0\" \\ y"}
 {:f :get :key "7" :type :invoke :value nil :process 12}
   {:process 0,:type :ok,:f :append,:key "7",:value "x \"0\" \\ y"}
@@ -66,8 +66,8 @@ fn an_empty_text_is_an_empty_history() {
 }
 
 #[test]
-fn what_is_no_log_of_jepsen_is_an_error_with_its_line() {
-    let asked = "INFO jepsen.util - 0 :invoke :write 3\n";
+fn a_text_that_is_no_jepsen_log_is_an_error_with_its_line() {
+    let call = "INFO jepsen.util - 0 :invoke :write 3\n";
     let cases = [
         ("hello", "line 1: expected INFO, found \"hello\""),
         ("INFO jepsen.core - 0", "line 1: expected jepsen.util, found \"jepsen.core\""),
@@ -85,23 +85,20 @@ fn what_is_no_log_of_jepsen_is_an_error_with_its_line() {
         ("INFO jepsen.util - 1 :invoke :write three", "line 1: expected a value, found \"three\""),
         ("INFO jepsen.util - 1 :invoke :cas [1 2", "line 1: expected two values such as [0 1], found \"[1 2\""),
         ("INFO jepsen.util - 1 :invoke :read nil nil", "line 1: expected the end of the line, found \"nil\""),
-        (
-            "INFO jepsen.util - 1 :ok :read nil",
-            "line 1: expected a call of process 1, which waits for nothing, found \":ok\"",
-        ),
+        ("INFO jepsen.util - 1 :ok :read nil", "line 1: expected a call of process 1 before its reply, found \":ok\""),
         (
             "\nINFO jepsen.util - 1 :info :read :timed-out",
-            "line 2: expected a call of process 1, which waits for nothing, found \":info\"",
+            "line 2: expected a call of process 1 before its reply, found \":info\"",
         ),
         (
-            &format!("{asked}INFO jepsen.util - 0 :invoke :read nil"),
-            "line 2: expected an answer to process 0, which waits for one, found \":invoke\"",
+            &format!("{call}INFO jepsen.util - 0 :invoke :read nil"),
+            "line 2: expected a reply to the pending call of process 0, found \":invoke\"",
         ),
-        (&format!("{asked}INFO jepsen.util - 0 :ok :read 3"), "line 2: expected :write, found \":read\""),
-        (&format!("{asked}INFO jepsen.util - 0 :ok :write 4"), "line 2: expected 3, found \"4\""),
+        (&format!("{call}INFO jepsen.util - 0 :ok :read 3"), "line 2: expected :write, found \":read\""),
+        (&format!("{call}INFO jepsen.util - 0 :ok :write 4"), "line 2: expected 3, found \"4\""),
         (
-            &format!("{asked}INFO jepsen.util - 0 :fail :write 3"),
-            "line 2: expected :ok or :info, for a write cannot fail, found \":fail\"",
+            &format!("{call}INFO jepsen.util - 0 :fail :write 3"),
+            "line 2: expected :ok or :info, because a write cannot fail, found \":fail\"",
         ),
     ];
     for (text, expected) in cases {
@@ -110,8 +107,8 @@ fn what_is_no_log_of_jepsen_is_an_error_with_its_line() {
 }
 
 #[test]
-fn what_is_no_key_value_history_is_an_error_with_its_line() {
-    let asked = "{:process 0, :type :invoke, :f :put, :key \"k\", :value \"v\"}\n";
+fn a_text_that_is_no_kv_history_is_an_error_with_its_line() {
+    let call = "{:process 0, :type :invoke, :f :put, :key \"k\", :value \"v\"}\n";
     let cases = [
         ("hello", "line 1: expected \"{\", found \"hello\""),
         ("{", "line 1: expected :process, :type, :f, :key or :value, each once, found the end of the line"),
@@ -126,20 +123,17 @@ fn what_is_no_key_value_history_is_an_error_with_its_line() {
         ("{:value 7}", "line 1: expected a string or nil, found \"7}\""),
         ("{:value \"7", "line 1: expected a string in double quotes, found \"\\\"7\""),
         ("{:process 0}", "line 1: expected :type before the end of the map, found \"}\""),
-        (&asked.replace("\"v\"", "nil"), "line 1: expected a string as :value, found \"nil\""),
-        (&asked.replace(":put", ":get"), "line 1: expected nil as :value of the call of a :get, found \"v\""),
-        (&asked.replace("}", "} x"), "line 1: expected the end of the line, found \"x\""),
+        (&call.replace("\"v\"", "nil"), "line 1: expected a string as :value, found \"nil\""),
+        (&call.replace(":put", ":get"), "line 1: expected nil as :value of the call of a :get, found \"v\""),
+        (&call.replace("}", "} x"), "line 1: expected the end of the line, found \"x\""),
+        (&call.replace(":invoke", ":ok"), "line 1: expected a call of process 0 before its reply, found \":ok\""),
+        (&format!("{call}{call}"), "line 2: expected a reply to the pending call of process 0, found \":invoke\""),
         (
-            &asked.replace(":invoke", ":ok"),
-            "line 1: expected a call of process 0, which waits for nothing, found \":ok\"",
-        ),
-        (&format!("{asked}{asked}"), "line 2: expected an answer to process 0, which waits for one, found \":invoke\""),
-        (
-            &format!("{asked}{}", asked.replace(":invoke", ":ok").replace("\"k\"", "\"l\"")),
-            "line 2: expected the answer to :put \"k\", found \":put \\\"l\\\"\"",
+            &format!("{call}{}", call.replace(":invoke", ":ok").replace("\"k\"", "\"l\"")),
+            "line 2: expected the reply to :put \"k\", found \":put \\\"l\\\"\"",
         ),
         (
-            &format!("{asked}{}", asked.replace(":invoke", ":ok").replace("\"v\"", "\"w\"")),
+            &format!("{call}{}", call.replace(":invoke", ":ok").replace("\"v\"", "\"w\"")),
             "line 2: expected the value written, \"v\", found \"w\"",
         ),
     ];
@@ -158,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_character_is_no_panic(at in any::<prop::sample::Index>(), with in any::<char>()) {
+    fn one_changed_character_makes_no_parser_panic(at in any::<prop::sample::Index>(), with in any::<char>()) {
         let jepsen_text = "INFO jepsen.util - 0 :invoke :cas [1 2]\nINFO jepsen.util - 0 :ok :cas [1 2]\n";
         let kv_text = "{:process 0, :type :invoke, :f :get, :key \"7\", :value nil}\n\
                        {:process 0, :type :ok, :f :get, :key \"7\", :value \"a\\\"b\"}\n";

@@ -1,199 +1,205 @@
-//! Checks of key/value histories, a key at a time.
+//! Checks of key/value histories, one key at a time.
 
 use std::{rc::Rc, sync::Arc};
 
 use super::{
     History,
-    history::{Stored, What},
-    plan::{Act, Plan},
-    rules::{Guided, Plain},
-    values::{Place, Values},
+    analysis::{KeyAction, KeyAnalysis},
+    history::{StoredAction, StoredOperation},
+    rules::{ExhaustiveKvRules, PrunedKvRules},
+    value_trie::{Place, ValueTrie},
 };
 use crate::{
-    Checked, Described, Explained, Explanation, Verdict,
+    CheckResult, DescribedOperation, HistoryExplanation, PartitionExplanation, Verdict,
     entries::Entries,
-    explain::{PLAIN_STEPS, SHOWN_BYTES_MAX, quoted, quoted_ends},
-    search::{Examine, Search},
-    verdict::decide,
+    explain::{EXHAUSTIVE_STEPS, SHOWN_BYTES_MAX, quoted, quoted_ends},
+    search::{PartitionSearch, Search},
+    verdict::decide_partitions,
 };
 
-/// A budget of model steps that decides the histories of the lab, and bounds the time and memory of a check. The largest
-/// ones, of 200,000 operations, need a tenth of it.
+/// A budget of model steps that decides the histories of the lab, and bounds the time and memory of a check. The
+/// largest histories, of 200,000 operations, need a tenth of it.
 pub const BUDGET: u64 = 20_000_000;
 
 impl History {
-    /// Whether the history is linearizable. Stops at the first key that is not.
+    /// Decides whether the history is linearizable. It stops at the first key that is not.
     ///
-    /// `budget` is a number of model steps ([`BUDGET`] is a good one) for all keys together, which they are given in
-    /// turns.
-    pub fn check(&self, budget: u64) -> Checked {
-        let (keys, mut parts, order) = self.parts(false);
-        let decided = decide(&mut parts, &order, budget, true);
-        Checked::new(&decided, |part| self.keys()[keys[part]].name.clone())
+    /// `budget` is a number of model steps; [`BUDGET`] is a good value. All keys share it and take turns.
+    pub fn check(&self, budget: u64) -> CheckResult {
+        let (keys, mut searches, order) = self.key_searches(false);
+        let decided = decide_partitions(&mut searches, &order, budget, true);
+        CheckResult::new(&decided, |search| self.keys()[keys[search]].name.clone())
     }
 
-    /// Like [`check`](History::check), but goes on to examine every key, and says how far linearizations get.
+    /// Decides like [`check`](History::check), but examines every key and reports how far linearizations get.
     ///
-    /// The verdict is that of the search; after it, up to 200,000 steps more are spent on each key that is not
-    /// linearizable, to find its partial linearizations without any shortcut.
-    pub fn explain(&self, budget: u64) -> Explained {
-        let (_, mut parts, order) = self.parts(true);
-        let decided = decide(&mut parts, &order, budget, false);
+    /// The search gives the verdict. Afterwards, each key that is not linearizable gets up to 200,000 further steps of
+    /// a search without shortcuts, which finds its partial linearizations.
+    pub fn explain(&self, budget: u64) -> HistoryExplanation {
+        let (_, mut searches, order) = self.key_searches(true);
+        let decided = decide_partitions(&mut searches, &order, budget, false);
         let mut steps = decided.steps;
-        let explanations = parts.iter().zip(&decided.verdicts).map(|(part, &verdict)| {
-            let mut linearizations = part.sequences();
+        let explanations = searches.iter().zip(&decided.verdicts).map(|(search, &verdict)| {
+            let mut linearizations = search.sequences();
             if verdict != Verdict::Ok {
-                let mut plain = Search::new(Plain(part.plan(&part.entries())), part.entries(), true);
-                let complete = plain.advance(PLAIN_STEPS).is_some();
-                steps += plain.steps();
+                let mut exhaustive =
+                    Search::new(ExhaustiveKvRules(search.analyze(&search.entries())), search.entries(), true);
+                let complete = exhaustive.advance(EXHAUSTIVE_STEPS).is_some();
+                steps += exhaustive.steps();
                 let shortcuts = if complete { Vec::new() } else { linearizations };
-                linearizations = Explanation::merge(plain.sequences(), shortcuts);
+                linearizations = PartitionExplanation::merge(exhaustive.sequences(), shortcuts);
             }
-            part.explanation(verdict, linearizations)
+            search.explanation(verdict, linearizations)
         });
         let partitions = explanations.collect();
-        Explained { verdict: Verdict::of_all(decided.verdicts.iter().copied()), steps, partitions }
+        HistoryExplanation { verdict: Verdict::combine(decided.verdicts.iter().copied()), steps, partitions }
     }
 
-    /// The keys, sorted by name; the operations on each; and in which order to take them, those with the fewest
+    /// The keys, sorted by name; the search of each key; and the order of the searches, those with the fewest
     /// operations first.
-    fn parts(&self, explain: bool) -> (Vec<usize>, Vec<Part<'_>>, Vec<usize>) {
+    fn key_searches(&self, explain: bool) -> (Vec<usize>, Vec<KeySearch<'_>>, Vec<usize>) {
         let mut keys: Vec<usize> = (0..self.keys().len()).collect();
         keys.sort_unstable_by_key(|&key| &self.keys()[key].name);
-        let mut operations: Vec<Vec<Stored>> =
+        let mut operations: Vec<Vec<StoredOperation>> =
             self.keys().iter().map(|key| Vec::with_capacity(key.operations)).collect();
         for &stored in self.stored() {
             operations[stored.key as usize].push(stored);
         }
-        let part = |&key: &usize| Part {
+        let search = |&key: &usize| KeySearch {
             history: self,
             key,
             operations: std::mem::take(&mut operations[key]),
             explain,
-            begun: None,
+            started: None,
         };
-        let parts: Vec<Part<'_>> = keys.iter().map(part).collect();
-        let mut order: Vec<usize> = (0..parts.len()).collect();
-        order.sort_by_key(|&part| parts[part].operations.len());
-        (keys, parts, order)
+        let searches: Vec<KeySearch<'_>> = keys.iter().map(search).collect();
+        let mut order: Vec<usize> = (0..searches.len()).collect();
+        order.sort_by_key(|&search| searches[search].operations.len());
+        (keys, searches, order)
     }
 }
 
-/// The operations on one key, whose search is set up when its turn comes.
-struct Part<'a> {
+/// The search of one key, which is created on its first turn.
+struct KeySearch<'a> {
     history: &'a History,
     key: usize,
-    operations: Vec<Stored>,
+    operations: Vec<StoredOperation>,
     explain: bool,
-    begun: Option<Begun>,
+    started: Option<StartedSearch>,
 }
 
-struct Begun {
-    search: Search<Guided>,
-    planning_steps: u64,
+struct StartedSearch {
+    search: Search<PrunedKvRules>,
+    analysis_steps: u64,
     refuted: bool,
 }
 
-impl Part<'_> {
+impl KeySearch<'_> {
     fn entries(&self) -> Entries {
         Entries::new(self.operations.iter().map(|stored| (stored.call, stored.ret)))
     }
 
-    fn plan(&self, entries: &Entries) -> Rc<Plan> {
-        let acts = self.operations.iter().map(|stored| match stored.what {
-            What::Get(place) => Act::Get(place),
-            What::Put(text) => Act::Put(self.history.text(text)),
-            What::Append(text) => Act::Append(self.history.text(text)),
+    fn analyze(&self, entries: &Entries) -> Rc<KeyAnalysis> {
+        let key_actions = self.operations.iter().map(|stored| match stored.action {
+            StoredAction::Get(place) => KeyAction::Get(place),
+            StoredAction::Put(text) => KeyAction::Put(self.history.text(text)),
+            StoredAction::Append(text) => KeyAction::Append(self.history.text(text)),
         });
-        Rc::new(Plan::new(&self.history.keys()[self.key].values, &acts.collect::<Vec<_>>(), entries))
+        Rc::new(KeyAnalysis::new(&self.history.keys()[self.key].values, &key_actions.collect::<Vec<_>>(), entries))
     }
 
-    fn begin(&self) -> Begun {
+    fn start(&self) -> StartedSearch {
         let entries = self.entries();
-        let plan = self.plan(&entries);
-        // An explanation is about how far one can get, so it searches even if it is clear that there is no way through.
-        let (planning_steps, refuted) = (plan.steps(), plan.refuted && !self.explain);
-        Begun { search: Search::new(Guided::new(plan), entries, self.explain), planning_steps, refuted }
+        let analysis = self.analyze(&entries);
+        // An explanation reports how far linearizations get, so it searches even if the analysis has refuted the
+        // history.
+        let (analysis_steps, refuted) = (analysis.steps(), analysis.refuted && !self.explain);
+        StartedSearch {
+            search: Search::new(PrunedKvRules::new(analysis), entries, self.explain),
+            analysis_steps,
+            refuted,
+        }
     }
 
     fn sequences(&self) -> Vec<Vec<usize>> {
-        self.begun.as_ref().map(|begun| begun.search.sequences()).unwrap_or_default()
+        self.started.as_ref().map(|started| started.search.sequences()).unwrap_or_default()
     }
 
-    fn explanation(&self, verdict: Verdict, linearizations: Vec<Vec<usize>>) -> Explanation {
+    fn explanation(&self, verdict: Verdict, linearizations: Vec<Vec<usize>>) -> PartitionExplanation {
         let name = &self.history.keys()[self.key].name;
-        let described = |stored: &Stored| {
-            let description = match stored.what {
-                What::Get(place) => format!("get({}) -> {}", quoted(name), self.shown(place)),
-                What::Put(text) => format!("put({}, {})", quoted(name), quoted(self.history.text(text))),
-                What::Append(text) => format!("append({}, {})", quoted(name), quoted(self.history.text(text))),
+        let described = |stored: &StoredOperation| {
+            let description = match stored.action {
+                StoredAction::Get(place) => format!("get({}) -> {}", quoted(name), self.describe_value(place)),
+                StoredAction::Put(text) => format!("put({}, {})", quoted(name), quoted(self.history.text(text))),
+                StoredAction::Append(text) => format!("append({}, {})", quoted(name), quoted(self.history.text(text))),
             };
-            Described { client: stored.client, call: stored.call, ret: stored.ret, description }
+            DescribedOperation { client: stored.client, call: stored.call, ret: stored.ret, description }
         };
-        let effects = self.operations.iter().map(|stored| match stored.what {
-            What::Get(place) => Effect::Get(place),
-            What::Put(text) => Effect::Put(self.history.text(text).to_owned()),
-            What::Append(text) => Effect::Append(self.history.text(text).to_owned()),
+        let actions = self.operations.iter().map(|stored| match stored.action {
+            StoredAction::Get(place) => ReplayAction::Get(place),
+            StoredAction::Put(text) => ReplayAction::Put(self.history.text(text).to_owned()),
+            StoredAction::Append(text) => ReplayAction::Append(self.history.text(text).to_owned()),
         });
-        let effects: Vec<Effect> = effects.collect();
+        let actions: Vec<ReplayAction> = actions.collect();
         let values = self.history.keys()[self.key].values.clone();
-        Explanation {
+        PartitionExplanation {
             name: name.clone(),
             verdict,
             operations: self.operations.iter().map(described).collect(),
             linearizations,
             initial: quoted(""),
-            replay: Arc::new(move |linearization| replay(&values, &effects, linearization)),
+            replay: Arc::new(move |linearization| replay(&values, &actions, linearization)),
         }
     }
 
-    /// A Get's value for people. Of a long one only the ends are read: there are many, and they share nearly all.
-    fn shown(&self, place: Place) -> String {
+    /// The value of a Get for readers. Of a long value only the ends are read, because there are many long values and
+    /// they share most of their bytes.
+    fn describe_value(&self, place: Place) -> String {
         if place.length as usize <= SHOWN_BYTES_MAX {
             return quoted(&self.history.returned(self.key as u32, place));
         }
         let values = &self.history.keys()[self.key].values;
         let beginning = values.copy(values.prefix(place, SHOWN_BYTES_MAX as u32));
-        let mut end: Vec<u8> = values.bytes_backwards(place).take(SHOWN_BYTES_MAX).collect();
+        let mut end: Vec<u8> = values.bytes_reversed(place).take(SHOWN_BYTES_MAX).collect();
         end.reverse();
-        // Either may be cut within a character, far from what is shown of it.
+        // Either end may be cut within a character, but outside of the part that is shown.
         let (beginning, end) = (String::from_utf8_lossy(&beginning), String::from_utf8_lossy(&end));
         quoted_ends(&beginning, &end, place.length as usize)
     }
 }
 
-impl Examine for Part<'_> {
+impl PartitionSearch for KeySearch<'_> {
     fn advance(&mut self, steps: u64) -> Option<bool> {
-        if self.begun.is_none() {
-            self.begun = Some(self.begin());
+        if self.started.is_none() {
+            self.started = Some(self.start());
         }
-        let begun = self.begun.as_mut()?;
-        if begun.refuted { Some(false) } else { begun.search.advance(steps) }
+        let started = self.started.as_mut()?;
+        if started.refuted { Some(false) } else { started.search.advance(steps) }
     }
 
     fn steps(&self) -> u64 {
-        self.begun.as_ref().map_or(0, |begun| begun.planning_steps + begun.search.steps())
+        self.started.as_ref().map_or(0, |started| started.analysis_steps + started.search.steps())
     }
 }
 
-/// What an operation does to a value, or finds it to be.
+/// An operation of a replay: the value that a Get must find, or the value that a Put or Append writes.
 #[derive(Debug)]
-enum Effect {
+enum ReplayAction {
     Get(Place),
     Put(String),
     Append(String),
 }
 
-/// The values after each of these operations, until one is not legal.
-fn replay(values: &Values, effects: &[Effect], linearization: &[usize]) -> Vec<String> {
+/// The values after each operation of the sequence, up to the first operation that is not legal.
+fn replay(values: &ValueTrie, actions: &[ReplayAction], linearization: &[usize]) -> Vec<String> {
     let mut state = String::new();
     let mut states = Vec::with_capacity(linearization.len());
     for &operation in linearization {
-        match effects.get(operation) {
-            Some(Effect::Get(place)) if values.find(&state) == Some(*place) => {}
-            Some(Effect::Put(value)) => state.clone_from(value),
-            Some(Effect::Append(value)) => state.push_str(value),
-            Some(Effect::Get(_)) | None => break,
+        match actions.get(operation) {
+            Some(ReplayAction::Get(place)) if values.find(&state) == Some(*place) => {}
+            Some(ReplayAction::Put(value)) => state.clone_from(value),
+            Some(ReplayAction::Append(value)) => state.push_str(value),
+            Some(ReplayAction::Get(_)) | None => break,
         }
         states.push(quoted(&state));
     }

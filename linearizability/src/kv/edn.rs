@@ -1,4 +1,4 @@
-//! Reads histories of a key/value store, written as one EDN map a line, in the order of time.
+//! A parser of key/value histories, which are written as one EDN map per line, in the order of time.
 //!
 //! ```text
 //! {:process 0, :type :invoke, :f :append, :key "7", :value "x 0 0 y"}
@@ -7,21 +7,22 @@
 //! {:process 1, :type :ok, :f :get, :key "7", :value "x 0 0 y"}
 //! ```
 //!
-//! A line's time is its number. An operation that is never answered returns after everything else; if it is a `:get`, it
-//! says nothing, and is left out.
+//! The time of a line is its number. An operation without a reply returns after all others. A `:get` without a reply
+//! carries no information and is left out.
 
 use std::collections::BTreeMap;
 
 use super::{History, Kind};
 use crate::ParseError;
 
-/// Reads a history. Blank lines are nothing; an empty text is an empty history.
+/// Parses a history. Blank lines are ignored; an empty text is an empty history.
 ///
 /// # Errors
 ///
-/// If a line is not such a map, or answers what was not asked, or if a process asks again before it is answered.
+/// Returns an error if a line is not such a map, if a reply does not match the pending call, or if a process calls
+/// while its previous call is pending.
 pub fn parse(text: &str) -> Result<History, ParseError> {
-    let mut asked: Vec<Asked> = Vec::new();
+    let mut calls: Vec<RecordedCall> = Vec::new();
     let mut open: BTreeMap<u32, usize> = BTreeMap::new();
     let mut end = 0;
     for (number, text) in (1..).zip(text.lines()) {
@@ -29,23 +30,23 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
         if text.trim().is_empty() {
             continue;
         }
-        let Map { process, is_call, kind, key, value } = Line { number, rest: text }.map()?;
+        let Event { process, is_call, kind, key, value } = Line { number, rest: text }.event()?;
         let error = |expected: String, found: &str| ParseError::new(number, expected, found);
         if is_call {
             if open.contains_key(&process) {
-                return Err(error(format!("an answer to process {process}, which waits for one"), ":invoke"));
+                return Err(error(format!("a reply to the pending call of process {process}"), ":invoke"));
             }
-            open.insert(process, asked.len());
-            asked.push(Asked { process, call: number as u64, ret: None, kind, key, value });
+            open.insert(process, calls.len());
+            calls.push(RecordedCall { process, call: number as u64, ret: None, kind, key, value });
             continue;
         }
         let Some(operation) = open.remove(&process) else {
-            return Err(error(format!("a call of process {process}, which waits for nothing"), ":ok"));
+            return Err(error(format!("a call of process {process} before its reply"), ":ok"));
         };
-        let operation = &mut asked[operation];
+        let operation = &mut calls[operation];
         if (operation.kind, &operation.key) != (kind, &key) {
-            let (expected, found) = (shown(operation.kind, &operation.key), shown(kind, &key));
-            return Err(error(format!("the answer to {expected}"), &found));
+            let (expected, found) = (describe(operation.kind, &operation.key), describe(kind, &key));
+            return Err(error(format!("the reply to {expected}"), &found));
         }
         match kind {
             Kind::Get => operation.value = value,
@@ -58,7 +59,7 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
     }
 
     let mut history = History::new();
-    for Asked { process, call, ret, kind, key, value } in asked {
+    for RecordedCall { process, call, ret, kind, key, value } in calls {
         if ret.is_some() || kind != Kind::Get {
             history.add(process, call, ret.unwrap_or(end), kind, &key, &value);
         }
@@ -66,7 +67,7 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
     Ok(history)
 }
 
-struct Asked {
+struct RecordedCall {
     process: u32,
     call: u64,
     ret: Option<u64>,
@@ -75,8 +76,8 @@ struct Asked {
     value: String,
 }
 
-/// What a line says.
-struct Map {
+/// The contents of one line.
+struct Event {
     process: u32,
     is_call: bool,
     kind: Kind,
@@ -85,7 +86,7 @@ struct Map {
     value: String,
 }
 
-fn shown(kind: Kind, key: &str) -> String {
+fn describe(kind: Kind, key: &str) -> String {
     format!("{} {key:?}", function(kind))
 }
 
@@ -97,7 +98,7 @@ fn function(kind: Kind) -> &'static str {
     }
 }
 
-/// What is left of one line.
+/// The unread rest of one line.
 struct Line<'a> {
     number: usize,
     rest: &'a str,
@@ -108,8 +109,8 @@ impl<'a> Line<'a> {
         ParseError::new(self.number, expected, self.rest)
     }
 
-    /// The whole line: a map with the five keys, in any order.
-    fn map(mut self) -> Result<Map, ParseError> {
+    /// Parses the whole line: a map with the five keys, in any order.
+    fn event(mut self) -> Result<Event, ParseError> {
         let (mut process, mut is_call, mut kind, mut key, mut value) = (None, None, None, None, None);
         self.skip();
         self.symbol("{")?;
@@ -133,7 +134,7 @@ impl<'a> Line<'a> {
             }
         }
         let missing = |name: &str| self.error(format!("{name} before the end of the map"));
-        let map = Map {
+        let event = Event {
             process: process.ok_or_else(|| missing(":process"))?,
             is_call: is_call.ok_or_else(|| missing(":type"))?,
             kind: kind.ok_or_else(|| missing(":f"))?,
@@ -149,10 +150,10 @@ impl<'a> Line<'a> {
         };
         self.symbol("}")?;
         self.skip();
-        if self.rest.is_empty() { Ok(map) } else { Err(self.error("the end of the line")) }
+        if self.rest.is_empty() { Ok(event) } else { Err(self.error("the end of the line")) }
     }
 
-    /// White space and commas mean nothing.
+    /// Skips white space and commas, which mean nothing.
     fn skip(&mut self) {
         self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
     }
@@ -162,7 +163,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// The characters up to the next white space, comma, bracket or quote.
+    /// Returns the characters up to the next white space, comma, brace or quote.
     fn word(&mut self) -> &'a str {
         self.skip();
         let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '}' | '{' | '"');
@@ -222,7 +223,7 @@ impl<'a> Line<'a> {
 
 const KINDS: [(&str, Kind); 3] = [(":get", Kind::Get), (":put", Kind::Put), (":append", Kind::Append)];
 
-/// Sets what must not have been set before; whether it had not.
+/// Sets the slot, and returns whether it was unset.
 fn set<T>(slot: &mut Option<T>, value: T) -> bool {
     slot.replace(value).is_none()
 }

@@ -1,145 +1,145 @@
-//! The recorded operations of a run, in little room.
+//! The recorded operations of a run, in compact form.
 
 use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
-use super::values::{Place, Values};
+use super::value_trie::{Place, ValueTrie};
 
-/// What a client asked of the store.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Returns the value of a key, empty if it was never written.
+    /// Returns the value of a key, which is empty if it was never written.
     Get,
     /// Replaces the value.
     Put,
-    /// Adds to the end of the value.
+    /// Appends to the value.
     Append,
 }
 
-/// The operations on a key/value store, each with what it returned or wrote.
+/// The operations on a key/value store, each with the value that it returned or wrote.
 ///
-/// An operation takes 40 bytes. A Get's value is kept exactly, but takes room only for what no value of the same key
-/// had in that place before.
+/// An operation takes 40 bytes. The value of a Get is stored exactly, but takes memory only for the part that it does
+/// not share with earlier values of the same key.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    operations: Vec<Stored>,
+    operations: Vec<StoredOperation>,
     keys: Vec<Key>,
     numbers: FxHashMap<String, u32>,
-    /// What was put and appended, one after the other.
+    /// The concatenation of all values of Puts and Appends.
     written: String,
 }
 
-/// A key with the values that Gets returned.
+/// A key with the values that its Gets returned.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
-    pub(super) values: Values,
-    /// How many operations there are on it.
+    pub(super) values: ValueTrie,
+    /// The number of operations on the key.
     pub(super) operations: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredOperation {
     pub(super) call: u64,
     pub(super) ret: u64,
     pub(super) client: u32,
     pub(super) key: u32,
-    pub(super) what: What,
+    pub(super) action: StoredAction,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum What {
+pub(super) enum StoredAction {
     Get(Place),
-    Put(Text),
-    Append(Text),
+    Put(TextRange),
+    Append(TextRange),
 }
 
-/// A part of what was written.
+/// A range of `History::written`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Text {
+pub(super) struct TextRange {
     start: u32,
     length: u32,
 }
 
-/// One operation of a [`History`].
+/// An operation of a [`History`].
 #[derive(Clone, Copy, Debug)]
-pub struct Recorded<'a> {
-    /// The client's number.
+pub struct RecordedOperation<'a> {
+    /// The number of the client.
     pub client: u32,
-    /// When it was called, in nanoseconds.
+    /// The time of the call, in nanoseconds.
     pub call: u64,
-    /// When it was answered, in nanoseconds.
+    /// The time of the return, in nanoseconds.
     pub ret: u64,
-    /// What was asked.
+    /// The kind of the operation.
     pub kind: Kind,
-    /// Of which key.
+    /// The key of the operation.
     pub key: &'a str,
-    what: What,
+    action: StoredAction,
     history: &'a History,
 }
 
-impl<'a> Recorded<'a> {
-    /// What a Get returned, or what a Put or Append wrote. What Gets returned is often kept in several pieces; it is
-    /// then put together anew by each call.
+impl<'a> RecordedOperation<'a> {
+    /// Returns the value that a Get returned, or that a Put or Append wrote. The value of a Get is often stored in
+    /// several pieces; each call then concatenates them anew.
     pub fn value(&self) -> Cow<'a, str> {
-        match self.what {
-            What::Get(place) => self.history.returned(self.what_key(), place),
-            What::Put(text) | What::Append(text) => Cow::Borrowed(self.history.text(text)),
+        match self.action {
+            StoredAction::Get(place) => self.history.returned(self.key_number(), place),
+            StoredAction::Put(text) | StoredAction::Append(text) => Cow::Borrowed(self.history.text(text)),
         }
     }
 
-    fn what_key(&self) -> u32 {
+    fn key_number(&self) -> u32 {
         self.history.numbers[self.key]
     }
 }
 
 impl History {
-    /// No operations.
+    /// Creates an empty history.
     pub fn new() -> History {
         History::default()
     }
 
-    /// Adds an operation of `client` that was called and answered at these times, in nanoseconds. `value` is what a
-    /// Get returned, or what a Put or Append wrote.
+    /// Adds an operation of `client` with the times of its call and its return, in nanoseconds. `value` is the value
+    /// that a Get returned, or that a Put or Append wrote.
     ///
-    /// Operations are added in any order. It takes the time of comparing `value` with one of those already there.
+    /// Operations are added in any order. The cost is that of comparing `value` with one of the stored values.
     ///
     /// # Panics
     ///
-    /// If `ret` is before `call`, or if all that was put and appended exceeds 4 GiB.
+    /// Panics if `ret` is before `call`, or if the values of all Puts and Appends together exceed 4 GiB.
     pub fn add(&mut self, client: u32, call: u64, ret: u64, kind: Kind, key: &str, value: &str) {
         assert!(call <= ret, "an operation is called at {call} ns and returns before, at {ret} ns");
-        let key = self.number(key);
+        let key = self.intern_key(key);
         let on_key = &mut self.keys[key as usize];
         on_key.operations += 1;
-        let what = match kind {
-            Kind::Get => What::Get(on_key.values.insert(value)),
-            Kind::Put => What::Put(self.write(value)),
-            Kind::Append => What::Append(self.write(value)),
+        let action = match kind {
+            Kind::Get => StoredAction::Get(on_key.values.insert(value)),
+            Kind::Put => StoredAction::Put(self.write(value)),
+            Kind::Append => StoredAction::Append(self.write(value)),
         };
-        self.operations.push(Stored { call, ret, client, key, what });
+        self.operations.push(StoredOperation { call, ret, client, key, action });
     }
 
-    /// How many operations there are.
+    /// The number of operations.
     pub fn len(&self) -> usize {
         self.operations.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no operations.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    /// The operations in the order in which they were added.
-    pub fn operations(&self) -> impl ExactSizeIterator<Item = Recorded<'_>> {
-        self.operations.iter().map(|&Stored { call, ret, client, key, what }| Recorded {
+    /// The operations, in the order in which they were added.
+    pub fn operations(&self) -> impl ExactSizeIterator<Item = RecordedOperation<'_>> {
+        self.operations.iter().map(|&StoredOperation { call, ret, client, key, action }| RecordedOperation {
             client,
             call,
             ret,
-            kind: what.kind(),
+            kind: action.kind(),
             key: &self.keys[key as usize].name,
-            what,
+            action,
             history: self,
         })
     }
@@ -148,47 +148,47 @@ impl History {
         &self.keys
     }
 
-    pub(super) fn stored(&self) -> &[Stored] {
+    pub(super) fn stored(&self) -> &[StoredOperation] {
         &self.operations
     }
 
-    pub(super) fn text(&self, text: Text) -> &str {
+    pub(super) fn text(&self, text: TextRange) -> &str {
         &self.written[text.start as usize..][..text.length as usize]
     }
 
     pub(super) fn returned(&self, key: u32, place: Place) -> Cow<'_, str> {
         let values = &self.keys[key as usize].values;
-        let whole = "a value that was added as a string is one";
+        let utf8 = "a value was added as a string";
         match values.slice(place) {
-            Some(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).expect(whole)),
-            None => Cow::Owned(String::from_utf8(values.copy(place)).expect(whole)),
+            Some(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).expect(utf8)),
+            None => Cow::Owned(String::from_utf8(values.copy(place)).expect(utf8)),
         }
     }
 
-    fn number(&mut self, key: &str) -> u32 {
+    fn intern_key(&mut self, key: &str) -> u32 {
         if let Some(&number) = self.numbers.get(key) {
             return number;
         }
         let number = self.keys.len() as u32;
-        self.keys.push(Key { name: key.to_owned(), values: Values::default(), operations: 0 });
+        self.keys.push(Key { name: key.to_owned(), values: ValueTrie::default(), operations: 0 });
         self.numbers.insert(key.to_owned(), number);
         number
     }
 
-    fn write(&mut self, value: &str) -> Text {
+    fn write(&mut self, value: &str) -> TextRange {
         let start = self.written.len();
         self.written.push_str(value);
-        assert!(u32::try_from(self.written.len()).is_ok(), "all that is written exceeds 4 GiB");
-        Text { start: start as u32, length: value.len() as u32 }
+        assert!(u32::try_from(self.written.len()).is_ok(), "the written values together exceed 4 GiB");
+        TextRange { start: start as u32, length: value.len() as u32 }
     }
 }
 
-impl What {
+impl StoredAction {
     pub(super) fn kind(self) -> Kind {
         match self {
-            What::Get(_) => Kind::Get,
-            What::Put(_) => Kind::Put,
-            What::Append(_) => Kind::Append,
+            StoredAction::Get(_) => Kind::Get,
+            StoredAction::Put(_) => Kind::Put,
+            StoredAction::Append(_) => Kind::Append,
         }
     }
 }

@@ -4,12 +4,12 @@
 #[derive(Debug)]
 pub(super) struct Lists<T> {
     items: Vec<T>,
-    /// Of each list, where in `items` it begins and ends.
+    /// The begin and the end of each list in `items`.
     spans: Vec<(u32, u32)>,
 }
 
 impl<T: Copy + Default> Lists<T> {
-    /// So many lists; `items` come with the list of each, and keep their order.
+    /// Creates this number of lists. Each item comes with the number of its list; the items of a list keep their order.
     pub(super) fn new(lists: usize, items: impl Iterator<Item = (u32, T)> + Clone) -> Lists<T> {
         let mut spans = vec![(0, 0); lists];
         for (list, _) in items.clone() {
@@ -30,26 +30,26 @@ impl<T: Copy + Default> Lists<T> {
         Lists { items: placed, spans }
     }
 
-    /// How many lists there are.
+    /// The number of lists.
     pub(super) fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// One of them.
-    pub(super) fn of(&self, list: u32) -> &[T] {
+    /// The items of a list.
+    pub(super) fn get(&self, list: u32) -> &[T] {
         let (begin, end) = self.spans[list as usize];
         &self.items[begin as usize..end as usize]
     }
 
-    /// One of them, to change or to put in order.
-    pub(super) fn of_mut(&mut self, list: u32) -> &mut [T] {
+    /// The items of a list, mutably.
+    pub(super) fn get_mut(&mut self, list: u32) -> &mut [T] {
         let (begin, end) = self.spans[list as usize];
         &mut self.items[begin as usize..end as usize]
     }
 
-    /// Of one of them, keeps what `keep` is true of.
+    /// Keeps the items of a list for which `keep` returns true.
     pub(super) fn retain(&mut self, list: u32, keep: impl Fn(T) -> bool) {
-        let items = self.of_mut(list);
+        let items = self.get_mut(list);
         let mut kept = 0;
         for at in 0..items.len() {
             if keep(items[at]) {
@@ -61,14 +61,14 @@ impl<T: Copy + Default> Lists<T> {
         *end = *begin + kept as u32;
     }
 
-    /// The same lists of other items.
+    /// The same lists with each item replaced by `other(item)`.
     pub(super) fn map<U>(&self, other: impl Fn(T) -> U) -> Lists<U> {
         Lists { items: self.items.iter().map(|&item| other(item)).collect(), spans: self.spans.clone() }
     }
 
     /// The items of all lists.
     pub(super) fn items(&self) -> impl Iterator<Item = T> {
-        (0..self.len() as u32).flat_map(|list| self.of(list).iter().copied())
+        (0..self.len() as u32).flat_map(|list| self.get(list).iter().copied())
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     fn each_list_has_its_items_in_their_order() {
         let mut lists = Lists::new(4, [(2, 'c'), (0, 'b'), (2, 'a'), (3, 'd'), (2, 'e')].into_iter());
         let all =
-            |lists: &Lists<char>| (0..4).map(|list| lists.of(list).iter().collect::<String>()).collect::<Vec<_>>();
+            |lists: &Lists<char>| (0..4).map(|list| lists.get(list).iter().collect::<String>()).collect::<Vec<_>>();
         assert_eq!(all(&lists), ["b", "", "cae", "d"]);
         lists.retain(2, |item| item != 'c');
         lists.retain(3, |_| false);

@@ -1,76 +1,82 @@
-//! A key/value store with Get, Put and Append: its histories, and their check.
+//! A key/value store with Get, Put and Append: its histories and their check.
 //!
-//! The model is the lab's. Each key is an object of its own, whose state is a string, empty at first. A Get is legal if it
-//! returned the state; a Put replaces it; an Append adds to its end. A history of it is hard for a plain search: appends
-//! that overlap can come in any order, each order makes another string, and thousands of operations may go by before a Get
-//! tells which it was. Twenty clients that hammer one key, or a few operations that hang for seconds, are more than a
-//! checker without further thought can decide. But a Get tells much. This module uses what it tells, and stays exact: if
-//! there is a linearization, what is left to the search still contains one.
+//! The model is the lab's. Each key is an object of its own, whose state is a string, empty at first. A Get is legal if
+//! it returned the state; a Put replaces the state; an Append appends to it. Its histories are hard for a plain search.
+//! Appends that overlap can have any order, each order makes another string, and thousands of operations may follow
+//! before a Get reveals the order. Twenty clients that load one key, or a few operations that hang for seconds, are too
+//! hard for a plain search. But each Get reveals much about the order. This module uses that information and stays
+//! exact: if there is a linearization, the reduced search still contains one.
 //!
-//! # What is kept of the strings
+//! # Strings
 //!
-//! `history.rs` and `values.rs` keep what Gets returned in a trie, exactly, and a string in the trie is known by its place:
-//! two numbers. `graph.rs` finds the *nodes*: strings that appends can turn into the value of some Get; an *edge* leads
-//! from a node to what it becomes by one of the appends of the history. All strings that are no node are one state,
-//! *dead*: whatever is appended, no Get can have seen the result, until the next Put. So the search never looks at a
-//! string, and the orders of appends that nobody saw are one.
+//! `history.rs` and `value_trie.rs` store the returned values exactly, in a trie. A string in the trie is identified by
+//! its place, which is two numbers. `graph.rs` finds the *nodes*: strings that Appends can turn into the value of some
+//! Get. An *edge* leads from a node to the node that one of the history's Appends turns it into. All strings that are
+//! not nodes are one state, *dead*: whatever is appended, no Get returned the result, until the next Put. So the search
+//! never reads a string, and all orders of Appends that no Get observed are one order.
 //!
-//! # What is known before the search
+//! # Analysis before the search
 //!
-//! `times.rs` narrows down which operation can have taken which edge. A state has an earliest time (the latest call on the
-//! earliest way to it) and is of use only to Gets that follow from it. An append that returned before the earliest time of
-//! an edge's beginning, or was called after the last of those Gets returned, or was overwritten for certain before the
-//! first of them was called, has not taken that edge on the way to any Get. This is what tells apart operations that write
-//! the same string at different times. An append that can have taken no edge at all leads to dead, from everywhere.
+//! `times.rs` bounds the times at which an operation can have taken an edge. A state has an earliest time: the latest
+//! call on the earliest path to it. It can be observed only by Gets that follow from it. An Append did not take an edge
+//! on the way to any Get in three cases: it returned before the earliest time of the edge's start; it was called after
+//! the last of those Gets returned; or it was certainly overwritten before the first of them was called. This
+//! distinguishes operations that write the same string at different times. An Append that can have taken no edge at all
+//! leads to dead from every state.
 //!
-//! `plan.rs` draws the consequences. The value of each Get has to be the state at some time. If it can have come about in
-//! one way only, by one append at one node, then that append is done at that node and nowhere else (`only_at`), and the
-//! node has to be the state before; and so on, back to where there are several ways. If the same append is bound to two
-//! nodes, or if there is no way, there is no linearization and no need to search. When pieces are distinguishable, this
-//! fixes the order of every append that was ever seen. When they are not, it fixes less, and the search does the rest.
+//! `analysis.rs` draws the consequences. The value of each Get has to be the state at some time. If only one Append at
+//! one node can have produced it, that Append is done at that node and at no other (`only_at`), and the node has to be
+//! the state before. The same argument continues backwards until there are several possibilities. If one Append is tied
+//! to two nodes, or if there is no possibility, there is no linearization and no search is needed. If the appended
+//! strings are distinguishable, this fixes the order of every Append that was ever observed. Otherwise it fixes less,
+//! and the search does the rest.
 //!
-//! `groups.rs` collects the Gets that are fixed back to a common node, and their *bases*: the Puts from which that node can
-//! have come. Once all bases of a group are linearized, its outstanding Gets can only come from the present state.
+//! `get_groups.rs` groups the Gets that are fixed back to a common node, the *origin*, and finds their *bases*: the
+//! Puts from which the origin can have been produced. Once all bases of a group are linearized, its outstanding Gets
+//! can only follow from the present state.
 //!
-//! # What the search does with it
+//! # Rules of the search
 //!
-//! The rules (`rules.rs`), at a node of the search with its set of linearized operations and its state; *outstanding* is
-//! what is not linearized, *open* what may come next:
+//! The following rules (`rules.rs`) apply at a node of the search, with its set of linearized operations and its state.
+//! An operation is *outstanding* if it is not linearized, and *open* if it may come next.
 //!
-//! 1. *Dead states are one.* If no outstanding Get has the state as a prefix of its value, the state becomes dead. What can
-//!    follow depends on a state only through Gets that see it, before the next Put overwrites it; all of these begin with
-//!    it.
-//! 2. *A Get that fits is taken at once*, and so is an append of nothing. In a linearization that has it later it can be
-//!    moved here: it changes no state, and since it is open, nothing outstanding has to come before it.
-//! 3. *Appends have their node.* An append with an `only_at` is not tried at another.
-//! 4. *A Get without a base holds the state.* As long as a group has outstanding Gets and no base, no Put comes next, and
-//!    an append only if it leads to a prefix of the group's shortest outstanding value. Otherwise that Get is lost: the
-//!    Put on which its value would have to be built is linearized already, and what is not its prefix now will never be.
-//! 5. *In a dead state, a spent write is taken at once.* A write is spent if no outstanding Get can see its effect,
-//!    wherever it is put: no edge that it can take leads to a prefix of an outstanding value. Take a linearization that has
-//!    it later, and move it here. Here it does no harm: the state is dead, and whatever comes next and is a Get comes
-//!    after a Put. There it is not missed: between it and the next Put there was no outstanding Get, for that would have
-//!    seen it; the writes there change other states, which nobody sees either. And being open, it has to wait for nobody.
-//! 6. *Of writes that do the same, the one that returns first is tried.* If a linearization begins with another one of them,
-//!    the two can change places: the first to return is open now, and the other one's return is later than the place it
-//!    moves to. All writes that lead to a dead state from everywhere do the same.
+//! 1. *All dead states are one state.* If the state is a prefix of no outstanding Get's value, it becomes dead. The
+//!    future depends on a state only through Gets that observe it before the next Put overwrites it, and the values of
+//!    all of these begin with it.
+//! 2. *A legal Get is taken at once*, and so is an Append of nothing. In a linearization that has it later, it can be
+//!    moved here: it changes no state, and since it is open, no outstanding operation has to come before it.
+//! 3. *Appends are tied to their node.* An Append with an `only_at` is not tried at another node.
+//! 4. *A Get without a base pins the state.* As long as a group has outstanding Gets and no outstanding base, no Put
+//!    comes next, and an Append comes next only if it leads to a prefix of the group's shortest outstanding value.
+//!    Otherwise that Get becomes impossible: the Put on which its value would have to be built is linearized already,
+//!    and a string that is not a prefix of its value now never becomes one.
+//! 5. *In a dead state, an unobservable write is taken at once.* A write is unobservable if no outstanding Get can
+//!    observe its effect, wherever the write is linearized: no edge that it can take leads to a prefix of an
+//!    outstanding value. Take a linearization that has it later, and move it here. In its new place it changes nothing:
+//!    the state is dead, and any Get comes after the next Put. Its old place does not need it: between it and the next
+//!    Put there was no outstanding Get, because that Get would have observed it; the writes there produce other states,
+//!    which no Get observes either. And as an open operation it need not follow any outstanding operation.
+//! 6. *Of writes with the same effect, the one that returns first is tried.* If a linearization begins with another one
+//!    of them, the two can be swapped: the first to return is open now, and the other one's return is later than the
+//!    place to which it moves. All writes that lead to dead from every state have the same effect.
 //!
-//! Rules 3 and 4 remove only ways that cannot lead to the end, and hold in every linearization; rules 2, 5 and 6 replace a
-//! linearization by another one, to which 3 and 4 apply as well. So the rules can be used together. An Ok needs no proof: it
-//! is a sequence of all operations, each legal. Tests compare all verdicts with those of a search that tries every order,
-//! on alphabets so small that nearly every value can be cut into pieces in several ways.
+//! Rules 3 and 4 remove only paths that cannot lead to the end, and hold in every linearization. Rules 2, 5 and 6
+//! replace a linearization by another one, to which rules 3 and 4 apply as well. So the rules can be combined. A
+//! verdict `Ok` needs no proof: it comes with a sequence of all operations, each of which is legal. Tests compare all
+//! verdicts with those of a search that tries every order, on alphabets so small that nearly every value can be split
+//! into pieces in several ways.
 
+mod analysis;
 mod check;
 mod edn;
+mod get_groups;
 mod graph;
-mod groups;
 mod history;
 mod lists;
-mod plan;
 mod rules;
 mod times;
-mod values;
+mod value_trie;
 
 pub use check::BUDGET;
 pub use edn::parse;
-pub use history::{History, Kind, Recorded};
+pub use history::{History, Kind, RecordedOperation};

@@ -1,68 +1,69 @@
-//! The search's rules for one key: which moves are hopeless, and which need no second thought. The module's documentation
-//! ([`kv`](super)) proves them.
+//! The rules of the search for one key: which moves are hopeless, and which are never reconsidered. The documentation
+//! of the module ([`kv`](super)) proves them.
 
 use std::rc::Rc;
 
 use super::{
+    analysis::{ANY_NODE, KeyAnalysis, Transition},
+    get_groups::NO_GROUP,
     graph::{DEAD, EMPTY},
-    groups::NONE,
-    plan::{ANYWHERE, Does, Plan},
 };
-use crate::search::{Move, Rules};
+use crate::search::{MoveAdvice, Rules};
 
-/// How many edges of an Append's class are looked at to see whether it is spent.
+/// The number of edges of an Append's class that are examined to decide whether the Append is unobservable.
 const TARGETS_MAX: usize = 8;
 
-/// What an operation does to a state; nothing is known of moves.
+/// The effect of each operation on a state, without advice on moves.
 #[derive(Debug)]
-pub(super) struct Plain(pub(super) Rc<Plan>);
+pub(super) struct ExhaustiveKvRules(pub(super) Rc<KeyAnalysis>);
 
-/// [`Plain`], with what is known of moves.
+/// [`ExhaustiveKvRules`] with advice on moves.
 ///
-/// Invariant: at every node of the search that has a way on, each group that is *bound* (a Get of it is outstanding, and
-/// no base) has the state as a prefix of its shortest outstanding value. So if any is bound, the state is not [`DEAD`].
+/// A group is *pinned* if it has outstanding Gets and no outstanding base. Invariant: at every search node from which a
+/// path leads to the end, the state is a prefix of the shortest outstanding value of each pinned group. So if any group
+/// is pinned, the state is not [`DEAD`].
 #[derive(Debug)]
-pub(super) struct Guided {
-    plan: Rc<Plan>,
-    /// How many Gets are outstanding whose nodes are in a range of the order of `Plan::ranges`.
-    outstanding: Counts,
-    /// By operation.
+pub(super) struct PrunedKvRules {
+    analysis: Rc<KeyAnalysis>,
+    /// The number of outstanding Gets, by the positions of their nodes in the order of `KeyAnalysis::ranges`.
+    outstanding: PrefixSums,
+    /// Whether each operation is linearized.
     linearized: Vec<bool>,
-    groups: Vec<Outstanding>,
-    bound: Vec<u32>,
+    groups: Vec<GroupProgress>,
+    pinned: Vec<u32>,
 }
 
-/// What is outstanding of a group.
+/// The outstanding part of a group.
 #[derive(Clone, Copy, Debug)]
-struct Outstanding {
+struct GroupProgress {
     gets: u32,
-    /// [`NONE`] if the bases are not known.
+    /// The number of outstanding bases, or [`NO_GROUP`] if the bases are unknown.
     bases: u32,
-    /// The first Get in the group, the one with the shortest value, that is outstanding.
+    /// The index in the group of the first outstanding Get, which is the one with the shortest value.
     first: u32,
-    /// Where the group is in `Guided::bound`, or [`NONE`].
-    bound_at: u32,
+    /// The index of the group in `PrunedKvRules::pinned`, or [`NO_GROUP`].
+    pinned_at: u32,
 }
 
-impl Plan {
+impl KeyAnalysis {
     fn step(&self, state: u32, operation: usize) -> Option<u32> {
-        match self.does[operation] {
-            Does::Get(node) => (state == node).then_some(state),
-            Does::Nothing => Some(state),
-            Does::Put(node) => Some(node),
-            Does::Append(class) => Some(if state == DEAD { DEAD } else { self.graph.append(state, class) }),
-            Does::Unseen => Some(DEAD),
+        match self.transitions[operation] {
+            Transition::Get(node) => (state == node).then_some(state),
+            Transition::NoOp => Some(state),
+            Transition::Put(node) => Some(node),
+            Transition::Append(class) => Some(if state == DEAD { DEAD } else { self.graph.append(state, class) }),
+            Transition::Unseen => Some(DEAD),
         }
     }
 
-    /// Whether one node is what the other begins with.
-    fn begins(&self, node: u32, other: u32) -> bool {
+    /// Whether the string of `node` is a prefix of the string of `other`.
+    fn is_prefix(&self, node: u32, other: u32) -> bool {
         let ((begin, end), (_, other_end)) = (self.ranges[node as usize], self.ranges[other as usize]);
         (begin..end).contains(&(other_end - 1))
     }
 }
 
-impl Rules for Plain {
+impl Rules for ExhaustiveKvRules {
     type State = u32;
 
     fn initial(&self) -> u32 {
@@ -74,96 +75,96 @@ impl Rules for Plain {
     }
 }
 
-impl Guided {
-    /// The rules at the beginning of the search, and the state there.
-    pub(super) fn new(plan: Rc<Plan>) -> Guided {
-        let mut outstanding = Counts::new(plan.graph.len());
-        for does in &plan.does {
-            if let Does::Get(node) = *does {
-                outstanding.add(plan.ranges[node as usize].1 - 1, 1);
+impl PrunedKvRules {
+    /// Creates the rules for the start of the search.
+    pub(super) fn new(analysis: Rc<KeyAnalysis>) -> PrunedKvRules {
+        let mut outstanding = PrefixSums::new(analysis.graph.len());
+        for transition in &analysis.transitions {
+            if let Transition::Get(node) = *transition {
+                outstanding.add(analysis.ranges[node as usize].1 - 1, 1);
             }
         }
-        let groups = plan.groups.groups.iter().map(|group| Outstanding {
+        let groups = analysis.groups.groups.iter().map(|group| GroupProgress {
             gets: group.gets.len() as u32,
-            bases: group.bases.unwrap_or(NONE),
+            bases: group.bases.unwrap_or(NO_GROUP),
             first: 0,
-            bound_at: NONE,
+            pinned_at: NO_GROUP,
         });
-        let groups: Vec<Outstanding> = groups.collect();
-        let linearized = vec![false; plan.does.len()];
-        let mut rules = Guided { outstanding, linearized, groups, bound: Vec::new(), plan };
-        (0..rules.groups.len() as u32).for_each(|group| rules.bind_or_free(group));
+        let groups: Vec<GroupProgress> = groups.collect();
+        let linearized = vec![false; analysis.transitions.len()];
+        let mut rules = PrunedKvRules { outstanding, linearized, groups, pinned: Vec::new(), analysis };
+        (0..rules.groups.len() as u32).for_each(|group| rules.update_pinned(group));
         rules
     }
 
-    /// Whether no outstanding Get has the node as a prefix.
+    /// Whether the node is a prefix of no outstanding value.
     fn is_dead(&self, node: u32) -> bool {
-        let (begin, end) = self.plan.ranges[node as usize];
+        let (begin, end) = self.analysis.ranges[node as usize];
         self.outstanding.before(begin) == self.outstanding.before(end)
     }
 
-    /// Whether no outstanding Get can see what the operation writes, wherever it is put.
-    fn is_spent(&self, operation: usize) -> bool {
-        match self.plan.does[operation] {
-            Does::Unseen => true,
-            Does::Put(node) => self.is_dead(node),
-            Does::Append(class) => {
-                let targets = self.plan.targets.of(class);
+    /// Whether no outstanding Get can observe the write of the operation, wherever it is linearized.
+    fn is_unobservable(&self, operation: usize) -> bool {
+        match self.analysis.transitions[operation] {
+            Transition::Unseen => true,
+            Transition::Put(node) => self.is_dead(node),
+            Transition::Append(class) => {
+                let targets = self.analysis.targets.get(class);
                 targets.len() <= TARGETS_MAX && targets.iter().all(|&node| self.is_dead(node))
             }
-            Does::Get(_) | Does::Nothing => false,
+            Transition::Get(_) | Transition::NoOp => false,
         }
     }
 
-    /// Whether every bound group can still come from this state.
-    fn suits_bound(&self, state: u32) -> bool {
-        self.bound.iter().all(|&group| {
-            let gets = &self.plan.groups.groups[group as usize].gets;
+    /// Whether the outstanding Gets of every pinned group can still be produced from this state.
+    fn suits_pinned_groups(&self, state: u32) -> bool {
+        self.pinned.iter().all(|&group| {
+            let gets = &self.analysis.groups.groups[group as usize].gets;
             let shortest = gets.get(self.groups[group as usize].first as usize);
-            shortest.is_none_or(|&(_, node)| state != DEAD && self.plan.begins(state, node))
+            shortest.is_none_or(|&(_, node)| state != DEAD && self.analysis.is_prefix(state, node))
         })
     }
 
-    fn bind_or_free(&mut self, group: u32) {
-        let Outstanding { gets, bases, bound_at, .. } = self.groups[group as usize];
-        let is_bound = gets > 0 && bases == 0;
-        if is_bound && bound_at == NONE {
-            self.groups[group as usize].bound_at = self.bound.len() as u32;
-            self.bound.push(group);
-        } else if !is_bound && bound_at != NONE {
-            self.groups[group as usize].bound_at = NONE;
-            self.bound.swap_remove(bound_at as usize);
-            if let Some(&moved) = self.bound.get(bound_at as usize) {
-                self.groups[moved as usize].bound_at = bound_at;
+    fn update_pinned(&mut self, group: u32) {
+        let GroupProgress { gets, bases, pinned_at, .. } = self.groups[group as usize];
+        let is_pinned = gets > 0 && bases == 0;
+        if is_pinned && pinned_at == NO_GROUP {
+            self.groups[group as usize].pinned_at = self.pinned.len() as u32;
+            self.pinned.push(group);
+        } else if !is_pinned && pinned_at != NO_GROUP {
+            self.groups[group as usize].pinned_at = NO_GROUP;
+            self.pinned.swap_remove(pinned_at as usize);
+            if let Some(&moved) = self.pinned.get(pinned_at as usize) {
+                self.groups[moved as usize].pinned_at = pinned_at;
             }
         }
     }
 
-    /// One more (or, back again, one less) of the Gets of a group is outstanding.
-    fn count_get(&mut self, operation: usize, outstanding: bool) {
-        let Does::Get(node) = self.plan.does[operation] else { return };
-        self.outstanding.add(self.plan.ranges[node as usize].1 - 1, if outstanding { 1 } else { u32::MAX });
-        let (number, place) = self.plan.groups.of_get[operation];
-        if number == NONE {
+    /// Counts a Get as outstanding, or as linearized.
+    fn set_get_outstanding(&mut self, operation: usize, outstanding: bool) {
+        let Transition::Get(node) = self.analysis.transitions[operation] else { return };
+        self.outstanding.add(self.analysis.ranges[node as usize].1 - 1, if outstanding { 1 } else { u32::MAX });
+        let (number, index) = self.analysis.groups.group_of_get[operation];
+        if number == NO_GROUP {
             return;
         }
         let group = &mut self.groups[number as usize];
         if outstanding {
             group.gets += 1;
-            group.first = group.first.min(place);
+            group.first = group.first.min(index);
         } else {
             group.gets -= 1;
-            let gets = &self.plan.groups.groups[number as usize].gets;
+            let gets = &self.analysis.groups.groups[number as usize].gets;
             while gets.get(group.first as usize).is_some_and(|&(get, _)| self.linearized[get as usize]) {
                 group.first += 1;
             }
         }
-        self.bind_or_free(number);
+        self.update_pinned(number);
     }
 
-    fn count_put(&mut self, operation: usize, outstanding: bool) {
-        let plan = Rc::clone(&self.plan);
-        let Some(groups) = plan.groups.of_put.get(&(operation as u32)) else { return };
+    fn set_put_outstanding(&mut self, operation: usize, outstanding: bool) {
+        let analysis = Rc::clone(&self.analysis);
+        let Some(groups) = analysis.groups.groups_of_base.get(&(operation as u32)) else { return };
         for &number in groups {
             let group = &mut self.groups[number as usize];
             if outstanding {
@@ -171,21 +172,21 @@ impl Guided {
             } else {
                 group.bases -= 1;
             }
-            self.bind_or_free(number);
+            self.update_pinned(number);
         }
     }
 
-    fn count(&mut self, operation: usize, outstanding: bool) {
+    fn set_outstanding(&mut self, operation: usize, outstanding: bool) {
         self.linearized[operation] = !outstanding;
-        match self.plan.does[operation] {
-            Does::Get(_) => self.count_get(operation, outstanding),
-            Does::Put(_) => self.count_put(operation, outstanding),
-            Does::Append(_) | Does::Unseen | Does::Nothing => {}
+        match self.analysis.transitions[operation] {
+            Transition::Get(_) => self.set_get_outstanding(operation, outstanding),
+            Transition::Put(_) => self.set_put_outstanding(operation, outstanding),
+            Transition::Append(_) | Transition::Unseen | Transition::NoOp => {}
         }
     }
 }
 
-impl Rules for Guided {
+impl Rules for PrunedKvRules {
     type State = u32;
 
     fn initial(&self) -> u32 {
@@ -193,53 +194,53 @@ impl Rules for Guided {
     }
 
     fn step(&self, &state: &u32, operation: usize) -> Option<u32> {
-        self.plan.step(state, operation)
+        self.analysis.step(state, operation)
     }
 
-    fn judge(&self, &state: &u32, operation: usize, &next: &u32) -> Move {
-        match self.plan.does[operation] {
-            Does::Get(_) | Does::Nothing => return Move::Commit,
-            Does::Append(_) => {
-                let only_at = self.plan.only_at[operation];
-                if only_at != ANYWHERE && only_at != state {
-                    return Move::Never;
+    fn advise(&self, &state: &u32, operation: usize, &next: &u32) -> MoveAdvice {
+        match self.analysis.transitions[operation] {
+            Transition::Get(_) | Transition::NoOp => return MoveAdvice::Commit,
+            Transition::Append(_) => {
+                let only_at = self.analysis.only_at[operation];
+                if only_at != ANY_NODE && only_at != state {
+                    return MoveAdvice::Skip;
                 }
             }
-            Does::Put(_) if !self.bound.is_empty() => return Move::Never,
-            Does::Put(_) | Does::Unseen => {}
+            Transition::Put(_) if !self.pinned.is_empty() => return MoveAdvice::Skip,
+            Transition::Put(_) | Transition::Unseen => {}
         }
-        if state == DEAD && self.is_spent(operation) {
-            return Move::Commit;
+        if state == DEAD && self.is_unobservable(operation) {
+            return MoveAdvice::Commit;
         }
-        if self.suits_bound(next) { Move::Try } else { Move::Never }
+        if self.suits_pinned_groups(next) { MoveAdvice::Try } else { MoveAdvice::Skip }
     }
 
-    fn class(&self, operation: usize) -> Option<u32> {
-        Some(self.plan.class[operation])
+    fn equivalence_class(&self, operation: usize) -> Option<u32> {
+        Some(self.analysis.class[operation])
     }
 
-    fn enter(&mut self, operation: usize, next: &mut u32) {
-        self.count(operation, false);
+    fn apply_move(&mut self, operation: usize, next: &mut u32) {
+        self.set_outstanding(operation, false);
         if *next != DEAD && self.is_dead(*next) {
             *next = DEAD;
         }
     }
 
-    fn leave(&mut self, operation: usize) {
-        self.count(operation, true);
+    fn undo_move(&mut self, operation: usize) {
+        self.set_outstanding(operation, true);
     }
 }
 
-/// A row of numbers, with the sum of those before each place in logarithmic time (a Fenwick tree).
+/// Numbers with their prefix sums in logarithmic time (a Fenwick tree).
 #[derive(Debug)]
-struct Counts(Vec<u32>);
+struct PrefixSums(Vec<u32>);
 
-impl Counts {
-    fn new(places: usize) -> Counts {
-        Counts(vec![0; places])
+impl PrefixSums {
+    fn new(places: usize) -> PrefixSums {
+        PrefixSums(vec![0; places])
     }
 
-    /// Adds to the number at a place, wrapping around.
+    /// Adds to the number at a position, with wraparound.
     fn add(&mut self, place: u32, by: u32) {
         let mut at = place as usize;
         while let Some(sum) = self.0.get_mut(at) {
@@ -248,7 +249,7 @@ impl Counts {
         }
     }
 
-    /// The sum of the numbers before a place.
+    /// The sum of the numbers before a position.
     fn before(&self, place: u32) -> u32 {
         let (mut sum, mut at) = (0_u32, place as usize);
         while at > 0 {

@@ -1,7 +1,8 @@
-//! Histories of a simulated store that is correct, or wrong in one chosen way: deterministic, from a seed.
+//! Histories of a simulated store that is correct or makes one chosen mistake; deterministic for a seed.
 //!
-//! Clients call one operation after the other. Each takes effect at one moment between its call and its return, on real
-//! strings. Most take about a millisecond; some hang for seconds, and take effect at any moment of that time.
+//! Clients call one operation after the other. Each operation takes effect at one moment between its call and its
+//! return, on real strings. Most take about a millisecond. Some hang for seconds and take effect at any moment of that
+//! time.
 
 use std::{
     cmp::Reverse,
@@ -18,30 +19,31 @@ pub(crate) struct Store {
     pub(crate) clients: u32,
     pub(crate) keys: u64,
     pub(crate) operations_per_client: u32,
-    /// Of a thousand operations.
+    /// The number of Puts, and of Appends, per thousand operations. The others are Gets.
     pub(crate) puts: u64,
     pub(crate) appends: u64,
-    /// Of a thousand operations, how many hang.
+    /// The number of operations per thousand that hang.
     pub(crate) hanging: u64,
-    /// How long at most, in milliseconds.
+    /// The longest hang, in milliseconds.
     pub(crate) hang_ms: u64,
-    /// How many rounds there are, in each of which the clients write the same strings again.
+    /// The number of rounds. In each round the clients write the same strings again.
     pub(crate) rounds: u32,
-    /// What is written is drawn from this many strings; none: every client writes its number and a count.
+    /// The number of strings from which the written values are drawn. With `None`, each client writes its number and a
+    /// count.
     pub(crate) strings: Option<u64>,
-    pub(crate) wrong: Option<Wrong>,
+    pub(crate) mistake: Option<Mistake>,
 }
 
-/// What the store does wrong, once, in the middle of the history.
+/// The mistake of the store, made once, in the middle of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    /// An append is answered and never takes effect.
+pub(crate) enum Mistake {
+    /// An Append returns and never takes effect.
     LostAppend,
-    /// A get returns what was there some operations before.
+    /// A Get returns the value that the key had some operations before.
     StaleRead,
-    /// An append takes effect twice.
+    /// An Append takes effect twice.
     DuplicatedAppend,
-    /// An append takes effect behind another that was called after its return.
+    /// An Append takes effect after another one that was called after its return.
     SwappedAppends,
 }
 
@@ -57,17 +59,17 @@ impl Store {
         hang_ms: 1,
         rounds: 1,
         strings: None,
-        wrong: None,
+        mistake: None,
     };
 
-    /// The lab's mix: random keys, and operations that hang while hundreds of others come and go.
+    /// The lab's mix: random keys, and operations that hang while hundreds of others begin and end.
     pub(crate) const RANDOM_KEYS: Store =
         Store { clients: 15, keys: 15, puts: 50, hanging: 2, hang_ms: 4_000, rounds: 3, ..Store::ONE_KEY };
 }
 
-/// An operation under way, by the time of its effect.
+/// An operation in progress, ordered by the time of its effect.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct UnderWay {
+struct PendingOperation {
     point: u64,
     client: u32,
     call: u64,
@@ -77,41 +79,41 @@ struct UnderWay {
     value: String,
 }
 
-/// The history of a store.
+/// Returns a history of the store.
 pub(crate) fn history(store: Store, seed: u64) -> History {
     let mut random = Random(seed);
     let mut history = History::new();
     let mut states: BTreeMap<u64, String> = BTreeMap::new();
-    let mut wrong = WrongOnce { wrong: store.wrong, earlier: BTreeMap::new(), held: None };
+    let mut mistake = OneMistake { mistake: store.mistake, earlier: BTreeMap::new(), held: None };
     let mut now = 0;
     let total = u64::from(store.clients) * u64::from(store.operations_per_client);
     let mut done = 0;
     for _ in 0..store.rounds {
-        let mut under_way = BinaryHeap::new();
+        let mut pending = BinaryHeap::new();
         let mut counts = vec![0; store.clients as usize];
         let in_round = store.operations_per_client / store.rounds;
         for client in 0..store.clients {
             let operation = next_operation(store, client, 0, now + random.below(MS), &mut random);
-            under_way.push(Reverse(operation));
+            pending.push(Reverse(operation));
         }
-        while let Some(Reverse(operation)) = under_way.pop() {
+        while let Some(Reverse(operation)) = pending.pop() {
             done += 1;
             let state = states.entry(operation.key).or_default();
-            wrong.take_effect(&operation, state, &mut history, done > total / 2);
+            mistake.take_effect(&operation, state, &mut history, done > total / 2);
             let count = &mut counts[operation.client as usize];
             *count += 1;
             now = now.max(operation.ret);
             if *count < in_round {
                 let call = operation.ret + random.below(MS / 4);
-                under_way.push(Reverse(next_operation(store, operation.client, *count, call, &mut random)));
+                pending.push(Reverse(next_operation(store, operation.client, *count, call, &mut random)));
             }
         }
     }
-    assert!(wrong.wrong.is_none(), "the history has no place for {:?}", wrong.wrong);
+    assert!(mistake.mistake.is_none(), "the history has no place for {:?}", mistake.mistake);
     history
 }
 
-fn next_operation(store: Store, client: u32, count: u32, call: u64, random: &mut Random) -> UnderWay {
+fn next_operation(store: Store, client: u32, count: u32, call: u64, random: &mut Random) -> PendingOperation {
     let hangs = random.below(1000) < store.hanging;
     let longest = if hangs { store.hang_ms * MS } else { MS };
     let duration = 1 + random.below(longest);
@@ -128,20 +130,20 @@ fn next_operation(store: Store, client: u32, count: u32, call: u64, random: &mut
     } else {
         2
     };
-    UnderWay { point, client, call, ret: call + duration, key, kind, value }
+    PendingOperation { point, client, call, ret: call + duration, key, kind, value }
 }
 
-/// Operations take effect, one of them wrongly.
-struct WrongOnce {
-    wrong: Option<Wrong>,
-    /// For each key a value, when it was overwritten by an append, and that append's return.
+/// Lets operations take effect, one of them with the mistake.
+struct OneMistake {
+    mistake: Option<Mistake>,
+    /// For each key, a value, with the return of the Append that overwrote it.
     earlier: BTreeMap<u64, (String, u64)>,
     held: Option<(u64, u64, String)>,
 }
 
-impl WrongOnce {
-    fn take_effect(&mut self, operation: &UnderWay, state: &mut String, history: &mut History, now: bool) {
-        let UnderWay { client, call, ret, key, kind, ref value, .. } = *operation;
+impl OneMistake {
+    fn take_effect(&mut self, operation: &PendingOperation, state: &mut String, history: &mut History, now: bool) {
+        let PendingOperation { client, call, ret, key, kind, ref value, .. } = *operation;
         let mut add = |kind, value: &str| history.add(client, call, ret, kind, &key.to_string(), value);
         match kind {
             0 => {
@@ -154,37 +156,37 @@ impl WrongOnce {
                 self.append(operation, state, now);
             }
             _ => match self.earlier.get(&key) {
-                Some((earlier, since)) if now && self.wrong == Some(Wrong::StaleRead) && *since < call => {
+                Some((earlier, since)) if now && self.mistake == Some(Mistake::StaleRead) && *since < call => {
                     add(Kind::Get, earlier);
-                    self.wrong = None;
+                    self.mistake = None;
                 }
                 _ => add(Kind::Get, state),
             },
         }
     }
 
-    fn append(&mut self, operation: &UnderWay, state: &mut String, now: bool) {
-        let UnderWay { call, ret, key, ref value, .. } = *operation;
-        match self.wrong {
-            Some(Wrong::LostAppend) if now => self.wrong = None,
-            Some(Wrong::DuplicatedAppend) if now => {
+    fn append(&mut self, operation: &PendingOperation, state: &mut String, now: bool) {
+        let PendingOperation { call, ret, key, ref value, .. } = *operation;
+        match self.mistake {
+            Some(Mistake::LostAppend) if now => self.mistake = None,
+            Some(Mistake::DuplicatedAppend) if now => {
                 state.push_str(value);
                 state.push_str(value);
-                self.wrong = None;
+                self.mistake = None;
             }
-            Some(Wrong::SwappedAppends) if now => match self.held.take() {
+            Some(Mistake::SwappedAppends) if now => match self.held.take() {
                 None => self.held = Some((key, ret, value.clone())),
                 Some((held_key, held_return, held)) if held_key == key && held_return < call => {
                     state.push_str(value);
                     state.push_str(&held);
-                    self.wrong = None;
+                    self.mistake = None;
                 }
                 held => {
                     self.held = held;
                     state.push_str(value);
                 }
             },
-            Some(Wrong::StaleRead) => {
+            Some(Mistake::StaleRead) => {
                 if self.earlier.get(&key).is_none_or(|&(_, since)| since < operation.point) {
                     self.earlier.insert(key, (state.clone(), ret));
                 }
@@ -195,7 +197,7 @@ impl WrongOnce {
     }
 }
 
-/// A small generator: splitmix64.
+/// A small random generator: splitmix64.
 struct Random(u64);
 
 impl Random {

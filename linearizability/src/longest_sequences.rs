@@ -1,21 +1,22 @@
-//! For each operation, the longest sequence found so far that contains it: what a picture shows of a history that is not
-//! linearizable.
+//! For each operation, the longest sequence found so far that contains it. A timeline of a history that is not
+//! linearizable shows these sequences.
 
-/// The empty sequence.
+/// The node of the empty sequence.
 const EMPTY: u32 = u32::MAX;
 
-/// How many sequences are kept for one partition: the longest ones.
+/// The number of sequences that are returned for one partition: the longest ones.
 pub(crate) const SEQUENCES_MAX: usize = 100;
 
-/// How many operations the sequences kept for one partition may have together, beyond the first.
+/// The number of operations that the returned sequences of one partition may have in total. The first sequence is
+/// always returned.
 const SEQUENCES_OPERATIONS_MAX: usize = 1 << 20;
 
-/// The path of the search, and the recorded sequences as a tree in which common beginnings are shared.
+/// The path of the search, and the recorded sequences as a tree in which common prefixes are shared.
 #[derive(Debug)]
-pub(crate) struct Longest {
+pub(crate) struct LongestSequences {
     tree: Vec<Node>,
-    path: Vec<Step>,
-    /// For each operation the tree node that ends its longest sequence, and the length of that.
+    path: Vec<PathStep>,
+    /// For each operation, the tree node at the end of its longest sequence, and the length of that sequence.
     best: Vec<(u32, u32)>,
 }
 
@@ -27,45 +28,47 @@ struct Node {
 }
 
 #[derive(Debug)]
-struct Step {
+struct PathStep {
     node: u32,
-    /// No operation up to here on the path has a longest sequence shorter than this.
-    covered: u32,
+    /// The length of the shortest `best` sequence among the operations of the path up to this one.
+    shortest_best: u32,
 }
 
-impl Longest {
-    pub(crate) fn new(operations: usize) -> Longest {
-        Longest { tree: Vec::new(), path: Vec::new(), best: vec![(EMPTY, 0); operations] }
+impl LongestSequences {
+    pub(crate) fn new(operations: usize) -> LongestSequences {
+        LongestSequences { tree: Vec::new(), path: Vec::new(), best: vec![(EMPTY, 0); operations] }
     }
 
-    /// The search went on with `operation`.
+    /// Appends `operation` to the path.
     pub(crate) fn push(&mut self, operation: u32) {
-        let (parent, covered) = self.path.last().map_or((EMPTY, u32::MAX), |step| (step.node, step.covered));
+        let (parent, shortest_best) =
+            self.path.last().map_or((EMPTY, u32::MAX), |step| (step.node, step.shortest_best));
         let node = self.tree.len() as u32;
         self.tree.push(Node { parent, operation, recorded: false });
-        self.path.push(Step { node, covered: covered.min(self.best[operation as usize].1) });
+        self.path.push(PathStep { node, shortest_best: shortest_best.min(self.best[operation as usize].1) });
     }
 
-    /// The search went back by one operation.
+    /// Removes the last operation from the path.
     pub(crate) fn pop(&mut self) {
         let Some(step) = self.path.pop() else { return };
-        // A sequence that nobody recorded is forgotten. It is then the last of the tree: whatever was put behind it has
-        // been popped before, and was forgotten, or was recorded together with everything before it.
+        // A node that is part of no recorded sequence is dropped. It is then the last node of the tree: every node
+        // after it has been popped before, and was either dropped, or recorded together with all nodes before it.
         if step.node as usize + 1 == self.tree.len() && !self.tree[step.node as usize].recorded {
             self.tree.pop();
         }
     }
 
-    /// The search is stuck: the path is the longest sequence for those of its operations that have no longer one.
+    /// Records the path, after which no operation is possible, as the longest sequence of each of its operations that
+    /// has no longer one.
     pub(crate) fn record(&mut self) {
         let Some(last) = self.path.last() else { return };
         let (sequence, length) = (last.node, self.path.len() as u32);
         let mut recorded = false;
         for step in self.path.iter_mut().rev() {
-            if step.covered >= length {
+            if step.shortest_best >= length {
                 break;
             }
-            step.covered = length;
+            step.shortest_best = length;
             let best = &mut self.best[self.tree[step.node as usize].operation as usize];
             if best.1 < length {
                 *best = (sequence, length);
@@ -77,7 +80,8 @@ impl Longest {
         }
     }
 
-    /// The distinct sequences, longest first, and among equals in the order in which they were found.
+    /// Returns the distinct sequences, longest first. Sequences of equal length are in the order in which they were
+    /// found.
     pub(crate) fn sequences(&self) -> Vec<Vec<u32>> {
         let mut ends: Vec<(u32, u32)> = self.best.iter().copied().filter(|&(node, _)| node != EMPTY).collect();
         ends.sort_unstable_by_key(|&(node, length)| (std::cmp::Reverse(length), node));
@@ -105,11 +109,11 @@ impl Longest {
 
 #[cfg(test)]
 mod tests {
-    use super::Longest;
+    use super::LongestSequences;
 
     #[test]
-    fn each_operation_keeps_the_longest_sequence_that_contains_it() {
-        let mut longest = Longest::new(5);
+    fn each_operation_keeps_its_longest_sequence() {
+        let mut longest = LongestSequences::new(5);
         for operation in [0, 1, 2] {
             longest.push(operation);
         }
@@ -128,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_recorded_takes_no_room() {
-        let mut longest = Longest::new(2);
+    fn unrecorded_sequences_take_no_memory() {
+        let mut longest = LongestSequences::new(2);
         for _ in 0..1000 {
             longest.push(0);
             longest.push(1);
