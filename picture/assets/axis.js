@@ -1,11 +1,11 @@
-// The time axis: round numbers at readable distances, in a unit that suits them.
+// The time axis: round numbers at readable distances, in a suitable unit.
 
 const AXIS_HEIGHT = 26;
 
-/** The least distance between two labels, in pixels. */
+/** The smallest distance between two labels, in pixels. */
 const TICK_DISTANCE = 110;
 
-/** The ticks of the shown part of time: `{ step, first, unit, decimals }`. */
+/** The ticks of the shown part of time: `{ step, first, size, name, decimals }`. */
 function ticks() {
   const { view, data } = app;
   const least = TICK_DISTANCE / view.scale;
@@ -24,7 +24,7 @@ function tickLabel(time, { size, name, decimals }) {
   return (Number(time) === 0 ? "0" : text) + name;
 }
 
-/** Calls `each` with the time and the place of every tick. */
+/** Calls `each` with the time and the x coordinate of every tick. */
 function forEachTick(tick, each) {
   const { view } = app;
   for (let i = 0; ; i++) {
@@ -58,7 +58,7 @@ function drawAxis(context) {
   drawCursorTime(context, tick);
 }
 
-/** The time at the pointer, above the line that drawCursor draws. */
+/** Draws the time at the pointer, above the line of drawCursor. */
 function drawCursorTime(context, tick) {
   const { view, theme, cursor } = app;
   if (!cursor || cursor.x < GUTTER) return;
@@ -74,7 +74,7 @@ function drawCursorTime(context, tick) {
   context.fillText(label, left + 6, AXIS_HEIGHT / 2);
 }
 
-/** Behind everything: a stripe for every other lane, and a line for every tick. */
+/** The back layer: a stripe for every other lane, and a line for every tick. */
 function drawGrid(context) {
   const { view, theme } = app;
   context.fillStyle = theme.panel;
@@ -106,7 +106,7 @@ function drawCursor(context) {
   context.setLineDash([]);
 }
 
-/** In front of everything: the names of the lanes. */
+/** The front layer: the names of the lanes. */
 function drawGutter(context) {
   const { view, theme, lanes } = app;
   context.fillStyle = theme.panel;

@@ -1,18 +1,18 @@
 // Operations and annotations as boxes.
 //
-// Boxes narrower than a few pixels are drawn as slivers, and slivers that fall on the same pixel are drawn once: the cost of a
-// frame is bounded by what can be seen, plus one comparison for each item between the two edges.
+// A box narrower than a few pixels is drawn as a sliver. Slivers on the same pixel are drawn once. So the cost of a
+// frame is bounded by the number of visible pixels, plus one comparison for each item between the two edges.
 
-/** Below this width a box is a sliver: without outline, rounding, or gap. */
+/** The width in pixels below which a box is a sliver: without outline, rounding or gap. */
 const SLIVER = 3;
 
-/** A sliver with so much room on both sides is drawn wider. */
+/** The free space in pixels on both sides with which a sliver is drawn wider. */
 const ALONE = 8;
 
-/** The least room in which the beginning of a description is worth writing. */
+/** The smallest width in pixels in which the beginning of a description is worth drawing. */
 const LABEL_MIN = 36;
 
-/** The same for a role, which may be written as its term alone. */
+/** The same width for a role, which may be drawn as its term alone. */
 const ROLE_LABEL_MIN = 26;
 
 function drawBoxes(context) {
@@ -35,7 +35,7 @@ function drawBoxes(context) {
   drawOutlines(context);
 }
 
-/** Draws the items of a row that are `wanted`. */
+/** Draws the items of a row for which `wanted` is true. */
 function drawRow(context, row, from, to, wanted) {
   if (from >= to) return;
   const { view, data, lanes } = app;
@@ -44,7 +44,7 @@ function drawRow(context, row, from, to, wanted) {
   const height = lanes.boxHeight;
   if (y + height < 0 || y > view.height) return;
   const alpha = context.globalAlpha;
-  let painted = -Infinity; // the pixel up to which slivers of this row have been drawn
+  let painted = -Infinity; // slivers of this row have been drawn up to this pixel
   for (let i = from; i < to; i++) {
     const item = row[i];
     const right = view.x(end[item]);
@@ -55,12 +55,12 @@ function drawRow(context, row, from, to, wanted) {
       drawMoment(context, item, left, y, height, row[i + 1]);
       painted = left + 0.5;
     } else {
-      // A short operation that stands alone is wide enough to be seen.
+      // A short operation without neighbours is drawn wide enough to be visible.
       const alone = left - painted > ALONE && (i + 1 === to || view.x(start[row[i + 1]]) - right > ALONE);
       const pixel = Math.floor(Math.max(left, painted)) - (alone ? 2 : 0);
       const width = Math.max(alone ? 5 : 1, right - pixel - 0.5);
       context.fillStyle = colours(item).line;
-      // Where slivers stand side by side they would shout.
+      // Adjacent slivers are drawn fainter, because together they would dominate.
       context.globalAlpha = alone ? alpha : alpha * 0.6;
       context.fillRect(pixel, y, width, height);
       context.globalAlpha = alpha;
@@ -84,8 +84,8 @@ function drawBox(context, item, left, right, y, height) {
   const { view, data } = app;
   const colour = colours(item);
   const open = data.items.open[item] === 1;
-  // Half a pixel on each side: boxes that touch in time do not touch on the screen. Ends far outside are cut, because
-  // a canvas is inexact with huge numbers.
+  // Half a pixel on each side, so that boxes that touch in time do not touch on the screen. Edges far outside of the
+  // canvas are clamped, because a canvas is inexact with huge numbers.
   const x = Math.max(left + 0.5, -50);
   const width = Math.min(right - 0.5, view.width + 50) - x;
   context.fillStyle = colour.fill;
@@ -110,13 +110,13 @@ function drawBox(context, item, left, right, y, height) {
     context.stroke();
   }
   if (width >= (data.items.role[item] >= 0 ? ROLE_LABEL_MIN : LABEL_MIN) && context.globalAlpha === 1) {
-    // The text of a box that begins left of the plot stays in sight.
+    // The text of a box that begins to the left of the plot stays visible.
     const from = Math.max(x, GUTTER) + 6;
     app.labels.push({ item, x: from, y: y + height / 2, room: Math.min(x + width, view.width) - from - 5, ink: colour.ink, halo: colour.fill });
   }
 }
 
-/** A moment: a diamond, and its text to the right of it as far as the next item leaves room. */
+/** Draws a moment: a diamond, and its text on the right, up to the next item. */
 function drawMoment(context, item, x, y, height, next) {
   const { view, data } = app;
   const colour = colours(item);
@@ -137,7 +137,7 @@ function drawMoment(context, item, x, y, height, next) {
   }
 }
 
-/** The texts of the boxes, clipped to them, with a halo so that a point below does not hide a letter. */
+/** Draws the texts of the boxes, clipped to the boxes, with a halo, so that a point below hides no letter. */
 function drawLabels(context) {
   const { data } = app;
   context.font = MONO;
@@ -147,7 +147,7 @@ function drawLabels(context) {
   const char = (app.charWidth ??= context.measureText("0").width);
   for (const { item, x, y, room, ink, halo } of app.labels) {
     const whole = data.texts[data.items.text[item]];
-    // Of a role that does not fit the colour says enough; its term is what one looks for.
+    // If a role does not fit, its colour identifies it, and only its term is drawn.
     const short = data.items.role[item] >= 0 && whole.length * char > room;
     const text = clipped(short ? whole.replace(/^.* term /, "t") : whole, Math.floor(room / char));
     if (!text) continue;
@@ -163,7 +163,7 @@ function drawLabels(context) {
   }
 }
 
-/** A thick outline around what is pinned or hovered, and a thin one around what the search found. */
+/** Draws a thick outline around the pinned and the hovered item, and a thin one around each match of the search. */
 function drawOutlines(context) {
   const { selection, search, view, theme } = app;
   const outline = (item, colour, width) => {

@@ -1,27 +1,27 @@
-// RPCs: an arrow from the sender's lane to the handler's, and a dashed one back. Where there are too many to be told apart they
-// are a strip of shade in the sender's lane, with what was lost in red below it.
+// RPCs: an arrow from the sender's lane to the handler's lane, and a dashed arrow back. If there are too many to be
+// told apart, they are a strip of shade in the sender's lane, with the lost ones in red below it.
 
-/** How many colours methods have. */
+/** The number of colours of methods. */
 const CALL_COLOURS = 5;
 
-/** Of so many calls in sight arrows are drawn. */
+/** The largest number of visible calls that are drawn as arrows. */
 const ARROWS_MAX = 900;
 
-/** The words for each fate of a call (`Fate::code` in `run/calls.rs`). */
-const FATES = [
-  "still on its way when the run was over",
-  "answered",
+/** The words for each outcome of a call (`RpcOutcome::code` in `run/calls.rs`). */
+const OUTCOMES = [
+  "in flight when the run ended",
+  "replied",
   "lost: the request was dropped, the handler never ran",
   "lost: the handler ran, its reply was dropped",
-  "lost: nobody could be reached",
-  "lost: the server went away while it handled the request",
+  "lost: the server was unreachable",
+  "lost: the server stopped while it handled the request",
   "lost: the network was down",
-  "lost: the caller went away",
-  "lost: the scenario took it",
+  "lost: the caller abandoned the call",
+  "lost: the scenario intercepted it",
 ];
-const [OPEN, ANSWERED, REQUEST_DROPPED, REPLY_DROPPED] = [0, 1, 2, 3];
+const [IN_FLIGHT, REPLIED, REQUEST_DROPPED, REPLY_DROPPED] = [0, 1, 2, 3];
 
-/** The usual methods and their colours; others get the rest in turn. */
+/** The usual methods and their colours. All other methods share a further colour. */
 const METHOD_COLOURS = [["AppendEntries", 0], ["RequestVote", 1], ["InstallSnapshot", 2]];
 
 function methodColour(text) {
@@ -29,7 +29,7 @@ function methodColour(text) {
   return known ? known[1] : 3;
 }
 
-/** An index of the calls by time: for each block of them, when the last one of it ends. */
+/** An index of the calls by time: for each block of calls, the time at which the last one of it ends. */
 class CallIndex {
   static BLOCK = 256;
 
@@ -42,7 +42,7 @@ class CallIndex {
     }
   }
 
-  /** Calls `each` with every call that is partly between two times, until it returns false. */
+  /** Calls `each` with every call that overlaps the interval, until it returns false. */
   forEach(from, to, each) {
     const { calls } = this;
     for (let block = 0; block < this.ends.length; block++) {
@@ -58,14 +58,14 @@ class CallIndex {
   }
 }
 
-function isLost(fate) {
-  return fate >= REQUEST_DROPPED;
+function isLost(outcome) {
+  return outcome >= REQUEST_DROPPED;
 }
 
-/** Whether the filters let a call through: its topic, and the lanes of both its ends. */
+/** Whether the filters show a call: its topic, and the lanes of both its ends. */
 function isCallShown(call) {
   const { calls } = app.data.run;
-  if (!isTopicShown(isLost(calls.fate[call]) ? "drop" : "rpc")) return false;
+  if (!isTopicShown(isLost(calls.outcome[call]) ? "drop" : "rpc")) return false;
   const { hiddenLanes } = app.filter;
   return !hiddenLanes.has(laneOfEnd(calls.from[call])) && !hiddenLanes.has(laneOfEnd(calls.to[call]));
 }
@@ -89,7 +89,7 @@ function drawCalls(context) {
   context.restore();
 }
 
-/** Where an arrow leaves or reaches a lane: at the edge of its box that faces the other end. */
+/** The y coordinate at which an arrow leaves or reaches a lane: the edge of its box that faces the other end. */
 function anchorY(lane, other) {
   const top = lane.top - app.view.top + LANE_PADDING + 2;
   if (lane.rows.length === 0) return top + 8;
@@ -97,15 +97,15 @@ function anchorY(lane, other) {
 }
 
 function drawCall(context, call) {
-  const { data, view, theme, lanes, thing } = app;
+  const { data, view, theme, lanes, target } = app;
   const { calls } = data.run;
   const [from, to] = [laneOfEnd(calls.from[call]), laneOfEnd(calls.to[call])].map((number) => lanes.byNumber[number]);
   if (!from?.height || !to?.height) return;
-  const fate = calls.fate[call];
+  const outcome = calls.outcome[call];
   const here = { x: view.x(calls.sent[call]), y: anchorY(from, to) };
   const there = { y: from === to ? here.y + 12 : anchorY(to, from) };
   const colour = theme.calls[methodColour(calls.method[call])];
-  const active = thing?.kind === "call" && thing.call === call;
+  const active = target?.kind === "call" && target.call === call;
   context.lineWidth = active ? 2.5 : 1.25;
   context.globalAlpha = active ? 1 : 0.75;
   const segment = (a, b, dashed) => {
@@ -118,7 +118,8 @@ function drawCall(context, call) {
     context.stroke();
     context.setLineDash([]);
   };
-  // A call that never got there ends half-way, not later than a little while after it was sent: nobody knows where it was.
+  // A call that was not delivered ends halfway, a short time after it was sent, because its position at its loss is
+  // unknown.
   const halfway = (a, b, until) => {
     const x = a.x + Math.min(Math.max((until - a.x) * 0.5, 5), 26);
     const end = { x, y: a.y + (b.y - a.y) * 0.5 };
@@ -131,14 +132,14 @@ function drawCall(context, call) {
     const arrived = { x: view.x(calls.delivered[call]), y: there.y };
     segment(here, arrived, false);
     arrowHead(context, here, arrived);
-    if (fate === ANSWERED) {
+    if (outcome === REPLIED) {
       const back = { x: endedX, y: here.y };
       segment(arrived, back, true);
       arrowHead(context, arrived, back);
-    } else if (fate === OPEN) segment(arrived, { x: Math.min(endedX, arrived.x + 40), y: arrived.y }, true);
-    else if (fate === REPLY_DROPPED) lostAt = halfway(arrived, here, endedX);
+    } else if (outcome === IN_FLIGHT) segment(arrived, { x: Math.min(endedX, arrived.x + 40), y: arrived.y }, true);
+    else if (outcome === REPLY_DROPPED) lostAt = halfway(arrived, here, endedX);
     else lostAt = arrived;
-  } else if (fate === OPEN) segment(here, { x: view.x(data.end), y: there.y }, true);
+  } else if (outcome === IN_FLIGHT) segment(here, { x: view.x(data.end), y: there.y }, true);
   else lostAt = halfway(here, { x: endedX, y: there.y }, endedX);
   if (lostAt) smallCross(context, lostAt.x, lostAt.y);
   context.globalAlpha = 1;
@@ -164,7 +165,10 @@ function smallCross(context, x, y) {
   context.stroke();
 }
 
-/** How many calls each lane sent, and lost, in each pixel. Kept until what is shown changes. */
+/**
+ * The number of calls that each lane sent, and lost, in each pixel. The counts are cached until the shown part
+ * changes.
+ */
 function density() {
   const { view, data, filter } = app;
   const key = [view.left, view.scale, view.width, filter.version].join();
@@ -177,7 +181,7 @@ function density() {
   for (let call = first; call < calls.count && calls.sent[call] <= view.right; call++) {
     if (!isCallShown(call)) continue;
     const lane = laneOfEnd(calls.from[call]);
-    const counts = isLost(calls.fate[call]) ? lost : sent;
+    const counts = isLost(calls.outcome[call]) ? lost : sent;
     counts[lane] ??= new Uint16Array(width);
     counts[lane][Math.floor((calls.sent[call] - view.left) * view.scale)]++;
   }
@@ -204,7 +208,10 @@ function drawDensity(context) {
   context.globalAlpha = 1;
 }
 
-/** Where calls are counts: a bar along the bottom of the servers' lanes, and the number where there is room. */
+/**
+ * Draws the intervals in which calls are only counted: a bar along the bottom of the servers' lanes, and the number if
+ * it fits.
+ */
 function drawWindows(context) {
   const { data, view, theme } = app;
   const lane = app.lanes.list.findLast(({ group }) => group === "server" || group === "outside");
@@ -221,7 +228,7 @@ function drawWindows(context) {
     context.globalAlpha = 0.6;
     context.fillRect(left, y - 3, width, 3);
     context.globalAlpha = 1;
-    const words = `${grouped(calls)} answered RPCs left out`;
+    const words = `${grouped(calls)} completed RPCs left out`;
     if (context.measureText(words).width + 12 < width) {
       context.fillStyle = theme.soft;
       context.fillText(words, left + 4, y - 10);
@@ -234,35 +241,35 @@ function callAt(x, y) {
   const arrows = app.arrows ?? [];
   let [best, distance] = [-1, 5];
   for (let i = 0; i < arrows.length; i += 5) {
-    const away = distanceTo(x, y, arrows[i + 1], arrows[i + 2], arrows[i + 3], arrows[i + 4]);
+    const away = distanceToSegment(x, y, arrows[i + 1], arrows[i + 2], arrows[i + 3], arrows[i + 4]);
     if (away < distance) [best, distance] = [arrows[i], away];
   }
   return best < 0 ? null : { kind: "call", call: best };
 }
 
-/** From a point to the nearest one of a line. */
-function distanceTo(x, y, x1, y1, x2, y2) {
+/** The distance from a point to the nearest point of a line segment. */
+function distanceToSegment(x, y, x1, y1, x2, y2) {
   const [dx, dy] = [x2 - x1, y2 - y1];
   const along = Math.min(1, Math.max(0, ((x - x1) * dx + (y - y1) * dy) / (dx * dx + dy * dy || 1)));
   return Math.hypot(x - x1 - along * dx, y - y1 - along * dy);
 }
 
-/** What is known of a call. */
-function aboutCall(call) {
+/** The details of a call. */
+function callDetails(call) {
   const { data } = app;
   const { calls, texts } = data.run;
   const times = [row("sent", formatMoment(calls.sent[call], data))];
   if (calls.delivered[call] >= 0) times.push(row("handled", `${formatMoment(calls.delivered[call], data)} (after ${formatDuration(calls.delivered[call] - calls.sent[call], data.unit)})`));
   if (calls.ended[call] >= 0) {
-    const word = calls.fate[call] === ANSWERED ? "answered" : "given up";
+    const word = calls.outcome[call] === REPLIED ? "replied" : "given up";
     times.push(row(word, `${formatMoment(calls.ended[call], data)} (after ${formatDuration(calls.ended[call] - calls.sent[call], data.unit)})`));
   }
   times.push(row("request", `${grouped(calls.bytes[call])} bytes`));
-  if (calls.fate[call] === ANSWERED) times.push(row("reply", `${grouped(calls.reply[call])} bytes`));
+  if (calls.outcome[call] === REPLIED) times.push(row("reply", `${grouped(calls.reply[call])} bytes`));
   return [
     element("h3", "", texts[calls.method[call]]),
     element("p", "where", `#${calls.number[call]}  ${nameOfEnd(calls.from[call])} → ${nameOfEnd(calls.to[call])}`),
-    element("p", isLost(calls.fate[call]) ? "stuck" : "where", FATES[calls.fate[call]]),
+    element("p", isLost(calls.outcome[call]) ? "stuck" : "where", OUTCOMES[calls.outcome[call]]),
     element("dl", "", ...times.flat()),
   ];
 }

@@ -1,9 +1,9 @@
 // Reads the data of the page: columns of numbers, written by `encode.rs`.
 //
-// Everything that occupies a lane from one time to another is an *item*, whatever it is: an operation, an annotation. Items
-// are numbered, and each property of theirs is one array. The operations of a partition have consecutive numbers.
+// An *item* is anything that occupies a lane from one time to another: an operation or an annotation. Items are
+// numbered, and each of their properties is one array. The operations of a partition have consecutive numbers.
 
-/** What a verdict is called, and its sign. */
+/** The word and the sign of each verdict. */
 const VERDICTS = {
   illegal: { word: "not linearizable", sign: "✕" },
   unknown: { word: "undecided", sign: "?" },
@@ -15,7 +15,7 @@ function worstVerdict(partitions) {
   return ["illegal", "unknown", "unchecked"].find((verdict) => partitions.some((p) => p.verdict === verdict)) ?? "ok";
 }
 
-/** The values of a column that was written as differences. */
+/** The values of a column that was stored as differences. */
 function summed(differences, into = new Float64Array(differences.length), at = 0) {
   let value = 0;
   for (const difference of differences) into[at++] = value += difference;
@@ -24,7 +24,7 @@ function summed(differences, into = new Float64Array(differences.length), at = 0
 
 function readData({ raw, binary }) {
   const { texts, annotations } = raw;
-  const step = raw.run?.step ?? 1; // how many nanoseconds the unit of all times has
+  const step = raw.run?.step ?? 1; // nanoseconds per unit of all times
   const run = raw.run ? readRun(raw.run, binary) : null;
   const spans = run ? roleSpans(run) : [];
   const operationCount = raw.partitions.reduce((sum, partition) => sum + partition.took.length, 0);
@@ -60,7 +60,7 @@ function readData({ raw, binary }) {
   return data;
 }
 
-/** The lanes that a tester writes (see `run/history.rs`), and their topics. */
+/** The lanes that a tester writes (see `run/history.rs`), with their topics. */
 const TESTER_TAGS = new Map([["$ Checks", "check"], ["$ Faults", "fault"], ["$ Agreed", "client"]]);
 
 function newItems(count) {
@@ -73,7 +73,7 @@ function newItems(count) {
     details: new Int32Array(count),
     partition: new Int32Array(count).fill(-1), // annotations belong to none
     open: new Uint8Array(count), // never returned
-    kind: new Uint8Array(count), // which colour; see readKinds
+    kind: new Uint8Array(count), // the colour; see readKinds
     colour: new Int32Array(count).fill(-1), // of annotations: 0xRRGGBB
     role: new Int8Array(count).fill(-1), // of a server's span: see ROLES
   };
@@ -110,7 +110,7 @@ function readAnnotations(raw, items, first) {
   for (let i = 0; i < raw.took.length; i++) items.end[first + i] = items.start[first + i] + raw.took[i];
 }
 
-/** The first and the last moment. Operations that never returned reach a little beyond everything else. */
+/** The first and the last moment. Operations that never returned extend slightly beyond everything else. */
 function extent(items, unit) {
   let [start, end] = [Infinity, -Infinity];
   let anyOpen = false;
@@ -124,19 +124,22 @@ function extent(items, unit) {
   return [start, Math.max(end, start + 1)];
 }
 
-/** The numbers below `count`, in the order of the first key, then of the second. */
+/** The numbers below `count`, ordered by the first key, then by the second. */
 function sortedBy(count, key, second) {
   const numbers = new Uint32Array(count).map((_, i) => i);
   return numbers.sort((a, b) => key[a] - key[b] || second[a] - second[b] || a - b);
 }
 
-/** How many kinds of operation have a colour of their own. */
+/** The number of kinds of operations with a colour of their own. */
 const KINDS = 6;
 
-/** The colours of the usual kinds, so that they look alike in all pictures. Others get those that are left over. */
+/** The colours of the usual kinds, which are the same in all timelines. Other kinds get the remaining colours. */
 const USUAL_KINDS = { append: 1, get: 2, read: 2, put: 3, write: 3, cas: 4 };
 
-/** The kind of an operation is the word its description begins with. The frequent ones get colours 1 to KINDS, others 0. */
+/**
+ * Assigns kinds. The kind of an operation is the first word of its description. The most frequent kinds get the
+ * colours 1 to KINDS, all others get 0.
+ */
 function readKinds(data) {
   const { items, texts } = data;
   const words = new Map(); // text -> word, because texts repeat

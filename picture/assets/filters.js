@@ -1,17 +1,17 @@
-// The lists beside the picture: partitions with their verdicts, illegal first, and clients and tags. A box hides and shows; the
-// name of a partition gives it the focus; a text narrows the list.
+// The lists beside the timeline: partitions with their verdicts, illegal ones first; clients and tags. A check box
+// hides and shows an entry; a click on the name of a partition focuses it; a text narrows the list.
 
-/** So many entries of a list are made; the text finds the others. */
+/** The largest number of entries shown in a list. The text finds the others. */
 const ENTRIES_MAX = 300;
 
-/** Lists shorter than this need no text to narrow them. */
+/** The length from which a list has a text to narrow it. */
 const NARROW_MIN = 8;
 
 class Filter {
   hiddenPartitions = new Set();
   hiddenLanes = new Set();
   hiddenTopics = new Set();
-  version = 0; // how often it has changed
+  version = 0; // the number of changes
 
   constructor(data) {
     this.items = data.items;
@@ -23,7 +23,7 @@ class Filter {
   }
 }
 
-/** The topic of what lies in a lane. */
+/** The topic of the items in a lane. */
 function topicOfLane(lane) {
   if (lane.group === "tester") return topicNumber[TESTER_TAGS.get(lane.name)];
   return topicNumber[{ server: "lead", client: "client", outside: "rpc", tag: "note" }[lane.group]];
@@ -73,14 +73,16 @@ function focusEntry(entry) {
   app.selection.focusOn(app.selection.focus === entry.number ? -1 : entry.number);
 }
 
-/** The list shows which partition has the focus. */
+/** Marks the focused partition in the list. */
 function markFocus() {
   for (const button of document.querySelectorAll("[data-partition]")) {
     button.setAttribute("aria-pressed", String(Number(button.dataset.partition) === app.selection.focus));
   }
 }
 
-/** A list of entries `{ number, name, note, verdict? }` with a box each; `hidden` is the set of those not shown. */
+/**
+ * A list of entries `{ number, name, note, verdict? }` with a check box each; `hidden` is the set of hidden entries.
+ */
 function filterList(title, what, entries, hidden, pick) {
   const list = element("ul", "");
   const narrow = element("input", "narrow");
@@ -146,7 +148,7 @@ function filterEntry(entry, what, hidden, pick, only) {
   return element("li", "", box, name, alone, element("span", "note", entry.note));
 }
 
-/** What the colours and marks mean. */
+/** Shows the meanings of the colours and marks. */
 function showLegend(data) {
   const parts = [...data.kinds].map(([kind, colour]) => {
     const swatch = element("i", "swatch");
@@ -154,7 +156,7 @@ function showLegend(data) {
     swatch.style.borderColor = `var(--kind-${colour}-line)`;
     return element("span", "", swatch, kind);
   });
-  if (data.items.open.includes(1)) parts.push(element("span", "", element("i", "swatch open"), "never answered"));
+  if (data.items.open.includes(1)) parts.push(element("span", "", element("i", "swatch open"), "never returned"));
   if (data.partitions.length) parts.push(element("span", "", element("i", "bar"), "linearization point"));
   if (data.partitions.some((p) => p.verdict === "illegal")) parts.push(element("span", "", element("i", "cross", "✕"), "cannot come next"));
   if (data.partitions.some((p) => p.verdict === "unknown")) parts.push(element("span", "", element("i", "cross unknown", "✕"), "where the search was stuck"));
@@ -164,7 +166,7 @@ function showLegend(data) {
   $("legend").replaceChildren(...parts, element("span", "count", count));
 }
 
-/** What the colours and marks of a run mean. */
+/** The meanings of the colours and marks of a run. */
 function runLegend(run) {
   const parts = ROLES.map((role, number) => {
     const swatch = element("i", "swatch");

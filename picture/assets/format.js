@@ -22,7 +22,7 @@ function grouped(number, decimals = 0) {
   return part ? `${digits}.${part.replace(/(\d{3})(?=\d)/g, `$1${NARROW_SPACE}`)}` : digits;
 }
 
-/** A duration, exact. */
+/** An exact duration. */
 function formatDuration(duration, timeUnit) {
   if (timeUnit === "order") return `${grouped(duration)} ${duration === 1 ? "position" : "positions"}`;
   const unit = unitFor(duration);
@@ -30,7 +30,7 @@ function formatDuration(duration, timeUnit) {
   return `${grouped(duration / unit.size, (exact.split(".")[1] ?? "").length)} ${unit.name}`;
 }
 
-/** A moment, exact, as the program gave it. */
+/** An exact moment, as the program gave it. */
 function formatMoment(time, data) {
   if (data.unit === "order") return `position ${grouped(time)}`;
   if (data.origin === 0n) return formatDuration(time, data.unit);
@@ -55,7 +55,10 @@ function element(tag, className, ...children) {
   return node;
 }
 
-/** The first position in `[from, to)` at which `holds` is true; it must be false before and true from there on. */
+/**
+ * The first position in `[from, to)` at which `holds` is true. It must be false before this position and true from it
+ * on.
+ */
 function firstWhere(from, to, holds) {
   while (from < to) {
     const middle = (from + to) >>> 1;

@@ -1,12 +1,12 @@
 // Mouse, touch and buttons.
 
-/** A press that moves farther than this is a drag, not a click. */
+/** The distance in pixels beyond which a press is a drag, not a click. */
 const DRAG_MIN = 4;
 
 function listenToPointer() {
   const canvas = $("lanes");
-  const pointers = new Map(); // those that are down: id -> { x, y }
-  let press = null; // where it began, and what has become of it
+  const pointers = new Map(); // pressed pointers: id -> { x, y }
+  let press = null; // its starting point and its state
   const place = (event) => {
     const area = canvas.getBoundingClientRect();
     return { x: event.clientX - area.left, y: event.clientY - area.top };
@@ -23,7 +23,7 @@ function listenToPointer() {
     const before = pointers.get(event.pointerId);
     if (!before) {
       hover(at);
-      canvas.style.cursor = app.selection.hovered >= 0 || app.thing ? "pointer" : "";
+      canvas.style.cursor = app.selection.hovered >= 0 || app.target ? "pointer" : "";
       return redraw();
     }
     if (pointers.size === 2) pinch(pointers, event.pointerId, at);
@@ -51,9 +51,9 @@ function listenToPointer() {
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", (event) => {
-    pointers.delete(event.pointerId); // a press that left is none; a drag does not leave, because it is captured
+    pointers.delete(event.pointerId); // leaving ends a press; a drag never leaves, because it is captured
     app.cursor = null;
-    app.thing = null;
+    app.target = null;
     app.selection.hover(-1);
     showTooltip();
     redraw();
@@ -63,21 +63,21 @@ function listenToPointer() {
   listenToOverview();
 }
 
-/** What is below the pointer: an item, or else a mark, an RPC, the band of a fault. */
+/** Finds the target at the pointer: an item, or else a mark, an RPC, or the band of a fault. */
 function hover(at) {
   const item = itemAt(at.x, at.y);
-  const before = app.thing;
-  app.thing = item < 0 && app.data.run && at.x >= GUTTER ? markAt(at.x, at.y) ?? callAt(at.x, at.y) ?? failureAt(at.x) ?? bandAt(at.x, at.y) : null;
+  const before = app.target;
+  app.target = item < 0 && app.data.run && at.x >= GUTTER ? markAt(at.x, at.y) ?? callAt(at.x, at.y) ?? failureAt(at.x) ?? bandAt(at.x, at.y) : null;
   app.selection.hover(item);
-  if (app.thing || before) showTooltip();
+  if (app.target || before) showTooltip();
 }
 
-/** From here on all that this pointer does is told to `canvas`. Events made by a script have no pointer to capture. */
+/** Directs all further events of this pointer to `canvas`. Events made by a script have no pointer to capture. */
 function capture(canvas, event) {
   if (event.isTrusted) canvas.setPointerCapture(event.pointerId);
 }
 
-/** Two fingers: what is under them stays under them. */
+/** Zooms with two fingers: the times below them stay below them. */
 function pinch(pointers, id, at) {
   const [other] = [...pointers].filter(([key]) => key !== id).map(([, value]) => value);
   const before = pointers.get(id);
@@ -93,11 +93,11 @@ function turnWheel(event, at) {
   if (event.altKey) app.scroll.scrollTop += dy;
   else if (event.shiftKey) app.view.pan(-(dy || dx));
   else if (Math.abs(dx) > Math.abs(dy)) app.view.pan(-dx);
-  // A trackpad's pinch comes as a wheel with Ctrl and small steps.
+  // A trackpad's pinch arrives as a wheel event with Ctrl and small steps.
   else app.view.zoom(Math.exp(-dy * (event.ctrlKey ? 0.01 : 0.0018)), at.x);
 }
 
-/** In the overview, a press moves the window there, and a drag takes it along. */
+/** In the overview, a press moves the window there, and a drag moves it along. */
 function listenToOverview() {
   const strip = $("overview");
   let down = false;

@@ -1,10 +1,10 @@
-// Keys. One table: what is pressed, what it is called in the help, what it does.
+// Keys. One table: the pressed keys, their name in the help, their action.
 
 const KEYS = [
   { keys: ["+", "="], name: "+  −", help: "zoom in, out", act: () => app.view.zoom(1.6, undefined, true) },
   { keys: ["-", "_", "−"], act: () => app.view.zoom(1 / 1.6, undefined, true) },
-  { keys: ["ArrowLeft"], name: "←  →", help: "in a run: to the previous, next event; else move in time (Shift: by a page)", act: (event) => goInTime(event, -1) },
-  { keys: ["ArrowRight"], act: (event) => goInTime(event, 1) },
+  { keys: ["ArrowLeft"], name: "←  →", help: "in a run, go to the previous or next event; otherwise move in time (with Shift, by a page)", act: (event) => stepInTime(event, -1) },
+  { keys: ["ArrowRight"], act: (event) => stepInTime(event, 1) },
   { keys: ["ArrowUp"], name: "↑  ↓", help: "scroll the lanes", act: () => app.scroll.scrollBy({ top: -60 }) },
   { keys: ["ArrowDown"], act: () => app.scroll.scrollBy({ top: 60 }) },
   { keys: ["0", "f"], name: "0  f", help: "show everything", act: () => app.view.fit(true) },
@@ -13,18 +13,18 @@ const KEYS = [
   { keys: ["k"], act: () => goToStep(-1) },
   { keys: [","], name: ",  .", help: "previous, next operation in the lane", act: () => goToNeighbour(-1) },
   { keys: ["."], act: () => goToNeighbour(1) },
-  { keys: ["/"], name: "/", help: "search; Enter and Shift+Enter step through what it found", act: () => $("search").select() },
+  { keys: ["/"], name: "/", help: "search; Enter and Shift+Enter step through the matches", act: () => $("search").select() },
   { keys: ["n"], name: "n  N", help: "next, previous match", act: () => app.search.step(1) },
   { keys: ["N"], act: () => app.search.step(-1) },
   { keys: ["s"], name: "s", help: "show or hide the filters", act: () => toggleFilters() },
   { keys: ["p"], name: "p", help: "show or hide the state of the servers", act: () => togglePanel() },
-  { keys: ["l"], name: "l", help: "show or hide the list of what happened", act: () => toggleLines() },
+  { keys: ["l"], name: "l", help: "show or hide the list of events", act: () => toggleLines() },
   { keys: ["?"], name: "?", help: "this help", act: () => toggleHelp() },
   { keys: ["Escape"], name: "Esc", help: "release the selection, then the moment, then the emphasised key, then the search", act: () => release() },
 ];
 
-/** An arrow to the left (-1) or to the right (1). */
-function goInTime(event, direction) {
+/** Handles an arrow key to the left (-1) or to the right (1). */
+function stepInTime(event, direction) {
   if (!app.moment || event.shiftKey) return app.view.pan(-direction * panStep(event), true);
   app.moment.step(direction);
   showLines();
@@ -34,7 +34,7 @@ function panStep(event) {
   return app.view.plot * (event.shiftKey ? 0.9 : 0.15);
 }
 
-/** To the item beside the active one; without one, to the first item in sight. */
+/** Goes to the item beside the active one, or, without an active item, to the first visible item. */
 function goToNeighbour(direction) {
   const { selection, view, data } = app;
   if (selection.active >= 0) return goTo(neighbour(selection.active, direction));
@@ -42,7 +42,7 @@ function goToNeighbour(direction) {
   if (first !== undefined) goTo(first);
 }
 
-/** Takes back one thing. */
+/** Releases one thing. */
 function release() {
   const { selection, search } = app;
   if (selection.pinned >= 0) selection.pin(-1);

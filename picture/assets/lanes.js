@@ -1,7 +1,7 @@
-// Lanes and their rows: where each item lies, and what lies under a point.
+// Lanes and their rows: the position of each item, and the item at a point.
 //
-// A lane has as many rows as it has items at the same time, so that in each row items follow each other and both their starts
-// and their ends are sorted: whatever is drawn or pointed at is found by binary search.
+// A lane has as many rows as it has simultaneous items. So in each row items follow each other, and both their starts
+// and their ends are sorted. Drawing and pointing therefore use binary search.
 
 const LANE_PADDING = 5;
 
@@ -31,7 +31,7 @@ function layOut(data, filter, height) {
   for (const [position, lane] of list.entries()) {
     lane.position = position;
     lane.top = top;
-    // Between clients and tags there is a gap.
+    // There is a gap between clients and tags.
     if (position > 0 && lane.group !== list[position - 1].group) lane.top += 8;
     lane.height = lane.rows.length * rowHeight + lane.track + 2 * LANE_PADDING;
     top = lane.top + lane.height;
@@ -40,8 +40,8 @@ function layOut(data, filter, height) {
 }
 
 /**
- * Whether `item` may follow `last` in a row. Intervals include both ends, so items that touch do overlap in that moment; they
- * are drawn beside each other with a gap, unless one of them is only a moment and would be covered.
+ * Whether `item` may follow `last` in a row. Intervals include both ends, so items that touch overlap in one moment.
+ * They are drawn beside each other with a gap, unless one of them is only a moment and would be covered.
  */
 function follows(items, last, item) {
   const [end, start] = [items.end[last], items.start[item]];
@@ -49,7 +49,7 @@ function follows(items, last, item) {
   return items.start[last] < end && items.end[item] > start;
 }
 
-/** Where the box of an item begins, in pixels from the top of the canvas. */
+/** The top of an item's box, in pixels from the top of the canvas. */
 function boxTop(item) {
   const { lanes, data, view } = app;
   const lane = lanes.byNumber[data.items.lane[item]];
@@ -68,14 +68,14 @@ function shownLanes() {
   return lanes.list.slice(from, to);
 }
 
-/** The positions in `row` of the items that are at least partly between two times. */
+/** The range of positions in `row` of the items that overlap the interval. */
 function shownPart(row, from, to) {
   const { start, end } = app.data.items;
   const first = firstWhere(0, row.length, (i) => end[row[i]] >= from);
   return [first, firstWhere(first, row.length, (i) => start[row[i]] > to)];
 }
 
-/** The item at a point of the canvas, or -1. A narrow box is found a few pixels beside it, too. */
+/** The item at a point of the canvas, or -1. A narrow box is also found a few pixels beside it. */
 function itemAt(x, y) {
   const { lanes, view, data } = app;
   if (x < GUTTER || x > view.width) return -1;

@@ -1,8 +1,8 @@
-// The sequences a checker found for one partition: which of them to show for an operation, where its points lie in time, and
-// what could come next in time but not by the model.
+// The sequences that a checker found for one partition: the sequence to show for an operation, the times of its points,
+// and the operations that could come next in time but are illegal in the model.
 //
-// Sequences are kept as a tree (see `sequences.rs`): a node is a step, a sequence ends at a node, and only the one that is
-// shown is written out. Within a partition an operation is called by its position there.
+// Sequences are stored as a tree (see `sequences.rs`): a node is a step, a sequence ends at a node, and only the shown
+// sequence is expanded. Within a partition, the number of an operation is its position there.
 
 class Linearizations {
   constructor(data, partition) {
@@ -27,22 +27,23 @@ class Linearizations {
       }
       this.ends.push(before);
     }
-    // Where not even one operation could be first, that is the sequence to show: no step, and all that cannot be first.
+    // If no operation can be the first, the sequence to show has no step, and all operations that cannot be the first
+    // are stuck.
     if (this.ends.length === 0 && partition.verdict === "illegal") this.ends.push(-1);
-    this.written = new Map();
+    this.cache = new Map();
   }
 
-  /** The sequence with this number, written out; null if there is none. */
+  /** The sequence with this number, expanded; null if there is none. */
   sequence(number) {
     if (number < 0 || number >= this.ends.length) return null;
-    if (!this.written.has(number)) {
-      if (this.written.size >= 32) this.written.clear();
-      this.written.set(number, this.writeOut(number));
+    if (!this.cache.has(number)) {
+      if (this.cache.size >= 32) this.cache.clear();
+      this.cache.set(number, this.buildSequence(number));
     }
-    return this.written.get(number);
+    return this.cache.get(number);
   }
 
-  writeOut(number) {
+  buildSequence(number) {
     const nodes = [];
     for (let node = this.ends[number]; node >= 0; node = this.parent[node]) nodes.push(node);
     nodes.reverse();
@@ -51,7 +52,7 @@ class Linearizations {
     const position = new Int32Array(this.count).fill(-1);
     operations.forEach((operation, i) => (position[operation] = i));
     const { stuck, deadline } = this.stuckAfter(operations, position);
-    const times = this.moments(operations, deadline);
+    const times = this.pointTimes(operations, deadline);
     const last = times.length ? times[times.length - 1] : -Infinity;
     const stuckTimes = stuck.map((operation) => {
       const earliest = Math.max(last, this.call[operation]);
@@ -62,8 +63,8 @@ class Linearizations {
   }
 
   /**
-   * What could come after a sequence as far as time is concerned, and does not: every remaining operation that was called
-   * before the first of the remaining ones returned. `deadline` is that return.
+   * The operations that could come after a sequence in time, and are illegal: every remaining operation that was
+   * called before the first of the remaining operations returned. `deadline` is the time of that return.
    */
   stuckAfter(operations, position) {
     if (this.partition.verdict === "ok" || operations.length === this.count) return { stuck: [], deadline: Infinity };
@@ -80,12 +81,12 @@ class Linearizations {
   }
 
   /**
-   * A moment for every step: within its operation, in the order of the steps, and not crowded.
+   * A time for every step: within its operation, in the order of the steps, and evenly spread.
    *
-   * Step i cannot come before the latest call up to it (`low`) nor after the earliest return from it on (`high`). Steps with
-   * the same `low` share the time until the next one's, evenly.
+   * Step i can be neither before the latest call up to it (`low`) nor after the earliest return from it on (`high`).
+   * Steps with the same `low` share the time until the next `low` evenly.
    */
-  moments(operations, deadline) {
+  pointTimes(operations, deadline) {
     const n = operations.length;
     const times = new Float64Array(n);
     const high = new Float64Array(n);
@@ -109,7 +110,8 @@ class Linearizations {
   /** The longest sequence that contains an operation: its number, or -1. */
   longestWith(operation) {
     if (!this.longest) {
-      // Longest first: whoever comes to a node first is the longest sequence through it, and through all before it.
+      // Sequences come longest first, so the first one that reaches a node is the longest sequence through it and
+      // through all nodes before it.
       const through = new Int32Array(this.operation.length).fill(-1);
       this.longest = new Int32Array(this.count).fill(-1);
       this.ends.forEach((end, number) => {
@@ -138,7 +140,7 @@ class Linearizations {
     return this.stuckAt[operation];
   }
 
-  /** The sequence to show for an operation; for -1, the longest one of all. */
+  /** The sequence to show for an operation; for -1, the longest sequence of all. */
   sequenceFor(operation) {
     if (operation < 0) return this.sequence(0);
     const number = this.longestWith(operation);
@@ -146,7 +148,7 @@ class Linearizations {
   }
 }
 
-/** The sequence that is shown for a partition now: the one of the active item, or the longest. */
+/** The sequence that is shown for a partition now: that of the active item, or the longest one. */
 function shownSequence(partition) {
   const { selection, data, linearizations } = app;
   const { active } = selection;
@@ -154,7 +156,7 @@ function shownSequence(partition) {
   return linearizations[partition].sequenceFor(mine ? active - data.partitions[partition].first : -1);
 }
 
-/** What a sequence says about one item: its step, or why it is none. */
+/** The place of an item in its sequence: its step, or the reason why it has none. */
 function placeInSequence(item) {
   const number = app.data.items.partition[item];
   const partition = app.data.partitions[number];
@@ -173,7 +175,7 @@ function placeInSequence(item) {
   };
 }
 
-/** The first red mark among what is visible: `{ item, time, previous }`, where `previous` was linearized before; or null. */
+/** The first visible red mark: `{ item, time, previous }`, where `previous` is the last linearized item; or null. */
 function firstError() {
   let first = null;
   for (const partition of app.data.partitions) {

@@ -1,17 +1,17 @@
-// The list of what happened, around the moment: logged lines, failures, faults, votes and the like, one line each, of the servers
-// and topics that are shown. A text narrows it; a click goes to the moment.
+// The list of events around the moment: logged lines, failures, faults, votes and so on, one line each, of the shown
+// servers and topics. A text narrows the list; a click goes to the moment of the event.
 
-/** So many lines are listed at once. */
+/** The number of lines in the list. */
 const LINES_SHOWN = 300;
 
-/** What is listed, by WHAT: what happens often and is drawn anyway is not. */
-const LISTED = new Set([WHAT.role, WHAT.term, WHAT.vote, WHAT.truncate, WHAT.snapshot, WHAT.install, WHAT.crash, WHAT.restart, WHAT.line, WHAT.restore]);
+/** The listed kinds of EVENT. Frequent events that are drawn elsewhere are not listed. */
+const LISTED_EVENTS = new Set([EVENT.role, EVENT.term, EVENT.vote, EVENT.truncate, EVENT.snapshot, EVENT.install, EVENT.crash, EVENT.restart, EVENT.line, EVENT.restore]);
 
 class Lines {
   constructor(data) {
-    // Server and row of each line, in the order of time.
+    // The server and the row of each line, in the order of time.
     const { servers, failures } = data.run;
-    const count = servers.reduce((sum, rows) => sum + rows.what.reduce((n, what) => n + LISTED.has(what), 0), failures.length);
+    const count = servers.reduce((sum, rows) => sum + rows.kind.reduce((n, kind) => n + LISTED_EVENTS.has(kind), 0), failures.length);
     this.server = new Int32Array(count); // -1: a failure
     this.row = new Int32Array(count);
     const at = new Float64Array(count);
@@ -22,7 +22,7 @@ class Lines {
       at[next++] = time;
     };
     servers.forEach((rows, server) => {
-      for (let row = 0; row < rows.count; row++) if (LISTED.has(rows.what[row])) add(server, row, rows.at[row]);
+      for (let row = 0; row < rows.count; row++) if (LISTED_EVENTS.has(rows.kind[row])) add(server, row, rows.at[row]);
     });
     failures.forEach((failure, i) => add(-1, i, failure.at));
     const order = sortedBy(count, at, this.server);
@@ -32,11 +32,11 @@ class Lines {
   }
 
   text(i) {
-    return this.server[i] < 0 ? app.data.run.failures[this.row[i]].text : rowWords(this.server[i], this.row[i]);
+    return this.server[i] < 0 ? app.data.run.failures[this.row[i]].text : describeRow(this.server[i], this.row[i]);
   }
 
   topic(i) {
-    return this.server[i] < 0 ? topicNumber.failure : WHAT_TOPIC[app.data.run.servers[this.server[i]].what[this.row[i]]];
+    return this.server[i] < 0 ? topicNumber.failure : EVENT_TOPIC[app.data.run.servers[this.server[i]].kind[this.row[i]]];
   }
 
   passes(i) {
@@ -47,7 +47,7 @@ class Lines {
     return !this.query || this.text(i).toLowerCase().includes(this.query);
   }
 
-  /** The lines that are listed: as many before the moment as after it, if there are. */
+  /** The listed lines: as many before the moment as after it, if available. */
   around(time) {
     const middle = firstWhere(0, this.count, (i) => this.at[i] > time);
     const [before, after] = [[], []];
@@ -67,9 +67,9 @@ function showLines() {
   const rows = shown.map((i, place) => {
     const server = lines.server[i];
     const who = server >= 0 && server < data.run.serverCount ? `S${server}` : "";
-    const what = TOPICS[lines.topic(i)];
-    const button = element("button", `line ${what}`, element("span", "at", (lines.at[i] / 1e6).toFixed(1)), element("span", "who", who), element("span", "text", lines.text(i)));
-    button.title = `${what}: ${lines.text(i)}`;
+    const topic = TOPICS[lines.topic(i)];
+    const button = element("button", `line ${topic}`, element("span", "at", (lines.at[i] / 1e6).toFixed(1)), element("span", "who", who), element("span", "text", lines.text(i)));
+    button.title = `${topic}: ${lines.text(i)}`;
     button.classList.toggle("now", place === now);
     button.addEventListener("click", () => {
       app.moment.pin(lines.at[i]);

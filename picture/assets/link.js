@@ -1,7 +1,7 @@
-// The address of the page names the moment and the selection, so that a link can point at what one sees:
+// The address of the page names the moment and the selection, so that a link can point at a view:
 // #from=TIME&to=TIME&item=NUMBER&key=NUMBER&find=TEXT
 
-/** How long the picture must rest before its address is written. */
+/** The time in milliseconds without a change of the view after which the address is written. */
 const LINK_DELAY_MS = 250;
 
 function rememberInLink() {
@@ -9,7 +9,7 @@ function rememberInLink() {
   app.linkTimer = setTimeout(() => {
     const link = linkToView();
     if (link === location.hash) return;
-    history.replaceState(null, "", link); // which is no hashchange
+    history.replaceState(null, "", link); // this causes no hashchange event
   }, LINK_DELAY_MS);
 }
 
@@ -23,7 +23,7 @@ function linkToView() {
   return `#${parts}`;
 }
 
-/** Shows what an address names. What makes no sense in it is ignored. */
+/** Shows the view that an address names. Invalid parts are ignored. */
 function followLink(link) {
   const { view, selection, data, search } = app;
   const parts = new URLSearchParams(link.replace(/^#/, ""));

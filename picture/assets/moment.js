@@ -1,13 +1,13 @@
-// The moment that the state panel speaks of: where the pointer is, or was last; a click pins it; arrow keys step from one event
-// of the servers in sight to the next.
+// The moment of the state panel: the last time at which the pointer was, or the time that a click has pinned. Arrow
+// keys step from one event of the visible servers to the next.
 
 class Moment {
   pinned = null; // a time
-  seen = null; // where the pointer was last
+  seen = null; // the last time at the pointer
 
   constructor(data) {
     this.data = data;
-    // All times at which something happened on a server or to one, in order.
+    // The times of all events of servers and of all faults, in order.
     const times = new Set();
     for (const server of data.run.servers) for (const at of server.at) times.add(at);
     for (const { from, to } of data.run.bands) times.add(from).add(to);
@@ -28,18 +28,18 @@ class Moment {
     redraw();
   }
 
-  /** A click at a time: pins it, or releases it where it is pinned. */
+  /** Handles a click: pins its time, or releases the pinned time. */
   click(x) {
     const near = this.pinned !== null && Math.abs(app.view.x(this.pinned) - x) < 5;
     this.pin(near ? null : app.view.time(x));
   }
 
-  /** To the next (1) or the previous (-1) time at which something happened on a server in sight. */
+  /** Goes to the next (1) or the previous (-1) time of an event of a visible server. */
   step(direction) {
     const { times } = this;
     const from = this.time;
     let at = direction > 0 ? firstWhere(0, times.length, (i) => times[i] > from) : firstWhere(0, times.length, (i) => times[i] >= from) - 1;
-    while (at >= 0 && at < times.length && !this.happensInSight(times[at])) at += direction;
+    while (at >= 0 && at < times.length && !this.hasVisibleEvent(times[at])) at += direction;
     if (at < 0 || at >= times.length) return;
     this.pin(times[at]);
     const { view } = app;
@@ -47,12 +47,12 @@ class Moment {
     if (x < GUTTER + 20 || x > view.width - 20) view.moveTo(times[at], view.scale, true);
   }
 
-  happensInSight(time) {
+  hasVisibleEvent(time) {
     const { run } = this.data;
     return run.servers.some((rows, server) => {
       if (server < run.serverCount && app.filter.hiddenLanes.has(run.firstLane + server)) return false;
       const i = firstWhere(0, rows.count, (r) => rows.at[r] >= time);
-      for (let row = i; row < rows.count && rows.at[row] === time; row++) if (!app.filter.hiddenTopics.has(WHAT_TOPIC[rows.what[row]])) return true;
+      for (let row = i; row < rows.count && rows.at[row] === time; row++) if (!app.filter.hiddenTopics.has(EVENT_TOPIC[rows.kind[row]])) return true;
       return false;
     }) || run.failures.some(({ at }) => at === time) || (isTopicShown("fault") && run.bands.some(({ from, to }) => from === time || to === time));
   }

@@ -1,9 +1,10 @@
-// The whole history as a strip: how many operations were in progress at each time, where the errors and the matches of a
-// search are, and a window that is the shown part. Its picture is kept until the filter, the size or the colours change.
+// The whole history as a strip: the number of operations in progress at each time, the errors, the matches of the
+// search, and a window that marks the shown part. The counts are cached until the filter, the size or the colours
+// change.
 
 const OVERVIEW_HEIGHT = 40;
 
-/** The place of a time in the strip. */
+/** The x coordinate of a time in the strip. */
 function overviewX(time) {
   const { view, data } = app;
   return GUTTER + ((time - data.start) / (data.end - data.start)) * view.plot;
@@ -14,8 +15,8 @@ function overviewTime(x) {
   return data.start + ((x - GUTTER) / view.plot) * (data.end - data.start);
 }
 
-/** For each pixel, how many visible items were in progress in it. */
-function load() {
+/** For each pixel, the number of visible items in progress. */
+function itemsInProgress() {
   const { view, data } = app;
   const width = Math.ceil(view.plot) + 1;
   const change = new Int32Array(width + 1);
@@ -34,7 +35,7 @@ function load() {
 
 function drawOverview(context) {
   const { view, theme, data } = app;
-  if (app.overview?.width !== view.width) app.overview = { width: view.width, counts: load() };
+  if (app.overview?.width !== view.width) app.overview = { width: view.width, counts: itemsInProgress() };
   const { counts } = app.overview;
   const bottom = OVERVIEW_HEIGHT - 4;
   const most = counts.reduce((max, count) => Math.max(max, count), 1);
@@ -73,7 +74,7 @@ function drawOverview(context) {
     context.fillRect(overviewX(at) - 1, 2, 2, bottom);
   }
 
-  // The window. What lies outside of it is veiled.
+  // The window. The time outside of it is veiled.
   const left = Math.max(GUTTER, overviewX(view.left));
   const right = Math.min(view.width, overviewX(view.right));
   context.globalAlpha = 0.7;

@@ -1,20 +1,23 @@
-// Linearization points: a bar in each operation at the moment it may have taken effect, a line to the next one, and after the
-// last one red marks on what cannot come next.
+// Linearization points: a bar in each operation at the moment at which it may have taken effect, a line to the next
+// bar, and, after the last one, red marks on the operations that cannot come next.
 
-/** Lines between points that are closer than this on average would be a dark area and no lines. */
+/**
+ * The average distance in pixels below which the lines between points are not drawn, because they would be a dark
+ * area.
+ */
 const POINT_DISTANCE = 3;
 
-/** So many pixels of a row a point needs if the points of several partitions are to be told apart. */
+/** The space in pixels of a row that a point needs if the points of several partitions are to be told apart. */
 const POINT_ROOM = 8;
 
-/** With more partitions than this, lines are drawn only for those that are illegal, or emphasised. */
+/** The largest number of partitions with lines. If there are more, only illegal or emphasised ones have lines. */
 const LINED_PARTITIONS = 4;
 
 function drawPoints(context) {
   const { data, selection } = app;
   const emphasised = selection.partition;
   const visible = data.partitions.filter(({ number }) => !app.filter.hiddenPartitions.has(number));
-  // Illegal partitions are the first ones of the page. When there is no room for all points, theirs are drawn.
+  // Illegal partitions come first in the data. If there is no space for all points, theirs are drawn.
   let room = (app.view.plot * app.lanes.rowCount) / POINT_ROOM;
   for (const partition of visible) {
     if (emphasised >= 0 && partition.number !== emphasised) continue;
@@ -28,7 +31,7 @@ function drawPoints(context) {
   }
 }
 
-/** The steps between the two edges, and one beyond on each side for the lines. */
+/** The steps between the two edges, and one more on each side for the lines. */
 function shownSteps({ times }) {
   const { view } = app;
   const from = Math.max(0, firstWhere(0, times.length, (i) => times[i] >= view.left) - 1);
@@ -41,9 +44,9 @@ function drawSequence(context, partition, sequence, [from, to], lined) {
   const middle = lanes.boxHeight / 2;
   const dense = to - from > view.plot / POINT_DISTANCE;
 
-  let last = null; // the point before, for the line
-  const bars = []; // of the points that can be told apart
-  const painted = new Map(); // row -> the pixel of the bar that was drawn last there
+  let last = null; // the previous point, for the line
+  const bars = []; // the bars of points that can be told apart
+  const painted = new Map(); // row -> the pixel of its last bar
   context.strokeStyle = theme.ink;
   context.globalAlpha = 0.55;
   context.lineWidth = 1.25;
@@ -70,7 +73,7 @@ function drawSequence(context, partition, sequence, [from, to], lined) {
   context.globalAlpha = 1;
 }
 
-/** The red marks. They are crosses on dashed lines, so that they need no colour to be told from points. */
+/** Draws the red marks. They are crosses on dashed lines, so they can be told from points without colour. */
 function drawStuck(context, partition, sequence, lined) {
   const { view, theme, lanes, data } = app;
   const { operations, times, stuck, stuckTimes } = sequence;

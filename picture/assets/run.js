@@ -1,12 +1,12 @@
-// Reads what the page of a run has besides its history: RPCs, and what each server went through (see `run/fit.rs`).
+// Reads the data of a run other than its history: RPCs and the events of each server (see `run/fit.rs`).
 //
-// Both are arrays by number, as items are. From the rows of a server come its spans of role and term, which are items: boxes in
-// the server's lane.
+// Both are arrays by number, as items are. The rows of a server give its spans of role and term, which are items: boxes
+// in the server's lane.
 
-/** What happens on a server, as `run/servers.rs` numbers it. */
-const WHAT = { role: 0, term: 1, vote: 2, append: 3, truncate: 4, commit: 5, apply: 6, snapshot: 7, install: 8, persist: 9, crash: 10, restart: 11, command: 12, line: 13, compact: 14, restore: 15 };
+/** The kinds of events of a server, with the numbers of `run/servers.rs`. */
+const EVENT = { role: 0, term: 1, vote: 2, append: 3, truncate: 4, commit: 5, apply: 6, snapshot: 7, install: 8, persist: 9, crash: 10, restart: 11, command: 12, line: 13, compact: 14, restore: 15 };
 
-/** The roles; `RUNNING` is that of a server that reports nothing, `CRASHED` that of one that does not run. */
+/** The roles. `RUNNING` is the role of a server that reports nothing, `CRASHED` that of a server that does not run. */
 const ROLES = ["follower", "candidate", "leader", "running", "crashed"];
 const [RUNNING, CRASHED] = [3, 4];
 
@@ -14,8 +14,8 @@ const [RUNNING, CRASHED] = [3, 4];
 const TOPICS = ["rpc", "drop", "vote", "term", "lead", "log", "commit", "apply", "snapshot", "persist", "fault", "check", "client", "note", "line", "failure"];
 const topicNumber = Object.fromEntries(TOPICS.map((name, number) => [name, number]));
 
-/** The topic of each WHAT, for marks and filters. */
-const WHAT_TOPIC = ["lead", "term", "vote", "log", "log", "commit", "apply", "snapshot", "snapshot", "persist", "fault", "fault", "client", "line", "log", "persist"].map((name) => topicNumber[name]);
+/** The topic of each EVENT, for marks and filters. */
+const EVENT_TOPIC = ["lead", "term", "vote", "log", "log", "commit", "apply", "snapshot", "snapshot", "persist", "fault", "fault", "client", "line", "log", "persist"].map((name) => topicNumber[name]);
 
 function readRun(raw, binary) {
   const columns = new Columns(binary, raw.columns);
@@ -27,7 +27,7 @@ function readRun(raw, binary) {
     texts: raw.texts,
     named: raw.named,
     calls: readCalls(raw, columns),
-    servers: readServers(raw, columns), // the last one: what belongs to none
+    servers: readServers(raw, columns), // the last one: events that belong to no server
     failures: raw.failures.map(([at, server, text]) => ({ at: at * step, server, text: raw.texts[text] })),
     failedChecks: raw.failed_checks.map((at) => at * step),
     bands: raw.bands.map(([server, kind, from, to, part]) => ({ server, kind, from: from * step, to: to * step, part })),
@@ -40,7 +40,7 @@ function readCalls(raw, columns) {
   const shape = columns.unsigned("call_shape");
   const count = shape.length;
   const sent = summed(columns.unsigned("call_sent"));
-  const delivered = columns.unsigned("call_delivered"); // from here on: when, or -1
+  const delivered = columns.unsigned("call_delivered"); // below it becomes a time, or -1
   const ended = columns.unsigned("call_ended");
   for (let i = 0; i < count; i++) {
     delivered[i] = delivered[i] ? sent[i] + delivered[i] - 1 : -1;
@@ -56,41 +56,41 @@ function readCalls(raw, columns) {
     for (let i = 0; i < count; i++) lengths[i] = last[shape[i]] += lengths[i];
   }
   const of = (place) => Uint16Array.from(shape, (s) => shapes[s][place]);
-  return { count, sent, delivered, ended, number, bytes, reply, from: of(0), to: of(1), method: Uint32Array.from(shape, (s) => shapes[s][2]), fate: Uint8Array.from(shape, (s) => shapes[s][3]) };
+  return { count, sent, delivered, ended, number, bytes, reply, from: of(0), to: of(1), method: Uint32Array.from(shape, (s) => shapes[s][2]), outcome: Uint8Array.from(shape, (s) => shapes[s][3]) };
 }
 
-/** The rows of each server: when, what, and three values. */
+/** The rows of each server: time, kind, and three values. */
 function readServers(raw, columns) {
   const at = columns.unsigned("at");
-  const what = Uint8Array.from(columns.unsigned("what"));
+  const kind = Uint8Array.from(columns.unsigned("kind"));
   const values = ["a", "b", "c"].map((name) => columns.signed(name));
   let first = 0;
   return raw.rows.map((count) => {
     const end = first + count;
-    const last = values.map(() => new Float64Array(Object.keys(WHAT).length));
+    const last = values.map(() => new Float64Array(Object.keys(EVENT).length));
     let time = 0;
     for (let i = first; i < end; i++) {
       time += at[i];
       at[i] = time * raw.step;
-      values.forEach((column, v) => (column[i] = last[v][what[i]] += column[i]));
+      values.forEach((column, v) => (column[i] = last[v][kind[i]] += column[i]));
     }
     const [a, b, c] = values.map((column) => column.subarray(first, end));
-    const server = { count, at: at.subarray(first, end), what: what.subarray(first, end), a, b, c };
+    const server = { count, at: at.subarray(first, end), kind: kind.subarray(first, end), a, b, c };
     first = end;
     return server;
   });
 }
 
-/** Whether a server says anything about itself, besides what its tester and its network say about it. */
+/** Whether a server reports its own events, in addition to the events that the tester and the network report. */
 function reportsItself(rows) {
-  return rows.what.some((what) => what <= WHAT.commit || what >= WHAT.compact);
+  return rows.kind.some((kind) => kind <= EVENT.commit || kind >= EVENT.compact);
 }
 
 /** The spans of role and term of all servers: `{ server, start, end, role, term }`. */
 function roleSpans(run) {
   const spans = [];
   for (let server = 0; server < run.serverCount; server++) {
-    const { count, at, what, a, b } = run.servers[server];
+    const { count, at, kind, a, b } = run.servers[server];
     const reports = reportsItself(run.servers[server]);
     let span = { server, start: 0, role: reports ? 0 : RUNNING, term: 0 };
     const change = (time, role, term) => {
@@ -99,19 +99,19 @@ function roleSpans(run) {
       span = { server, start: time, role, term };
     };
     for (let i = 0; i < count; i++) {
-      if (what[i] === WHAT.role) change(at[i], a[i], b[i]);
-      else if (what[i] === WHAT.term && a[i] !== span.term) change(at[i], reports ? 0 : span.role, a[i]);
-      else if (what[i] === WHAT.vote && b[i] > span.term) change(at[i], 0, b[i]);
-      else if (what[i] === WHAT.restore) change(at[i], 0, a[i]);
-      else if (what[i] === WHAT.crash) change(at[i], CRASHED, span.term);
-      else if (what[i] === WHAT.restart) change(at[i], reports ? 0 : RUNNING, span.term);
+      if (kind[i] === EVENT.role) change(at[i], a[i], b[i]);
+      else if (kind[i] === EVENT.term && a[i] !== span.term) change(at[i], reports ? 0 : span.role, a[i]);
+      else if (kind[i] === EVENT.vote && b[i] > span.term) change(at[i], 0, b[i]);
+      else if (kind[i] === EVENT.restore) change(at[i], 0, a[i]);
+      else if (kind[i] === EVENT.crash) change(at[i], CRASHED, span.term);
+      else if (kind[i] === EVENT.restart) change(at[i], reports ? 0 : RUNNING, span.term);
     }
     if (run.end > span.start || spans.length === 0) spans.push({ ...span, end: Math.max(run.end, span.start) });
   }
   return spans;
 }
 
-/** Puts the spans among the items, from item `first` on, and gives the servers their lanes. */
+/** Adds the spans to the items, from item `first` on, and creates the lanes of the servers. */
 function readRoles(data, run, spans, first) {
   const { items, texts } = data;
   const numbers = new Map();
@@ -134,7 +134,9 @@ function readRoles(data, run, spans, first) {
   });
 }
 
-/** The lane of an end of a call: 0 is a client, 1 is S0; names that are no server lie with the clients. */
+/**
+ * The lane of an end of a call: 0 is a client, 1 is S0. Receivers that are not servers share the lane of the clients.
+ */
 function laneOfEnd(end) {
   const { run } = app.data;
   return end >= 1 && end <= run.serverCount ? run.firstLane + end - 1 : run.outsideLane;

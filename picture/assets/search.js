@@ -1,6 +1,9 @@
-// Search: items whose text or details contain what was typed, in the order of time. Each distinct text is looked at once.
+// Search: the items whose text or details contain the query, in the order of time. Each distinct text is examined once.
 
-/** More matches than this at once are shown by the overview and by stepping, not by outlines. */
+/**
+ * The largest number of visible matches that are outlined. If there are more, only the overview and the steps show
+ * them.
+ */
 const OUTLINES_MAX = 2000;
 
 class Search {
@@ -8,7 +11,7 @@ class Search {
     this.data = data;
     this.query = "";
     this.matches = new Uint32Array(0);
-    this.at = -1; // which match was visited last
+    this.at = -1; // the index of the last visited match
   }
 
   run(query) {
@@ -19,7 +22,7 @@ class Search {
     redraw();
   }
 
-  /** Finds the matches among what is visible; also to be called when the filter has changed. */
+  /** Finds the matches among the visible items. It must also be called after a change of the filter. */
   collect() {
     const { items, texts } = this.data;
     const wanted = this.query.toLowerCase();
@@ -31,7 +34,10 @@ class Search {
     this.matches = items.byStart.filter((item) => isVisible(item) && (hits[items.text[item]] || hits[items.details[item]]));
   }
 
-  /** To the next (1) or the previous (-1) match; the first time, to the first one that is not left of the shown part. */
+  /**
+   * Goes to the next (1) or the previous (-1) match; the first time, to the first match that is not left of the shown
+   * part.
+   */
   step(direction) {
     const count = this.matches.length;
     if (count === 0) return;
@@ -53,7 +59,7 @@ class Search {
     for (const id of ["search-previous", "search-next"]) $(id).disabled = count === 0;
   }
 
-  /** The matches that begin in a part of time; none if there are too many to outline. */
+  /** The matches that begin in an interval, or none if there are too many to outline. */
   shown(from, to) {
     const { start } = this.data.items;
     const first = firstWhere(0, this.matches.length, (i) => start[this.matches[i]] >= from);

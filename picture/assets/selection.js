@@ -1,6 +1,7 @@
-// What is hovered, what is pinned, which partition has the focus; and the moves from one item to another.
+// The hovered item, the pinned item, the focused partition; and the moves from one item to another.
 //
-// The *active* item is the pinned one, or else the hovered one. Its partition is emphasised, or else the focused one.
+// The *active* item is the pinned one, or else the hovered one. The emphasised partition is that of the active item, or
+// else the focused one.
 
 class Selection {
   hovered = -1;
@@ -24,7 +25,7 @@ class Selection {
     this.changed();
   }
 
-  /** Pins an item; the one that is pinned already is released. */
+  /** Pins an item, or releases it if it is pinned already. */
   toggle(item) {
     this.pin(item === this.pinned ? -1 : item);
   }
@@ -35,7 +36,7 @@ class Selection {
     this.changed();
   }
 
-  /** Gives a partition the focus; -1: none. */
+  /** Focuses a partition; -1 focuses none. */
   focusOn(partition) {
     this.focus = partition;
     this.pinned = -1;
@@ -49,7 +50,7 @@ class Selection {
   }
 }
 
-/** Brings an item into sight, with some surroundings if it would be too small to read, and pins it. */
+/** Makes an item visible, enlarged if it would be too small to read, and pins it. */
 function goTo(item) {
   const { data, view, selection } = app;
   const { start, end } = data.items;
@@ -70,14 +71,14 @@ function scrollToLane(item) {
   scroll.scrollTop = Math.max(0, view.top + top - view.height / 2);
 }
 
-/** So many steps before an error should be in sight when it is jumped to. */
+/** The number of steps before an error that a jump to it should show. */
 const STEPS_BEFORE_ERROR = 5;
 
 /**
- * The first that went wrong, in time: the run failed, a check failed, or an operation has no place in the order.
- * `{ at, error }`, where `error` is what `firstError` says of an operation, or null.
+ * The first problem in time: a failure of the run, a failed check, or an operation without a place in the order. `{
+ * at, error }`, where `error` is the result of `firstError` for an operation, or null.
  */
-function firstTrouble() {
+function firstProblem() {
   const error = firstError();
   const { run } = app.data;
   let first = error ? { at: error.time, error } : null;
@@ -87,31 +88,34 @@ function firstTrouble() {
   return first;
 }
 
-/** So much of a run is shown when its first error is jumped to: this part of it, and at least these nanoseconds. */
-const TROUBLE_SHARE = 1 / 40;
-const TROUBLE_MIN = 250e6;
+/**
+ * The part of a run that a jump to its first problem shows: this fraction of it, and at least this number of
+ * nanoseconds.
+ */
+const PROBLEM_SHARE = 1 / 40;
+const PROBLEM_MIN = 250e6;
 
-/** Shows the first error, with what came before it. */
+/** Shows the first problem, with the events before it. */
 function jumpToFirstError() {
   const { data, view, moment } = app;
-  const trouble = firstTrouble();
-  if (!trouble) return;
-  moment?.pin(trouble.at);
-  if (trouble.error) return jumpToOperation(trouble.error);
-  const width = Math.max(TROUBLE_MIN, (data.end - data.start) * TROUBLE_SHARE);
+  const problem = firstProblem();
+  if (!problem) return;
+  moment?.pin(problem.at);
+  if (problem.error) return jumpToOperation(problem.error);
+  const width = Math.max(PROBLEM_MIN, (data.end - data.start) * PROBLEM_SHARE);
   const scale = Math.max(view.scale, view.plot / width);
-  view.moveTo(trouble.at - (view.plot * 0.25) / scale, scale, true);
+  view.moveTo(problem.at - (view.plot * 0.25) / scale, scale, true);
   showLines();
 }
 
-/** Shows the first red mark with the steps before it, and selects what was linearized just before, if nothing is pinned. */
+/** Shows the first red mark with the steps before it. If nothing is pinned, it pins the last linearized item. */
 function jumpToOperation(error) {
   const { data, view, selection } = app;
   const { times } = shownSequence(data.items.partition[error.item]);
   const length = Math.min(data.items.end[error.item], data.end) - data.items.start[error.item];
   if (selection.pinned < 0) selection.pin(error.previous >= 0 && isVisible(error.previous) ? error.previous : error.item);
   scrollToLane(error.item);
-  // A scale at which one can read already is kept.
+  // A readable scale is kept.
   let { scale } = view;
   if (length * scale < 60 || length * scale > view.plot) {
     const earlier = times[Math.max(0, times.length - STEPS_BEFORE_ERROR)] ?? error.time;
@@ -122,7 +126,7 @@ function jumpToOperation(error) {
   else redraw();
 }
 
-/** To the next (1) or the previous (-1) step of the sequence that is shown. */
+/** Goes to the next (1) or the previous (-1) step of the shown sequence. */
 function goToStep(direction) {
   const { selection, data } = app;
   const illegal = data.partitions.findIndex((p) => p.verdict === "illegal");
@@ -132,7 +136,7 @@ function goToStep(direction) {
   const sequence = shownSequence(number);
   if (!sequence) return;
   const step = selection.active >= 0 ? sequence.position[selection.active - first] ?? -1 : -1;
-  // From an operation that is stuck, back to the last step.
+  // From a stuck operation, the way leads back to the last step.
   const stuck = selection.active >= 0 && step < 0;
   for (let i = stuck ? (direction < 0 ? sequence.operations.length - 1 : -1) : step + direction; i >= 0 && i < sequence.operations.length; i += direction) {
     const item = first + sequence.operations[i];

@@ -1,7 +1,7 @@
-// The lanes of the servers, besides their boxes: where a server is crashed, cut off or in a partition; below its box a track
-// with the end of its log and its commit and applied indexes as steps; and small marks for what happens in a moment.
+// The lanes of the servers, other than their boxes: bands for crashes, cut-offs and partitions; below the box a track
+// with the end of the log, the commit index and the applied index as steps; and small marks for momentary events.
 
-/** The track below a server's box. */
+/** The height in pixels of the track below a server's box. */
 const TRACK_HEIGHT = 26;
 
 function trackHeight(lane) {
@@ -9,35 +9,35 @@ function trackHeight(lane) {
   return lane.group === "outside" ? 20 : 0;
 }
 
-/** Where a lane's track is, in pixels from the top of the canvas. */
+/** The top of a lane's track, in pixels from the top of the canvas. */
 function trackTop(lane) {
   return lane.top - app.view.top + LANE_PADDING + lane.rows.length * app.lanes.rowHeight;
 }
 
-/** The least distance between two marks of a kind, in pixels. */
+/** The smallest distance between two marks of a kind, in pixels. */
 const MARK_DISTANCE = 12;
 
-/** What a mark looks like, by WHAT: `[shape, colour of the theme]`. Others have none. */
+/** The mark of each EVENT: `[shape, colour of the theme]`. Other events have no mark. */
 const MARKS = {
-  [WHAT.vote]: ["up", "vote"],
-  [WHAT.truncate]: ["down", "illegal"],
-  [WHAT.snapshot]: ["square", "snapshot"],
-  [WHAT.install]: ["frame", "snapshot"],
-  [WHAT.command]: ["dot", "accent"],
-  [WHAT.line]: ["tick", "soft"],
+  [EVENT.vote]: ["up", "vote"],
+  [EVENT.truncate]: ["down", "illegal"],
+  [EVENT.snapshot]: ["square", "snapshot"],
+  [EVENT.install]: ["frame", "snapshot"],
+  [EVENT.command]: ["dot", "accent"],
+  [EVENT.line]: ["tick", "soft"],
 };
 
-/** Behind the arrows: bands of faults, then the steps. */
+/** Draws the layer behind the arrows: bands of faults, then the steps. */
 function drawServers(context) {
   const { data } = app;
   if (!data.run) return;
   const lanes = shownLanes().filter((lane) => lane.group === "server");
   if (isTopicShown("fault")) for (const lane of lanes) drawBands(context, lane);
   drawProgress(context, lanes);
-  if (isTopicShown("fault")) for (const lane of lanes) drawBandWords(context, lane);
+  if (isTopicShown("fault")) for (const lane of lanes) drawBandLabels(context, lane);
 }
 
-const BAND_WORDS = ["in a partition", "cut off", "crashed"];
+const BAND_LABELS = ["in a partition", "cut off", "crashed"];
 
 function drawBands(context, lane) {
   const { view, theme, data } = app;
@@ -65,8 +65,8 @@ function drawBands(context, lane) {
   }
 }
 
-/** What the bands are, where there is room, above the steps. A crash is written in the box of the server. */
-function drawBandWords(context, lane) {
+/** Draws the labels of the bands above the steps, if they fit. A crash is labelled in the box of the server. */
+function drawBandLabels(context, lane) {
   const { view, theme, data } = app;
   context.font = SANS;
   context.textBaseline = "alphabetic";
@@ -76,7 +76,7 @@ function drawBandWords(context, lane) {
     if (server !== lane.server || kind === 2 || to < view.left || from > view.right) continue;
     const left = Math.max(view.x(from), GUTTER);
     if (Math.min(view.x(to), view.width) - left < 60) continue;
-    const word = kind === 0 ? `part ${part + 1}` : BAND_WORDS[kind];
+    const word = kind === 0 ? `part ${part + 1}` : BAND_LABELS[kind];
     const y = lane.top - view.top + lane.height - 8;
     context.lineWidth = 4;
     context.strokeStyle = theme.panel;
@@ -86,7 +86,7 @@ function drawBandWords(context, lane) {
   }
 }
 
-/** Lines from the lower left to the upper right. */
+/** Draws lines from the lower left to the upper right. */
 function hatch(context, x, y, width, height, distance) {
   context.save();
   context.beginPath();
@@ -102,7 +102,10 @@ function hatch(context, x, y, width, height, distance) {
   context.restore();
 }
 
-/** The end of the log, the commit index and the applied index as steps, all servers on one scale: that of what is shown. */
+/**
+ * Draws the end of the log, the commit index and the applied index as steps. All servers share the scale of the shown
+ * values.
+ */
 function drawProgress(context, lanes) {
   const { view, theme, states } = app;
   const series = [
@@ -124,7 +127,7 @@ function drawProgress(context, lanes) {
   if (least === most) least = most - 1;
   for (const lane of lanes) {
     const bottom = trackTop(lane) + TRACK_HEIGHT - 5;
-    // What is applied lies a little below what is committed, so that both are seen where they are the same.
+    // The applied index is drawn slightly below the commit index, so that both are visible when they are equal.
     const y = (value, below) => bottom - ((value - least) / (most - least)) * (TRACK_HEIGHT - 13) + below;
     for (const { name, colour, width } of series) drawSteps(context, states[lane.server].series[name], (value) => y(value, name === "applied" ? 2 : 0), colour, width);
   }
@@ -140,7 +143,7 @@ function drawSteps(context, steps, y, colour, width) {
   let value = first > 0 ? steps.value[first - 1] : 0;
   let painted = Math.max(GUTTER, view.x(app.data.start));
   context.moveTo(painted, y(value));
-  // At most one step a pixel.
+  // At most one step per pixel.
   for (let i = first; i < steps.at.length && steps.at[i] <= view.right; ) {
     const x = Math.max(view.x(steps.at[i]), painted);
     context.lineTo(x, y(value));
@@ -156,27 +159,27 @@ function drawSteps(context, steps, y, colour, width) {
   context.stroke();
 }
 
-/** The marks; where they stand close, one of each kind every few pixels. */
+/** Draws the marks. If they are close together, it draws one of each kind every few pixels. */
 function drawMarks(context) {
   const { data, view, theme } = app;
   if (!data.run) return;
   for (const lane of shownLanes().filter(({ group }) => group === "server")) {
-    const { at, what, c, count } = data.run.servers[lane.server];
+    const { at, kind: kinds, c, count } = data.run.servers[lane.server];
     const y = trackTop(lane) + 6;
-    const painted = new Float64Array(WHAT_TOPIC.length).fill(-Infinity);
+    const painted = new Float64Array(EVENT_TOPIC.length).fill(-Infinity);
     const from = firstWhere(0, count, (i) => at[i] >= view.time(GUTTER - 5));
     const marked = app.states[lane.server].marked;
     for (let m = firstWhere(0, marked.length, (i) => marked[i] >= from); m < marked.length; m++) {
       const i = marked[m];
       if (at[i] > view.right) break;
-      const kind = what[i];
-      if (app.filter.hiddenTopics.has(WHAT_TOPIC[kind])) continue;
+      const kind = kinds[i];
+      if (app.filter.hiddenTopics.has(EVENT_TOPIC[kind])) continue;
       const x = view.x(at[i]);
       if (x - painted[kind] < MARK_DISTANCE) continue;
       painted[kind] = x;
       const [shape, colour] = MARKS[kind];
-      const loud = kind === WHAT.line && c[i] < 2;
-      drawMark(context, shape, x, y, loud ? (c[i] === 0 ? theme.illegal : theme.unknown) : theme[colour]);
+      const severe = kind === EVENT.line && c[i] < 2;
+      drawMark(context, shape, x, y, severe ? (c[i] === 0 ? theme.illegal : theme.unknown) : theme[colour]);
     }
   }
 }
@@ -202,14 +205,14 @@ function markAt(x, y) {
   const { data, view } = app;
   const lane = laneAt(y);
   if (lane?.group !== "server" || Math.abs(y - trackTop(lane) - 6) > 8) return null;
-  const { at, what } = data.run.servers[lane.server];
+  const { at, kind } = data.run.servers[lane.server];
   const marked = app.states[lane.server].marked;
   let [best, distance] = [-1, 6];
   for (let m = firstWhere(0, marked.length, (i) => at[marked[i]] >= view.time(x - 6)); m < marked.length; m++) {
     const row = marked[m];
     const away = Math.abs(view.x(at[row]) - x);
     if (at[row] > view.time(x + 6)) break;
-    if (!app.filter.hiddenTopics.has(WHAT_TOPIC[what[row]]) && away < distance) [best, distance] = [row, away];
+    if (!app.filter.hiddenTopics.has(EVENT_TOPIC[kind[row]]) && away < distance) [best, distance] = [row, away];
   }
   return best < 0 ? null : { kind: "mark", server: lane.server, row: best };
 }
@@ -224,7 +227,7 @@ function bandAt(x, y) {
   return band ? { kind: "band", band } : null;
 }
 
-/** The lane at a height of the canvas. */
+/** The lane at a y coordinate of the canvas. */
 function laneAt(y) {
   const { lanes, view } = app;
   const depth = y + view.top;
@@ -232,14 +235,14 @@ function laneAt(y) {
   return lane && depth >= lane.top ? lane : undefined;
 }
 
-/** The failure whose line is at a place: `{ kind: "failure", failure }`, or null. */
+/** The failure whose line is at an x coordinate: `{ kind: "failure", failure }`, or null. */
 function failureAt(x) {
   if (!isTopicShown("failure")) return null;
   const failure = app.data.run.failures.find(({ at }) => Math.abs(app.view.x(at) - x) < 4);
   return failure ? { kind: "failure", failure } : null;
 }
 
-/** Red lines from top to bottom where the run failed, before everything. */
+/** Draws a red line from top to bottom at each failure of the run, in front of everything. */
 function drawFailures(context) {
   const { data, view, theme } = app;
   if (!data.run || !isTopicShown("failure")) return;

@@ -1,10 +1,11 @@
-// What a server knew at any time: role, term, vote, log, commit and applied index, rebuilt from what it reported.
+// The state of a server at any time: role, term, vote, log, commit index and applied index, reconstructed from its
+// events.
 //
-// A state is small, because a log is a few runs of entries of one term. One is kept every so many rows; the state at a time is
-// the last one kept before it and the rows since.
+// A state is small, because a log is a few runs of entries of one term. Checkpoints of the state are stored at regular
+// intervals. The state at a time is computed from the last checkpoint before it and the rows since.
 
-/** A state is kept every so many rows. */
-const KEPT_EVERY = 256;
+/** The number of rows between two checkpoints. */
+const CHECKPOINT_INTERVAL = 256;
 
 /** A value that changes in steps. */
 class Steps {
@@ -21,7 +22,10 @@ class Steps {
     }
   }
 
-  /** The least and the greatest value between two times. Values grow, but for a few drops, when a server starts again. */
+  /**
+   * The smallest and the largest value in an interval. Values only grow, except for a few drops when a server
+   * restarts.
+   */
   range(from, to) {
     this.drops ??= this.at.map((_, i) => i).filter((i) => i > 0 && this.value[i] < this.value[i - 1]);
     let least = this.valueAt(from);
@@ -44,25 +48,25 @@ class Steps {
 class ServerStates {
   constructor(rows) {
     this.rows = rows;
-    this.kept = [];
-    this.marked = []; // the rows that have a mark
+    this.checkpoints = [];
+    this.marked = []; // the rows with a mark
     this.series = { last: new Steps(), commit: new Steps(), applied: new Steps() };
     this.reports = reportsItself(rows);
-    // Whether the server says where its log begins; if not, it begins where a snapshot was taken.
-    this.compacts = rows.what.includes(WHAT.compact);
-    const state = ServerStates.fresh();
+    // Whether the server reports where its log begins. If not, the log begins at its last snapshot.
+    this.compacts = rows.kind.includes(EVENT.compact);
+    const state = ServerStates.initial();
     for (let i = 0; i < rows.count; i++) {
-      if (i % KEPT_EVERY === 0) this.kept.push(ServerStates.copy(state));
-      const what = rows.what[i];
+      if (i % CHECKPOINT_INTERVAL === 0) this.checkpoints.push(ServerStates.copy(state));
+      const kind = rows.kind[i];
       this.step(state, i);
-      if (MARKS[what]) this.marked.push(i);
-      if (what === WHAT.role || what === WHAT.term || what === WHAT.vote || what === WHAT.line) continue;
+      if (MARKS[kind]) this.marked.push(i);
+      if (kind === EVENT.role || kind === EVENT.term || kind === EVENT.vote || kind === EVENT.line) continue;
       for (const name of ["last", "commit", "applied"]) this.series[name].add(rows.at[i], state[name]);
     }
     this.marked = Uint32Array.from(this.marked);
   }
 
-  static fresh() {
+  static initial() {
     return { role: 0, term: 0, vote: -1, alive: true, base: 0, baseTerm: 0, last: 0, commit: 0, applied: 0, runs: [] };
   }
 
@@ -70,72 +74,72 @@ class ServerStates {
     return { ...state, runs: state.runs.map((run) => ({ ...run })) };
   }
 
-  /** How many rows there are up to a time. */
+  /** The number of rows up to a time. */
   rowsUntil(time) {
     return firstWhere(0, this.rows.count, (i) => this.rows.at[i] > time);
   }
 
-  /** The state after so many rows. */
-  after(count) {
+  /** The state after this number of rows. */
+  stateAfter(count) {
     if (this.cached?.count === count) return this.cached.state;
-    const from = Math.min(Math.floor(count / KEPT_EVERY), this.kept.length - 1);
-    const state = from >= 0 ? ServerStates.copy(this.kept[from]) : ServerStates.fresh();
-    for (let i = Math.max(0, from) * KEPT_EVERY; i < count; i++) this.step(state, i);
+    const from = Math.min(Math.floor(count / CHECKPOINT_INTERVAL), this.checkpoints.length - 1);
+    const state = from >= 0 ? ServerStates.copy(this.checkpoints[from]) : ServerStates.initial();
+    for (let i = Math.max(0, from) * CHECKPOINT_INTERVAL; i < count; i++) this.step(state, i);
     this.cached = { count, state };
     return state;
   }
 
-  /** What row `i` changes. */
+  /** Applies the change of row `i`. */
   step(state, i) {
-    const { what, a, b, c } = this.rows;
-    switch (what[i]) {
-      case WHAT.role:
+    const { kind, a, b, c } = this.rows;
+    switch (kind[i]) {
+      case EVENT.role:
         enterTerm(state, b[i]);
         state.role = a[i];
         break;
-      case WHAT.term:
+      case EVENT.term:
         enterTerm(state, a[i]);
         break;
-      case WHAT.vote:
+      case EVENT.vote:
         enterTerm(state, b[i]);
         state.vote = a[i];
         break;
-      case WHAT.append:
+      case EVENT.append:
         append(state, a[i] - b[i] + 1, a[i], c[i]);
         break;
-      case WHAT.truncate:
+      case EVENT.truncate:
         truncate(state, a[i]);
         break;
-      case WHAT.commit:
+      case EVENT.commit:
         state.commit = a[i];
         break;
-      case WHAT.apply:
-        applied(state, a[i], b[i]);
+      case EVENT.apply:
+        applyEntry(state, a[i], b[i]);
         break;
-      case WHAT.snapshot:
+      case EVENT.snapshot:
         if (!this.compacts && a[i] > state.base) compact(state, a[i], termAt(state, a[i]));
         break;
-      case WHAT.install:
+      case EVENT.install:
         if (!this.compacts) install(state, a[i], b[i]);
         state.commit = Math.max(state.commit, a[i]);
         state.applied = Math.max(state.applied, a[i]);
         break;
-      case WHAT.compact:
+      case EVENT.compact:
         if (a[i] > state.base) compact(state, a[i], b[i]);
         if (c[i] === 1) Object.assign(state, { commit: a[i], applied: a[i] });
         break;
-      case WHAT.restore:
-        Object.assign(state, ServerStates.fresh(), { term: a[i], vote: b[i] - 1 });
+      case EVENT.restore:
+        Object.assign(state, ServerStates.initial(), { term: a[i], vote: b[i] - 1 });
         break;
-      case WHAT.crash:
+      case EVENT.crash:
         state.alive = false;
         break;
-      case WHAT.restart:
-        // What it had not saved is gone; a service begins with the snapshot.
+      case EVENT.restart:
+        // Its volatile state is lost; a service begins with the snapshot.
         Object.assign(state, { alive: true, role: 0, commit: state.base, applied: state.base });
         break;
-      case WHAT.command:
-        // Of a leader that reports nothing, this much is known.
+      case EVENT.command:
+        // This much is known of a leader that reports nothing.
         if (!this.reports) Object.assign(state, { role: 2, term: b[i] });
         if (a[i] > state.last) append(state, a[i], a[i], b[i]);
         break;
@@ -143,13 +147,13 @@ class ServerStates {
   }
 }
 
-/** Figure 2, All Servers: a higher term makes a follower, which has not voted yet. */
+/** Figure 2, All Servers: with a higher term, a server becomes a follower that has not voted yet. */
 function enterTerm(state, term) {
   if (term === state.term) return;
   Object.assign(state, { term, role: 0, vote: -1 });
 }
 
-/** Entries of one term behind what is there; what is there from `first` on is replaced. */
+/** Appends entries of one term. They replace all entries from `first` on. */
 function append(state, first, last, term) {
   if (first <= state.last) truncate(state, first - 1);
   const end = state.runs.at(-1);
@@ -165,22 +169,25 @@ function truncate(state, last) {
   if (end) end.last = Math.min(end.last, last);
 }
 
-/** A prefix of the log is replaced by a snapshot. */
+/** Replaces a prefix of the log by a snapshot. */
 function compact(state, index, term) {
   Object.assign(state, { base: index, baseTerm: term, last: Math.max(state.last, index) });
   while (state.runs.length && state.runs[0].last <= index) state.runs.shift();
   if (state.runs.length && state.runs[0].first <= index) state.runs[0].first = index + 1;
 }
 
-/** A leader's snapshot: an entry that it covers and that differs takes all that follows it along (Figure 13). */
+/**
+ * Installs a leader's snapshot. If the log has a different entry at its index, all entries after it are removed as
+ * well (Figure 13).
+ */
 function install(state, index, term) {
   if (index <= state.base) return;
   if (termAt(state, index) !== term) truncate(state, state.base);
   compact(state, index, term);
 }
 
-/** An applied entry is committed, and its term is known, also to whom nothing was reported. */
-function applied(state, index, term) {
+/** Applies an entry. It is then committed, and its term is known, even if the server reported no append. */
+function applyEntry(state, index, term) {
   state.applied = index;
   state.commit = Math.max(state.commit, index);
   if (index <= state.base || termAt(state, index) === term) return;
@@ -192,7 +199,7 @@ function applied(state, index, term) {
   state.last = last;
 }
 
-/** The term of an entry; 0 if it is not known. */
+/** The term of an entry; 0 if it is unknown. */
 function termAt(state, index) {
   if (index === state.base) return state.baseTerm;
   const { runs } = state;
@@ -200,28 +207,28 @@ function termAt(state, index) {
   return runs[at]?.first <= index ? runs[at].term : 0;
 }
 
-/** The words for a row: what happened, and the rest of what there is to say. */
-function rowWords(server, row) {
-  const { what, a, b, c } = app.data.run.servers[server];
+/** The words for a row: the event with its values. */
+function describeRow(server, row) {
+  const { kind, a, b, c } = app.data.run.servers[server];
   const texts = app.data.run.texts;
   const [x, y, z] = [a[row], b[row], c[row]];
-  switch (what[row]) {
-    case WHAT.role: return `becomes ${ROLES[x]} in term ${y}`;
-    case WHAT.term: return `moves to term ${x}`;
-    case WHAT.vote: return `votes for S${x} in term ${y}`;
-    case WHAT.append: return `appends ${y > 1 ? `index ${x - y + 1} to ${x}` : `index ${x}`}, term ${z}`;
-    case WHAT.truncate: return `removes what follows index ${x}`;
-    case WHAT.commit: return `commits up to index ${x}`;
-    case WHAT.apply: return `applies index ${x}, term ${y}`;
-    case WHAT.snapshot: return `snapshots up to index ${x}, ${grouped(y)} bytes`;
-    case WHAT.install: return `installs a snapshot up to index ${x}, term ${y}`;
-    case WHAT.compact: return z ? `starts with a snapshot up to index ${x}, term ${y}` : `its log begins after index ${x}, term ${y}`;
-    case WHAT.restore: return `starts as a follower in term ${x}${y ? `, with its vote for S${y - 1}` : ""}`;
-    case WHAT.persist: return `saves ${grouped(x)} bytes`;
-    case WHAT.crash: return "is crashed";
-    case WHAT.restart: return "is started again";
-    case WHAT.command: return `accepts a command at index ${x}, term ${y}, ${grouped(z)} bytes`;
-    case WHAT.line: return texts[x];
+  switch (kind[row]) {
+    case EVENT.role: return `becomes ${ROLES[x]} in term ${y}`;
+    case EVENT.term: return `moves to term ${x}`;
+    case EVENT.vote: return `votes for S${x} in term ${y}`;
+    case EVENT.append: return `appends ${y > 1 ? `index ${x - y + 1} to ${x}` : `index ${x}`}, term ${z}`;
+    case EVENT.truncate: return `removes the entries after index ${x}`;
+    case EVENT.commit: return `commits up to index ${x}`;
+    case EVENT.apply: return `applies index ${x}, term ${y}`;
+    case EVENT.snapshot: return `takes a snapshot up to index ${x}, ${grouped(y)} bytes`;
+    case EVENT.install: return `installs a snapshot up to index ${x}, term ${y}`;
+    case EVENT.compact: return z ? `starts with a snapshot up to index ${x}, term ${y}` : `the log begins after index ${x}, term ${y}`;
+    case EVENT.restore: return `starts as a follower in term ${x}${y ? `, with its vote for S${y - 1}` : ""}`;
+    case EVENT.persist: return `saves ${grouped(x)} bytes`;
+    case EVENT.crash: return "crashes";
+    case EVENT.restart: return "restarts";
+    case EVENT.command: return `accepts a command at index ${x}, term ${y}, ${grouped(z)} bytes`;
+    case EVENT.line: return texts[x];
   }
   return "";
 }

@@ -1,4 +1,4 @@
-// Colours. They are defined once, in style.css, for light and for dark; a canvas needs them as values.
+// Colours. style.css defines them, once for light and once for dark; a canvas needs them as values.
 
 const MONO = '11px ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 const SANS = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';

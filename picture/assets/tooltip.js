@@ -1,20 +1,20 @@
-// What is known about the active item, beside it. A pinned tooltip stays, and its texts can be selected and scrolled.
+// The details of the active item, beside it. A pinned tooltip stays, and its texts can be selected and scrolled.
 
 function showTooltip() {
   const { selection, data } = app;
   const item = selection.active;
   const tooltip = $("tooltip");
-  tooltip.hidden = item < 0 && !app.thing;
+  tooltip.hidden = item < 0 && !app.target;
   if (item < 0) {
     tooltip.classList.remove("pinned");
-    if (app.thing) tooltip.replaceChildren(...aboutThing(app.thing));
+    if (app.target) tooltip.replaceChildren(...targetDetails(app.target));
     return;
   }
   tooltip.classList.toggle("pinned", selection.pinned >= 0);
-  tooltip.replaceChildren(...(item < data.operationCount ? aboutOperation(item) : aboutAnnotation(item)));
+  tooltip.replaceChildren(...(item < data.operationCount ? operationDetails(item) : annotationDetails(item)));
 }
 
-function aboutOperation(item) {
+function operationDetails(item) {
   const { data } = app;
   const { items, texts } = data;
   const place = placeInSequence(item);
@@ -22,9 +22,9 @@ function aboutOperation(item) {
   const parts = [element("h3", "", texts[items.text[item]])];
   parts.push(element("p", "where", lane.name, data.partitions.length > 1 || place.partition.name ? ` · ${place.partition.name}` : ""));
   if (items.details[item]) parts.push(element("p", "details", texts[items.details[item]]));
-  parts.push(...aboutPlace(place));
+  parts.push(...stepDetails(place));
   const times = [row("call", formatMoment(items.start[item], data))];
-  if (items.open[item]) times.push(row("return", "never answered"));
+  if (items.open[item]) times.push(row("return", "never returned"));
   else {
     times.push(row("return", formatMoment(items.end[item], data)));
     times.push(row("took", formatDuration(items.end[item] - items.start[item], data.unit)));
@@ -33,7 +33,7 @@ function aboutOperation(item) {
   return parts;
 }
 
-function aboutPlace({ partition, sequence, step, stuck, before, after }) {
+function stepDetails({ partition, sequence, step, stuck, before, after }) {
   const { texts } = app.data;
   const state = (text) => element("code", texts[text] ? "" : "nothing", texts[text] || "(empty)");
   if (!sequence) return [element("p", "remark", "The checker found no linearization to show.")];
@@ -54,7 +54,7 @@ function aboutPlace({ partition, sequence, step, stuck, before, after }) {
   return [element("p", "remark", "in no linearization that was found")];
 }
 
-function aboutAnnotation(item) {
+function annotationDetails(item) {
   const { data } = app;
   const { items, texts } = data;
   const length = items.end[item] - items.start[item];
@@ -68,23 +68,23 @@ function aboutAnnotation(item) {
   ];
 }
 
-/** What is known of something on a server that is no item. */
-function aboutThing(thing) {
+/** The details of a target that is not an item. */
+function targetDetails(target) {
   const { data } = app;
-  if (thing.kind === "call") return aboutCall(thing.call);
-  if (thing.kind === "failure") return [element("h3", "stuck", thing.failure.text), element("p", "where", "the run fails"), element("dl", "", ...row("at", formatMoment(thing.failure.at, data)))];
-  if (thing.kind === "band") {
-    const { server, kind, from, to, part } = thing.band;
+  if (target.kind === "call") return callDetails(target.call);
+  if (target.kind === "failure") return [element("h3", "stuck", target.failure.text), element("p", "where", "the run fails"), element("dl", "", ...row("at", formatMoment(target.failure.at, data)))];
+  if (target.kind === "band") {
+    const { server, kind, from, to, part } = target.band;
     const times = [row("from", formatMoment(from, data)), row("to", formatMoment(to, data))];
-    return [element("h3", "", `S${server} ${kind === 0 ? `is in part ${part + 1} of a partition` : `is ${BAND_WORDS[kind]}`}`), element("dl", "", ...times.flat())];
+    return [element("h3", "", `S${server} ${kind === 0 ? `is in part ${part + 1} of a partition` : `is ${BAND_LABELS[kind]}`}`), element("dl", "", ...times.flat())];
   }
-  const { at, what, b } = data.run.servers[thing.server];
-  const facts = [row("at", formatMoment(at[thing.row], data))];
-  if (what[thing.row] === WHAT.line) facts.push(row("target", data.run.texts[b[thing.row]]));
-  return [element("h3", "", rowWords(thing.server, thing.row)), element("p", "where", `S${thing.server}`), element("dl", "", ...facts.flat())];
+  const { at, kind, b } = data.run.servers[target.server];
+  const facts = [row("at", formatMoment(at[target.row], data))];
+  if (kind[target.row] === EVENT.line) facts.push(row("target", data.run.texts[b[target.row]]));
+  return [element("h3", "", describeRow(target.server, target.row)), element("p", "where", `S${target.server}`), element("dl", "", ...facts.flat())];
 }
 
-/** Beside the pointer, within the window. */
+/** Places the tooltip beside the pointer, within the window. */
 function placeBesideCursor(tooltip) {
   const area = $("lanes").getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = tooltip;
@@ -97,12 +97,12 @@ function row(name, value) {
   return [element("dt", "", name), element("dd", "", value)];
 }
 
-/** Puts the tooltip below the lanes, or else below or above its item; always within the window. */
+/** Places the tooltip below the lanes, or else below or above its item; always within the window. */
 function placeTooltip() {
   const { selection, view, data, cursor } = app;
   const tooltip = $("tooltip");
   const item = selection.active;
-  if (!tooltip.hidden && item < 0 && app.thing && app.cursor) placeBesideCursor(tooltip);
+  if (!tooltip.hidden && item < 0 && app.target && app.cursor) placeBesideCursor(tooltip);
   if (tooltip.hidden || item < 0) return;
   if (!isVisible(item)) {
     tooltip.hidden = true;
@@ -111,7 +111,7 @@ function placeTooltip() {
   const area = $("lanes").getBoundingClientRect();
   const left = Math.max(view.x(data.items.start[item]), GUTTER);
   const right = Math.min(view.x(data.items.end[item]), view.width);
-  // At the pointer, if that is on the box; and there it stays when the item is pinned.
+  // At the pointer if that is on the box. The tooltip stays there when the item is pinned.
   const anchored = selection.anchor?.item === item ? selection.anchor.time : null;
   if (anchored === null) {
     const x = cursor && selection.pinned < 0 && cursor.x >= left && cursor.x <= right ? cursor.x : Math.min((left + right) / 2, left + 60);
@@ -122,11 +122,11 @@ function placeTooltip() {
   const top = boxTop(item);
   const below = area.top + top + app.lanes.boxHeight + 10;
   const above = area.top + top - height - 10;
-  // Below all lanes it hides nothing; that is where it goes if there is room.
+  // Below all lanes it hides nothing, so it is placed there if it fits.
   const free = area.top + app.lanes.height - view.top + 4;
   const fits = (y) => y + height <= area.top + view.height - 8;
   const y = fits(free) ? free : fits(below) || above < 8 ? below : above;
-  // It opens towards the middle, so that it hides less of what follows.
+  // It opens towards the middle, so that it hides less of the later time.
   const start = x < view.width * 0.55 ? area.left + x - 24 : area.left + x + 24 - width;
   tooltip.style.left = `${Math.min(Math.max(start, 8), innerWidth - width - 8)}px`;
   tooltip.style.top = `${Math.min(Math.max(y, 8), Math.max(8, innerHeight - height - 8))}px`;

@@ -1,5 +1,6 @@
-// Unpacks the data of the page: base64, then deflate, then a JSON text with columns of numbers behind it. The browser inflates
-// by itself, also in a page that was opened from disk, but it does not do so at once: whoever needs the data waits.
+// Unpacks the data of the page: base64, then deflate, then a JSON text followed by columns of numbers. The browser can
+// inflate data, also in a page that was opened from disk, but only asynchronously. So all code that needs the data
+// waits.
 
 async function unpack(text) {
   const characters = atob(text.trim());
@@ -12,14 +13,17 @@ async function unpack(text) {
   return { raw: JSON.parse(json), binary: bytes.subarray(4 + length) };
 }
 
-/** Columns of numbers, seven bits a byte, the lowest first; `places` says where each begins and how many numbers it has. */
+/**
+ * Columns of numbers: seven bits per byte, the lowest bits first. `places` has the first byte and the number of values
+ * of each column.
+ */
 class Columns {
   constructor(binary, places) {
     this.binary = binary;
     this.places = places;
   }
 
-  /** A column as it was written. Numbers may be larger than 32 bits, so nothing is shifted. */
+  /** A column of signed differences: 0, 1, 2, 3, ... stand for 0, -1, 1, -2, ... */
   unsigned(name) {
     let [at, count] = this.places[name];
     const { binary } = this;

@@ -1,8 +1,8 @@
-// Which part of time is shown, and where: time <-> pixels, zoom, pan. The axis is true to scale.
+// The shown part of time and its place on the screen: time <-> pixels, zoom, pan. The axis is true to scale.
 
 const GUTTER = 112; // the column of lane names
 
-/** The most pixels that one unit of time may have. */
+/** The largest number of pixels per unit of time. */
 const SCALE_MAX = { nanoseconds: 40, order: 160 };
 
 class View {
@@ -10,12 +10,12 @@ class View {
     this.data = data;
     this.width = 800; // of the canvas, gutter included
     this.height = 400;
-    this.top = 0; // how far the lanes are scrolled
+    this.top = 0; // the scroll position of the lanes
     this.left = data.start; // the time at the left edge of the plot
-    this.scale = 1; // pixels a unit of time
+    this.scale = 1; // pixels per unit of time
   }
 
-  /** Pixels for the plot itself. */
+  /** The width of the plot in pixels. */
   get plot() {
     return Math.max(50, this.width - GUTTER);
   }
@@ -32,7 +32,7 @@ class View {
     return this.left + (x - GUTTER) / this.scale;
   }
 
-  /** A change of size keeps the shown part of time. */
+  /** Changes the size and keeps the shown part of time. */
   resize(width, height) {
     const shown = this.plot / this.scale;
     this.width = width;
@@ -56,7 +56,7 @@ class View {
     this.moveTo((from + to) / 2, scale, animated);
   }
 
-  /** Makes a unit of time `factor` times as wide; what is at `x` stays there. */
+  /** Widens a unit of time by `factor`. The time at `x` stays there. */
   zoom(factor, x = GUTTER + this.plot / 2, animated = false) {
     const scale = this.bounded(this.scale * factor);
     const fixed = this.time(x);
@@ -64,7 +64,7 @@ class View {
     this.moveTo(left + this.plot / scale / 2, scale, animated);
   }
 
-  /** Moves the picture by `pixels` to the right: earlier times appear. */
+  /** Moves the timeline by `pixels` to the right: earlier times appear. */
   pan(pixels, animated = false) {
     this.moveTo(this.left + (this.plot / 2 - pixels) / this.scale, this.scale, animated);
   }
@@ -74,7 +74,7 @@ class View {
     return Math.min(Math.max(scale, this.fitScale / 2), max);
   }
 
-  /** Shows the time around `center`, at once or over a fifth of a second. */
+  /** Shows the time around `center`, at once or animated over a fifth of a second. */
   moveTo(center, scale, animated) {
     cancelAnimationFrame(this.animation);
     scale = this.bounded(scale);
@@ -91,7 +91,7 @@ class View {
       const done = Math.min(1, Math.max(0, (now - begin) / 200));
       const eased = 1 - (1 - done) ** 3;
       const s = from.scale * (scale / from.scale) ** eased;
-      // While the scale changes, the center moves such that the target glides instead of racing out of sight.
+      // While the scale changes, the center moves such that the target glides and does not leave the view.
       const share = from.scale === scale ? eased : (1 / from.scale - 1 / s) / (1 / from.scale - 1 / scale);
       set(from.center + (center - from.center) * share, s);
       if (done < 1) this.animation = requestAnimationFrame(step);

@@ -1,4 +1,4 @@
-//! Writes sample pages into a folder, to be looked at: `cargo run -p picture --example samples -- FOLDER`.
+//! Writes sample pages into a folder: `cargo run -p picture --example samples -- FOLDER`.
 
 #[path = "../tests/samples/mod.rs"]
 mod samples;
@@ -6,7 +6,7 @@ mod samples;
 use std::{env, fs, io, path::PathBuf};
 
 fn main() -> io::Result<()> {
-    let folder = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "target/pictures".to_owned()));
+    let folder = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "target/timelines".to_owned()));
     fs::create_dir_all(&folder)?;
     for (name, page) in samples::all() {
         let path = folder.join(format!("{name}.html"));

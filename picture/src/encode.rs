@@ -1,8 +1,8 @@
-//! The data of a page as columns of numbers, and what is left out when there is too much.
+//! The data of a page as columns of numbers, and the rules by which a page that is too large leaves data out.
 //!
-//! A record with field names for each of 200,000 operations would be larger than what it says. Here each field is one array
-//! over all operations of a partition; numbers that resemble their neighbours are written as differences; and texts are
-//! numbers too, into one list of distinct texts. `assets/data.js` is the reader.
+//! For 200,000 operations, one record with field names per operation would be mostly names. Here each field is one
+//! array over all operations of a partition. Numbers that resemble their neighbours are stored as differences, and
+//! texts are stored as indices into a list of distinct texts. `assets/data.js` is the reader.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -12,88 +12,89 @@ use serde::Serialize;
 
 use crate::model::{Annotation, Lane, Operation, Page, Partition, TimeUnit, Verdict};
 use crate::run::RunData;
-use crate::sequences::{Sequences, Tree, differences};
-use crate::text::{TEXT_CHARS_MAX, Texts};
+use crate::sequences::{SequenceColumns, SequenceTree, differences};
+use crate::text::{TEXT_CHARS_MAX, TextTable};
 
-/// How many operations a page holds. If there are more, whole partitions are left out, linearizable ones first, and the page
-/// says so. One partition is always shown, whatever its size.
+/// The largest number of operations on a page. If there are more, the page leaves out whole partitions, linearizable
+/// ones first, and says so. It always shows one partition, whatever its size.
 pub const OPERATIONS_MAX: usize = 500_000;
 
-/// How many steps the linearizations of a page have; a beginning that several share counts once. If there are more, shorter
-/// sequences are left out, and the page says so. The longest one of each partition is always kept.
+/// The largest number of linearization steps on a page; a prefix that several sequences share counts once. If there are
+/// more, the page leaves out shorter sequences and says so. It always has the longest sequence of each partition.
 pub const STEPS_MAX: usize = 1_000_000;
 
-/// How many bytes the distinct texts of a page have together. If there are more, all are cut to 160, 80 or 40 characters; if
-/// that does not help either, the states of linearizable partitions are left out. The page says so.
+/// The largest total size of the distinct texts of a page, in bytes. If they are larger, all texts are cut to 160, 80
+/// or 40 characters. If that does not suffice, the states of linearizable partitions are left out. The page says so.
 pub const TEXT_BYTES_MAX: usize = 10 << 20;
 
-/// Up to here a browser's numbers are exact.
+/// The limit up to which a browser's numbers are exact integers.
 const EXACT_MAX: u64 = 1 << 53;
 
-/// What a page carries.
+/// The data of a page.
 #[derive(Serialize)]
-pub(crate) struct Encoded {
+pub(crate) struct PageData {
     title: u32,
     summary: u32,
     unit: TimeUnit,
-    /// What was subtracted from all times, as text: it may be too large for a number.
+    /// The time that was subtracted from all times, as text, because it may be too large for a number.
     origin: String,
-    /// What was left out, in words.
+    /// Sentences that say what was left out.
     pub(crate) notes: Vec<String>,
-    /// What a run has besides its history.
+    /// The data of a run other than its history.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<RunData>,
-    /// The distinct texts. Wherever a text belongs, its number stands.
+    /// The distinct texts. Wherever a text belongs, the data has its index in this list.
     texts: Vec<String>,
-    /// The clients, by number. Where a client belongs, its position in this list stands.
+    /// The numbers of the clients. Wherever a client belongs, the data has its index in this list.
     clients: Vec<i64>,
-    /// The tags of annotations, sorted. Where a tag belongs, the number of clients plus its position stands.
+    /// The tags of annotations, sorted. Wherever a tag belongs, the data has the number of clients plus its index in
+    /// this list.
     tags: Vec<u32>,
-    partitions: Vec<EncodedPartition>,
-    annotations: EncodedAnnotations,
+    partitions: Vec<PartitionColumns>,
+    annotations: AnnotationColumns,
 }
 
 #[derive(Serialize)]
-struct EncodedPartition {
+struct PartitionColumns {
     name: u32,
     verdict: Verdict,
     /// Whether `sequences` has the texts of states.
     states: bool,
     initial: u32,
     lane: Vec<i64>,
-    /// Differences.
+    /// Stored as differences.
     call: Vec<i64>,
-    /// From call to return.
+    /// The time from call to return.
     took: Vec<u64>,
-    /// Differences.
+    /// Stored as differences.
     description: Vec<i64>,
-    /// Differences; no values at all if no operation has details.
+    /// Stored as differences; empty if no operation has details.
     details: Vec<i64>,
-    /// The positions of the operations that never returned.
+    /// The indices of the operations that never returned.
     open: Vec<usize>,
-    sequences: Sequences,
+    sequences: SequenceColumns,
 }
 
 #[derive(Serialize)]
-struct EncodedAnnotations {
+struct AnnotationColumns {
     lane: Vec<usize>,
-    /// Differences.
+    /// Stored as differences.
     start: Vec<i64>,
     took: Vec<u64>,
     label: Vec<i64>,
     details: Vec<i64>,
-    /// As 0xRRGGBB; -1: none.
+    /// The colour as 0xRRGGBB, or -1 for none.
     colour: Vec<i64>,
 }
 
-/// Chooses what fits and encodes it.
+/// Encodes as much of the page as fits.
 ///
 /// # Errors
-/// `InvalidInput` if the page contradicts itself: an operation that returns before its call, a step that names no operation
-/// or one that was there already.
-pub(crate) fn encode(page: &Page) -> io::Result<Encoded> {
-    page.partitions.iter().try_for_each(check)?;
-    let selection = Selection::new(page);
+/// Returns `InvalidInput` if the page contradicts itself: if an operation returns before its call, or if a step names
+/// no operation or one that its sequence already has.
+pub(crate) fn encode(page: &Page) -> io::Result<PageData> {
+    page.partitions.iter().try_for_each(validate)?;
+    let selection = PageSelection::new(page);
     for chars_max in [TEXT_CHARS_MAX, 160, 80, 40] {
         let (encoded, bytes) = Encoder::new(page, &selection, chars_max, true).encode();
         if bytes <= TEXT_BYTES_MAX {
@@ -103,8 +104,8 @@ pub(crate) fn encode(page: &Page) -> io::Result<Encoded> {
     Ok(Encoder::new(page, &selection, 40, false).encode().0)
 }
 
-/// That `partition` does not contradict itself.
-fn check(partition: &Partition) -> io::Result<()> {
+/// Checks that `partition` does not contradict itself.
+fn validate(partition: &Partition) -> io::Result<()> {
     let name = &partition.name;
     let invalid = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     let operations = &partition.operations;
@@ -129,15 +130,15 @@ fn check(partition: &Partition) -> io::Result<()> {
     Ok(())
 }
 
-/// What of a page is kept.
-struct Selection<'a> {
+/// The part of a page that is kept.
+struct PageSelection<'a> {
     /// Illegal ones first; otherwise in the order of the page.
-    partitions: Vec<(&'a Partition, Tree<'a>)>,
+    partitions: Vec<(&'a Partition, SequenceTree<'a>)>,
     notes: Vec<String>,
 }
 
-impl<'a> Selection<'a> {
-    fn new(page: &'a Page) -> Selection<'a> {
+impl<'a> PageSelection<'a> {
+    fn new(page: &'a Page) -> PageSelection<'a> {
         let mut partitions: Vec<&Partition> = page.partitions.iter().collect();
         partitions.sort_by_key(|partition| partition.verdict);
         let mut notes = Vec::new();
@@ -164,9 +165,9 @@ impl<'a> Selection<'a> {
             .map(|partition| {
                 let mut sequences: Vec<&Vec<_>> = partition.linearizations.iter().collect();
                 sequences.sort_by_key(|sequence| Reverse(sequence.len()));
-                let mut tree = Tree::default();
+                let mut tree = SequenceTree::default();
                 for (at, sequence) in sequences.iter().enumerate() {
-                    // What it will add is at most its length; a tree that is full takes no further sequence.
+                    // A sequence adds at most as many steps as it has. A full tree takes no further sequence.
                     if at > 0 && tree.len() + sequence.len() > steps_left {
                         sequences_left_out += 1;
                     } else {
@@ -180,7 +181,7 @@ impl<'a> Selection<'a> {
         if sequences_left_out > 0 {
             notes.push(format!("Shorter linearizations left out: {sequences_left_out}."));
         }
-        Selection { partitions, notes }
+        PageSelection { partitions, notes }
     }
 
     fn operations(&self) -> impl Iterator<Item = &'a Operation> {
@@ -188,21 +189,21 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// Encodes what was chosen, with texts of a given length.
+/// Encodes the selected part of a page, with texts of a given length.
 struct Encoder<'a> {
     page: &'a Page,
-    selection: &'a Selection<'a>,
+    selection: &'a PageSelection<'a>,
     origin: u64,
     clients: Vec<i64>,
-    texts: Texts,
+    texts: TextTable,
     chars_max: usize,
     /// Whether the states of linearizable partitions are kept.
     all_states: bool,
 }
 
 impl<'a> Encoder<'a> {
-    fn new(page: &'a Page, selection: &'a Selection<'a>, chars_max: usize, all_states: bool) -> Encoder<'a> {
-        let texts = Texts::new(chars_max);
+    fn new(page: &'a Page, selection: &'a PageSelection<'a>, chars_max: usize, all_states: bool) -> Encoder<'a> {
+        let texts = TextTable::new(chars_max);
         let mut clients: BTreeSet<i64> = selection.operations().map(|operation| operation.client).collect();
         clients.extend(page.annotations.iter().filter_map(|annotation| match annotation.lane {
             Lane::Client(client) => Some(client),
@@ -218,10 +219,10 @@ impl<'a> Encoder<'a> {
         Encoder { page, selection, origin, clients: clients.into_iter().collect(), texts, chars_max, all_states }
     }
 
-    /// The data, and the number of bytes of its texts.
-    fn encode(mut self) -> (Encoded, usize) {
-        let title = self.texts.number(&self.page.title);
-        let summary = self.texts.number(&self.page.summary);
+    /// Returns the data and the number of bytes of its texts.
+    fn encode(mut self) -> (PageData, usize) {
+        let title = self.texts.intern(&self.page.title);
+        let summary = self.texts.intern(&self.page.summary);
         let selection = self.selection;
         let partitions = selection.partitions.iter().map(|(partition, tree)| self.partition(partition, tree)).collect();
         let mut sorted: Vec<&Annotation> = self.page.annotations.iter().collect();
@@ -235,7 +236,7 @@ impl<'a> Encoder<'a> {
         if !self.all_states {
             notes.push("The states of linearizable partitions are left out.".to_owned());
         }
-        let encoded = Encoded {
+        let encoded = PageData {
             title,
             summary,
             unit: self.page.time_unit,
@@ -251,20 +252,21 @@ impl<'a> Encoder<'a> {
         (encoded, bytes)
     }
 
-    fn partition(&mut self, partition: &Partition, tree: &Tree<'_>) -> EncodedPartition {
+    fn partition(&mut self, partition: &Partition, tree: &SequenceTree<'_>) -> PartitionColumns {
         let operations = &partition.operations;
-        let name = self.texts.number(&partition.name);
-        // First all descriptions, then all details, then all states: neighbours in a column get neighbouring numbers.
-        let description = differences(operations.iter().map(|op| i64::from(self.texts.number(&op.description))));
+        let name = self.texts.intern(&partition.name);
+        // First all descriptions, then all details, then all states: so neighbours in a column get neighbouring
+        // indices.
+        let description = differences(operations.iter().map(|op| i64::from(self.texts.intern(&op.description))));
         let details = if operations.iter().all(|op| op.details.as_str().is_empty()) {
             Vec::new()
         } else {
-            differences(operations.iter().map(|op| i64::from(self.texts.number(&op.details))))
+            differences(operations.iter().map(|op| i64::from(self.texts.intern(&op.details))))
         };
         let states = (self.all_states || partition.verdict != Verdict::Ok) && has_states(partition, tree);
-        let initial = if states { self.texts.number(&partition.initial_state) } else { 0 };
-        let sequences = tree.columns(|step| if states { self.texts.number(&step.state) } else { 0 });
-        EncodedPartition {
+        let initial = if states { self.texts.intern(&partition.initial_state) } else { 0 };
+        let sequences = tree.columns(|step| if states { self.texts.intern(&step.state) } else { 0 });
+        PartitionColumns {
             name,
             verdict: partition.verdict,
             states,
@@ -279,15 +281,15 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn annotations(&mut self, sorted: &[&Annotation]) -> (Vec<u32>, EncodedAnnotations) {
+    fn annotations(&mut self, sorted: &[&Annotation]) -> (Vec<u32>, AnnotationColumns) {
         let tags: BTreeSet<&Lane> =
             sorted.iter().map(|annotation| &annotation.lane).filter(|lane| matches!(lane, Lane::Tag(_))).collect();
         let tags: Vec<&Lane> = tags.into_iter().collect();
         let lane = |annotation: &Annotation| match &annotation.lane {
             Lane::Client(client) => self.client_lane(*client),
-            tag => self.clients.len() + tags.binary_search(&tag).expect("every tag was collected"),
+            tag => self.clients.len() + tags.binary_search(&tag).expect("all tags are in the list"),
         };
-        let columns = EncodedAnnotations {
+        let columns = AnnotationColumns {
             lane: sorted.iter().map(|annotation| lane(annotation)).collect(),
             start: differences(sorted.iter().map(|annotation| self.time(annotation.start))),
             took: sorted.iter().map(|annotation| end(annotation) - annotation.start).collect(),
@@ -296,18 +298,18 @@ impl<'a> Encoder<'a> {
                 .map(|annotation| annotation.colour)
                 .map(|colour| colour.map_or(-1, |c| i64::from(c.0) << 16 | i64::from(c.1) << 8 | i64::from(c.2)))
                 .collect(),
-            label: differences(sorted.iter().map(|annotation| i64::from(self.texts.number(&annotation.label)))),
-            details: differences(sorted.iter().map(|annotation| i64::from(self.texts.number(&annotation.details)))),
+            label: differences(sorted.iter().map(|annotation| i64::from(self.texts.intern(&annotation.label)))),
+            details: differences(sorted.iter().map(|annotation| i64::from(self.texts.intern(&annotation.details)))),
         };
         let names = tags.iter().filter_map(|tag| match tag {
-            Lane::Tag(name) => Some(self.texts.number(name)),
+            Lane::Tag(name) => Some(self.texts.intern(name)),
             Lane::Client(_) => None,
         });
         (names.collect(), columns)
     }
 
     fn client_lane(&self, client: i64) -> usize {
-        self.clients.binary_search(&client).expect("every client was collected")
+        self.clients.binary_search(&client).expect("all clients are in the list")
     }
 
     fn time(&self, time: u64) -> i64 {
@@ -315,12 +317,12 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Whether anything is known of the states between the operations.
-fn has_states(partition: &Partition, tree: &Tree<'_>) -> bool {
+/// Whether the states between the operations are known.
+fn has_states(partition: &Partition, tree: &SequenceTree<'_>) -> bool {
     !partition.initial_state.as_str().is_empty() || tree.has_states() || partition.linearizations.is_empty()
 }
 
-/// When an annotation ends: not before it starts.
+/// The end of an annotation, which is not before its start.
 fn end(annotation: &Annotation) -> u64 {
     annotation.end.map_or(annotation.start, |end| end.max(annotation.start))
 }

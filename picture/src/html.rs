@@ -1,15 +1,15 @@
-//! The page: a template with three slots, for the style, the data and the viewer.
+//! The HTML file: a template with three slots, for the style, the data and the viewer.
 
 use std::io::{self, Write};
 
 use crate::encode::encode;
 use crate::model::Page;
-use crate::pack::{base64, deflated};
+use crate::pack::{base64, deflate};
 
 const TEMPLATE: &str = include_str!("../assets/page.html");
 const STYLE: &str = include_str!("../assets/style.css");
 
-/// The viewer, one file a concern, in the order of `main.js`'s table of contents. Together they are one module.
+/// The viewer, one file per concern, in the order of the list in `main.js`. Together they are one JavaScript module.
 const SCRIPTS: [&str; 26] = [
     include_str!("../assets/main.js"),
     include_str!("../assets/unpack.js"),
@@ -40,19 +40,20 @@ const SCRIPTS: [&str; 26] = [
 ];
 
 impl Page {
-    /// Writes the page as one HTML file that needs nothing else. The same page always gives the same bytes.
+    /// Writes the page as one HTML file that needs no other file. The same page always gives the same bytes.
     ///
     /// # Errors
-    /// Those of `out`; and `InvalidInput`, before anything is written, if the page contradicts itself: an operation that
-    /// returns before its call, a linearization that names no operation, or one twice.
+    /// Returns the errors of `out`. Returns `InvalidInput`, before anything is written, if the page contradicts itself:
+    /// if an operation returns before its call, or if a linearization names an operation that does not exist, or one
+    /// operation twice.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let json = serde_json::to_vec(&encode(self)?)?;
-        write_page(&deflated(&json, &[]), out)
+        write_page(&deflate(&json, &[]), out)
     }
 }
 
-/// How many bytes a page has besides its data.
-pub(crate) fn frame_bytes() -> usize {
+/// The number of bytes of a page other than its data.
+pub(crate) fn overhead_bytes() -> usize {
     TEMPLATE.len() + STYLE.len() + SCRIPTS.iter().map(|script| script.len()).sum::<usize>()
 }
 
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_the_viewer_ends_its_own_element() {
+    fn the_viewer_does_not_close_its_own_element() {
         for script in SCRIPTS {
             assert!(!script.contains("</script") && !script.contains("<!--"), "{}", &script[..80]);
         }

@@ -1,13 +1,15 @@
-//! A run, or a history of client operations, in; one self-contained HTML page out.
+//! A run or a history of client operations as a *timeline*: one self-contained HTML page.
 //!
-//! The page opens from disk without a network. It shows who called what and when, on a true time axis with one lane a
-//! client, and what a linearizability checker found out: the order in which the operations may have taken effect, and, where
-//! there is none, how far one gets and what cannot come next. Of a whole run ([`Run`]) it also shows each server, with its
-//! role and term, its faults and its progress; every RPC as an arrow; the checks of the tester; and, at any moment, the
-//! state of all servers with their logs, as Figure 7 of the Raft paper draws them.
+//! The page opens from disk without a network. It shows the operations of each client with their times, on an axis that
+//! is true to scale, with one lane per client. It shows the result of a linearizability checker: the order in which the
+//! operations may have taken effect. If there is no such order, it shows how far linearizations get and which
+//! operations cannot come next. For a whole run ([`Run`]) it also shows each server, with its role, term, faults and
+//! progress; every RPC as an arrow; the checks of the tester; and, at any moment, the state of all servers with their
+//! logs, drawn as in Figure 7 of the Raft paper.
 //!
-//! This room knows nothing of checkers, clusters or models. Its input is plain data: the events of a record for a [`Run`];
-//! for a history alone [`Page`] and what it is made of, to which whoever has one converts it. Anything may stand in the texts: nothing of the data ever becomes HTML.
+//! This crate knows no checkers, clusters or models. Its input is plain data. The input of a [`Run`] is the events of a
+//! record. The input for a history alone is a [`Page`], which the caller builds. Texts may have any content: no data
+//! ever becomes HTML.
 //!
 //! ```
 //! use picture::{Operation, Page, Partition, Step, Verdict};
@@ -30,26 +32,27 @@
 //! assert!(html.starts_with(b"<!DOCTYPE html>"));
 //! ```
 //!
-//! # How it is built
+//! # Files
 //!
-//! | file | what it does |
+//! | file | content |
 //! |---|---|
 //! | `model.rs` | the input |
-//! | `text.rs` | texts of bounded length, each distinct one kept once |
-//! | `sequences.rs` | linearizations as a tree, because they share their beginnings |
-//! | `encode.rs` | the columns of numbers that the page carries, and what is left out when there is too much |
-//! | `run/` | from the events of a record to the columns of a page, and how it is kept below [`RUN_BYTES_MAX`] |
-//! | `pack.rs` | the data deflated, and as base64 |
-//! | `html.rs` | the page: template, style, viewer, and the data |
-//! | `assets/` | the viewer, in JavaScript without a framework; `assets/main.js` is its table of contents |
+//! | `text.rs` | texts of bounded length, each distinct one stored once |
+//! | `sequences.rs` | linearizations as a tree, because they share prefixes |
+//! | `encode.rs` | the columns of numbers of a page, and the rules by which a page that is too large leaves data out |
+//! | `run/` | the conversion of the events of a record into a page of at most [`RUN_BYTES_MAX`] bytes |
+//! | `pack.rs` | the data, deflated and as base64 |
+//! | `html.rs` | the page: template, style, viewer and data |
+//! | `assets/` | the viewer, in JavaScript without a framework; `assets/main.js` lists its files |
 //!
-//! # How large a page gets
+//! # The size of a page
 //!
-//! A page states what it leaves out. [`Text`]s are cut at [`TEXT_CHARS_MAX`] characters, shorter if all distinct ones together
-//! exceed [`TEXT_BYTES_MAX`]; of more than [`OPERATIONS_MAX`] operations whole partitions are dropped, linearizable ones
-//! first; of linearizations with more than [`STEPS_MAX`] steps only the longest ones are kept, and the longest one of each
-//! partition always. The page of a run is at most [`RUN_BYTES_MAX`] bytes: of a very long one it has coarser times, and then
-//! RPCs that were answered in the middle of the run are counts.
+//! A page states what it leaves out. [`Text`]s are cut at [`TEXT_CHARS_MAX`] characters, and shorter if all distinct
+//! texts together exceed [`TEXT_BYTES_MAX`]. If there are more than [`OPERATIONS_MAX`] operations, whole partitions are
+//! dropped, linearizable ones first. If the linearizations have more than [`STEPS_MAX`] steps, only the longest ones
+//! are kept; the longest one of each partition is always kept. The page of a run has at most [`RUN_BYTES_MAX`] bytes.
+//! For a very long run its times are rounded, and, if that does not suffice, completed RPCs in the middle of the run
+//! are only counted.
 
 mod encode;
 mod html;

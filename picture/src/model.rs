@@ -4,113 +4,114 @@ use serde::Serialize;
 
 use crate::text::Text;
 
-/// All that one page shows.
+/// The content of one page.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// What was run.
+    /// The name of the run or history.
     pub title: Text,
-    /// What came out, in a few words: the verdict, a seed, a command that replays the run.
+    /// The result in a few words: the verdict, a seed, a command that replays the run.
     pub summary: Text,
-    /// What the times of this page count.
+    /// The unit of all times of this page.
     pub time_unit: TimeUnit,
-    /// The parts of the history that are checked independently: one a key, or one for all.
+    /// The parts of the history that are checked independently: one per key, or one for all keys.
     pub partitions: Vec<Partition>,
-    /// What else is to be seen on the time axis.
+    /// Other intervals and moments on the time axis.
     pub annotations: Vec<Annotation>,
 }
 
-/// What a time is.
+/// The unit of times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeUnit {
-    /// Nanoseconds, since whenever. From 2^53 on (as since 1970) the page counts from its first moment, because that is how
-    /// far a browser counts without rounding.
+    /// Nanoseconds from any origin. If times exceed 2^53 (as nanoseconds since 1970 do), the page counts from its first
+    /// moment, because a browser's numbers are exact only up to 2^53.
     #[default]
     Nanoseconds,
-    /// Positions: only the order of times means something (line numbers of a log that has no times).
+    /// Positions, such as the line numbers of a log without times. Only their order has a meaning.
     Order,
 }
 
-/// What the checker found for a partition.
+/// The checker's verdict on a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// There is no linearization.
     Illegal,
-    /// The checker gave up before it knew.
+    /// The checker gave up before it could decide.
     Unknown,
-    /// Nobody looked.
+    /// The partition was not checked.
     Unchecked,
     /// There is a linearization.
     Ok,
 }
 
-/// A part of the history that is checked by itself.
+/// A part of the history that is checked separately.
 #[derive(Clone, Debug)]
 pub struct Partition {
-    /// Its name: the key.
+    /// The name, such as the key.
     pub name: Text,
-    /// What the checker found.
+    /// The checker's verdict.
     pub verdict: Verdict,
-    /// The state before any operation.
+    /// The state before the first operation.
     pub initial_state: Text,
-    /// Its operations, in any order. A [`Step`] names one by its position here.
+    /// The operations, in any order. A [`Step`] refers to an operation by its index here.
     pub operations: Vec<Operation>,
-    /// The sequences the checker found, in any order: one of all operations if the verdict is [`Verdict::Ok`]; otherwise
-    /// dead ends, after which no further operation is possible. With [`Verdict::Illegal`] none means that not even one
-    /// operation could come first.
+    /// The sequences that the checker found, in any order. With [`Verdict::Ok`], one sequence of all operations.
+    /// Otherwise dead ends, after which no further operation is possible. With [`Verdict::Illegal`], an empty list
+    /// means that no operation can be the first.
     pub linearizations: Vec<Vec<Step>>,
 }
 
 /// An operation of a client, from its call to its return, both included.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// Who called. Any number, negative ones too; each gets its lane.
+    /// The client that called the operation. Any number is allowed, also a negative one; each client has its own lane.
     pub client: i64,
-    /// When it was called.
+    /// The time of the call.
     pub call: u64,
-    /// When it returned; not before `call`. Without meaning if it is `open`.
+    /// The time of the return, which is not before `call`. It has no meaning if the operation is `open`.
     pub ret: u64,
-    /// What is written in its box, such as `put('x', 'y')`. The letters it begins with are its kind, which colours it.
+    /// The text in the box of the operation, such as `put('x', 'y')`. Its first letters are the kind of the operation,
+    /// which determines the colour.
     pub description: Text,
-    /// What else is to be said about it.
+    /// Further text about the operation.
     pub details: Text,
-    /// It never returned: it may take effect at any time after its call.
+    /// Whether the operation never returned. It may then take effect at any time after its call.
     pub open: bool,
 }
 
 /// A step of a linearization.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The operation that takes effect, by its position in [`Partition::operations`].
+    /// The operation that takes effect, as an index into [`Partition::operations`].
     pub operation: u32,
-    /// The state after it. Sequences that begin with the same operations have the same states so far.
+    /// The state after it. Sequences with a common prefix have the same states along this prefix.
     pub state: Text,
 }
 
-/// Something else to be seen on the time axis: a fault, a check, a note.
+/// Another interval or moment on the time axis: a fault, a check, a note.
 #[derive(Clone, Debug)]
 pub struct Annotation {
-    /// Where it is drawn.
+    /// The lane in which it is drawn.
     pub lane: Lane,
-    /// When it begins.
+    /// The time of its start.
     pub start: u64,
-    /// When it ends; before `start`, or `None`: it is a moment.
+    /// The time of its end. If it is `None` or before `start`, the annotation is a moment.
     pub end: Option<u64>,
-    /// What is written on it.
+    /// The text on the annotation.
     pub label: Text,
-    /// What is said about it on demand.
+    /// The text of its tooltip.
     pub details: Text,
-    /// The colour of its background; grey without one. Its text is black or white, whichever is legible.
+    /// The background colour; grey if it is `None`. The text is black or white, whichever is legible.
     pub colour: Option<Colour>,
 }
 
-/// A row of the picture. Clients come first, by number; then tags, in the order of their letters.
+/// A row of the timeline. Clients come first, by number; then tags, in alphabetical order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// The lane of a client.
     Client(i64),
-    /// A lane of its own, with this name.
+    /// A lane with this name.
     Tag(Text),
 }
 
@@ -119,31 +120,31 @@ pub enum Lane {
 pub struct Colour(pub u8, pub u8, pub u8);
 
 impl Operation {
-    /// An operation that returned, without details.
+    /// Creates an operation that returned, without details.
     pub fn new(client: i64, call: u64, ret: u64, description: impl Into<Text>) -> Operation {
         Operation { client, call, ret, description: description.into(), details: Text::default(), open: false }
     }
 
-    /// An operation that never returned, without details.
+    /// Creates an operation that never returned, without details.
     pub fn open(client: i64, call: u64, description: impl Into<Text>) -> Operation {
         Operation { open: true, ..Operation::new(client, call, call, description) }
     }
 }
 
 impl Step {
-    /// The step in which `operation` takes effect and leaves `state`.
+    /// Creates the step in which `operation` takes effect and leads to `state`.
     pub fn new(operation: u32, state: impl Into<Text>) -> Step {
         Step { operation, state: state.into() }
     }
 }
 
 impl Annotation {
-    /// A moment, grey and without details.
+    /// Creates a grey moment without details.
     pub fn moment(lane: Lane, at: u64, label: impl Into<Text>) -> Annotation {
         Annotation { lane, start: at, end: None, label: label.into(), details: Text::default(), colour: None }
     }
 
-    /// An interval, grey and without details.
+    /// Creates a grey interval without details.
     pub fn interval(lane: Lane, start: u64, end: u64, label: impl Into<Text>) -> Annotation {
         Annotation { end: Some(end), ..Annotation::moment(lane, start, label) }
     }

@@ -1,17 +1,17 @@
-//! What a person does with a page, in a real browser: zoom, hover, filter, search, jump to the error, keys.
+//! Tests of a page in a real browser: zoom, hover, filter, search, the jump to the error, keys.
 //!
-//! The browser is Debian's Chromium, run headless once a page: `chromium --headless --dump-dom FILE` loads the page, lets its
-//! scripts run, and prints the document it has become. The test appends a script to the page (`tests/browser/`), which makes
-//! the events a person would make, checks what came of them, and leaves a report in the document.
+//! The browser is Debian's Chromium, run headless once per page. `chromium --headless --dump-dom FILE` loads the page,
+//! lets its scripts run, and prints the resulting document. The test appends a script to the page (`tests/browser/`).
+//! The script makes the events that a person would make, checks their effects, and leaves a report in the document.
 //!
-//! Why so, and not over the browser's debugging protocol: that takes a WebSocket client, an async runtime or a driver process
-//! of the right version, and a hundred times the code, for the one thing that it does better, input events that the browser
-//! trusts; the page does not ask whether they are. What the way taken here does better is time: with
-//! `--virtual-time-budget` the page's timers and animations run on a clock that waits for work, so that a slow machine
-//! changes nothing.
+//! The browser's debugging protocol is not used. It needs a WebSocket client, an async runtime or a driver process of
+//! the right version, and a hundred times the code. Its one advantage is input events that the browser trusts, and the
+//! page does not check that. This way has an advantage in timing: with `--virtual-time-budget` the page's timers and
+//! animations run on a clock that waits for work, so a slow machine changes nothing.
 //!
 //! Errors count wherever they appear: uncaught in the page, written to its console, or refused by its content policy.
-//! Without a browser the tests say that they were skipped. `CHROMIUM=/path/to/it` names one that is not in the `PATH`.
+//! Without a browser the tests print that they are skipped. `CHROMIUM=/path/to/it` names a browser that is not in the
+//! `PATH`.
 
 mod samples;
 
@@ -25,16 +25,16 @@ use std::{env, thread};
 
 use picture::{Page, Run};
 
-/// How long one browser may take, on a machine that is busy with other things.
+/// The time that one browser may take on a machine that is busy with other work.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// One browser at a time: each has half a dozen processes of its own.
+/// Admits one browser at a time, because each has half a dozen processes of its own.
 static ONE_BROWSER: Mutex<()> = Mutex::new(());
 
 const HARNESS: &str = include_str!("browser/harness.js");
 
-/// Before anything of the page runs: errors are collected, wherever they appear; and frames come by the page's timers, because
-/// a browser that shows nothing to anybody sees no reason to draw sixty times a second.
+/// A script that runs before the page's scripts. It collects errors, wherever they appear. It drives frames by the
+/// page's timers, because a browser without a visible window does not draw sixty times per second.
 const PREPARE: &str = r#"<script>
 window.consoleErrors = [];
 addEventListener("error", (event) => consoleErrors.push(event.message));
@@ -46,12 +46,12 @@ cancelAnimationFrame = clearTimeout;
 </script>"#;
 
 #[test]
-fn an_illegal_history_does_what_its_controls_say() {
+fn the_controls_of_an_illegal_history_work() {
     in_browser("illegal", &samples::illegal(), include_str!("browser/illegal.js"), 25);
 }
 
 #[test]
-fn a_legal_history_shows_touching_and_overlapping_operations_and_annotations() {
+fn a_legal_history_shows_operations_and_annotations() {
     in_browser("legal", &samples::legal(), include_str!("browser/legal.js"), 6);
 }
 
@@ -61,17 +61,17 @@ fn a_history_without_times_shows_positions_and_open_operations() {
 }
 
 #[test]
-fn a_history_in_which_nothing_is_possible_is_marked() {
+fn a_history_without_a_possible_operation_is_marked() {
     in_browser("nothing-possible", &samples::nothing_possible(), include_str!("browser/nothing-possible.js"), 2);
 }
 
 #[test]
-fn an_undecided_history_claims_nothing() {
+fn an_undecided_history_shows_no_error() {
     in_browser("undecided", &samples::undecided(), include_str!("browser/undecided.js"), 1);
 }
 
 #[test]
-fn annotations_alone_are_a_page_too() {
+fn a_page_may_have_only_annotations() {
     in_browser("annotations", &samples::annotations(), include_str!("browser/annotations.js"), 3);
 }
 
@@ -81,12 +81,12 @@ fn hostile_text_appears_as_text() {
 }
 
 #[test]
-fn a_hundred_and_fifty_thousand_operations_can_be_looked_through() {
+fn a_page_of_150_000_operations_is_usable() {
     in_browser("large", &samples::large(20, 150_000), include_str!("browser/large.js"), 6);
 }
 
 #[test]
-fn a_page_without_anything_opens() {
+fn an_empty_page_opens() {
     in_browser(
         "empty",
         &Page::default(),
@@ -96,23 +96,23 @@ fn a_page_without_anything_opens() {
 }
 
 #[test]
-fn a_run_that_passed_does_what_its_controls_say() {
+fn the_controls_of_a_passed_run_work() {
     run_in_browser("run-passed", samples::runs::passed(), include_str!("browser/run-passed.js"), 17);
 }
 
 #[test]
-fn a_run_that_failed_leads_to_what_went_wrong() {
+fn a_failed_run_leads_to_its_first_problem() {
     run_in_browser("run-failed", samples::runs::failed(), include_str!("browser/run-failed.js"), 6);
 }
 
 #[test]
-fn the_largest_run_can_be_looked_through() {
+fn the_page_of_the_largest_run_is_usable() {
     let events = samples::runs::large(450_000, 55_000, 130_000);
     run_in_browser("run-large", events, include_str!("browser/run-large.js"), 4);
 }
 
 #[test]
-fn a_record_without_anything_opens() {
+fn the_page_of_an_empty_record_opens() {
     let script = r#"await test("an empty run says so", () => check(shown("empty") && text("empty").includes("Nothing"), text("empty")));"#;
     run_in_browser("run-empty", [], script, 1);
 }
@@ -126,10 +126,11 @@ fn run_in_browser(name: &str, events: impl IntoIterator<Item = record::Event>, s
     open_and_test(name, |html| run.write(html), script, tests_min);
 }
 
-/// Opens a page in a browser, runs `script` in it, and fails if a test of it fails or fewer than `tests_min` ran.
+/// Opens a page in a browser and runs `script` in it. Fails if a test of the script fails or fewer than `tests_min`
+/// ran.
 fn open_and_test(name: &str, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>, script: &str, tests_min: usize) {
     let Some(browser) = browser() else {
-        // Written past the test runner, which would keep it to itself.
+        // Written past the test runner, which would capture it.
         let _ = writeln!(std::io::stderr(), "skipped: no Chromium is installed to open the page '{name}' with");
         return;
     };
@@ -151,7 +152,7 @@ fn open_and_test(name: &str, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result
     let _ = fs::remove_dir_all(&folder);
 }
 
-/// The page as it is written, with a script before everything, which prepares, and one after everything, which tests.
+/// Returns the page with a script at the beginning, which prepares it, and one at the end, which tests it.
 fn with_script(html: Vec<u8>, script: &str) -> String {
     let html = String::from_utf8(html).expect("UTF-8");
     let html = html.replacen("<head>", &format!("<head>{PREPARE}"), 1);
@@ -160,7 +161,7 @@ fn with_script(html: Vec<u8>, script: &str) -> String {
     format!(
         "{before}<script type=\"module\">
 addEventListener(\"DOMContentLoaded\", async () => {{
-await window.picture.ready;
+await window.timeline.ready;
 {HARNESS}
 {script}
 finish();
@@ -169,7 +170,7 @@ finish();
     )
 }
 
-/// The document that a page has become after its scripts have run.
+/// Returns the document that a page has become after its scripts have run.
 fn open(browser: &Path, file: &Path, folder: &Path) -> String {
     let _one = ONE_BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
     let (output, errors) = (folder.join("document.html"), folder.join("errors.log"));
@@ -195,12 +196,12 @@ fn open(browser: &Path, file: &Path, folder: &Path) -> String {
         }
         thread::sleep(Duration::from_millis(20));
     };
-    let said = || fs::read_to_string(&errors).unwrap_or_default();
-    assert!(status.success(), "the browser ended with {status}:\n{}", said());
+    let log = || fs::read_to_string(&errors).unwrap_or_default();
+    assert!(status.success(), "the browser ended with {status}:\n{}", log());
     fs::read_to_string(&output).expect("a document in UTF-8")
 }
 
-/// The browser: what `CHROMIUM` names, or the first of the usual names in the `PATH`.
+/// Returns the browser: the value of `CHROMIUM`, or the first of the usual names in the `PATH`.
 fn browser() -> Option<PathBuf> {
     if let Some(named) = env::var_os("CHROMIUM") {
         return Some(named.into());

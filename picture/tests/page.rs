@@ -1,4 +1,4 @@
-//! What is in the file: all of the data, nothing of it as HTML, no address of anything outside, and not too much.
+//! The file of a page: it has all of the data, no data as HTML, no address of any other resource, and a bounded size.
 
 mod samples;
 
@@ -20,7 +20,7 @@ fn integers(column: &Value) -> Vec<i64> {
     column.as_array().expect("a column").iter().map(|value| value.as_i64().expect("an integer")).collect()
 }
 
-/// The values of a column of differences.
+/// The values of a column that was stored as differences.
 fn summed(column: &Value) -> Vec<i64> {
     let sum = |sum: &mut i64, difference| {
         *sum += difference;
@@ -33,7 +33,7 @@ fn text(data: &Value, number: i64) -> &str {
     data["texts"][usize::try_from(number).expect("a number of a text")].as_str().expect("a text")
 }
 
-/// A partition read back from the data of a page, in words.
+/// A partition read back from the data of a page, as text.
 fn read_back(data: &Value, partition: &Value) -> String {
     let (call, took) = (summed(&partition["call"]), integers(&partition["took"]));
     let (lane, description) = (summed(&partition["lane"]), summed(&partition["description"]));
@@ -69,7 +69,7 @@ fn read_back(data: &Value, partition: &Value) -> String {
     words
 }
 
-/// The same words about the partition itself.
+/// The same text for the partition itself.
 fn in_words(partition: &Partition) -> String {
     let verdict = match partition.verdict {
         Verdict::Illegal => "illegal",
@@ -92,7 +92,7 @@ fn in_words(partition: &Partition) -> String {
 }
 
 #[test]
-fn what_was_given_can_be_read_back_illegal_partitions_first() {
+fn a_page_can_be_read_back_illegal_partitions_first() {
     for (name, page) in [
         ("illegal", samples::illegal()),
         ("order", samples::order()),
@@ -110,7 +110,7 @@ fn what_was_given_can_be_read_back_illegal_partitions_first() {
         }
         assert_eq!(text(&data, data["title"].as_i64().unwrap()), page.title.as_str(), "{name}");
         assert_eq!(text(&data, data["summary"].as_i64().unwrap()), page.summary.as_str(), "{name}");
-        assert_eq!(data["notes"], Value::Array(vec![]), "{name}: nothing was left out");
+        assert_eq!(data["notes"], Value::Array(vec![]), "{name}: no data was left out");
     }
 }
 
@@ -150,16 +150,20 @@ fn annotations_can_be_read_back_in_the_order_of_time() {
 }
 
 #[test]
-fn times_that_a_browser_would_round_are_counted_from_the_first_one() {
+fn times_above_2_to_the_53_are_counted_from_the_first() {
     let page = samples::annotations();
     let data = data(&page);
     assert_eq!(data["origin"], "1750000000000001000");
     assert_eq!(summed(&data["annotations"]["start"]), [0, 499_000, 699_000]);
-    assert_eq!(integers(&data["annotations"]["took"]), [900_000, 0, 0], "what ends before it starts is a moment");
+    assert_eq!(
+        integers(&data["annotations"]["took"]),
+        [900_000, 0, 0],
+        "an annotation that ends before it starts is a moment"
+    );
 }
 
 #[test]
-fn nothing_of_the_data_is_html() {
+fn no_data_is_html() {
     let page = samples::hostile();
     let (with, without) = (html(&page), html(&Page::default()));
     let data_with = packed(&with);
@@ -168,7 +172,7 @@ fn nothing_of_the_data_is_html() {
 }
 
 #[test]
-fn the_page_needs_nothing_from_outside() {
+fn the_page_needs_no_other_resource() {
     let html = html(&samples::illegal());
     for word in ["http:", "https:", "//cdn", "src=", "href=", "url(", "@import", "fetch(", "XMLHttpRequest", "import("]
     {
@@ -193,9 +197,9 @@ fn a_page_of_200_000_operations_is_at_most_13_mb() {
 }
 
 #[test]
-fn dead_ends_that_begin_alike_cost_little_more_than_one() {
+fn dead_ends_with_a_common_prefix_share_its_steps() {
     let operations = (0..2_000).map(|at| Operation::new(0, at, at + 1, "put")).collect();
-    // Each goes a different way in the last step but one.
+    // Each sequence differs in its last step.
     let dead_end = |last: u32| (0..1_000).chain([1_000 + last]).map(|operation| Step::new(operation, "s")).collect();
     let partition = Partition {
         name: "x".into(),
@@ -227,7 +231,7 @@ fn names(data: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn of_too_many_operations_whole_partitions_are_left_out_and_the_page_says_so() {
+fn too_many_operations_leave_out_whole_partitions() {
     let half = OPERATIONS_MAX / 2;
     let partitions = vec![many(half, Verdict::Ok, "a"), many(half, Verdict::Ok, "b"), many(10, Verdict::Illegal, "c")];
     let data = data(&Page { partitions, ..Page::default() });
@@ -243,10 +247,10 @@ fn one_partition_is_shown_whatever_its_size() {
 }
 
 #[test]
-fn of_too_many_steps_the_longest_sequences_are_kept() {
+fn too_many_steps_leave_out_shorter_sequences() {
     let count = 100_000_u32;
     let mut partition = many(count as usize, Verdict::Illegal, "x");
-    // Sequences that share nothing: each begins with another operation.
+    // Sequences that share no prefix: each begins with another operation.
     let rotated = |by: u32| (0..count - by).map(|at| Step::new((at + by) % count, "")).collect();
     partition.linearizations = (0..12).map(rotated).collect();
     let data = data(&Page { partitions: vec![partition], ..Page::default() });
@@ -257,7 +261,7 @@ fn of_too_many_steps_the_longest_sequences_are_kept() {
 }
 
 #[test]
-fn of_too_much_text_each_is_cut_and_the_page_says_so() {
+fn too_much_text_is_cut_and_the_page_says_so() {
     let mut partition = many(100_000, Verdict::Ok, "x");
     for (at, operation) in partition.operations.iter_mut().enumerate() {
         operation.description = format!("put('x', '{}{at}')", "v".repeat(150)).into();
@@ -273,7 +277,7 @@ fn of_too_much_text_each_is_cut_and_the_page_says_so() {
 }
 
 #[test]
-fn if_that_does_not_help_the_states_of_linearizable_partitions_go() {
+fn too_much_cut_text_leaves_out_states() {
     let partition = |name: &str, verdict, count: usize| {
         let mut partition = many(count, verdict, name);
         let state = |at: usize| format!("{name} {at} {}", "s".repeat(40));
@@ -287,7 +291,7 @@ fn if_that_does_not_help_the_states_of_linearizable_partitions_go() {
 }
 
 #[test]
-fn a_page_that_contradicts_itself_is_refused_before_anything_is_written() {
+fn a_contradictory_page_is_refused_before_any_output() {
     let change = |change: &dyn Fn(&mut Partition)| {
         let mut page = samples::illegal();
         change(&mut page.partitions[0]);

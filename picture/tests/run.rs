@@ -1,4 +1,4 @@
-//! The page of a run, as a file: what of the record is in it, and how large it gets.
+//! The file of a run's page: the data of the record that it has, and its size.
 
 mod samples;
 
@@ -21,11 +21,11 @@ fn the_same_run_gives_the_same_bytes() {
 }
 
 #[test]
-fn nothing_of_a_record_is_html() {
+fn no_text_of_a_record_is_html() {
     for events in [runs::passed(), runs::failed()] {
         let page = html(events);
-        assert!(!page.contains("injected"), "a text of the record stands in the page as it is");
-        assert_eq!(page.matches("</script>").count(), 2, "the data and the viewer, and nothing else, end a script");
+        assert!(!page.contains("injected"), "a text of the record is in the page unencoded");
+        assert_eq!(page.matches("</script>").count(), 2, "only the data and the viewer end a script");
     }
 }
 
@@ -52,14 +52,14 @@ fn faults_checks_and_failures_are_in_the_page() {
 }
 
 #[test]
-fn what_is_left_out_is_said() {
+fn the_page_says_what_is_left_out() {
     let notes = |events| data(events)["notes"].to_string();
-    assert_eq!(notes(runs::passed()), r#"["Answered RPCs left out: 42."]"#);
+    assert_eq!(notes(runs::passed()), r#"["Completed RPCs left out: 42."]"#);
     assert_eq!(notes(runs::failed()), "[]");
 }
 
 #[test]
-fn times_that_go_back_and_numbers_at_the_edge_do_no_harm() {
+fn decreasing_times_and_extreme_numbers_do_no_harm() {
     let mut events = runs::passed();
     events.reverse();
     let (call, bytes) = (u64::MAX, u64::MAX);
@@ -73,7 +73,7 @@ fn times_that_go_back_and_numbers_at_the_edge_do_no_harm() {
 }
 
 #[test]
-fn a_record_without_anything_gives_a_page() {
+fn an_empty_record_gives_a_page() {
     assert!(html([]).starts_with("<!DOCTYPE html>"));
 }
 
@@ -90,24 +90,24 @@ fn a_server_with_an_impossible_number_does_no_harm() {
     assert!(html(events).len() < 1_000_000);
 }
 
-/// The largest run of the lab has 165,000 to 450,000 RPCs, half a million entries that servers append or apply, and 130,000
-/// operations of clients.
+/// The largest run of the lab has 165,000 to 450,000 RPCs, half a million entries that servers append or apply, and
+/// 130,000 operations of clients.
 #[test]
 fn the_page_of_the_largest_run_is_at_most_5_mb() {
     let page = html(runs::large(450_000, 55_000, 130_000));
     assert!(page.len() <= RUN_BYTES_MAX, "{} bytes", page.len());
-    assert!(page.len() > 1_000_000, "{} bytes cannot be all of it", page.len());
+    assert!(page.len() > 1_000_000, "{} bytes cannot be all of the data", page.len());
 }
 
 #[test]
-fn a_run_that_is_too_large_by_far_loses_rpcs_and_still_fits() {
+fn a_run_that_is_far_too_large_loses_rpcs_and_fits() {
     let page = html(runs::large(1_200_000, 20_000, 40_000));
     assert!(page.len() <= RUN_BYTES_MAX, "{} bytes", page.len());
-    assert!(page.len() > RUN_BYTES_MAX / 2, "{} bytes: more of the calls would have fitted", page.len());
+    assert!(page.len() > RUN_BYTES_MAX / 2, "{} bytes: more calls would have fitted", page.len());
 }
 
 #[test]
-fn a_program_that_logs_without_end_does_not_make_the_page_too_large() {
+fn endless_logging_does_not_make_the_page_too_large() {
     let line = |number: u64| {
         let mut message = String::new();
         let _ = write!(message, "line {number}: {:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -1,4 +1,4 @@
-//! RPCs as columns, and the places in a long run where they are counts.
+//! RPCs as columns, and the intervals of a long run in which they are only counted.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use record::{Loss, Peer, ServerId};
 
 use super::columns::{Columns, zigzag};
 
-/// One RPC. Times are nanoseconds on the run's clock.
+/// One RPC. Times are in nanoseconds on the run's clock.
 pub(super) struct Call {
     pub(super) number: u64,
     pub(super) sent: u64,
     pub(super) from: Option<ServerId>,
     pub(super) to: Peer,
-    /// The number of its method's text.
+    /// The index of the text of its method.
     pub(super) method: u32,
     pub(super) bytes: u64,
     pub(super) delivered: Option<u64>,
-    /// When it was answered or lost.
+    /// The time at which its reply arrived or it was lost.
     pub(super) ended: Option<u64>,
     pub(super) reply_bytes: u64,
-    pub(super) fate: Fate,
+    pub(super) outcome: RpcOutcome,
 }
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fate {
-    /// The run was over first.
-    Open,
-    Answered,
+pub(super) enum RpcOutcome {
+    /// The run ended first.
+    InFlight,
+    Replied,
     Lost(u8),
 }
 
-impl Fate {
-    pub(super) fn lost(why: Loss) -> Fate {
+impl RpcOutcome {
+    pub(super) fn lost(why: Loss) -> RpcOutcome {
         let why = match why {
             Loss::RequestDropped => 0,
             Loss::ReplyDropped => 1,
@@ -42,28 +42,28 @@ impl Fate {
             Loss::Abandoned => 5,
             Loss::Intercepted => 6,
         };
-        Fate::Lost(why)
+        RpcOutcome::Lost(why)
     }
 
-    /// 0: open; 1: answered; from 2 on: lost. `assets/calls.js` has the words.
+    /// The code in the data: 0 for in flight, 1 for replied, from 2 on for lost. `assets/calls.js` has the words.
     fn code(self) -> u64 {
         match self {
-            Fate::Open => 0,
-            Fate::Answered => 1,
-            Fate::Lost(why) => 2 + u64::from(why),
+            RpcOutcome::InFlight => 0,
+            RpcOutcome::Replied => 1,
+            RpcOutcome::Lost(why) => 2 + u64::from(why),
         }
     }
 }
 
-/// Calls that are only counted: `[since, until, calls]`.
-pub(super) type Window = [u64; 3];
+/// A number of calls that are only counted: `[since, until, calls]`.
+pub(super) type CallCount = [u64; 3];
 
-/// The calls of `calls` that are kept if `share` of them may be, and counts of the others. What was lost or is open stays, and
-/// so do the beginning of the run and its end, of which the end gets more: that is where failures are.
-pub(super) fn thinned(calls: &[Call], share: f64) -> (Vec<&Call>, Vec<Window>) {
-    /// The part of what is kept that belongs to the beginning.
+/// Selects a `share` of `calls` to keep, and counts the others. Lost calls and calls in flight are always kept. So are
+/// the beginning and the end of the run; the end gets more, because failures are there.
+pub(super) fn thin_out(calls: &[Call], share: f64) -> (Vec<&Call>, Vec<CallCount>) {
+    /// The fraction of the kept calls that belongs to the beginning.
     const BEGINNING: f64 = 0.3;
-    /// Into how many counts the middle is divided at most.
+    /// The largest number of counts into which the middle is divided.
     const WINDOWS: usize = 300;
     let kept = (calls.len() as f64 * share) as usize;
     let first = (kept as f64 * BEGINNING) as usize;
@@ -71,19 +71,19 @@ pub(super) fn thinned(calls: &[Call], share: f64) -> (Vec<&Call>, Vec<Window>) {
     let middle = &calls[first..last];
     let mut windows = Vec::new();
     for chunk in middle.chunks(middle.len().div_ceil(WINDOWS).max(1)) {
-        let left_out = chunk.iter().filter(|call| call.fate == Fate::Answered).count();
+        let left_out = chunk.iter().filter(|call| call.outcome == RpcOutcome::Replied).count();
         let (since, until) = (chunk[0].sent, chunk[chunk.len() - 1].sent);
         if left_out > 0 {
             windows.push([since, until, left_out as u64]);
         }
     }
-    let middle = middle.iter().filter(|call| call.fate != Fate::Answered);
+    let middle = middle.iter().filter(|call| call.outcome != RpcOutcome::Replied);
     (calls[..first].iter().chain(middle).chain(&calls[last..]).collect(), windows)
 }
 
-/// Adds the columns of `calls`, with times as multiples of `step` nanoseconds, and gives the distinct
-/// `[from, to, method, fate]` that the column `call_shape` refers to. Ends are 0 for a client, 1 for S0, and so on; names
-/// that are no server come behind the servers.
+/// Adds the columns of `calls`, with times as multiples of `step` nanoseconds. Returns the distinct `[from, to, method,
+/// outcome]` to which the column `call_shape` refers. The ends of a call are 0 for a client, 1 for S0, and so on;
+/// receivers that are not servers are numbered after the servers.
 pub(super) fn add_columns(
     calls: &[&Call],
     named: &BTreeMap<String, usize>,
@@ -97,7 +97,7 @@ pub(super) fn add_columns(
     };
     let shape = |call: &Call| {
         let from = call.from.map_or(0, |from| 1 + from.0 as u64);
-        [from, end(call), u64::from(call.method), call.fate.code()]
+        [from, end(call), u64::from(call.method), call.outcome.code()]
     };
     // The most frequent shapes get the smallest numbers.
     let mut counts = BTreeMap::new();
@@ -122,7 +122,7 @@ pub(super) fn add_columns(
         }),
     );
     columns.add("call_shape", shape_of.iter().map(|&shape| shape as u64));
-    // From one moment of a call to its next, and one more, so that 0 says that there was none.
+    // The time from one moment of a call to the next, plus one. 0 means that the next moment never came.
     columns.add(
         "call_delivered",
         calls.iter().map(|call| call.delivered.map_or(0, |at| 1 + (at / step).saturating_sub(call.sent / step))),
@@ -133,7 +133,7 @@ pub(super) fn add_columns(
             call.ended.map_or(0, |at| 1 + (at / step).saturating_sub(call.delivered.unwrap_or(call.sent) / step))
         }),
     );
-    // Lengths differ from those of the call of the same shape before.
+    // The difference from the previous length of the same shape.
     for (name, bytes) in
         [("call_bytes", (|call| call.bytes) as fn(&Call) -> u64), ("call_reply", |call| call.reply_bytes)]
     {

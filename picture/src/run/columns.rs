@@ -1,12 +1,13 @@
-//! Columns of numbers as bytes: seven bits a byte, the lowest first, and a bit that says whether more follow.
+//! Columns of numbers as bytes: seven bits per byte, the lowest bits first, and one bit that says whether more bytes
+//! follow.
 
 use std::collections::BTreeMap;
 
-/// Named columns, one behind the other.
+/// Named columns, one after the other.
 #[derive(Default)]
 pub(crate) struct Columns {
     bytes: Vec<u8>,
-    /// Where each begins, and how many numbers it has.
+    /// The first byte of each column and the number of its values.
     places: BTreeMap<&'static str, (usize, usize)>,
 }
 
@@ -20,10 +21,10 @@ impl Columns {
             count += 1;
         }
         let before = self.places.insert(name, (begin, count));
-        debug_assert!(before.is_none(), "two columns are called {name}");
+        debug_assert!(before.is_none(), "two columns have the name {name}");
     }
 
-    /// The bytes, and where in them each column is.
+    /// Returns the bytes and the place of each column.
     pub(crate) fn into_parts(self) -> (Vec<u8>, BTreeMap<&'static str, (usize, usize)>) {
         (self.bytes, self.places)
     }
@@ -37,7 +38,7 @@ fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// A difference as a number without a sign: 0, -1, 1, -2, 2, ... become 0, 1, 2, 3, 4, ...
+/// Returns a difference as an unsigned number: 0, -1, 1, -2, 2, ... become 0, 1, 2, 3, 4, ...
 pub(crate) fn zigzag(difference: i64) -> u64 {
     (difference << 1 ^ difference >> 63) as u64
 }

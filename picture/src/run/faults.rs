@@ -1,69 +1,69 @@
-//! Who was crashed, cut off or partitioned, and since when: as bands in the lanes of the servers, and as one lane of words.
+//! The faults of a run: crashed, disconnected and partitioned servers, as bands in their lanes and as a lane of texts.
 
 use std::collections::BTreeSet;
 
 use record::{Fault, ServerId};
 
-/// How a server stands.
+/// The state of a server with respect to faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Well,
-    /// It reaches those of the same part alone.
-    Part(usize),
-    CutOff,
+enum ServerState {
+    Healthy,
+    /// The server reaches only the servers of the same part.
+    Partitioned(usize),
+    Disconnected,
     Crashed,
 }
 
-/// A span in which a server was not well.
+/// An interval in which a server was not healthy.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Band {
+pub(super) struct FaultBand {
     pub(super) server: usize,
     pub(super) from: u64,
     pub(super) to: u64,
     /// 0: in a partition; 1: cut off; 2: crashed.
     pub(super) kind: u64,
-    /// Which part, of a partition.
+    /// The number of its part, in a partition.
     pub(super) part: usize,
 }
 
 /// The faults so far.
 #[derive(Default)]
-pub(super) struct Faults {
-    servers: Vec<(Standing, u64)>,
+pub(super) struct FaultBands {
+    servers: Vec<(ServerState, u64)>,
     parts: Vec<BTreeSet<usize>>,
     text: String,
     since: u64,
-    pub(super) bands: Vec<Band>,
-    /// `(from, to, words)`
+    pub(super) bands: Vec<FaultBand>,
+    /// The intervals of equal faults: `(from, to, text)`.
     pub(super) spans: Vec<(u64, u64, String)>,
 }
 
-impl Faults {
-    /// The cluster has at least so many servers.
+impl FaultBands {
+    /// Ensures that the cluster has at least this many servers.
     pub(super) fn grow(&mut self, servers: usize) {
         while self.servers.len() < servers {
-            self.servers.push((Standing::Well, 0));
+            self.servers.push((ServerState::Healthy, 0));
         }
     }
 
-    /// The tester changed something.
-    pub(super) fn happened(&mut self, at: u64, fault: &Fault) {
+    /// Records a change that the tester made.
+    pub(super) fn add_fault(&mut self, at: u64, fault: &Fault) {
         let all = self.servers.len();
         match fault {
-            Fault::Connect(servers) | Fault::Restart(servers) => self.set(at, servers, Standing::Well),
-            Fault::Disconnect(servers) => self.set(at, servers, Standing::CutOff),
-            Fault::Crash(servers) => self.set(at, servers, Standing::Crashed),
+            Fault::Connect(servers) | Fault::Restart(servers) => self.set(at, servers, ServerState::Healthy),
+            Fault::Disconnect(servers) => self.set(at, servers, ServerState::Disconnected),
+            Fault::Crash(servers) => self.set(at, servers, ServerState::Crashed),
             Fault::Partition(parts) => {
                 self.parts = parts.iter().map(|part| part.iter().map(|server| server.0).collect()).collect();
                 let healed = parts.iter().any(|part| part.len() >= all);
                 for (number, part) in parts.iter().enumerate() {
                     let living: Vec<ServerId> =
-                        part.iter().copied().filter(|server| self.standing(server.0) != Standing::Crashed).collect();
-                    self.set(at, &living, if healed { Standing::Well } else { Standing::Part(number) });
+                        part.iter().copied().filter(|server| self.state(server.0) != ServerState::Crashed).collect();
+                    self.set(at, &living, if healed { ServerState::Healthy } else { ServerState::Partitioned(number) });
                 }
             }
         }
-        let text = self.words();
+        let text = self.describe();
         if text != self.text {
             self.close(at);
             self.text = text;
@@ -71,34 +71,34 @@ impl Faults {
         }
     }
 
-    /// The run is over: what is open ends.
+    /// Ends all open bands and intervals at the end of the run.
     pub(super) fn finish(&mut self, at: u64) {
         self.close(at);
         self.text.clear();
         let all: Vec<ServerId> = (0..self.servers.len()).map(ServerId).collect();
-        self.set(at, &all, Standing::Well);
+        self.set(at, &all, ServerState::Healthy);
     }
 
-    fn standing(&self, server: usize) -> Standing {
-        self.servers.get(server).map_or(Standing::Well, |(standing, _)| *standing)
+    fn state(&self, server: usize) -> ServerState {
+        self.servers.get(server).map_or(ServerState::Healthy, |(state, _)| *state)
     }
 
-    fn set(&mut self, at: u64, servers: &[ServerId], new: Standing) {
+    fn set(&mut self, at: u64, servers: &[ServerId], new: ServerState) {
         for &ServerId(server) in servers {
-            let Some((standing, since)) = self.servers.get_mut(server) else { continue };
-            if *standing == new {
+            let Some((state, since)) = self.servers.get_mut(server) else { continue };
+            if *state == new {
                 continue;
             }
-            let (kind, part) = match *standing {
-                Standing::Well => (None, 0),
-                Standing::Part(part) => (Some(0), part),
-                Standing::CutOff => (Some(1), 0),
-                Standing::Crashed => (Some(2), 0),
+            let (kind, part) = match *state {
+                ServerState::Healthy => (None, 0),
+                ServerState::Partitioned(part) => (Some(0), part),
+                ServerState::Disconnected => (Some(1), 0),
+                ServerState::Crashed => (Some(2), 0),
             };
             if let Some(kind) = kind.filter(|_| *since < at) {
-                self.bands.push(Band { server, from: *since, to: at, kind, part });
+                self.bands.push(FaultBand { server, from: *since, to: at, kind, part });
             }
-            (*standing, *since) = (new, at);
+            (*state, *since) = (new, at);
         }
     }
 
@@ -108,33 +108,36 @@ impl Faults {
         }
     }
 
-    /// `partition = [S0] [S1 S2] / crash = [S3]`, as the course's pictures have it; nothing if all is well.
-    fn words(&self) -> String {
+    /// Describes the faults as the course's timelines do: `partition = [S0] [S1 S2] / crash = [S3]`. The text is empty
+    /// if all servers are healthy.
+    fn describe(&self) -> String {
         let those = |wanted: &dyn Fn(usize) -> bool| {
             (0..self.servers.len()).filter(|&server| wanted(server)).collect::<Vec<usize>>()
         };
-        let cut_off = those(&|server| self.standing(server) == Standing::CutOff);
-        let crashed = those(&|server| self.standing(server) == Standing::Crashed);
+        let cut_off = those(&|server| self.state(server) == ServerState::Disconnected);
+        let crashed = those(&|server| self.state(server) == ServerState::Crashed);
         let mut groups: Vec<Vec<usize>> = cut_off.iter().map(|&server| vec![server]).collect();
-        groups.extend((0..self.parts.len()).map(|part| those(&|server| self.standing(server) == Standing::Part(part))));
-        groups.push(those(&|server| self.standing(server) == Standing::Well));
+        groups.extend(
+            (0..self.parts.len()).map(|part| those(&|server| self.state(server) == ServerState::Partitioned(part))),
+        );
+        groups.push(those(&|server| self.state(server) == ServerState::Healthy));
         groups.retain(|group| !group.is_empty());
         let divided = groups.len() > 1 || !cut_off.is_empty();
-        let mut words = Vec::new();
+        let mut texts = Vec::new();
         if divided {
-            words.push(format!(
+            texts.push(format!(
                 "partition = {}",
                 groups.iter().map(|group| brackets(group)).collect::<Vec<_>>().join(" ")
             ));
         }
         if !crashed.is_empty() {
-            words.push(format!("crash = {}", brackets(&crashed)));
+            texts.push(format!("crash = {}", brackets(&crashed)));
         }
-        words.join(" / ")
+        texts.join(" / ")
     }
 }
 
-/// `[S0 S2]`
+/// Formats a list of servers: `[S0 S2]`.
 fn brackets(servers: &[usize]) -> String {
     let names: Vec<String> = servers.iter().map(|&server| ServerId(server).to_string()).collect();
     format!("[{}]", names.join(" "))
@@ -149,34 +152,34 @@ mod tests {
     }
 
     #[test]
-    fn the_words_are_those_of_the_course() {
-        let mut faults = Faults::default();
+    fn faults_are_described_in_the_words_of_the_course() {
+        let mut faults = FaultBands::default();
         faults.grow(5);
-        faults.happened(10, &Fault::Disconnect(ids(&[1])));
+        faults.add_fault(10, &Fault::Disconnect(ids(&[1])));
         assert_eq!(faults.text, "partition = [S1] [S0 S2 S3 S4]");
-        faults.happened(20, &Fault::Crash(ids(&[4])));
+        faults.add_fault(20, &Fault::Crash(ids(&[4])));
         assert_eq!(faults.text, "partition = [S1] [S0 S2 S3] / crash = [S4]");
-        faults.happened(30, &Fault::Connect(ids(&[1])));
+        faults.add_fault(30, &Fault::Connect(ids(&[1])));
         assert_eq!(faults.text, "crash = [S4]");
-        faults.happened(40, &Fault::Restart(ids(&[4])));
+        faults.add_fault(40, &Fault::Restart(ids(&[4])));
         assert_eq!(faults.text, "");
-        faults.happened(50, &Fault::Partition(vec![ids(&[0, 1]), ids(&[2, 3, 4])]));
+        faults.add_fault(50, &Fault::Partition(vec![ids(&[0, 1]), ids(&[2, 3, 4])]));
         assert_eq!(faults.text, "partition = [S0 S1] [S2 S3 S4]");
-        faults.happened(60, &Fault::Partition(vec![ids(&[0, 1, 2, 3, 4])]));
+        faults.add_fault(60, &Fault::Partition(vec![ids(&[0, 1, 2, 3, 4])]));
         faults.finish(70);
         let spans: Vec<(u64, u64)> = faults.spans.iter().map(|(from, to, _)| (*from, *to)).collect();
         assert_eq!(spans, [(10, 20), (20, 30), (30, 40), (50, 60)]);
-        assert_eq!(faults.bands[0], Band { server: 1, from: 10, to: 30, kind: 1, part: 0 });
-        assert_eq!(faults.bands[1], Band { server: 4, from: 20, to: 40, kind: 2, part: 0 });
+        assert_eq!(faults.bands[0], FaultBand { server: 1, from: 10, to: 30, kind: 1, part: 0 });
+        assert_eq!(faults.bands[1], FaultBand { server: 4, from: 20, to: 40, kind: 2, part: 0 });
         assert_eq!(faults.bands.len(), 2 + 5, "each server is in a part");
     }
 
     #[test]
-    fn what_is_put_right_at_once_leaves_no_trace() {
-        let mut faults = Faults::default();
+    fn a_fault_repaired_at_once_leaves_no_trace() {
+        let mut faults = FaultBands::default();
         faults.grow(3);
-        faults.happened(10, &Fault::Disconnect(ids(&[1])));
-        faults.happened(10, &Fault::Connect(ids(&[1])));
+        faults.add_fault(10, &Fault::Disconnect(ids(&[1])));
+        faults.add_fault(10, &Fault::Connect(ids(&[1])));
         faults.finish(20);
         assert!(faults.bands.is_empty() && faults.spans.is_empty());
     }

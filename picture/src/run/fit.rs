@@ -1,26 +1,26 @@
-//! How exact and how complete a page is. Most runs fit as they are. A longer one loses what can best be missed: first times
-//! below a microsecond, then the text of what was saved and the single steps of what was applied, then times below ten
-//! microseconds, and then answered RPCs in the middle of the run, which become counts. Faults, roles, checks, operations,
-//! failures and lost RPCs are never left out.
+//! The precision and completeness of a page. Most runs fit unchanged. A longer run loses its least important data
+//! first: times below a microsecond, the text of saved state and the single steps of applied entries; then times below
+//! ten microseconds; and then completed RPCs in the middle of the run, which are only counted. Faults, roles, checks,
+//! operations, failures and lost RPCs are never left out.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use serde::Serialize;
 
-use super::calls::{self, Window};
+use super::calls::{self, CallCount};
+use super::collect::CollectedRun;
 use super::columns::Columns;
-use super::gather::Gathered;
 use super::servers;
 use crate::encode::encode;
-use crate::html::frame_bytes;
+use crate::html::overhead_bytes;
 use crate::model::{Annotation, Page, TimeUnit};
-use crate::pack::{base64_len, deflated};
+use crate::pack::{base64_len, deflate};
 
-/// The most bytes that the page of a run has, as long as that is possible by leaving out answered RPCs.
+/// The largest size of the page of a run in bytes, as long as it can be reached by leaving out completed RPCs.
 pub const RUN_BYTES_MAX: usize = 5_000_000;
 
-/// What a page carries besides its history. Times are multiples of `step`.
+/// The data of a page other than its history. Times are multiples of `step`.
 #[derive(Serialize)]
 pub(crate) struct RunData {
     /// How many nanoseconds the unit of all times has.
@@ -28,7 +28,7 @@ pub(crate) struct RunData {
     end: u64,
     servers: usize,
     verdict: String,
-    /// The names behind the servers in `shapes`.
+    /// The names of the receivers that are not servers; in `shapes` they follow the servers.
     named: Vec<String>,
     texts: Vec<String>,
     /// `[at, server or -1, text]`
@@ -37,46 +37,47 @@ pub(crate) struct RunData {
     /// `[server, kind, from, to, part]`
     bands: Vec<[u64; 5]>,
     /// `[since, until, calls]`
-    windows: Vec<Window>,
+    windows: Vec<CallCount>,
     shapes: Vec<[u64; 4]>,
-    /// How many rows each server has in the columns; then those that belong to none.
+    /// The number of rows of each server in the columns; at the end, the number of rows that belong to no server.
     rows: Vec<usize>,
-    /// Where each column is: `[first byte, numbers]`.
+    /// The place of each column: `[first byte, number of values]`.
     columns: BTreeMap<&'static str, (usize, usize)>,
 }
 
-/// How exact and how complete.
+/// A level of precision and completeness.
 #[derive(Clone, Copy)]
-struct Choice {
+struct Detail {
     step: u64,
     brief: bool,
-    /// How many of the calls may be kept, from 0 to 1.
+    /// The share of the calls that are kept, from 0 to 1.
     share: f64,
 }
 
-/// The data of the page, deflated.
-pub(super) fn fitted(run: &Gathered) -> io::Result<Vec<u8>> {
-    // What cannot fit is not tried: a row or a call takes at least two bytes in the end.
+/// Returns the data of the page, deflated, in the most detailed form that fits.
+pub(super) fn fit_to_size(run: &CollectedRun) -> io::Result<Vec<u8>> {
+    // A level that cannot fit is not tried: a row or a call takes at least two bytes in the end.
     let rows = run.servers.iter().map(Vec::len).sum::<usize>() + run.calls.len();
     let long = rows > RUN_BYTES_MAX / 10;
-    let room = RUN_BYTES_MAX - frame_bytes();
-    let whole = Choice { step: 1, brief: false, share: 1.0 };
-    let brief = Choice { step: 1_000, brief: true, share: 1.0 };
-    let coarse = Choice { step: 10_000, ..brief };
+    let room = RUN_BYTES_MAX - overhead_bytes();
+    let whole = Detail { step: 1, brief: false, share: 1.0 };
+    let brief = Detail { step: 1_000, brief: true, share: 1.0 };
+    let coarse = Detail { step: 10_000, ..brief };
     let mut bytes = 0;
-    for choice in [whole, brief, coarse].into_iter().skip(usize::from(long)) {
-        let data = packed(run, choice)?;
+    for detail in [whole, brief, coarse].into_iter().skip(usize::from(long)) {
+        let data = encode_run(run, detail)?;
         bytes = base64_len(data.len());
         if bytes <= room {
             return Ok(data);
         }
     }
-    // What all calls take is what the page is shorter without them; the share of them that fits is a little less than that.
-    let without = packed(run, Choice { share: 0.0, ..coarse })?;
+    // The calls together take the difference between the two sizes. The share of them that fits is a little less than
+    // proportional.
+    let without = encode_run(run, Detail { share: 0.0, ..coarse })?;
     let least = base64_len(without.len());
     let share = room.saturating_sub(least) as f64 / bytes.saturating_sub(least).max(1) as f64;
     for share in [share * 0.95, share * 0.7] {
-        let data = packed(run, Choice { share, ..coarse })?;
+        let data = encode_run(run, Detail { share, ..coarse })?;
         if base64_len(data.len()) <= room {
             return Ok(data);
         }
@@ -84,8 +85,8 @@ pub(super) fn fitted(run: &Gathered) -> io::Result<Vec<u8>> {
     Ok(without)
 }
 
-fn packed(run: &Gathered, choice: Choice) -> io::Result<Vec<u8>> {
-    let Choice { step, brief, share } = choice;
+fn encode_run(run: &CollectedRun, detail: Detail) -> io::Result<Vec<u8>> {
+    let Detail { step, brief, share } = detail;
     let time = |at: u64| at / step;
     let page = Page {
         title: if run.scenario.is_empty() { "a run".into() } else { run.scenario.as_str().into() },
@@ -97,7 +98,7 @@ fn packed(run: &Gathered, choice: Choice) -> io::Result<Vec<u8>> {
     let mut encoded = encode(&page)?;
     let mut columns = Columns::default();
     let (kept, mut windows) =
-        if share < 1.0 { calls::thinned(&run.calls, share) } else { (run.calls.iter().collect(), Vec::new()) };
+        if share < 1.0 { calls::thin_out(&run.calls, share) } else { (run.calls.iter().collect(), Vec::new()) };
     let left_out: u64 = windows.iter().chain(&run.windows).map(|window| window[2]).sum();
     windows.extend(&run.windows);
     windows.sort_unstable();
@@ -109,12 +110,10 @@ fn packed(run: &Gathered, choice: Choice) -> io::Result<Vec<u8>> {
         encoded.notes.push(format!("Times are exact to {} µs.", step / 1_000));
     }
     if brief {
-        encoded
-            .notes
-            .push("Saves of state are left out, and entries applied at the same time are one step.".to_owned());
+        encoded.notes.push("Saved states are left out, and entries applied at the same time are one step.".to_owned());
     }
     if left_out > 0 {
-        encoded.notes.push(format!("Answered RPCs left out: {left_out}."));
+        encoded.notes.push(format!("Completed RPCs left out: {left_out}."));
     }
     if run.lines_left_out > 0 {
         encoded.notes.push(format!("Logged lines left out: {}.", run.lines_left_out));
@@ -143,10 +142,10 @@ fn packed(run: &Gathered, choice: Choice) -> io::Result<Vec<u8>> {
         rows,
         columns: places,
     });
-    Ok(deflated(&serde_json::to_vec(&encoded)?, &binary))
+    Ok(deflate(&serde_json::to_vec(&encoded)?, &binary))
 }
 
-/// An annotation with times as multiples of `step`.
+/// Returns the annotation with its times as multiples of `step`.
 fn at_step(annotation: &Annotation, step: u64) -> Annotation {
     let end = annotation.end.map(|end| end / step);
     Annotation { start: annotation.start / step, end, ..annotation.clone() }

@@ -1,22 +1,22 @@
-//! The picture of a run: from the events of its record to a page.
+//! The timeline of a run: the conversion of the events of its record into a page.
 //!
-//! | file | what it does |
+//! | file | content |
 //! |---|---|
-//! | `gather.rs` | reads the events, one after the other, into what the page speaks of |
-//! | `calls.rs` | RPCs, and how they are thinned |
-//! | `servers.rs` | what each server went through |
-//! | `faults.rs` | who was crashed, cut off, partitioned, and since when |
+//! | `collect.rs` | the collection of the page's content from the events, which are read one after the other |
+//! | `calls.rs` | RPCs, and how they are thinned out |
+//! | `servers.rs` | the events of each server |
+//! | `faults.rs` | crashed, cut off and partitioned servers, with the times |
 //! | `history.rs` | operations, checks and annotations: the part that is a [`crate::Page`] |
 //! | `columns.rs` | numbers as bytes |
-//! | `fit.rs` | how exact and how complete the page is, so that it stays below [`RUN_BYTES_MAX`] |
+//! | `fit.rs` | the precision and completeness of the page, which keep it below [`RUN_BYTES_MAX`] |
 //!
-//! The events are read once and not kept: what a page needs of half a million RPCs are a few numbers each.
+//! The events are read once and not kept: of half a million RPCs a page needs only a few numbers each.
 
 mod calls;
+mod collect;
 mod columns;
 mod faults;
 mod fit;
-mod gather;
 mod history;
 mod servers;
 
@@ -27,7 +27,7 @@ use record::Event;
 pub use fit::RUN_BYTES_MAX;
 pub(crate) use fit::RunData;
 
-/// The picture of a run.
+/// The timeline of a run.
 ///
 /// ```
 /// use record::{Event, EventKind, Role, ServerId, Term};
@@ -35,24 +35,24 @@ pub(crate) use fit::RunData;
 /// let kind = EventKind::RoleChanged { role: Role::Leader, term: Term(1) };
 /// let events = [Event { at: 250_000_000, server: Some(ServerId(2)), kind }];
 /// let mut html = Vec::new();
-/// picture::Run::of(events).write(&mut html).unwrap();
+/// picture::Run::from_events(events).write(&mut html).unwrap();
 /// assert!(html.starts_with(b"<!DOCTYPE html>"));
 /// ```
-pub struct Run(gather::Gathered);
+pub struct Run(collect::CollectedRun);
 
 impl Run {
-    /// The picture of the run in which `events` happened, in this order. Events that refer to nothing, such as the answer of a
-    /// call that was never sent, are passed over: a record may begin anywhere.
-    pub fn of(events: impl IntoIterator<Item = Event>) -> Run {
-        Run(gather::Gathered::of(events))
+    /// Creates the timeline of a run from its `events`, in this order. Events that refer to nothing, such as the reply
+    /// to a call that was never sent, are ignored, because a record may begin anywhere.
+    pub fn from_events(events: impl IntoIterator<Item = Event>) -> Run {
+        Run(collect::CollectedRun::from_events(events))
     }
 
-    /// Writes the picture as one HTML file that needs nothing else, of at most [`RUN_BYTES_MAX`] bytes; what that leaves out
-    /// is said in the page. The same run always gives the same bytes.
+    /// Writes the timeline as one HTML file that needs no other file, of at most [`RUN_BYTES_MAX`] bytes. The page
+    /// states what it leaves out. The same run always gives the same bytes.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
-        crate::html::write_page(&fit::fitted(&self.0)?, out)
+        crate::html::write_page(&fit::fit_to_size(&self.0)?, out)
     }
 }

@@ -1,4 +1,4 @@
-await test("annotations alone have no lane of a client", () => {
+await test("a page of annotations has no client lanes", () => {
   same(app.lanes.list.map((lane) => lane.name), ["$ Checks", "$ Notes"], "lanes");
   same(text("verdict"), "", "no verdict");
 });

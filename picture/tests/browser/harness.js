@@ -1,6 +1,6 @@
-// Runs inside a page, after its viewer: a few verbs that do what a person does, and a report that the Rust test reads.
+// Runs inside a page, after its viewer: helpers that imitate a person's input, and a report that the Rust test reads.
 
-const { app, draw, shownSequence, firstError, itemAt, boxTop, isVisible } = window.picture;
+const { app, draw, shownSequence, firstError, itemAt, boxTop, isVisible } = window.timeline;
 const lanes = document.getElementById("lanes");
 const report = [];
 
@@ -14,15 +14,15 @@ function same(seen, expected, what) {
   check(a === b, `${what}: expected ${b}, saw ${a}`);
 }
 
-/** As `same`, for numbers that went through pixels and back. */
+/** Like `same`, for numbers that were converted to pixels and back. */
 function close(seen, expected, tolerance, what) {
   check(Math.abs(seen - expected) <= tolerance, `${what}: expected about ${expected}, saw ${seen}`);
 }
 
-/** Lets animations (a fifth of a second) and the delayed link pass. */
+/** Waits for animations (a fifth of a second) and the delayed link. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 600));
 
-/** The middle of an item's box on the canvas, or a place that is the given share of the way along it. */
+/** The middle of an item's box on the canvas, or the point at the given share of its length. */
 function middle(item, share = 0.5) {
   const { start, end } = app.data.items;
   return { x: app.view.x(start[item] + (end[item] - start[item]) * share), y: boxTop(item) + app.lanes.boxHeight / 2 };
@@ -62,7 +62,7 @@ function type(query) {
   element("search").dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** A place of the canvas where there is no item. */
+/** A point of the canvas without an item. */
 const background = () => ({ x: app.view.width - 3, y: app.view.height - 3 });
 
 /** The colour of a pixel of the canvas as [red, green, blue]. */
@@ -83,7 +83,7 @@ function colour(value) {
 /** Whether two colours look the same. */
 const alike = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 12);
 
-/** Puts the page back to how it opened. */
+/** Restores the initial state of the page. */
 async function reset() {
   lanes.dispatchEvent(new PointerEvent("pointerleave", { pointerId: 1 }));
   if (element("help").open) element("help").close();
@@ -105,7 +105,7 @@ async function test(sentence, body) {
   }
 }
 
-/** Writes what happened where the Rust test finds it. */
+/** Writes the report where the Rust test finds it. */
 function finish() {
   for (const error of window.consoleErrors) report.push(`FAILED without an error on the console: ${error}`);
   const pre = document.createElement("pre");

@@ -1,9 +1,10 @@
-// Item 0 has the hostile text everywhere; 1 has a text of 35,000 characters; 4 is an annotation with the hostile text.
+// Item 0 has the hostile text everywhere; item 1 has a text of 35,000 characters; item 4 is an annotation with the
+// hostile text.
 
 const hostile = app.data.texts[app.data.items.text[0]];
 
-await test("hostile text is text, everywhere", () => {
-  check(hostile.startsWith("<\/script><b id=") && hostile.includes("&lt;\u2028\u2029"), `it arrived as it was: ${hostile}`);
+await test("hostile text is text everywhere", () => {
+  check(hostile.startsWith("<\/script><b id=") && hostile.includes("&lt;\u2028\u2029"), `it is unchanged: ${hostile}`);
   same(text("title"), hostile, "headline");
   check(document.title.startsWith("<\/script><b id="), `title: ${document.title}`);
   for (const item of [0, 4]) {
@@ -13,18 +14,18 @@ await test("hostile text is text, everywhere", () => {
   check(document.querySelector("#filters .partition .text").textContent === hostile, "key");
   type("<\/SCRIPT><b");
   check(app.search.matches.length === 2, "it can be searched for");
-  same(document.querySelectorAll("#injected, img, b").length, 0, "elements it made");
+  same(document.querySelectorAll("#injected, img, b").length, 0, "elements that it created");
 });
 
-await test("a long text is cut, and a strange one does no harm", () => {
+await test("a long text is cut, and a strange text does no harm", () => {
   for (const item of [1, 2, 3]) {
     move(middle(item));
     check(text("tooltip").length < 1500, "the tooltip is short");
   }
-  check(app.data.texts[app.data.items.text[2]].includes("{{data}}"), "what looks like a slot of the template is text");
+  check(app.data.texts[app.data.items.text[2]].includes("{{data}}"), "a text that looks like a slot of the template is text");
 });
 
 await test("the page stays as wide as the window", () => {
   check(document.documentElement.scrollWidth <= innerWidth, `${document.documentElement.scrollWidth} pixels`);
-  check(element("toggle-help").getBoundingClientRect().right <= innerWidth, "all buttons are in sight");
+  check(element("toggle-help").getBoundingClientRect().right <= innerWidth, "all buttons are visible");
 });

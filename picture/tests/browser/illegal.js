@@ -1,15 +1,16 @@
-// Items 0 to 6 are the operations on x, 7 and 8 those on y. The last of x's longest sequence is 0; 5 is stuck after it.
+// Items 0 to 6 are the operations on x, items 7 and 8 those on y. The longest sequence of x ends with item 0; item 5 is
+// stuck after it.
 
-await test("the page names what it shows and what came out", () => {
+await test("the page shows its title and its verdict", () => {
   same(document.title, "two keys, six clients", "title");
   same(text("title"), "two keys, six clients", "headline");
   same(text("verdict"), "not linearizable", "verdict");
-  check(shown("first-error"), "there is a way to the first error");
+  check(shown("first-error"), "the button to the first error is shown");
   const keys = [...document.querySelectorAll("#filters .partition .name")].map((name) => name.textContent);
   same(keys, ["✕x", "✓y"], "keys, illegal first, with their verdicts");
 });
 
-await test("the longest sequence is shown, and what cannot come next is marked red", () => {
+await test("the longest sequence is shown, and stuck operations are marked red", () => {
   same([...shownSequence(0).operations], [2, 1, 3, 6, 4, 0], "sequence");
   same([...shownSequence(0).stuck], [5], "stuck");
   const x = app.view.x(shownSequence(0).stuckTimes[0]);
@@ -28,12 +29,12 @@ await test("every point lies within its operation and after the one before", () 
   }
 });
 
-await test("the wheel zooms, and what is under the pointer stays there", () => {
+await test("the wheel zooms, and the time at the pointer stays there", () => {
   const place = { x: 500, y: 60 };
   const [time, scale] = [app.view.time(500), app.view.scale];
   wheel(place, { deltaY: -300 });
   check(app.view.scale > scale * 1.5, "closer");
-  close(app.view.time(500), time, 1e-6, "time under the pointer");
+  close(app.view.time(500), time, 1e-6, "time at the pointer");
   wheel(place, { deltaY: 300 });
   close(app.view.scale, scale, 1e-6, "and back");
 });
@@ -46,7 +47,7 @@ await test("the wheel with Shift moves in time", () => {
   same(app.view.scale, scale, "scale");
 });
 
-await test("a drag moves the picture and selects nothing", () => {
+await test("a drag moves the timeline and selects nothing", () => {
   const { left, scale } = app.view;
   drag(middle(0, 0.3), { x: middle(0, 0.3).x - 80, y: middle(0).y });
   close(app.view.left, left + 80 / scale, 1e-6, "left edge");
@@ -94,7 +95,7 @@ await test("buttons zoom and fit", async () => {
   close(app.view.scale, scale, 1e-6, "fitted");
 });
 
-await test("what is pointed at is found, also beside a narrow box", () => {
+await test("the item at the pointer is found, also beside a narrow box", () => {
   for (let item = 0; item < 9; item++) same(itemAt(middle(item).x, middle(item).y), item, "item");
   same(itemAt(app.view.x(10) + 3, middle(1).y), 1, "3 pixels to the right of item 1");
   same(itemAt(background().x, background().y), -1, "background");
@@ -104,7 +105,7 @@ await test("hover shows the longest sequence with the operation, and dims other 
   const before = pixel(middle(8, 0.9));
   move(middle(5));
   same([...shownSequence(0).operations], [1, 2, 5], "sequence");
-  same([...shownSequence(0).stuck].sort(), [0, 3, 6], "stuck: all that were called before the first return");
+  same([...shownSequence(0).stuck].sort(), [0, 3, 6], "stuck: all operations that were called before the first return");
   check(shown("tooltip"), "there is a tooltip");
   const tooltip = text("tooltip");
   for (const part of ["get('x') -> 'z'", "client 5", "step 3 of 3", "state beforez", "state afterz", "call25 ns", "return35 ns"]) {
@@ -125,7 +126,7 @@ await test("a tooltip lies within the window", () => {
   }
 });
 
-await test("a click pins, and moving the pointer changes nothing then", () => {
+await test("a click pins, and moving the pointer then changes nothing", () => {
   click(middle(3));
   move(middle(8));
   same(app.selection.active, 3, "active item");
@@ -134,7 +135,7 @@ await test("a click pins, and moving the pointer changes nothing then", () => {
   same(app.selection.pinned, 6, "another is pinned");
 });
 
-await test("a click on it, on the background, or Escape releases", () => {
+await test("a click on the item, on the background, or Escape releases it", () => {
   for (const release of [() => click(middle(3)), () => click(background()), () => key("Escape")]) {
     click(middle(3));
     same(app.selection.pinned, 3, "pinned");
@@ -148,9 +149,9 @@ for (const [name, jump] of [["the button", () => element("first-error").click()]
     app.view.show(80, 100);
     jump();
     await settle();
-    same(app.selection.pinned, 0, "what was linearized just before is selected");
+    same(app.selection.pinned, 0, "the last linearized operation is selected");
     const x = app.view.x(firstError().time);
-    check(x > 150 && x < app.view.width, `the mark is in sight: ${x}`);
+    check(x > 150 && x < app.view.width, `the mark is visible: ${x}`);
     check(alike(pixel({ x, y: middle(5).y }), colour(app.theme.illegal)), "the mark is red");
   });
 }
@@ -175,22 +176,22 @@ await test("search counts, outlines and steps through matches, around the end", 
   check(element("search-next").disabled, "no next match");
 });
 
-await test("keys that are typed into the search box do nothing else", () => {
+await test("keys typed into the search box have no other effect", () => {
   const { scale } = app.view;
   for (const name of ["e", "0", "+", "?"]) key(name, element("search"));
-  same([app.view.scale, app.selection.pinned, element("help").open], [scale, -1, false], "nothing happened");
+  same([app.view.scale, app.selection.pinned, element("help").open], [scale, -1, false], "no change");
 });
 
-await test("a match that is out of sight is brought into sight", async () => {
+await test("a match outside of the view is brought into view", async () => {
   app.view.show(0, 8);
   type("'a'");
   key("n");
   await settle();
   const { x } = middle(app.selection.pinned);
-  check(x > 112 && x < app.view.width, `in sight: ${x}`);
+  check(x > 112 && x < app.view.width, `visible: ${x}`);
 });
 
-await test("a key can be hidden, with its errors", () => {
+await test("a key can be hidden with its errors", () => {
   document.querySelector("#filters [aria-label='show partition x']").click();
   same([isVisible(3), isVisible(7)], [false, true], "visible");
   check(!shown("first-error"), "no error to jump to");
@@ -199,12 +200,12 @@ await test("a key can be hidden, with its errors", () => {
   check(isVisible(3) && shown("first-error"), "and shown again");
 });
 
-await test("one client can be shown alone", () => {
+await test("a client can be shown alone", () => {
   document.querySelector("#filters [aria-label='show only lane client 1']").click();
   same([0, 1, 2, 3, 4, 5, 6, 7, 8].filter(isVisible), [1, 3, 4], "visible");
 });
 
-await test("with nothing to show the page says so", () => {
+await test("a page without visible items says so", () => {
   document.querySelector("#filters .lane h2 button:nth-of-type(2)").click();
   check(shown("empty") && text("empty").includes("filters"), text("empty"));
 });
@@ -259,7 +260,7 @@ await test("a press in the overview moves there", () => {
   close((app.view.left + app.view.right) / 2, 75, 0.5, "the middle of the view");
 });
 
-await test("the address names what is seen, and brings it back", async () => {
+await test("the address names the view and restores it", async () => {
   app.view.show(20, 60);
   click(middle(6));
   type("put");
@@ -276,14 +277,14 @@ await test("the address names what is seen, and brings it back", async () => {
   same([app.selection.pinned, text("search-count")], [6, "4 matches"], "selection and search");
 });
 
-await test("an address that makes no sense is ignored", async () => {
+await test("an invalid address is ignored", async () => {
   const { left, scale } = app.view;
   location.hash = "#from=x&to=&item=999&key=-7&nonsense";
   await settle();
-  same([app.view.left, app.view.scale, app.selection.active], [left, scale, -1], "nothing happened");
+  same([app.view.left, app.view.scale, app.selection.active], [left, scale, -1], "no change");
 });
 
-await test("every control has a name that can be read out", () => {
+await test("every control has an accessible name", () => {
   for (const control of document.querySelectorAll("button, input")) {
     check(control.textContent.trim() || control.getAttribute("aria-label"), control.outerHTML);
   }

@@ -1,6 +1,6 @@
 // 150,000 operations of 20 clients on 40 keys; key 17 is illegal.
 
-/** How many shapes one drawing of the page takes. */
+/** The number of shapes that one drawing of the page takes. */
 function shapes() {
   let count = 0;
   const prototype = CanvasRenderingContext2D.prototype;
@@ -17,13 +17,13 @@ function shapes() {
   return count;
 }
 
-await test("all operations are there", () => {
+await test("all operations are in the page", () => {
   same(app.data.operationCount, 150000, "operations");
   check(text("legend").includes("150\u202f000 operations, 40 keys"), text("legend"));
   same(app.data.partitions.map((p) => p.name).slice(0, 2), ["17", "0"], "the illegal key comes first");
 });
 
-await test("what is drawn is bounded by what can be seen", () => {
+await test("the number of shapes is bounded by the visible pixels", () => {
   const pixels = app.view.plot * 20;
   check(shapes() < pixels, "all at once: fewer shapes than pixels of 20 lanes");
   app.selection.focusOn(0);
@@ -32,17 +32,17 @@ await test("what is drawn is bounded by what can be seen", () => {
   check(shapes() < 5000, "one part in a thousand");
 });
 
-await test("the error is found and everything around it can be read", async () => {
+await test("the error is found and its surroundings are readable", async () => {
   key("e");
   await settle();
   const error = firstError();
   same(app.data.texts[app.data.items.text[error.item]], "get('17') -> 'lost'", "the error");
   const x = app.view.x(error.time);
-  check(x > 150 && x < app.view.width, `in sight: ${x}`);
-  check(boxTop(error.item) > 0 && boxTop(error.item) < app.view.height, "its lane is in sight");
+  check(x > 150 && x < app.view.width, `visible: ${x}`);
+  check(boxTop(error.item) > 0 && boxTop(error.item) < app.view.height, "its lane is visible");
 });
 
-await test("search over all of them steps in time", async () => {
+await test("a search over all operations steps in time", async () => {
   type("-> 'lost'");
   same(text("search-count"), "1 match", "count");
   type("x 3 ");
@@ -54,7 +54,7 @@ await test("search over all of them steps in time", async () => {
   check(first[0] <= first[1] && first[1] <= first[2], first.join(" "));
 });
 
-await test("one key alone leaves its operations", () => {
+await test("one key alone shows only its operations", () => {
   document.querySelector("#filters [aria-label='show only partition 17']").click();
   const { first, count } = app.data.partitions[0];
   let visible = 0;

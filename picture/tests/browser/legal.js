@@ -1,4 +1,5 @@
-// Items 0 to 2 are of client 0 (0 touches 1, and 2 is a moment at the end of 1), 3 and 4 of client 1 overlap.
+// Items 0 to 2 belong to client 0: item 0 touches item 1, and item 2 is a moment at the end of item 1. Items 3 and 4 of
+// client 1 overlap.
 
 await test("a linearizable history has no error to jump to", () => {
   same(text("verdict"), "linearizable", "verdict");
@@ -7,17 +8,17 @@ await test("a linearizable history has no error to jump to", () => {
   same(app.selection.pinned, -1, "nothing happens");
 });
 
-await test("operations that touch are told apart, and those that overlap lie in rows of their own", () => {
+await test("touching operations can be told apart, overlapping ones have separate rows", () => {
   same([...app.lanes.rowOf.slice(0, 5)], [0, 0, 1, 0, 1], "rows");
   same(pixel({ x: app.view.x(4e6), y: boxTop(0) + 1 }).join() === pixel(middle(0, 0.8)).join(), false, "there is an edge between them");
 });
 
-await test("an operation without length can be seen and pointed at", () => {
+await test("an operation without duration is visible and can be pointed at", () => {
   same(itemAt(app.view.x(7e6), middle(2).y), 2, "item");
   check(!alike(pixel({ x: app.view.x(7e6) + 1, y: boxTop(2) + 3 }), colour(app.theme.panel)), "something is drawn");
 });
 
-await test("annotations have lanes after the clients, sorted, except those of a client", () => {
+await test("lanes of annotations follow the clients, except those of a client", () => {
   same(app.lanes.list.map((lane) => lane.name), ["client 0", "client 1", "client 2", "$ Checks", "$ Faults", "$ Notes"], "lanes");
   const lane = (item) => app.data.lanes[app.data.items.lane[item]].name;
   const labels = [];

@@ -1,7 +1,7 @@
-await test("where nothing could be linearized, all that cannot come first is marked", async () => {
+await test("if nothing can be linearized, all operations that cannot come first are marked", async () => {
   same([...shownSequence(0).operations], [], "sequence");
   same([...shownSequence(0).stuck], [0, 1], "stuck: the put was called after the first return");
-  check(shown("first-error"), "there is a way to the first error");
+  check(shown("first-error"), "the button to the first error is shown");
   key("e");
   await settle();
   same(app.selection.pinned, 0, "the first one itself is selected");

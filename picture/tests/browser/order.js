@@ -4,12 +4,12 @@ await test("positions are not times", () => {
   check(text("tooltip").includes("3 positions"), text("tooltip"));
 });
 
-await test("an operation that was never answered reaches to the end and says so", () => {
+await test("an operation that never returned reaches to the end and says so", () => {
   same(app.data.items.end[2], app.data.end, "end");
   move(middle(2));
-  check(text("tooltip").includes("never answered"), text("tooltip"));
+  check(text("tooltip").includes("never returned"), text("tooltip"));
 });
 
-await test("what was never answered may still come next", () => {
+await test("an operation that never returned may still come next", () => {
   same([...shownSequence(0).stuck].sort(), [5, 7, 8], "stuck");
 });

@@ -1,4 +1,4 @@
-// A run with three servers: S1 leads, is cut off, and comes back; S0 takes a snapshot, is crashed, and comes back.
+// A run with three servers: S1 leads, is cut off, and reconnects; S0 takes a snapshot, crashes, and restarts.
 
 const ms = 1e6;
 const laneOf = (server) => app.lanes.list.find((lane) => lane.server === server);
@@ -18,7 +18,7 @@ function stateOf(server, at) {
   };
 }
 
-/** The place where a call is drawn: the middle of its part-th line. */
+/** A point on a call's arrow, on its part-th line. */
 function middleOfCall(number, part = 0) {
   draw();
   const call = app.data.run.calls.number.indexOf(number);
@@ -31,7 +31,7 @@ function middleOfCall(number, part = 0) {
 const boxOf = (list, name) =>
   [...document.querySelectorAll(`#filters .${list} li`)].find((entry) => entry.querySelector(".text").textContent === name).querySelector("input");
 
-await test("the header says which run it is and how it went", () => {
+await test("the header shows the run and its verdict", () => {
   same([text("title"), text("verdict")], ["sample_3B", "passed"], "title and verdict");
   check(text("summary").includes("seed 7") && text("summary").includes("simulated"), text("summary"));
   check(!shown("failure") && !shown("first-error"), "nothing failed");
@@ -45,12 +45,12 @@ await test("each server has a lane with its roles and terms", () => {
   same(spans(0), ["follower · term 0", "follower · term 1", "follower · term 2", "crashed", "follower · term 2"], "S0");
 });
 
-await test("pointing at a role says which, and since when", () => {
+await test("the tooltip of a role has the role and its times", () => {
   move(middle(itemsNamed("leader · term 1")[0]));
   for (const part of ["leader · term 1", "S1", "112 ms", "360 ms"]) check(text("tooltip").includes(part), `${part}: ${text("tooltip")}`);
 });
 
-await test("the state panel shows what each server knew at several times", () => {
+await test("the state panel shows each server's state at several times", () => {
   same(stateOf(1, 50), { role: "follower", facts: "term 0 · commit 0 · applied 0", log: [], committed: 0, applied: 0 }, "S1 at 50 ms");
   same(stateOf(1, 130), { role: "leader", facts: "term 1 · voted S1 · commit 0 · applied 0", log: [], committed: 0, applied: 0 }, "S1 at 130 ms");
   same(stateOf(0, 158), { role: "follower", facts: "term 1 · voted S1 · commit 0 · applied 0", log: ["1"], committed: 0, applied: 0 }, "S0 at 158 ms");
@@ -59,7 +59,7 @@ await test("the state panel shows what each server knew at several times", () =>
   same(stateOf(2, 390), { role: "leader", facts: "term 2 · voted S2 · commit 2 · applied 2", log: ["1", "2"], committed: 2, applied: 2 }, "S2 at 390 ms");
   same(stateOf(0, 410).log, ["▒"], "S0 has a snapshot of both entries");
   same(stateOf(0, 450).role, "crashed", "S0 at 450 ms");
-  same(stateOf(0, 550), { role: "follower", facts: "term 2 · voted S2 · commit 2 · applied 2", log: ["▒", "2"], committed: 0, applied: 0 }, "S0 at 550 ms, with an entry that it had saved");
+  same(stateOf(0, 550), { role: "follower", facts: "term 2 · voted S2 · commit 2 · applied 2", log: ["▒", "2"], committed: 0, applied: 0 }, "S0 at 550 ms, with a saved entry");
   check(text("panel-time").startsWith("550"), text("panel-time"));
 });
 
@@ -88,17 +88,17 @@ await test("arrow keys step from event to event", () => {
   same(app.moment.time, 155 * ms, "without S1");
 });
 
-await test("an RPC that was answered is two lines, and says all there is", () => {
+await test("a completed RPC is two lines, and its tooltip has all details", () => {
   for (const part of [0, 1]) {
     app.view.show(95 * ms, 120 * ms);
     move(middleOfCall(1, part));
-    for (const words of ["Raft.RequestVote", "#1", "S1 → S0", "answered", "30 bytes", "12 bytes", "100 ms", "105 ms (after 5 ms)", "112 ms (after 12 ms)"]) {
+    for (const words of ["Raft.RequestVote", "#1", "S1 → S0", "replied", "30 bytes", "12 bytes", "100 ms", "105 ms (after 5 ms)", "112 ms (after 12 ms)"]) {
       check(text("tooltip").includes(words), `${words}: ${text("tooltip")}`);
     }
   }
 });
 
-await test("an RPC that was lost says where", () => {
+await test("the tooltip of a lost RPC says where it was lost", () => {
   app.view.show(95 * ms, 200 * ms);
   move(middleOfCall(2));
   check(text("tooltip").includes("the request was dropped") && text("tooltip").includes("S1 → S2"), text("tooltip"));
@@ -106,24 +106,24 @@ await test("an RPC that was lost says where", () => {
   check(text("tooltip").includes("the handler ran, its reply was dropped"), text("tooltip"));
 });
 
-await test("zooming with the wheel keeps what is below the pointer", () => {
+await test("zooming with the wheel keeps the time at the pointer", () => {
   const place = { x: Math.round(app.view.x(300 * ms)), y: 40 };
   const pointed = app.view.time(place.x);
   const before = app.view.scale;
   wheel(place, { deltaY: -600 });
   check(app.view.scale > before * 2, "it is larger");
-  close(app.view.x(pointed), place.x, 3, "what was below the pointer"); // which is told in whole pixels
+  close(app.view.x(pointed), place.x, 3, "the time at the pointer"); // which is known in whole pixels
 });
 
-await test("faults are bands in the lanes and words in a lane of their own", () => {
+await test("faults are bands in the servers' lanes and texts in a separate lane", () => {
   check(itemsNamed("partition = [S1] [S0 S2]").length === 1 && itemsNamed("crash = [S0]").length === 1, "the lane of faults");
-  move({ x: app.view.x(250 * ms), y: window.picture.trackTop(laneOf(1)) + 16 });
+  move({ x: app.view.x(250 * ms), y: window.timeline.trackTop(laneOf(1)) + 16 });
   check(text("tooltip").includes("S1 is cut off"), text("tooltip"));
 });
 
-await test("a mark says what happened", () => {
-  move({ x: app.view.x(400 * ms), y: window.picture.trackTop(laneOf(0)) + 6 });
-  check(text("tooltip").includes("snapshots up to index 2, 500 bytes"), text("tooltip"));
+await test("the tooltip of a mark describes its event", () => {
+  move({ x: app.view.x(400 * ms), y: window.timeline.trackTop(laneOf(0)) + 6 });
+  check(text("tooltip").includes("takes a snapshot up to index 2, 500 bytes"), text("tooltip"));
 });
 
 await test("hiding a server hides its lane, its RPCs and its state", () => {
@@ -136,11 +136,11 @@ await test("hiding a server hides its lane, its RPCs and its state", () => {
   same(document.querySelector('#panel-rows [data-server="2"]'), null, "state");
 });
 
-await test("hiding a topic hides what belongs to it", () => {
+await test("hiding a topic hides its events", () => {
   boxOf("topic", "rpc").click();
   draw();
   const drawn = new Set(app.arrows.filter((_, i) => i % 5 === 0).map((call) => app.data.run.calls.number[call]));
-  same([...drawn].sort(), [2, 4], "those that were lost");
+  same([...drawn].sort(), [2, 4], "the lost calls");
   boxOf("topic", "lead").click();
   check(!isVisible(itemsNamed("leader · term 1")[0]), "roles");
   boxOf("topic", "check").click();
@@ -149,7 +149,7 @@ await test("hiding a topic hides what belongs to it", () => {
 
 await test("hiding a key hides its operations", () => {
   const [item] = itemsNamed("append('other', 'w')");
-  check(isVisible(item) && app.data.items.open[item] === 1, "it was never answered");
+  check(isVisible(item) && app.data.items.open[item] === 1, "it never returned");
   boxOf("partition", "other").click();
   check(!isVisible(item), "hidden");
 });
@@ -163,11 +163,11 @@ await test("search finds roles, checks and operations", () => {
   check(app.selection.pinned === itemsNamed("leader · term 1")[0], "the first one");
 });
 
-await test("the list has what happened, can be narrowed, and leads there", () => {
+await test("the list has the events, can be narrowed, and leads to them", () => {
   key("l");
   check(shown("lines"), "the list is shown");
   const lines = () => [...document.querySelectorAll("#lines-list .line")];
-  same(lines().length, 16, "lines: roles, terms, votes, one truncation, one snapshot, crash and restart, what was restored, a line");
+  same(lines().length, 16, "lines: roles, terms, votes, one truncation, one snapshot, crash and restart, the restored state, a line");
   element("lines-filter").value = "hello";
   element("lines-filter").dispatchEvent(new Event("input", { bubbles: true }));
   same(lines().length, 1, "lines with hello");
@@ -179,8 +179,8 @@ await test("the list has what happened, can be narrowed, and leads there", () =>
   key("l");
 });
 
-await test("the scale of the steps reaches from the least to the greatest value in sight", () => {
-  const steps = new window.picture.Steps();
+await test("the scale of the steps spans the visible values", () => {
+  const steps = new window.timeline.Steps();
   for (const [at, value] of [[10, 5], [20, 9], [30, 0], [40, 4]]) steps.add(at, value);
   same([steps.range(15, 45), steps.range(15, 25), steps.range(30, 45), steps.range(0, 5)], [[0, 9], [5, 9], [0, 4], [0, 0]], "ranges");
 });
@@ -191,5 +191,5 @@ await test("hostile text is text", () => {
   const [note] = itemsNamed(hostile);
   move(middle(note));
   check(text("tooltip").split(hostile).length > 2, text("tooltip"));
-  same(document.querySelectorAll("#injected, b[id]").length, 0, "elements it made");
+  same(document.querySelectorAll("#injected, b[id]").length, 0, "elements that it created");
 });

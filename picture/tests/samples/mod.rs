@@ -1,6 +1,6 @@
-//! Pages to look at and to test with: each shows something that a history may have.
+//! Sample pages for tests and for viewing: each shows a feature that a history may have.
 
-#![allow(dead_code, reason = "whoever includes this module uses a part of it")]
+#![allow(dead_code, reason = "each test that includes this module uses a part of it")]
 
 pub(crate) mod runs;
 
@@ -17,7 +17,7 @@ pub(crate) fn all() -> Vec<(&'static str, Page)> {
         ("nothing-possible", nothing_possible()),
         ("undecided", undecided()),
         ("annotations", annotations()),
-        ("empty", Page { title: "nothing happened".into(), ..Page::default() }),
+        ("empty", Page { title: "an empty page".into(), ..Page::default() }),
     ]
 }
 
@@ -25,7 +25,7 @@ fn steps(steps: &[(u32, &str)]) -> Vec<Step> {
     steps.iter().map(|&(operation, state)| Step::new(operation, state)).collect()
 }
 
-/// The history that checkers of this kind show first: a get of 'z' after 'z' was overwritten.
+/// The history that such checkers use as their first example: a get of 'z' after 'z' was overwritten.
 pub(crate) fn illegal() -> Page {
     let x = Partition {
         name: "x".into(),
@@ -60,7 +60,7 @@ pub(crate) fn illegal() -> Page {
     }
 }
 
-/// A register as it should be, with operations that touch in time, on a scale of milliseconds, and annotations.
+/// A correct register, with operations that touch in time, on a scale of milliseconds, and with annotations.
 pub(crate) fn legal() -> Page {
     let ms = 1_000_000;
     let register = Partition {
@@ -113,7 +113,7 @@ pub(crate) fn annotations() -> Page {
     }
 }
 
-/// A log without times, some of whose operations were never answered.
+/// A log without times, in which some operations never returned.
 pub(crate) fn order() -> Page {
     let operations = vec![
         Operation::new(0, 0, 3, "read() -> nil"),
@@ -143,7 +143,7 @@ pub(crate) fn order() -> Page {
     }
 }
 
-/// No operation can be the first one.
+/// A history in which no operation can be the first.
 pub(crate) fn nothing_possible() -> Page {
     let register = Partition {
         name: "x".into(),
@@ -159,7 +159,7 @@ pub(crate) fn nothing_possible() -> Page {
     Page { title: "a register".into(), partitions: vec![register], ..Page::default() }
 }
 
-/// The checker gave up.
+/// A history on which the checker gave up.
 pub(crate) fn undecided() -> Page {
     let mut page = illegal();
     page.partitions.remove(1);
@@ -167,11 +167,11 @@ pub(crate) fn undecided() -> Page {
     page
 }
 
-/// What a text must not be able to do to a page.
+/// A text that would change the page if it became HTML.
 pub(crate) const HOSTILE: &str =
     "</script><b id=\"injected\">bold</b><img src=x onerror=\"document.title='hacked'\">&lt;\u{2028}\u{2029}";
 
-/// A page each of whose texts is [`HOSTILE`], or as long or as strange as texts get.
+/// A page on which each text is [`HOSTILE`], or as long or as strange as a text can be.
 pub(crate) fn hostile() -> Page {
     let mut get = Operation::new(-1, 1_000, 9_000, HOSTILE);
     get.details = HOSTILE.into();
@@ -199,7 +199,7 @@ pub(crate) fn hostile() -> Page {
     }
 }
 
-/// A generator of numbers that look like chance, the same everywhere.
+/// A small deterministic generator of random numbers.
 struct Draws(u64);
 
 impl Draws {
@@ -256,7 +256,7 @@ pub(crate) fn large(clients: u64, count: usize) -> Page {
         let verdict = match bad {
             None => Verdict::Ok,
             Some(at) => {
-                // This get returns what nobody wrote; everything that overlaps with it is still possible.
+                // This get returns a value that no client wrote; every operation that overlaps it is still possible.
                 let at = at + calls.len() * 7 / 10;
                 operations[at].description = format!("get('{key}') -> 'lost'").into();
                 let end = calls[at].ret;
@@ -280,13 +280,13 @@ pub(crate) fn large(clients: u64, count: usize) -> Page {
     }
 }
 
-/// What stands in the page's element for data.
+/// The content of the page's data element.
 pub(crate) fn packed(html: &str) -> &str {
     let (_, rest) = html.split_once("<script type=\"text/plain\" id=\"data\">").expect("an element for data");
     rest.split_once("</script>").expect("its end").0
 }
 
-/// The JSON in it, unpacked.
+/// The JSON of the page's data, unpacked.
 pub(crate) fn json(html: &str) -> String {
     let digit = |c: u8| match c {
         b'A'..=b'Z' => c - b'A',

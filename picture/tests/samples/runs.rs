@@ -1,31 +1,31 @@
-//! Records of runs to look at and to test with, written as code: what a tester and servers would have reported.
+//! Sample records of runs, written as code: the events that a tester and servers would have reported.
 
 use record::{
     CheckStep, Event, EventKind, Excerpt, Fault, Index, Legal, Level, Loss, OperationKind, Peer, Role, ServerId, Shape,
     Term, Verdict,
 };
 
-/// A text that would be more than a text if it became HTML.
+/// A text that would change the page if it became HTML.
 pub(crate) const HOSTILE: &str = "</script><b id=injected>&lt;{{data}}";
 
 const MS: u64 = 1_000_000;
 
-/// A record that grows.
+/// A record under construction.
 #[derive(Default)]
-pub(crate) struct Story(pub(crate) Vec<Event>);
+pub(crate) struct RecordBuilder(pub(crate) Vec<Event>);
 
-impl Story {
+impl RecordBuilder {
     fn add(&mut self, ms: u64, server: Option<usize>, kind: EventKind) {
         self.0.push(Event { at: ms * MS, server: server.map(ServerId), kind });
     }
 
-    fn begin(servers: usize, scenario: &str) -> Story {
-        let mut story = Story::default();
-        story.add(0, None, EventKind::RunBegun { scenario: scenario.into(), seed: 7, servers, simulated: true });
-        story
+    fn begin(servers: usize, scenario: &str) -> RecordBuilder {
+        let mut record = RecordBuilder::default();
+        record.add(0, None, EventKind::RunBegun { scenario: scenario.into(), seed: 7, servers, simulated: true });
+        record
     }
 
-    /// A call; `delivered` and `answered` in milliseconds.
+    /// Adds a call; `delivered` and `answered` are in milliseconds.
     fn call(&mut self, number: u64, from: usize, to: usize, method: &'static str, times: [u64; 3]) {
         let [sent, delivered, answered] = times;
         self.sent(number, from, to, method, sent);
@@ -78,99 +78,102 @@ impl Story {
         self.add(ms, Some(server), EventKind::LogLine { level, target, message });
     }
 
-    /// In the order of time, as a record is.
+    /// Sorts the events by time, as they are in a record.
     fn sorted(mut self) -> Vec<Event> {
         self.0.sort_by_key(|event| event.at);
         self.0
     }
 }
 
-/// Three servers: S1 leads, is cut off, and comes back with entries that nobody else has; S0 is crashed and restarted.
+/// A passed run with three servers: S1 leads, is cut off, and reconnects with entries that no other server has; S0
+/// crashes and restarts.
 pub(crate) fn passed() -> Vec<Event> {
-    let mut story = Story::begin(3, "sample_3B");
-    story.role(100, 1, Role::Candidate, 1);
-    story.vote(100, 1, 1, 1);
-    story.call(1, 1, 0, "Raft.RequestVote", [100, 105, 112]);
-    story.sent(2, 1, 2, "Raft.RequestVote", 100);
-    story.vote(105, 0, 1, 1);
-    story.role(112, 1, Role::Leader, 1);
-    story.add(140, Some(1), EventKind::RpcLost { call: 2, why: Loss::RequestDropped });
+    let mut record = RecordBuilder::begin(3, "sample_3B");
+    record.role(100, 1, Role::Candidate, 1);
+    record.vote(100, 1, 1, 1);
+    record.call(1, 1, 0, "Raft.RequestVote", [100, 105, 112]);
+    record.sent(2, 1, 2, "Raft.RequestVote", 100);
+    record.vote(105, 0, 1, 1);
+    record.role(112, 1, Role::Leader, 1);
+    record.add(140, Some(1), EventKind::RpcLost { call: 2, why: Loss::RequestDropped });
 
-    story.check(149, 0, CheckStep::Begun, "agreement on 100");
-    story.append(150, 1, 1, 1, 1);
-    story.add(150, Some(1), EventKind::CommandSubmitted { index: Index(1), term: Term(1), bytes: 8 });
-    story.call(3, 1, 0, "Raft.AppendEntries", [151, 155, 160]);
-    story.append(155, 0, 1, 1, 1);
-    story.sent(4, 1, 2, "Raft.AppendEntries", 151);
-    story.add(156, Some(2), EventKind::RpcDelivered { call: 4 });
-    story.add(156, Some(2), EventKind::TermChanged { term: Term(1) });
-    story.append(156, 2, 1, 1, 1);
-    story.add(190, Some(1), EventKind::RpcLost { call: 4, why: Loss::ReplyDropped });
-    story.commit(160, 1, 1, 1);
-    story.commit(170, 0, 1, 1);
-    story.add(171, None, EventKind::CommandAgreed { index: Index(1), servers: 2 });
-    story.check(175, 0, CheckStep::Passed, "index 1");
+    record.check(149, 0, CheckStep::Begun, "agreement on 100");
+    record.append(150, 1, 1, 1, 1);
+    record.add(150, Some(1), EventKind::CommandSubmitted { index: Index(1), term: Term(1), bytes: 8 });
+    record.call(3, 1, 0, "Raft.AppendEntries", [151, 155, 160]);
+    record.append(155, 0, 1, 1, 1);
+    record.sent(4, 1, 2, "Raft.AppendEntries", 151);
+    record.add(156, Some(2), EventKind::RpcDelivered { call: 4 });
+    record.add(156, Some(2), EventKind::TermChanged { term: Term(1) });
+    record.append(156, 2, 1, 1, 1);
+    record.add(190, Some(1), EventKind::RpcLost { call: 4, why: Loss::ReplyDropped });
+    record.commit(160, 1, 1, 1);
+    record.commit(170, 0, 1, 1);
+    record.add(171, None, EventKind::CommandAgreed { index: Index(1), servers: 2 });
+    record.check(175, 0, CheckStep::Passed, "index 1");
 
-    story.fault(200, Fault::Disconnect(vec![ServerId(1)]));
-    story.role(300, 2, Role::Candidate, 2);
-    story.vote(300, 2, 2, 2);
-    story.vote(305, 0, 2, 2);
-    story.role(310, 2, Role::Leader, 2);
-    story.append(320, 2, 2, 2, 2);
-    story.append(325, 0, 2, 2, 2);
-    story.append(330, 1, 1, 2, 3);
-    story.fault(350, Fault::Connect(vec![ServerId(1)]));
-    story.add(360, Some(1), EventKind::TermChanged { term: Term(2) });
-    story.add(360, Some(1), EventKind::LogTruncated { last: Index(1) });
-    story.append(360, 1, 2, 2, 2);
+    record.fault(200, Fault::Disconnect(vec![ServerId(1)]));
+    record.role(300, 2, Role::Candidate, 2);
+    record.vote(300, 2, 2, 2);
+    record.vote(305, 0, 2, 2);
+    record.role(310, 2, Role::Leader, 2);
+    record.append(320, 2, 2, 2, 2);
+    record.append(325, 0, 2, 2, 2);
+    record.append(330, 1, 1, 2, 3);
+    record.fault(350, Fault::Connect(vec![ServerId(1)]));
+    record.add(360, Some(1), EventKind::TermChanged { term: Term(2) });
+    record.add(360, Some(1), EventKind::LogTruncated { last: Index(1) });
+    record.append(360, 1, 2, 2, 2);
     for server in 0..3 {
-        story.commit(380, server, 2, 2);
+        record.commit(380, server, 2, 2);
     }
-    story.add(400, Some(0), EventKind::SnapshotTaken { index: Index(2), bytes: 500 });
-    story.add(401, Some(0), EventKind::LogCompacted { index: Index(2), term: Term(2) });
-    story.fault(420, Fault::Crash(vec![ServerId(0)]));
-    story.fault(480, Fault::Restart(vec![ServerId(0)]));
+    record.add(400, Some(0), EventKind::SnapshotTaken { index: Index(2), bytes: 500 });
+    record.add(401, Some(0), EventKind::LogCompacted { index: Index(2), term: Term(2) });
+    record.fault(420, Fault::Crash(vec![ServerId(0)]));
+    record.fault(480, Fault::Restart(vec![ServerId(0)]));
     let (term, vote) = (Term(2), Some(ServerId(2)));
     let restored = EventKind::Restored { term, vote, snapshot_index: Index(2), snapshot_term: Term(2) };
-    story.add(480, Some(0), restored);
-    story.append(480, 0, 2, 3, 3);
-    story.line(500, 2, Level::Warn, &format!("hello {HOSTILE}"));
+    record.add(480, Some(0), restored);
+    record.append(480, 0, 2, 3, 3);
+    record.line(500, 2, Level::Warn, &format!("hello {HOSTILE}"));
     let (tag, label, details) = (HOSTILE.into(), HOSTILE.into(), HOSTILE.into());
-    story.add(520, Some(2), EventKind::Annotated { tag, label, details, shape: Shape::Point });
+    record.add(520, Some(2), EventKind::Annotated { tag, label, details, shape: Shape::Point });
 
-    story.begun(200, 0, 0, OperationKind::Put, HOSTILE, "v");
-    story.begun(250, 1, 1, OperationKind::Get, HOSTILE, "");
-    story.ended(260, 0, "");
-    story.ended(290, 1, "v");
-    story.begun(300, 2, 0, OperationKind::Append, "other", "w");
+    record.begun(200, 0, 0, OperationKind::Put, HOSTILE, "v");
+    record.begun(250, 1, 1, OperationKind::Get, HOSTILE, "");
+    record.ended(260, 0, "");
+    record.ended(290, 1, "v");
+    record.begun(300, 2, 0, OperationKind::Append, "other", "w");
     let (key, orders) = (HOSTILE.into(), vec![vec![0, 1]]);
-    story.add(590, None, EventKind::Linearized { key, legal: Legal::Yes, orders });
-    story.add(590, None, EventKind::CallsOmitted { since: 550 * MS, calls: 42, bytes: 4200 });
-    story.add(600, None, EventKind::RunEnded { verdict: Verdict::Passed, trace_hash: 1, steps: 1 });
-    story.sorted()
+    record.add(590, None, EventKind::Linearized { key, legal: Legal::Yes, orders });
+    record.add(590, None, EventKind::CallsOmitted { since: 550 * MS, calls: 42, bytes: 4200 });
+    record.add(600, None, EventKind::RunEnded { verdict: Verdict::Passed, trace_hash: 1, steps: 1 });
+    record.sorted()
 }
 
-/// Three servers that report nothing, a value that nobody wrote, a check that fails, and the end of the run.
+/// A failed run with three servers that report nothing, a read value that no client wrote, a check that fails, and the
+/// end of the run.
 pub(crate) fn failed() -> Vec<Event> {
-    let mut story = Story::begin(3, "sample_4A");
-    story.call(1, 0, 1, "Raft.AppendEntries", [10, 12, 15]);
-    story.add(100, Some(0), EventKind::CommandSubmitted { index: Index(1), term: Term(3), bytes: 8 });
-    story.fault(120, Fault::Partition(vec![vec![ServerId(0)], vec![ServerId(1), ServerId(2)]]));
-    story.begun(100, 0, 0, OperationKind::Put, "x", "a");
-    story.ended(150, 0, "");
-    story.begun(200, 1, 1, OperationKind::Get, "x", "");
-    story.ended(250, 1, "z");
-    story.check(280, 5, CheckStep::Begun, "one leader");
-    story.check(300, 5, CheckStep::Failed, "no leader after 10 looks");
+    let mut record = RecordBuilder::begin(3, "sample_4A");
+    record.call(1, 0, 1, "Raft.AppendEntries", [10, 12, 15]);
+    record.add(100, Some(0), EventKind::CommandSubmitted { index: Index(1), term: Term(3), bytes: 8 });
+    record.fault(120, Fault::Partition(vec![vec![ServerId(0)], vec![ServerId(1), ServerId(2)]]));
+    record.begun(100, 0, 0, OperationKind::Put, "x", "a");
+    record.ended(150, 0, "");
+    record.begun(200, 1, 1, OperationKind::Get, "x", "");
+    record.ended(250, 1, "z");
+    record.check(280, 5, CheckStep::Begun, "one leader");
+    record.check(300, 5, CheckStep::Failed, "no leader after 10 looks");
     let (key, orders) = ("x".into(), vec![vec![0]]);
-    story.add(400, None, EventKind::Linearized { key, legal: Legal::No, orders });
-    story.add(400, None, EventKind::Failed { text: format!("it broke: {HOSTILE}") });
-    story.add(400, None, EventKind::RunEnded { verdict: Verdict::Failed, trace_hash: 1, steps: 1 });
-    story.sorted()
+    record.add(400, None, EventKind::Linearized { key, legal: Legal::No, orders });
+    record.add(400, None, EventKind::Failed { text: format!("it broke: {HOSTILE}") });
+    record.add(400, None, EventKind::RunEnded { verdict: Verdict::Failed, trace_hash: 1, steps: 1 });
+    record.sorted()
 }
 
-/// A record as large as the largest runs leave: five servers, twenty clients, with so many calls, entries and operations.
-/// Numbers come from a little generator, so that they are as hard to compress as those of a real run.
+/// A record as large as those of the largest runs: five servers and twenty clients, with these numbers of calls,
+/// entries and operations. Its numbers come from a small generator, so that they are as hard to compress as those of a
+/// real run.
 pub(crate) fn large(calls: u64, entries: u64, operations: u64) -> impl Iterator<Item = Event> {
     const SERVERS: u64 = 5;
     const CLIENTS: u64 = 20;
@@ -182,7 +185,7 @@ pub(crate) fn large(calls: u64, entries: u64, operations: u64) -> impl Iterator<
         seed % below
     };
     let end = calls.max(1) * 50_000;
-    let mut events = Story::begin(SERVERS as usize, "large_4B").0;
+    let mut events = RecordBuilder::begin(SERVERS as usize, "large_4B").0;
     let at = |at: u64, server: Option<u64>, kind| Event { at, server: server.map(|s| ServerId(s as usize)), kind };
     for call in 0..calls {
         let (leader, follower) = (call * 3 / calls, random(SERVERS - 1));

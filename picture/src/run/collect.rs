@@ -1,78 +1,80 @@
-//! The events of a record, one after the other, and what the page speaks of.
+//! The collection of a page's content from the events of a record, which are read one after the other.
 
 use std::collections::BTreeMap;
 
 use record::{Event, EventKind, Fault, Level, Peer, Role, ServerId};
 
-use super::calls::{Call, Fate, Window};
-use super::faults::Faults;
-use super::history::{FAULT, FAULTS, History};
-use super::servers::{Happening, What};
-use crate::text::{TEXT_CHARS_MAX, shortened};
+use super::calls::{Call, CallCount, RpcOutcome};
+use super::faults::FaultBands;
+use super::history::{FAULT, FAULTS, RunHistory};
+use super::servers::{ServerEvent, ServerEventKind};
+use crate::text::{TEXT_CHARS_MAX, shorten};
 
-/// A server with a greater number is none of a cluster that can be drawn; its events are passed over.
+/// The largest number of servers of a cluster that can be drawn. Events of servers with greater numbers are ignored.
 const SERVERS_MAX: usize = 200;
 
-/// How many logged lines a page has. Of more, the first tenth and the last nine are kept.
+/// The largest number of logged lines on a page. If there are more, the first tenth and the last nine tenths of this
+/// number are kept.
 const LINES_MAX: usize = 20_000;
 
-/// How long the text of a failure may be: it may have the stacks of several threads, and is what one came for.
+/// The largest number of characters of a failure's text. It may have the stacks of several threads, and it is the most
+/// important text of the page.
 const FAILURE_CHARS_MAX: usize = 8_000;
 
-/// Up to here a browser's numbers are exact.
+/// The limit up to which a browser's numbers are exact integers.
 const EXACT_MAX: u64 = 1 << 53;
 
-/// All that a page of a run says. Times are nanoseconds on the run's clock.
+/// The content of the page of a run. Times are in nanoseconds on the run's clock.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct CollectedRun {
     pub(super) scenario: String,
-    /// What `RunBegun` and `RunEnded` said, in words.
+    /// The contents of `RunBegun` and `RunEnded`, in words.
     pub(super) about: Vec<String>,
-    /// `passed`, `failed`, ... or nothing.
+    /// `passed`, `failed` and so on, or empty.
     pub(super) verdict: String,
-    /// The last moment.
+    /// The time of the last event.
     pub(super) end: u64,
     pub(super) calls: Vec<Call>,
     /// Calls that the record itself only counts.
-    pub(super) windows: Vec<Window>,
-    /// Whom calls went to who is no server, numbered in the order of their names.
+    pub(super) windows: Vec<CallCount>,
+    /// The receivers of calls that are not servers, numbered in the order of their names.
     pub(super) named: BTreeMap<String, usize>,
-    /// By server; then, as the last one, what belongs to none.
-    pub(super) servers: Vec<Vec<Happening>>,
-    pub(super) faults: Faults,
-    pub(super) history: History,
+    /// The events of each server; at the end, the events that belong to no server.
+    pub(super) servers: Vec<Vec<ServerEvent>>,
+    pub(super) faults: FaultBands,
+    pub(super) history: RunHistory,
     /// `(at, server, text)`
     pub(super) failures: Vec<(u64, Option<usize>, u32)>,
     /// Methods, lines and other texts, by number.
     pub(super) texts: Vec<String>,
     numbers: BTreeMap<String, u32>,
-    /// Calls that are on their way, by number: their places.
-    on_their_way: BTreeMap<u64, usize>,
+    /// The calls in flight: the index of each call, by its number.
+    in_flight: BTreeMap<u64, usize>,
     lines: usize,
     pub(super) lines_left_out: usize,
 }
 
-impl Gathered {
-    pub(super) fn of(events: impl IntoIterator<Item = Event>) -> Gathered {
-        let mut gathered = Gathered { servers: vec![Vec::new()], ..Gathered::default() };
+impl CollectedRun {
+    pub(super) fn from_events(events: impl IntoIterator<Item = Event>) -> CollectedRun {
+        let mut run = CollectedRun { servers: vec![Vec::new()], ..CollectedRun::default() };
         for event in events {
-            gathered.take(event);
+            run.add_event(event);
         }
-        gathered.finish();
-        gathered
+        run.finish();
+        run
     }
 
-    fn take(&mut self, mut event: Event) {
-        // Time does not go back in a record, and a browser's numbers are exact up to here.
+    fn add_event(&mut self, mut event: Event) {
+        // Time does not go back in a record, and a browser's numbers are exact up to this limit.
         event.at = event.at.min(EXACT_MAX).max(self.end);
         let Event { at, server, ref kind } = event;
         self.end = at;
-        self.history.happened(&event);
+        self.history.add_event(&event);
         if let Some(ServerId(server)) = server {
             self.grow(server);
         }
         let mine = server.map(|server| server.0).filter(|&server| server < SERVERS_MAX);
-        let mut note = |what, values| self.note(at, mine, what, values);
+        let mut add = |kind, values| self.add_row(at, mine, kind, values);
         match kind {
             EventKind::RoleChanged { role, term } => {
                 let role = match role {
@@ -80,33 +82,35 @@ impl Gathered {
                     Role::Candidate => 1,
                     Role::Leader => 2,
                 };
-                note(What::Role, [role, term.0, 0]);
+                add(ServerEventKind::Role, [role, term.0, 0]);
             }
-            EventKind::TermChanged { term } => note(What::Term, [term.0, 0, 0]),
-            EventKind::VoteGranted { term, to } => note(What::Vote, [to.0 as u64, term.0, 0]),
+            EventKind::TermChanged { term } => add(ServerEventKind::Term, [term.0, 0, 0]),
+            EventKind::VoteGranted { term, to } => add(ServerEventKind::Vote, [to.0 as u64, term.0, 0]),
             EventKind::LogAppended { term, first, last } => {
-                note(What::Append, [last.0, last.0.saturating_add(1).saturating_sub(first.0), term.0]);
+                add(ServerEventKind::Append, [last.0, last.0.saturating_add(1).saturating_sub(first.0), term.0]);
             }
-            EventKind::LogTruncated { last } => note(What::Truncate, [last.0, 0, 0]),
-            EventKind::Committed { index } => note(What::Commit, [index.0, 0, 0]),
-            EventKind::Applied { index, term } => note(What::Apply, [index.0, term.0, 0]),
-            EventKind::SnapshotTaken { index, bytes } => note(What::Snapshot, [index.0, *bytes, 0]),
-            EventKind::SnapshotInstalled { index, term } => note(What::Install, [index.0, term.0, 0]),
-            EventKind::LogCompacted { index, term } => note(What::Compact, [index.0, term.0, 0]),
+            EventKind::LogTruncated { last } => add(ServerEventKind::Truncate, [last.0, 0, 0]),
+            EventKind::Committed { index } => add(ServerEventKind::Commit, [index.0, 0, 0]),
+            EventKind::Applied { index, term } => add(ServerEventKind::Apply, [index.0, term.0, 0]),
+            EventKind::SnapshotTaken { index, bytes } => add(ServerEventKind::Snapshot, [index.0, *bytes, 0]),
+            EventKind::SnapshotInstalled { index, term } => add(ServerEventKind::Install, [index.0, term.0, 0]),
+            EventKind::LogCompacted { index, term } => add(ServerEventKind::Compact, [index.0, term.0, 0]),
             EventKind::Restored { term, vote, snapshot_index, snapshot_term } => {
-                note(What::Restore, [term.0, vote.map_or(0, |vote| 1 + vote.0 as u64), 0]);
+                add(ServerEventKind::Restore, [term.0, vote.map_or(0, |vote| 1 + vote.0 as u64), 0]);
                 if snapshot_index.0 > 0 {
-                    note(What::Compact, [snapshot_index.0, snapshot_term.0, 1]);
+                    add(ServerEventKind::Compact, [snapshot_index.0, snapshot_term.0, 1]);
                 }
             }
-            EventKind::Persisted { bytes } => note(What::Persist, [*bytes, 0, 0]),
-            EventKind::CommandSubmitted { index, term, bytes } => note(What::Command, [index.0, term.0, *bytes]),
-            EventKind::LogLine { level, target, message } => self.line(at, mine, *level, target, message),
+            EventKind::Persisted { bytes } => add(ServerEventKind::Persist, [*bytes, 0, 0]),
+            EventKind::CommandSubmitted { index, term, bytes } => {
+                add(ServerEventKind::Command, [index.0, term.0, *bytes])
+            }
+            EventKind::LogLine { level, target, message } => self.add_line(at, mine, *level, target, message),
             EventKind::Failed { text } => {
                 let text = self.cut_text(text, FAILURE_CHARS_MAX);
                 self.failures.push((at, mine, text));
             }
-            EventKind::Fault(fault) => self.fault(at, fault),
+            EventKind::Fault(fault) => self.add_fault(at, fault),
             EventKind::RunBegun { scenario, seed, servers, simulated } => {
                 self.scenario.clone_from(scenario);
                 self.grow((*servers).saturating_sub(1));
@@ -114,18 +118,18 @@ impl Gathered {
                 self.about.extend([format!("seed {seed}"), format!("{servers} servers"), clock.to_owned()]);
             }
             EventKind::CalmFrom { moment } => {
-                self.about.push(format!("nothing goes wrong from {} s on", *moment as f64 / 1e9));
+                self.about.push(format!("no faults from {} s on", *moment as f64 / 1e9));
             }
             EventKind::RunEnded { verdict, .. } => {
                 self.verdict = verdict.to_string();
             }
             EventKind::CallsOmitted { since, calls, .. } => self.windows.push([(*since).min(at), at, *calls]),
-            _ => self.call(event),
+            _ => self.add_call_event(event),
         }
     }
 
-    /// What concerns an RPC.
-    fn call(&mut self, event: Event) {
+    /// Adds an event of an RPC.
+    fn add_call_event(&mut self, event: Event) {
         let at = event.at;
         match event.kind {
             EventKind::RpcSent { call: number, from, to, method, bytes } => {
@@ -138,8 +142,8 @@ impl Gathered {
                     }
                 }
                 let method = self.text(&method);
-                self.on_their_way.insert(number, self.calls.len());
-                let fate = Fate::Open;
+                self.in_flight.insert(number, self.calls.len());
+                let outcome = RpcOutcome::InFlight;
                 self.calls.push(Call {
                     number,
                     sent: at,
@@ -150,58 +154,58 @@ impl Gathered {
                     delivered: None,
                     ended: None,
                     reply_bytes: 0,
-                    fate,
+                    outcome,
                 });
             }
             EventKind::RpcDelivered { call } => {
-                if let Some(&place) = self.on_their_way.get(&call) {
+                if let Some(&place) = self.in_flight.get(&call) {
                     self.calls[place].delivered = Some(at);
                 }
             }
             EventKind::RpcAnswered { call, bytes } => {
-                if let Some(place) = self.on_their_way.remove(&call) {
+                if let Some(place) = self.in_flight.remove(&call) {
                     let call = &mut self.calls[place];
-                    (call.ended, call.reply_bytes, call.fate) = (Some(at), bytes, Fate::Answered);
+                    (call.ended, call.reply_bytes, call.outcome) = (Some(at), bytes, RpcOutcome::Replied);
                 }
             }
             EventKind::RpcLost { call, why } => {
-                if let Some(place) = self.on_their_way.remove(&call) {
+                if let Some(place) = self.in_flight.remove(&call) {
                     let call = &mut self.calls[place];
-                    (call.ended, call.fate) = (Some(at), Fate::lost(why));
+                    (call.ended, call.outcome) = (Some(at), RpcOutcome::lost(why));
                 }
             }
             _ => {}
         }
     }
 
-    fn fault(&mut self, at: u64, fault: &Fault) {
-        let (what, servers) = match fault {
-            Fault::Crash(servers) => (Some(What::Crash), servers.clone()),
-            Fault::Restart(servers) => (Some(What::Restart), servers.clone()),
+    fn add_fault(&mut self, at: u64, fault: &Fault) {
+        let (kind, servers) = match fault {
+            Fault::Crash(servers) => (Some(ServerEventKind::Crash), servers.clone()),
+            Fault::Restart(servers) => (Some(ServerEventKind::Restart), servers.clone()),
             Fault::Connect(servers) | Fault::Disconnect(servers) => (None, servers.clone()),
             Fault::Partition(parts) => (None, parts.concat()),
         };
         for ServerId(server) in servers {
             self.grow(server);
-            if let Some(what) = what.filter(|_| server < SERVERS_MAX) {
-                self.note(at, Some(server), what, [0; 3]);
+            if let Some(kind) = kind.filter(|_| server < SERVERS_MAX) {
+                self.add_row(at, Some(server), kind, [0; 3]);
             }
         }
-        self.faults.happened(at, fault);
+        self.faults.add_fault(at, fault);
     }
 
-    fn line(&mut self, at: u64, server: Option<usize>, level: Level, target: &str, message: &str) {
+    fn add_line(&mut self, at: u64, server: Option<usize>, level: Level, target: &str, message: &str) {
         self.lines += 1;
         let values = [u64::from(self.text(message)), u64::from(self.text(target)), level as u64];
-        self.note(at, server, What::Line, values);
+        self.add_row(at, server, ServerEventKind::Line, values);
     }
 
-    fn note(&mut self, at: u64, server: Option<usize>, what: What, values: [u64; 3]) {
+    fn add_row(&mut self, at: u64, server: Option<usize>, kind: ServerEventKind, values: [u64; 3]) {
         let place = server.unwrap_or(self.servers.len() - 1);
-        self.servers[place].push(Happening { at, what, values });
+        self.servers[place].push(ServerEvent { at, kind, values });
     }
 
-    /// The cluster has a server of this number.
+    /// Ensures that the cluster has a server with this number.
     fn grow(&mut self, server: usize) {
         while server < SERVERS_MAX && self.servers.len() <= server + 1 {
             self.servers.insert(self.servers.len() - 1, Vec::new());
@@ -209,13 +213,13 @@ impl Gathered {
         self.faults.grow(self.servers.len() - 1);
     }
 
-    /// The number of a text, cut as all texts of a page are.
+    /// Returns the number of a text, which is cut like all texts of a page.
     fn text(&mut self, text: &str) -> u32 {
         self.cut_text(text, TEXT_CHARS_MAX)
     }
 
     fn cut_text(&mut self, text: &str, chars_max: usize) -> u32 {
-        let text = shortened(text, chars_max);
+        let text = shorten(text, chars_max);
         if let Some(&number) = self.numbers.get(text.as_ref()) {
             return number;
         }
@@ -235,27 +239,27 @@ impl Gathered {
             *number = place;
         }
         self.numbers = BTreeMap::new();
-        self.on_their_way = BTreeMap::new();
+        self.in_flight = BTreeMap::new();
         self.leave_out_lines();
     }
 
-    /// Lines in the middle of a run that has too many.
+    /// Leaves out lines in the middle of a run that has too many.
     fn leave_out_lines(&mut self) {
         if self.lines <= LINES_MAX {
             return;
         }
         let mut times: Vec<u64> =
-            self.servers.iter().flatten().filter(|row| row.what == What::Line).map(|row| row.at).collect();
+            self.servers.iter().flatten().filter(|row| row.kind == ServerEventKind::Line).map(|row| row.at).collect();
         times.sort_unstable();
         let (from, to) = (times[LINES_MAX / 10], times[times.len() - LINES_MAX * 9 / 10]);
         for server in &mut self.servers {
             let before = server.len();
-            server.retain(|row| row.what != What::Line || row.at <= from || row.at >= to);
+            server.retain(|row| row.kind != ServerEventKind::Line || row.at <= from || row.at >= to);
             self.lines_left_out += before - server.len();
         }
-        // Their texts stay numbered, but need not be carried.
+        // Unused texts keep their numbers, but become empty.
         let mut used = vec![false; self.texts.len()];
-        let rows = self.servers.iter().flatten().filter(|row| row.what == What::Line);
+        let rows = self.servers.iter().flatten().filter(|row| row.kind == ServerEventKind::Line);
         rows.for_each(|row| row.values[..2].iter().for_each(|&text| used[text as usize] = true));
         self.calls.iter().for_each(|call| used[call.method as usize] = true);
         self.failures.iter().for_each(|(_, _, text)| used[*text as usize] = true);
