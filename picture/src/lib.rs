@@ -4,8 +4,8 @@
 //! is true to scale, with one lane per client. It shows the result of a linearizability checker: the order in which the
 //! operations may have taken effect. If there is no such order, it shows how far linearizations get and which
 //! operations cannot come next. For a whole run ([`Run`]) it also shows each server, with its role, term, faults and
-//! progress; every RPC as an arrow; the checks of the tester; and, at any moment, the state of all servers with their
-//! logs, drawn as in Figure 7 of the Raft paper.
+//! progress. It shows every RPC as an arrow, and the checks of the tester. At any moment it shows the state of all
+//! servers with their logs, drawn as in Figure 7 of the Raft paper.
 //!
 //! This crate knows no checkers, clusters or models. Its input is plain data. The input of a [`Run`] is the events of a
 //! record. The input for a history alone is a [`Page`], which the caller builds. Texts may have any content: no data

@@ -266,7 +266,7 @@ impl CollectedRun {
         self.texts.iter_mut().zip(used).filter(|(_, used)| !used).for_each(|(text, _)| text.clear());
     }
 
-    /// How many servers there are.
+    /// The number of servers.
     pub(super) fn server_count(&self) -> usize {
         self.servers.len() - 1
     }

@@ -1,7 +1,11 @@
 //! The precision and completeness of a page. Most runs fit unchanged. A longer run loses its least important data
-//! first: times below a microsecond, the text of saved state and the single steps of applied entries; then times below
-//! ten microseconds; and then completed RPCs in the middle of the run, which are only counted. Faults, roles, checks,
-//! operations, failures and lost RPCs are never left out.
+//! first:
+//!
+//! 1. Times are rounded to microseconds, and saved states and the single steps of applied entries are left out.
+//! 2. Times are rounded to ten microseconds.
+//! 3. Completed RPCs in the middle of the run are only counted.
+//!
+//! Faults, roles, checks, operations, failures and lost RPCs are never left out.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +27,7 @@ pub const RUN_BYTES_MAX: usize = 5_000_000;
 /// The data of a page other than its history. Times are multiples of `step`.
 #[derive(Serialize)]
 pub(crate) struct RunData {
-    /// How many nanoseconds the unit of all times has.
+    /// The number of nanoseconds in the unit of all times.
     step: u64,
     end: u64,
     servers: usize,
