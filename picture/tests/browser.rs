@@ -122,7 +122,7 @@ fn in_browser(name: &str, page: &Page, script: &str, tests_min: usize) {
 }
 
 fn run_in_browser(name: &str, events: impl IntoIterator<Item = record::Event>, script: &str, tests_min: usize) {
-    let run = Run::of(events);
+    let run = Run::from_events(events);
     open_and_test(name, |html| run.write(html), script, tests_min);
 }
 

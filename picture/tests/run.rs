@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 fn html(events: impl IntoIterator<Item = Event>) -> String {
     let mut html = Vec::new();
-    Run::of(events).write(&mut html).expect("a page");
+    Run::from_events(events).write(&mut html).expect("a page");
     String::from_utf8(html).expect("UTF-8")
 }
 
