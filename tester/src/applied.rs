@@ -10,17 +10,17 @@ use crate::snapshot::Snapshot;
 
 /// What is wrong with something that a server has delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objection {
+pub struct DeliveryError {
     /// A sentence.
     pub text: String,
     /// The rules that may have been broken, the likeliest first.
     pub likely: Vec<Rule>,
 }
 
-impl Objection {
+impl DeliveryError {
     /// A sentence, and what may be the cause.
-    pub(crate) fn new(likely: &[Rule], text: String) -> Objection {
-        Objection { text, likely: likely.to_vec() }
+    pub(crate) fn new(likely: &[Rule], text: String) -> DeliveryError {
+        DeliveryError { text, likely: likely.to_vec() }
     }
 }
 
@@ -37,14 +37,14 @@ const TWO_COMMITTED: [Rule; 7] = [
 
 /// Every entry that each server has delivered.
 #[derive(Debug)]
-pub struct Applied {
-    servers: Vec<Delivered>,
+pub struct AppliedEntries {
+    servers: Vec<ServerLog>,
     max_index: Index,
     installed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Delivered {
+struct ServerLog {
     /// Everything delivered so far, by this incarnation and by those before it; the entry of index 1 comes first.
     /// There are no gaps, because every incarnation begins with the first entry or with a snapshot.
     log: Vec<Command>,
@@ -53,23 +53,23 @@ struct Delivered {
     incarnation: u32,
 }
 
-impl Applied {
+impl AppliedEntries {
     /// Nothing applied, on `servers` servers.
-    pub fn new(servers: usize) -> Applied {
-        Applied { servers: vec![Delivered::default(); servers], max_index: Index::ZERO, installed: 0 }
+    pub fn new(servers: usize) -> AppliedEntries {
+        AppliedEntries { servers: vec![ServerLog::default(); servers], max_index: Index::ZERO, installed: 0 }
     }
 
     /// The `incarnation` of `server` begins: it has to deliver its log from the first entry, or from the end of the
     /// snapshot that it is given. What those before it delivered is kept for comparison; what they still deliver does
     /// not count.
-    pub fn restarted(&mut self, server: ServerId, incarnation: u32) {
-        let mine = &mut self.servers[server.0];
-        mine.last = Index::ZERO;
-        mine.incarnation = incarnation;
+    pub fn begin_incarnation(&mut self, server: ServerId, incarnation: u32) {
+        let own = &mut self.servers[server.0];
+        own.last = Index::ZERO;
+        own.incarnation = incarnation;
     }
 
     /// Whether `incarnation` is the present one of `server`.
-    pub fn is_present(&self, server: ServerId, incarnation: u32) -> bool {
+    pub fn is_current(&self, server: ServerId, incarnation: u32) -> bool {
         self.servers[server.0].incarnation == incarnation
     }
 
@@ -78,11 +78,11 @@ impl Applied {
     /// # Errors
     ///
     /// A sentence, if the index is not the next one, or if any server has delivered another command there.
-    pub fn deliver(&mut self, server: ServerId, index: Index, command: Command) -> Result<(), Objection> {
+    pub fn deliver(&mut self, server: ServerId, index: Index, command: Command) -> Result<(), DeliveryError> {
         let last = self.servers[server.0].last;
         if index <= last {
             let text = format!("{server} applied index {index} again: it had already applied everything up to {last}");
-            return Err(Objection::new(&[Rule::ApplyInOrder, Rule::OldSnapshot], text));
+            return Err(DeliveryError::new(&[Rule::ApplyInOrder, Rule::IgnoreOldSnapshot], text));
         }
         if index != last.next() {
             let restarted = last == Index::ZERO && !self.servers[server.0].log.is_empty();
@@ -93,13 +93,13 @@ impl Applied {
             };
             let likely: &[Rule] =
                 if restarted { &[Rule::SaveSnapshot, Rule::ApplyInOrder] } else { &[Rule::ApplyInOrder] };
-            return Err(Objection::new(likely, format!("{server} applied index {index} out of order: {before}")));
+            return Err(DeliveryError::new(likely, format!("{server} applied index {index} out of order: {before}")));
         }
-        if let Some((who, theirs)) = self.dissent(server, index, &command) {
+        if let Some((who, theirs)) = self.conflict(server, index, &command) {
             let text = format!(
                 "two commands are committed at index {index}: {server} applied {command}, {who} applied {theirs}"
             );
-            return Err(Objection::new(&TWO_COMMITTED, text));
+            return Err(DeliveryError::new(&TWO_COMMITTED, text));
         }
         self.advance(server, index, command);
         Ok(())
@@ -110,8 +110,8 @@ impl Applied {
     /// # Errors
     ///
     /// A sentence, if the snapshot says something else than what servers have delivered.
-    pub fn restore(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), Objection> {
-        self.take_over(server, snapshot, "was restarted with a saved snapshot")
+    pub fn restore(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), DeliveryError> {
+        self.replace_with_snapshot(server, snapshot, "was restarted with a saved snapshot")
     }
 
     /// `server` delivers a snapshot. One that covers exactly what the server has delivered is of no use, and no mistake.
@@ -120,16 +120,16 @@ impl Applied {
     ///
     /// A sentence, if the snapshot is older than what the server has delivered, or if it says something else than what
     /// servers have delivered.
-    pub fn install(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), Objection> {
+    pub fn install(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), DeliveryError> {
         let (index, last) = (snapshot.index(), self.servers[server.0].last);
         if index < last {
             let text = format!(
                 "{server} delivered an old snapshot, up to index {index}: it had already applied everything up to {last}, \
                  and its service would go back"
             );
-            return Err(Objection::new(&[Rule::OldSnapshot], text));
+            return Err(DeliveryError::new(&[Rule::IgnoreOldSnapshot], text));
         }
-        self.take_over(server, snapshot, "delivered a snapshot")?;
+        self.replace_with_snapshot(server, snapshot, "delivered a snapshot")?;
         self.installed += u64::from(index > last);
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Applied {
 
     /// A snapshot of everything that the present incarnation of `server` has delivered.
     pub fn snapshot(&self, server: ServerId) -> Snapshot {
-        let Delivered { log, last, .. } = &self.servers[server.0];
+        let ServerLog { log, last, .. } = &self.servers[server.0];
         Snapshot::of(&log[..position(last.next())])
     }
 
@@ -163,14 +163,14 @@ impl Applied {
         self.max_index
     }
 
-    fn take_over(&mut self, server: ServerId, snapshot: &Snapshot, how: &str) -> Result<(), Objection> {
+    fn replace_with_snapshot(&mut self, server: ServerId, snapshot: &Snapshot, how: &str) -> Result<(), DeliveryError> {
         let last = snapshot.index();
         for (index, command) in snapshot.entries() {
-            if let Some((who, theirs)) = self.dissent(server, index, command) {
+            if let Some((who, theirs)) = self.conflict(server, index, command) {
                 let text = format!(
                     "{server} {how} up to index {last} that has {command} at index {index}, where {who} applied {theirs}"
                 );
-                return Err(Objection::new(&TWO_COMMITTED, text));
+                return Err(DeliveryError::new(&TWO_COMMITTED, text));
             }
         }
         let known = Index(self.servers[server.0].log.len() as u64);
@@ -182,7 +182,7 @@ impl Applied {
     }
 
     /// A server that has delivered another command at `index`, and that command.
-    fn dissent(&self, server: ServerId, index: Index, command: &Command) -> Option<(String, &Command)> {
+    fn conflict(&self, server: ServerId, index: Index, command: &Command) -> Option<(String, &Command)> {
         let mut all = self.servers.iter().map(|delivered| delivered.at(index)).enumerate();
         let (other, theirs) =
             all.find_map(|(other, theirs)| theirs.filter(|theirs| *theirs != command).map(|theirs| (other, theirs)))?;
@@ -192,16 +192,16 @@ impl Applied {
 
     /// Nobody disagrees: `command` is what `server` has at `index`, its next one.
     fn advance(&mut self, server: ServerId, index: Index, command: Command) {
-        let mine = &mut self.servers[server.0];
-        if position(index) == mine.log.len() {
-            mine.log.push(command);
+        let own = &mut self.servers[server.0];
+        if position(index) == own.log.len() {
+            own.log.push(command);
         }
-        mine.last = index;
+        own.last = index;
         self.max_index = self.max_index.max(index);
     }
 }
 
-impl Delivered {
+impl ServerLog {
     fn at(&self, index: Index) -> Option<&Command> {
         if index == Index::ZERO { None } else { self.log.get(position(index)) }
     }
@@ -219,8 +219,8 @@ mod tests {
     const S0: ServerId = ServerId(0);
     const S1: ServerId = ServerId(1);
 
-    fn applied(delivered: &[(ServerId, u64, i64)]) -> Result<Applied, Objection> {
-        let mut applied = Applied::new(3);
+    fn applied(delivered: &[(ServerId, u64, i64)]) -> Result<AppliedEntries, DeliveryError> {
+        let mut applied = AppliedEntries::new(3);
         for &(server, index, number) in delivered {
             applied.deliver(server, Index(index), Command::Int(number))?;
         }
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_restarted_server_applies_from_the_first_entry_and_the_same_as_before() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
-        applied.restarted(S0, 1);
+        applied.begin_incarnation(S0, 1);
         assert_eq!(applied.committed(Index(2)), (1, Some(Command::Int(20))));
         let error = applied.deliver(S0, Index(2), Command::Int(20)).unwrap_err().text;
         assert!(error.ends_with("it had applied nothing since its restart, and had no snapshot saved"), "{error}");
@@ -276,11 +276,11 @@ mod tests {
 
     #[test]
     fn only_the_present_incarnation_counts() {
-        let mut applied = Applied::new(3);
-        applied.restarted(S0, 1);
-        assert!(applied.is_present(S0, 1));
-        applied.restarted(S0, 2);
-        assert!(!applied.is_present(S0, 1) && applied.is_present(S0, 2));
+        let mut applied = AppliedEntries::new(3);
+        applied.begin_incarnation(S0, 1);
+        assert!(applied.is_current(S0, 1));
+        applied.begin_incarnation(S0, 2);
+        assert!(!applied.is_current(S0, 1) && applied.is_current(S0, 2));
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn a_snapshot_that_differs_from_what_the_server_applied_itself_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
-        applied.restarted(S0, 1);
+        applied.begin_incarnation(S0, 1);
         let error = applied.install(S0, &snapshot(&[10, 21, 30])).unwrap_err().text;
         assert!(error.ends_with("has 21 at index 2, where before its restart it applied 20"), "{error}");
     }
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_server_that_is_restarted_with_a_snapshot_goes_on_behind_it() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 3, 30)]).unwrap();
-        applied.restarted(S0, 1);
+        applied.begin_incarnation(S0, 1);
         applied.restore(S0, &snapshot(&[10, 20])).unwrap();
         assert_eq!(applied.installed(), 0);
         assert!(applied.deliver(S0, Index(1), Command::Int(10)).is_err(), "the snapshot covers it");
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn a_snapshot_of_a_restarted_server_covers_what_it_has_applied_since() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 3, 30)]).unwrap();
-        applied.restarted(S0, 1);
+        applied.begin_incarnation(S0, 1);
         applied.deliver(S0, Index(1), Command::Int(10)).unwrap();
         assert_eq!(applied.snapshot(S0).index(), Index(1));
     }
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_saved_snapshot_that_says_something_else_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S1, 1, 10)]).unwrap();
-        applied.restarted(S0, 1);
+        applied.begin_incarnation(S0, 1);
         let error = applied.restore(S0, &snapshot(&[11])).unwrap_err().text;
         assert!(error.starts_with("S0 was restarted with a saved snapshot up to index 1 that has 11"), "{error}");
     }

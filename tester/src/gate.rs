@@ -6,10 +6,10 @@
 use labstd::Clock;
 use labstd::sync::{Condvar, Mutex, OnceLock};
 
-use crate::scenario::{About, Layer};
+use crate::scenario::{ScenarioInfo, Layer};
 
 /// How many runs with clients there are at once on threads.
-const KV_MAX: usize = 2;
+const KV_RUNS_MAX: usize = 2;
 
 static GATE: Gate = Gate::new();
 
@@ -36,11 +36,11 @@ struct OnThreads {
 /// The permission to run; dropping it lets others in.
 #[derive(Debug)]
 #[must_use = "the permission ends when it is dropped"]
-pub struct Pass(Clock, Layer);
+pub struct GatePermit(Clock, Layer);
 
 /// Waits until a run of a scenario under `clock` may begin.
-pub fn admit(clock: Clock, about: &About) -> Pass {
-    let (layer, seconds) = (about.part.layer(), about.seconds);
+pub fn admit(clock: Clock, info: &ScenarioInfo) -> GatePermit {
+    let (layer, seconds) = (info.part.layer(), info.seconds);
     let mut queue = GATE.queue.lock();
     match clock {
         Clock::Simulated => {
@@ -59,10 +59,10 @@ pub fn admit(clock: Clock, about: &About) -> Pass {
         }
     }
     GATE.changed.notify_all();
-    Pass(clock, layer)
+    GatePermit(clock, layer)
 }
 
-impl Drop for Pass {
+impl Drop for GatePermit {
     fn drop(&mut self) {
         let mut queue = GATE.queue.lock();
         match self.0 {
@@ -112,7 +112,7 @@ impl Queue {
         let idle = self.simulated_running == 0 && self.simulated_waiting == 0;
         idle && match layer {
             Layer::Raft => self.kv.running == 0 && self.raft.longest_waiting(seconds),
-            Layer::Kv => self.raft.none() && self.kv.running < KV_MAX && self.kv.longest_waiting(seconds),
+            Layer::Kv => self.raft.none() && self.kv.running < KV_RUNS_MAX && self.kv.longest_waiting(seconds),
         }
     }
 }
@@ -187,12 +187,12 @@ mod tests {
 
     #[test]
     fn passes_come_back() {
-        let about = |part| About { name: "", part, title: String::new(), of_the_course: true, servers: 3, seconds: 1 };
+        let info = |part| ScenarioInfo { name: "", part, title: String::new(), from_course: true, servers: 3, seconds: 1 };
         for _ in 0..3 {
-            let admit_many = |many, clock, part| (0..many).map(|_| admit(clock, &about(part))).collect::<Vec<Pass>>();
+            let admit_many = |many, clock, part| (0..many).map(|_| admit(clock, &info(part))).collect::<Vec<GatePermit>>();
             drop(admit_many(processors(), Clock::Simulated, Part::P3A));
             drop(admit_many(100, Clock::Threads, Part::P3A));
-            drop(admit_many(KV_MAX, Clock::Threads, Part::P4A));
+            drop(admit_many(KV_RUNS_MAX, Clock::Threads, Part::P4A));
         }
     }
 }

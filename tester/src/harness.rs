@@ -1,5 +1,5 @@
 //! What the generated tests do: pick the seeds, pass the gate, run, print the lines, repeat a disturbed run, write what is
-//! to be [kept](crate::keep) of it, and fail with the command that replays the failure.
+//! to be [artifacts](crate::keep) of it, and fail with the command that replays the failure.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Clock, rng};
 use record::Recorder;
 
-use crate::again::{self, again};
-use crate::keep::interrupt::{self, UnderWay};
-use crate::keep::{self, Keeping, Kept};
+use crate::determinism;
+use crate::artifacts::interrupt::{self, ActiveRun};
+use crate::artifacts::{self, ArtifactStore, Artifacts};
 use crate::runner::{self, Report, Verdict};
 use crate::scenario::Scenario;
-use crate::{calm, gate, lines};
+use crate::{fault_cutoff, gate, lines};
 
 /// Under `cargo test` each simulated scenario runs seeds 1 to this.
 const SEEDS: u64 = 3;
@@ -26,29 +26,29 @@ static DISTURBED: AtomicU64 = AtomicU64::new(0);
 /// A run that is over, and that nobody has been told of: until then it counts as under way if somebody presses Ctrl-C.
 #[derive(Debug)]
 #[must_use = "somebody has to be told how it went"]
-pub struct Ended {
+pub struct FinishedRun {
     report: Report,
-    under_way: UnderWay,
+    active_run: ActiveRun,
 }
 
-impl Ended {
+impl FinishedRun {
     /// How it went.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Writes the record and the picture of the run, if `may_keep` and [`Keeping::wants`] it, and calls `tell` with how it
+    /// Writes the record and the picture of the run, if `may_write` and [`ArtifactStore::should_write`] it, and calls `on_repeat` with how it
     /// went and where they are.
-    pub fn tell<T>(self, may_keep: bool, tell: impl FnOnce(Report, Kept) -> T) -> T {
-        let Ended { report, under_way } = self;
-        let keeping = Keeping::of_this_process();
-        under_way.tell(|| {
-            let mut kept = Kept::default();
-            if may_keep && !unwritten(&report) && keeping.wants(&report) {
-                kept = keeping
-                    .write(&keep::name(&report.about, report.clock, report.seed, report.calm_from), &report.record);
+    pub fn finish<T>(self, may_write: bool, report_run: impl FnOnce(Report, Artifacts) -> T) -> T {
+        let FinishedRun { report, active_run } = self;
+        let store = ArtifactStore::from_env();
+        active_run.report(|| {
+            let mut artifacts = Artifacts::default();
+            if may_write && !unwritten(&report) && store.should_write(&report) {
+                artifacts = store
+                    .write(&artifacts::name(&report.info, report.clock, report.seed, report.fault_cutoff), &report.record);
             }
-            tell(report, kept)
+            report_run(report, artifacts)
         })
     }
 }
@@ -59,21 +59,21 @@ impl Ended {
 ///
 /// If the scenario fails; the message ends with where its record and its picture are, and with the command that replays the
 /// failure.
-pub fn test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
+pub fn run_test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
     // A mistake in LAB_LOG must not go unnoticed, but it is no fault of the code under test.
     if let Err(error) = record::live::init_from_env() {
         panic!("{error}");
     }
     record::install_logger();
-    let scenario = scenarios.iter().find(|scenario| scenario.about.name == name);
+    let scenario = scenarios.iter().find(|scenario| scenario.info.name == name);
     let scenario = scenario.expect("the names of the tests are those of the table");
     let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
     for seed in seeds {
-        let (report, kept) = run_and_tell(scenario, clock, seed);
-        match report.broken() {
+        let (report, artifacts) = run_and_report(scenario, clock, seed);
+        match report.run_failure() {
             None => {}
-            Some(broken) if broken.unwritten => fail(format!("{name}: {}", broken.text)),
-            Some(broken) => fail(format!("{name} failed: {}\n{}", broken.text, closing(&report, &kept, package))),
+            Some(run_failure) if run_failure.unwritten => fail(format!("{name}: {}", run_failure.text)),
+            Some(run_failure) => fail(format!("{name} failed: {}\n{}", run_failure.text, failure_footer(&report, &artifacts, package))),
         }
     }
 }
@@ -88,64 +88,64 @@ fn fail(text: String) -> ! {
 /// Runs a scenario and prints its lines to standard error, those of disturbed runs included, and where its record and its
 /// picture are, if they were written.
 pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
-    run_and_tell(scenario, clock, seed).0
+    run_and_report(scenario, clock, seed).0
 }
 
-fn run_and_tell(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Kept) {
+fn run_and_report(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Artifacts) {
     interrupt::install();
     let failed = |report: &Report| !report.passed() && !prints_events();
-    let ended = run_if(|| true, scenario, clock, seed, failed, print).expect("it was to begin");
-    ended.tell(true, |report, kept| {
+    let finished = run_if(|| true, scenario, clock, seed, failed, print).expect("it was to begin");
+    finished.finish(true, |report, artifacts| {
         // What is not written yet says so in the failure of its test; that is enough.
         if !unwritten(&report) {
-            print(&(report.lines() + &below(&kept)));
+            print(&(report.lines() + &indented_artifact_lines(&artifacts)));
         }
-        (report, kept)
+        (report, artifacts)
     })
 }
 
 /// Waits at the gate and runs a scenario. On threads a run that was disturbed is repeated, up to three times;
-/// `tell` is called with its lines.
-pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, tell: impl Fn(&str)) -> Ended {
-    run_if(|| true, scenario, clock, seed, |_| false, tell).expect("it was to begin")
+/// `on_repeat` is called with its lines.
+pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, on_repeat: impl Fn(&str)) -> FinishedRun {
+    run_if(|| true, scenario, clock, seed, |_| false, on_repeat).expect("it was to begin")
 }
 
-/// As [`run_undisturbed`], but begins only if `wanted` says so when its turn comes at the gate. A simulated run of which
-/// `twice` says so is run [again](again()), and if that differs, the report has it as what went wrong. Runs that were given up
+/// As [`run_undisturbed`], but begins only if `still_wanted` says so when its turn comes at the gate. A simulated run of which
+/// `run_again` says so is run [again](again()), and if that differs, the report has it as what went wrong. Runs that were given up
 /// and runs of code that is not written yet are not: there is nothing to compare.
 pub fn run_if(
-    wanted: impl Fn() -> bool,
+    still_wanted: impl Fn() -> bool,
     scenario: &Scenario,
     clock: Clock,
     seed: u64,
-    twice: impl Fn(&Report) -> bool,
-    tell: impl Fn(&str),
-) -> Option<Ended> {
-    let _pass = gate::admit(clock, &scenario.about);
+    run_again: impl Fn(&Report) -> bool,
+    on_repeat: impl Fn(&str),
+) -> Option<FinishedRun> {
+    let _pass = gate::admit(clock, &scenario.info);
     let mut repeats = 0;
     loop {
-        if !wanted() {
+        if !still_wanted() {
             return None;
         }
         let record = Recorder::default();
-        let under_way = UnderWay::begin(scenario, clock, seed, &record);
-        let report = runner::run_into(record, again::orders(), scenario, clock, seed);
+        let active_run = ActiveRun::begin(scenario, clock, seed, &record);
+        let report = runner::run_into(record, determinism::recorded_orders(), scenario, clock, seed);
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
             let comparable = clock == Clock::Simulated && !matches!(report.verdict, Verdict::Aborted(_));
-            let difference =
-                if comparable && !unwritten(&report) && twice(&report) { again(scenario, &report) } else { None };
-            return Some(Ended { report: report.with(difference), under_way });
+            let divergence =
+                if comparable && !unwritten(&report) && run_again(&report) { determinism::rerun(scenario, &report) } else { None };
+            return Some(FinishedRun { report: report.with(divergence), active_run });
         }
         let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
         if repeats == REPEATS_MAX {
-            return Some(Ended { report, under_way });
+            return Some(FinishedRun { report, active_run });
         }
         repeats += 1;
         let again = format!(
             "      the machine was busy: {} is repeated ({disturbed} disturbed runs in this process so far)\n",
-            scenario.about.name
+            scenario.info.name
         );
-        tell(&(report.lines() + &again));
+        on_repeat(&(report.lines() + &again));
     }
 }
 
@@ -156,37 +156,37 @@ pub fn prints_events() -> bool {
 
 /// Whether a run came to code that is not written yet.
 fn unwritten(report: &Report) -> bool {
-    report.broken().is_some_and(|broken| broken.unwritten)
+    report.run_failure().is_some_and(|run_failure| run_failure.unwritten)
 }
 
 /// Where files of a run are, as it is printed below the run's lines; nothing if there are none.
-pub fn below(kept: &Kept) -> String {
-    let lines = kept.lines(None);
+pub fn indented_artifact_lines(artifacts: &Artifacts) -> String {
+    let lines = artifacts.lines(None);
     if lines.is_empty() { lines } else { lines::indented(&lines) + "\n" }
 }
 
 /// What stands at the end of a failure: where the run's files are, its seed, and the command that runs it again.
-pub fn closing(report: &Report, kept: &Kept, package: &str) -> String {
-    let files = kept.lines(Some(package));
+pub fn failure_footer(report: &Report, artifacts: &Artifacts, package: &str) -> String {
+    let files = artifacts.lines(Some(package));
     let end_of_line = if files.is_empty() { "" } else { "\n" };
-    format!("{files}{end_of_line}seed:    {}\n{}", report.seed, replay(report, package))
+    format!("{files}{end_of_line}seed:    {}\n{}", report.seed, replay_command(report, package))
 }
 
 /// How many runs were disturbed in this process.
-pub fn disturbed() -> u64 {
+pub fn disturbed_runs() -> u64 {
     DISTURBED.load(Relaxed)
 }
 
 /// The command that runs a failed run again.
-pub fn replay(report: &Report, package: &str) -> String {
-    let (scenario, seed) = (report.about.name, report.seed);
+pub fn replay_command(report: &Report, package: &str) -> String {
+    let (scenario, seed) = (report.info.name, report.seed);
     match report.clock {
         // The tests know nothing of calm.
-        Clock::Simulated if report.calm_from.is_some() => {
-            let from = report.calm_from.map_or(String::new(), calm::moment);
+        Clock::Simulated if report.fault_cutoff.is_some() => {
+            let from = report.fault_cutoff.map_or(String::new(), fault_cutoff::format_moment);
             format!("replay:  cargo run --release -p {package} -- run {scenario} --seed {seed} --calm-from {from}")
         }
-        Clock::Simulated if report.difference.is_some() => format!(
+        Clock::Simulated if report.divergence.is_some() => format!(
             "again:   LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}   (another run each time, until the \
              code is deterministic)"
         ),
@@ -270,7 +270,7 @@ macro_rules! __tests_under {
             #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]
             fn $name() {
                 let package = env!("CARGO_PKG_NAME");
-                $crate::harness::test(&$scenarios, $crate::Clock::$clock, stringify!($name), package);
+                $crate::harness::run_test(&$scenarios, $crate::Clock::$clock, stringify!($name), package);
             }
         )*
     };

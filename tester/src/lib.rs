@@ -21,13 +21,13 @@
 //! - [`keep`]: what is left of a run on disk, also when somebody presses Ctrl-C.
 //! - [`gate`]: who may run beside whom.
 
-pub mod again;
-pub mod calm;
+pub mod determinism;
+pub mod fault_cutoff;
 pub mod cluster;
 pub mod diagnosis;
 pub mod gate;
 pub mod harness;
-pub mod keep;
+pub mod artifacts;
 pub mod kv;
 pub mod lines;
 pub mod runner;
@@ -35,24 +35,24 @@ pub mod scenarios;
 
 mod applied;
 mod command;
-mod hosts;
-mod judge;
+mod server_hosts;
+mod history_check;
 mod scenario;
 mod snapshot;
 mod subject;
 mod violation;
 
-pub use again::Difference;
-pub use applied::Applied;
-pub use cluster::{Cluster, Figures, Maker, Retry, Setting};
+pub use determinism::Divergence;
+pub use applied::AppliedEntries;
+pub use cluster::{Cluster, Metrics, RaftFactory, Retry, ClusterConfig};
 pub use command::Command;
 pub use diagnosis::{Diagnosis, Finding, Rule};
 pub use kv::KvSubject;
 pub use labstd::Clock;
-pub use runner::{Broken, Report, Verdict};
-pub use scenario::{About, Asked, Layer, Part, Progress, Scenario, Stage, Told};
-pub use scenarios::kv::{KvHost, kv_scenarios, kv_scenarios_on};
+pub use runner::{RunFailure, Report, Verdict};
+pub use scenario::{ScenarioInfo, ClientHistory, Layer, Part, Progress, Scenario, Stage, ScenarioOutcome};
+pub use scenarios::kv::{KvClusterFactory, kv_scenarios, kv_scenarios_on};
 pub use scenarios::raft_scenarios;
 pub use snapshot::Snapshot;
 pub use subject::Subject;
-pub use violation::{Sort, Violation};
+pub use violation::{ViolationKind, Violation};

@@ -1,7 +1,7 @@
 //! The lines that a scenario prints, in the form of the course's 2024 edition, so that tools made for its output (and
 //! eyes used to it) read ours.
 
-use crate::cluster::Figures;
+use crate::cluster::Metrics;
 use crate::scenario::{Layer, Part, Stage};
 
 /// The line that says which test this is.
@@ -13,8 +13,8 @@ pub fn title(part: Part, title: &str) -> String {
 }
 
 /// The line of a test that passed: seconds, peers, RPCs, then bytes and commands of a Raft or operations of clients.
-pub fn passed(part: Part, figures: &Figures) -> String {
-    let Figures { elapsed, servers, rpcs, bytes, commands } = figures;
+pub fn passed(part: Part, metrics: &Metrics) -> String {
+    let Metrics { elapsed, servers, rpcs, bytes, commands } = metrics;
     let seconds = elapsed.as_secs_f64();
     match part.layer() {
         Layer::Raft => format!("  ... Passed --  {seconds:4.1}  {servers} {rpcs:4} {bytes:7} {commands:4}"),
@@ -24,7 +24,7 @@ pub fn passed(part: Part, figures: &Figures) -> String {
 
 /// Both lines of a stage, each with its line break.
 pub fn stage(part: Part, stage: &Stage) -> String {
-    format!("{}\n{}\n", title(part, &stage.title), passed(part, &stage.figures))
+    format!("{}\n{}\n", title(part, &stage.title), passed(part, &stage.metrics))
 }
 
 /// A text of several lines, each set in below the line of a test, without the last line's end.
@@ -41,20 +41,20 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_go_lab() {
         assert_eq!(title(Part::P3A, "initial election"), "Test (3A): initial election ...");
-        let figures = Figures { elapsed: Duration::from_millis(4080), servers: 3, rpcs: 50, bytes: 14092, commands: 0 };
-        assert_eq!(passed(Part::P3B, &figures), "  ... Passed --   4.1  3   50   14092    0");
-        let figures =
-            Figures { elapsed: Duration::from_millis(18_590), servers: 5, rpcs: 1325, bytes: 1_215_553, commands: 102 };
-        assert_eq!(passed(Part::P3B, &figures), "  ... Passed --  18.6  5 1325 1215553  102");
+        let metrics = Metrics { elapsed: Duration::from_millis(4080), servers: 3, rpcs: 50, bytes: 14092, commands: 0 };
+        assert_eq!(passed(Part::P3B, &metrics), "  ... Passed --   4.1  3   50   14092    0");
+        let metrics =
+            Metrics { elapsed: Duration::from_millis(18_590), servers: 5, rpcs: 1325, bytes: 1_215_553, commands: 102 };
+        assert_eq!(passed(Part::P3B, &metrics), "  ... Passed --  18.6  5 1325 1215553  102");
     }
 
     #[test]
     fn those_of_the_key_value_service_are_in_its_own_form() {
         assert_eq!(title(Part::P4A, "one client"), "Test: one client (4A) ...");
         let elapsed = Duration::from_millis(15_040);
-        let figures = Figures { elapsed, servers: 5, rpcs: 31_833, bytes: 1, commands: 3453 };
-        assert_eq!(passed(Part::P4A, &figures), "  ... Passed --  15.0  5 31833 3453");
-        let figures = Figures { elapsed, servers: 3, rpcs: 7, bytes: 1, commands: 2 };
-        assert_eq!(passed(Part::P4B, &figures), "  ... Passed --  15.0  3     7    2");
+        let metrics = Metrics { elapsed, servers: 5, rpcs: 31_833, bytes: 1, commands: 3453 };
+        assert_eq!(passed(Part::P4A, &metrics), "  ... Passed --  15.0  5 31833 3453");
+        let metrics = Metrics { elapsed, servers: 3, rpcs: 7, bytes: 1, commands: 2 };
+        assert_eq!(passed(Part::P4B, &metrics), "  ... Passed --  15.0  3     7    2");
     }
 }

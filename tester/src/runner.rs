@@ -5,13 +5,13 @@ use labstd::{Clock, Failure, Outcome, Run, Stats};
 use raftapi::Unwritten;
 use record::{Event, EventKind, Options, Recorder, Scope};
 
-use crate::again::Difference;
-use crate::calm;
+use crate::determinism::Divergence;
+use crate::fault_cutoff;
 use crate::diagnosis::{self, Diagnosis};
-use crate::judge::{self, Orders};
+use crate::history_check::{self, OrdersToRecord};
 use crate::lines;
-use crate::scenario::{About, Layer, Progress, Scenario, Stage, Told};
-use crate::violation::{Sort, Violation};
+use crate::scenario::{ScenarioInfo, Layer, Progress, Scenario, Stage, ScenarioOutcome};
+use crate::violation::{ViolationKind, Violation};
 
 /// How long a scenario may take on its own clock, as in the course.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -32,23 +32,23 @@ pub const LATENESS_MAX: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The scenario.
-    pub about: About,
+    pub info: ScenarioInfo,
     /// The clock it ran under.
     pub clock: Clock,
     /// Its seed.
     pub seed: u64,
     /// From when on nothing went wrong any more, if it was told so: see [`calm`].
-    pub calm_from: Option<Duration>,
+    pub fault_cutoff: Option<Duration>,
     /// How it went.
     pub verdict: Verdict,
     /// The stages that had ended well when a run was broken off that did not pass.
-    pub ended: Vec<Stage>,
+    pub finished_stages: Vec<Stage>,
     /// The title of the stage that was under way then, if it was known.
-    pub stage: Option<String>,
+    pub active_stage: Option<String>,
     /// What the scheduler and the clock say of it.
     pub stats: Stats,
     /// Where a second run of the seed was another one, if there was a second run, and it was.
-    pub difference: Option<Difference>,
+    pub divergence: Option<Divergence>,
     /// Everything that happened.
     pub record: Recorder,
 }
@@ -59,18 +59,18 @@ pub enum Verdict {
     /// It passed, and its stages cost this.
     Passed(Vec<Stage>),
     /// A check did not hold, or a thread went wrong.
-    Failed(Broken),
+    Failed(RunFailure),
     /// A limit was broken on threads while the machine was too slow to tell whose fault that was.
-    Disturbed(Broken),
+    Disturbed(RunFailure),
     /// The simulation had to be given up; nothing is claimed about the code under test.
-    Aborted(Broken),
+    Aborted(RunFailure),
     /// All checks held during the run, but what its clients saw is too hard to judge; nothing is claimed about it.
-    Undecided(Broken),
+    Undecided(RunFailure),
 }
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Broken {
+pub struct RunFailure {
     /// In words. The first line is the sentence of the check; the last ones are those of the diagnosis.
     pub text: String,
     /// When, on the run's own clock.
@@ -81,15 +81,15 @@ pub struct Broken {
     pub diagnosis: Diagnosis,
 }
 
-impl Broken {
+impl RunFailure {
     /// What went wrong, without a diagnosis.
-    pub(crate) fn plain(text: String, at: Duration) -> Broken {
-        Broken { text, at, unwritten: false, diagnosis: Diagnosis::default() }
+    pub(crate) fn plain(text: String, at: Duration) -> RunFailure {
+        RunFailure { text, at, unwritten: false, diagnosis: Diagnosis::default() }
     }
 
     /// What went wrong, with the rule that is to blame.
-    fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> Broken {
-        Broken { text: diagnosis.added_to(text), at, unwritten: false, diagnosis }
+    fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> RunFailure {
+        RunFailure { text: diagnosis.insert_into(text), at, unwritten: false, diagnosis }
     }
 }
 
@@ -105,51 +105,51 @@ impl Report {
     }
 
     /// What went wrong, if something did.
-    pub fn broken(&self) -> Option<&Broken> {
+    pub fn run_failure(&self) -> Option<&RunFailure> {
         match &self.verdict {
             Verdict::Passed(_) => None,
-            Verdict::Failed(broken)
-            | Verdict::Disturbed(broken)
-            | Verdict::Aborted(broken)
-            | Verdict::Undecided(broken) => Some(broken),
+            Verdict::Failed(run_failure)
+            | Verdict::Disturbed(run_failure)
+            | Verdict::Aborted(run_failure)
+            | Verdict::Undecided(run_failure) => Some(run_failure),
         }
     }
 
     /// The title of the stage that was under way at the end, or of the whole.
     pub fn title(&self) -> &str {
-        self.stage.as_ref().unwrap_or(&self.about.title)
+        self.active_stage.as_ref().unwrap_or(&self.info.title)
     }
 
     /// The two lines of the course for each stage that ended well; for one that did not its title and what went wrong.
     pub fn lines(&self) -> String {
-        let part = self.about.part;
+        let part = self.info.part;
         let of = |stages: &[Stage]| stages.iter().map(|stage| lines::stage(part, stage)).collect::<String>();
         match &self.verdict {
             Verdict::Passed(stages) => of(stages),
-            _ => format!("{}{}\n{}", of(&self.ended), lines::title(part, self.title()), self.failure()),
+            _ => format!("{}{}\n{}", of(&self.finished_stages), lines::title(part, self.title()), self.failure_text()),
         }
     }
 
     /// What went wrong, as it is printed below the title; nothing if the run passed.
-    pub fn failure(&self) -> String {
-        let (word, broken) = match &self.verdict {
+    pub fn failure_text(&self) -> String {
+        let (word, run_failure) = match &self.verdict {
             Verdict::Passed(_) => return String::new(),
-            Verdict::Failed(broken) => ("FAILED", broken),
-            Verdict::Disturbed(broken) => ("disturbed", broken),
-            Verdict::Aborted(broken) => ("aborted", broken),
-            Verdict::Undecided(broken) => ("undecided", broken),
+            Verdict::Failed(run_failure) => ("FAILED", run_failure),
+            Verdict::Disturbed(run_failure) => ("disturbed", run_failure),
+            Verdict::Aborted(run_failure) => ("aborted", run_failure),
+            Verdict::Undecided(run_failure) => ("undecided", run_failure),
         };
-        if broken.unwritten {
+        if run_failure.unwritten {
             // It has neither a time nor a seed that anybody wants to know.
-            let (first, rest) = broken.text.split_once('\n').unwrap_or((&broken.text, ""));
+            let (first, rest) = run_failure.text.split_once('\n').unwrap_or((&run_failure.text, ""));
             return format!("  ... {first}\n{}\n", lines::indented(rest));
         }
         let late = match self.clock {
             Clock::Simulated => String::new(),
             Clock::Threads => format!(", sleeps woke up to {} ms late", self.stats.lateness.as_millis()),
         };
-        let at = broken.at.as_secs_f64();
-        format!("  ... {word} after {at:.3} s (seed {}{late})\n{}\n", self.seed, lines::indented(&broken.text))
+        let at = run_failure.at.as_secs_f64();
+        format!("  ... {word} after {at:.3} s (seed {}{late})\n{}\n", self.seed, lines::indented(&run_failure.text))
     }
 }
 
@@ -160,98 +160,98 @@ pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
 
 /// Runs `scenario` once, and records as much of it as `options` say.
 pub fn run_with(scenario: &Scenario, clock: Clock, seed: u64, options: Options) -> Report {
-    run_into(Recorder::new(options), Orders::OfWhatIsWrong, scenario, clock, seed)
+    run_into(Recorder::new(options), OrdersToRecord::OfUnverifiedKeys, scenario, clock, seed)
 }
 
 /// Runs `scenario` once. What happens goes into `record`, and in the end the orders that the checker found of these keys.
-pub(crate) fn run_into(record: Recorder, orders: Orders, scenario: &Scenario, clock: Clock, seed: u64) -> Report {
-    let about = scenario.about.clone();
+pub(crate) fn run_into(record: Recorder, orders: OrdersToRecord, scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+    let info = scenario.info.clone();
     let begin = EventKind::RunBegun {
-        scenario: about.name.to_string(),
+        scenario: info.name.to_string(),
         seed,
-        servers: about.servers,
+        servers: info.servers,
         simulated: clock == Clock::Simulated,
     };
     record.record(Event { at: 0, server: None, kind: begin });
-    if let Some(moment) = scenario.calm_from {
-        record.record(Event { at: 0, server: None, kind: calm::event(moment) });
+    if let Some(moment) = scenario.fault_cutoff {
+        record.record(Event { at: 0, server: None, kind: fault_cutoff::event(moment) });
     }
-    let (story, progress) = (scenario.story(), Progress::calm_from(scenario.calm_from));
-    let told = progress.clone();
+    let (body, progress) = (scenario.body(), Progress::new(scenario.fault_cutoff));
+    let shared_progress = progress.clone();
     let outcome = Run::new(clock, seed)
-        .named(about.name)
+        .named(info.name)
         .context(Scope::new(&record, None).into_context())
         .time_limit(TIME_LIMIT)
-        .step_limit(steps_max(scenario.about.part.layer()))
-        .execute(move || story(clock, &told));
+        .step_limit(steps_max(scenario.info.part.layer()))
+        .execute(move || body(clock, &shared_progress));
     let Outcome { result, stats } = outcome;
-    let (ended, stage) = match result {
+    let (finished_stages, active_stage) = match result {
         // What clients saw is of no stage in particular.
         Ok(_) => (Vec::new(), None),
-        Err(_) => progress.look(),
+        Err(_) => progress.stages(),
     };
     let verdict = match result {
-        Ok(told) => judge_told(told, orders, &record, &stats),
-        Err(failure) => judge_failure(failure, &stats, clock, &record),
+        Ok(outcome) => check_outcome(outcome, orders, &record, &stats),
+        Err(failure) => classify_failure(failure, &stats, clock, &record),
     };
     conclude(&record, &verdict, &stats);
-    let calm_from = scenario.calm_from;
-    Report { about, clock, seed, calm_from, verdict, ended, stage, stats, difference: None, record }
+    let fault_cutoff = scenario.fault_cutoff;
+    Report { info, clock, seed, fault_cutoff, verdict, finished_stages, active_stage, stats, divergence: None, record }
 }
 
 /// The run ended well: that leaves what its clients saw.
-fn judge_told(told: Told, orders: Orders, record: &Recorder, stats: &Stats) -> Verdict {
-    let Some(asked) = told.asked else { return Verdict::Passed(told.stages) };
-    let judged = judge::judge(&asked, orders);
-    for kind in judged.events {
+fn check_outcome(outcome: ScenarioOutcome, orders: OrdersToRecord, record: &Recorder, stats: &Stats) -> Verdict {
+    let Some(history) = outcome.history else { return Verdict::Passed(outcome.stages) };
+    let checked = history_check::check_history(&history, orders);
+    for kind in checked.events {
         record.record(Event { at: stats.elapsed.as_nanos() as u64, server: None, kind });
     }
-    let (text, at) = (judged.text, stats.elapsed);
-    match judged.verdict {
-        linearizability::Verdict::Ok => Verdict::Passed(told.stages),
+    let (text, at) = (checked.text, stats.elapsed);
+    match checked.verdict {
+        linearizability::Verdict::Ok => Verdict::Passed(outcome.stages),
         linearizability::Verdict::Illegal => {
-            Verdict::Failed(Broken::diagnosed(&text, at, diagnosis::of_record(record.events(), &judged.likely)))
+            Verdict::Failed(RunFailure::diagnosed(&text, at, diagnosis::diagnose_record(record.events(), &checked.likely)))
         }
-        linearizability::Verdict::Unknown => Verdict::Undecided(Broken::plain(text, at)),
+        linearizability::Verdict::Unknown => Verdict::Undecided(RunFailure::plain(text, at)),
     }
 }
 
-fn judge_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Recorder) -> Verdict {
+fn classify_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Recorder) -> Verdict {
     let mut limit = failure.is_time_limit();
     let (text, at) = (failure.to_string(), stats.elapsed);
-    let broken = match failure {
-        Failure::Aborted { .. } => return Verdict::Aborted(Broken::plain(text, at)),
+    let run_failure = match failure {
+        Failure::Aborted { .. } => return Verdict::Aborted(RunFailure::plain(text, at)),
         Failure::Panic(panicked) => {
             let at = panicked.at;
             if let Some(violation) = panicked.payload.downcast_ref::<Violation>() {
-                limit = violation.sort == Sort::Limit;
+                limit = violation.kind == ViolationKind::Limit;
                 let Violation { likely, threads, .. } = violation;
-                Broken::diagnosed(&violation.text, at, diagnosis::of_check(record.events(), likely, threads))
+                RunFailure::diagnosed(&violation.text, at, diagnosis::diagnose_check(record.events(), likely, threads))
             } else if let Some(unwritten) = panicked.payload.downcast_ref::<Unwritten>() {
-                Broken { unwritten: true, ..Broken::plain(unwritten.to_string(), at) }
+                RunFailure { unwritten: true, ..RunFailure::plain(unwritten.to_string(), at) }
             } else {
                 // The code under test says by itself what is wrong with it.
-                Broken::plain(text, at)
+                RunFailure::plain(text, at)
             }
         }
-        Failure::Spin { .. } | Failure::Outsider { .. } => Broken::plain(text, at),
-        other => Broken::diagnosed(&text, at, diagnosis::of_failure(record.events(), &other)),
+        Failure::Spin { .. } | Failure::Outsider { .. } => RunFailure::plain(text, at),
+        other => RunFailure::diagnosed(&text, at, diagnosis::diagnose_failure(record.events(), &other)),
     };
     let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;
-    if limit && late { Verdict::Disturbed(broken) } else { Verdict::Failed(broken) }
+    if limit && late { Verdict::Disturbed(run_failure) } else { Verdict::Failed(run_failure) }
 }
 
 /// The last events of a record: what went wrong, and how the run ended.
 fn conclude(record: &Recorder, verdict: &Verdict, stats: &Stats) {
     let at = stats.elapsed.as_nanos() as u64;
-    let (verdict, broken) = match verdict {
+    let (verdict, run_failure) = match verdict {
         Verdict::Passed(_) => (record::Verdict::Passed, None),
-        Verdict::Failed(broken) => (record::Verdict::Failed, Some(broken)),
-        Verdict::Disturbed(broken) => (record::Verdict::Disturbed, Some(broken)),
-        Verdict::Aborted(broken) => (record::Verdict::Aborted, Some(broken)),
-        Verdict::Undecided(broken) => (record::Verdict::Undecided, Some(broken)),
+        Verdict::Failed(run_failure) => (record::Verdict::Failed, Some(run_failure)),
+        Verdict::Disturbed(run_failure) => (record::Verdict::Disturbed, Some(run_failure)),
+        Verdict::Aborted(run_failure) => (record::Verdict::Aborted, Some(run_failure)),
+        Verdict::Undecided(run_failure) => (record::Verdict::Undecided, Some(run_failure)),
     };
-    if let Some(Broken { text, .. }) = broken {
+    if let Some(RunFailure { text, .. }) = run_failure {
         record.record(Event { at, server: None, kind: EventKind::Failed { text: text.clone() } });
     }
     let end = EventKind::RunEnded { verdict, trace_hash: stats.schedule_hash, steps: stats.steps };
@@ -311,13 +311,13 @@ pub(crate) mod tests {
             payload: Box::new(thrown),
         };
         let stats = Stats { lateness: Duration::from_millis(lateness_ms), ..Stats::default() };
-        judge_failure(Failure::Panic(panicked), &stats, clock, &Recorder::default())
+        classify_failure(Failure::Panic(panicked), &stats, clock, &Recorder::default())
     }
 
     #[test]
     fn a_limit_that_breaks_on_a_busy_machine_is_a_disturbance_and_a_broken_safety_property_never() {
-        let thrown = |sort| Violation { sort, text: String::new(), likely: Vec::new(), threads: Vec::new() };
-        let [limit, safety] = [Sort::Limit, Sort::Safety].map(thrown);
+        let thrown = |kind| Violation { kind, text: String::new(), likely: Vec::new(), threads: Vec::new() };
+        let [limit, safety] = [ViolationKind::Limit, ViolationKind::Safety].map(thrown);
         assert!(matches!(verdict(Clock::Threads, 101, limit.clone()), Verdict::Disturbed(_)));
         assert!(matches!(verdict(Clock::Threads, 99, limit.clone()), Verdict::Failed(_)));
         assert!(matches!(verdict(Clock::Simulated, 0, limit), Verdict::Failed(_)));

@@ -9,8 +9,8 @@ use labstd::time::{Duration, Instant};
 use labstd::{Clock, thread};
 use linearizability::kv::History;
 
-use crate::calm;
-use crate::cluster::Figures;
+use crate::fault_cutoff;
+use crate::cluster::Metrics;
 
 /// A part of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,7 +71,7 @@ impl fmt::Display for Part {
 
 /// What there is to know about a scenario before it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct ScenarioInfo {
     /// Its name, the part last: the name of its test.
     pub name: &'static str,
     /// The part of the lab it belongs to.
@@ -79,7 +79,7 @@ pub struct About {
     /// Its title, as the course prints it.
     pub title: String,
     /// Whether it is one of the course's own.
-    pub of_the_course: bool,
+    pub from_course: bool,
     /// How many servers there are.
     pub servers: usize,
     /// About how long it takes on threads, in seconds: longer ones are started first.
@@ -90,27 +90,27 @@ pub struct About {
 #[derive(Clone)]
 pub struct Scenario {
     /// What it is called, and what it takes.
-    pub about: About,
+    pub info: ScenarioInfo,
     /// From when on nothing goes wrong any more, if it is told so.
-    pub(crate) calm_from: Option<Duration>,
-    story: Arc<Story>,
+    pub(crate) fault_cutoff: Option<Duration>,
+    body: Arc<ScenarioBody>,
 }
 
 /// What there is to tell, under a clock.
-type Story = dyn Fn(Clock, &Progress) -> Told + Send + Sync;
+type ScenarioBody = dyn Fn(Clock, &Progress) -> ScenarioOutcome + Send + Sync;
 
 /// What a story has to tell when it ends well.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct ScenarioOutcome {
     /// Its stages, in order; most stories have one.
     pub stages: Vec<Stage>,
     /// What clients asked and were answered, if that is to be judged when the run is over.
-    pub asked: Option<Asked>,
+    pub history: Option<ClientHistory>,
 }
 
 /// What clients asked and were answered.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct ClientHistory {
     /// Their operations.
     pub history: History,
     /// The number that each operation of the history has in the record, in the same order.
@@ -126,13 +126,13 @@ pub struct Progress(pub(crate) Arc<Mutex<Stages>>, Option<Duration>);
 #[derive(Default)]
 pub(crate) struct Stages {
     /// The one that has begun, if one has.
-    pub(crate) present: Option<Begun>,
+    pub(crate) active: Option<ActiveStage>,
     /// Those that ended, in order.
-    pub(crate) ended: Vec<Stage>,
+    pub(crate) finished: Vec<Stage>,
 }
 
 /// A stage that has begun, and what was counted then.
-pub(crate) struct Begun {
+pub(crate) struct ActiveStage {
     pub(crate) title: String,
     pub(crate) at: Instant,
     pub(crate) rpcs: u64,
@@ -142,12 +142,12 @@ pub(crate) struct Begun {
 
 impl Progress {
     /// Of a story in which nothing goes wrong any more from this moment of the run's clock on, if there is one.
-    pub(crate) fn calm_from(moment: Option<Duration>) -> Progress {
-        Progress(Arc::default(), moment)
+    pub(crate) fn new(fault_cutoff: Option<Duration>) -> Progress {
+        Progress(Arc::default(), fault_cutoff)
     }
 
     /// Tells the network of the story from when on nothing goes wrong any more.
-    pub(crate) fn calm(&self, network: &Network) {
+    pub(crate) fn apply_fault_cutoff(&self, network: &Network) {
         if let Some(moment) = self.1 {
             network.calm_from(moment);
         }
@@ -155,15 +155,15 @@ impl Progress {
 
     /// The stages that have ended, and the title of the one that has begun, if there is one. Of a run that was abandoned
     /// at an unlucky moment nothing is known.
-    pub(crate) fn look(&self) -> (Vec<Stage>, Option<String>) {
+    pub(crate) fn stages(&self) -> (Vec<Stage>, Option<String>) {
         let Some(stages) = self.0.try_lock() else { return (Vec::new(), None) };
-        (stages.ended.clone(), stages.present.as_ref().map(|begun| begun.title.clone()))
+        (stages.finished.clone(), stages.active.as_ref().map(|begun| begun.title.clone()))
     }
 }
 
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Progress").field(&self.look()).finish()
+        f.debug_tuple("Progress").field(&self.stages()).finish()
     }
 }
 
@@ -173,55 +173,55 @@ pub struct Stage {
     /// Its title, as the course prints it.
     pub title: String,
     /// What it cost.
-    pub figures: Figures,
+    pub metrics: Metrics,
 }
 
 impl Scenario {
-    /// A scenario whose story is `story`: it builds its servers, does what there is to do, and takes them down.
+    /// A scenario whose story is `body`: it builds its servers, does what there is to do, and takes them down.
     /// A story of several stages says to its [`Progress`] where it is.
-    pub fn new(about: About, story: impl Fn(Clock, &Progress) -> Told + Send + Sync + 'static) -> Scenario {
-        Scenario { about, calm_from: None, story: Arc::new(story) }
+    pub fn new(info: ScenarioInfo, body: impl Fn(Clock, &Progress) -> ScenarioOutcome + Send + Sync + 'static) -> Scenario {
+        Scenario { info, fault_cutoff: None, body: Arc::new(body) }
     }
 
     /// The same story, in which nothing goes wrong any more from this moment of the run's clock on: see
-    /// [`calm`](crate::calm).
+    /// [`calm`](crate::fault_cutoff).
     ///
     /// # Errors
     ///
-    /// If the story [needs its faults](crate::calm::needs_its_faults): a sentence that says so.
-    pub fn calm_from(self, moment: Duration) -> Result<Scenario, String> {
-        if calm::needs_its_faults(&self.about) {
-            return Err(format!("{} is a story of certain faults, none of which can be left out", self.about.name));
+    /// If the story [needs its faults](crate::fault_cutoff::requires_faults): a sentence that says so.
+    pub fn with_fault_cutoff(self, moment: Duration) -> Result<Scenario, String> {
+        if fault_cutoff::requires_faults(&self.info) {
+            return Err(format!("{} is a story of certain faults, none of which can be left out", self.info.name));
         }
-        Ok(Scenario { calm_from: Some(moment), ..self })
+        Ok(Scenario { fault_cutoff: Some(moment), ..self })
     }
 
     /// From when on nothing goes wrong any more, if it is told so.
-    pub fn is_calm_from(&self) -> Option<Duration> {
-        self.calm_from
+    pub fn fault_cutoff(&self) -> Option<Duration> {
+        self.fault_cutoff
     }
 
     /// The story, to be told within a run.
-    pub(crate) fn story(&self) -> impl FnOnce(Clock, &Progress) -> Told + Send + 'static {
-        let story = Arc::clone(&self.story);
-        move |clock, progress| story(clock, progress)
+    pub(crate) fn body(&self) -> impl FnOnce(Clock, &Progress) -> ScenarioOutcome + Send + 'static {
+        let body = Arc::clone(&self.body);
+        move |clock, progress| body(clock, progress)
     }
 }
 
 impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scenario").field("name", &self.about.name).finish_non_exhaustive()
+        f.debug_struct("Scenario").field("name", &self.info.name).finish_non_exhaustive()
     }
 }
 
 /// Calls `abandon` when it is dropped because the story was broken off on threads, where somebody has to stop the
 /// servers. A simulation unwinds them itself.
-pub(crate) struct OnFailure<F: Fn()> {
+pub(crate) struct AbandonOnFailure<F: Fn()> {
     pub(crate) clock: Clock,
     pub(crate) abandon: F,
 }
 
-impl<F: Fn()> Drop for OnFailure<F> {
+impl<F: Fn()> Drop for AbandonOnFailure<F> {
     fn drop(&mut self) {
         if thread::panicking() && self.clock == Clock::Threads {
             (self.abandon)();

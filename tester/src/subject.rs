@@ -7,28 +7,28 @@ use labstd::channel::Sender;
 use labstd::sync::Arc;
 use raftapi::{ApplyMsg, Persister, Raft, ServerId};
 
-use crate::cluster::Maker;
+use crate::cluster::RaftFactory;
 
 /// An implementation of [`Raft`].
 pub struct Subject<R: Raft> {
-    make: Maker<R>,
+    make: RaftFactory<R>,
 }
 
 impl<R: Raft> Subject<R> {
     /// Servers made by [`Raft::make`].
     pub fn new() -> Subject<R> {
-        Subject::made_by(R::make)
+        Subject::with_factory(R::make)
     }
 
     /// Servers made by something else with the same arguments.
-    pub fn made_by(
+    pub fn with_factory(
         make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync + 'static,
     ) -> Subject<R> {
         Subject { make: Arc::new(make) }
     }
 
     /// How they are made.
-    pub(crate) fn maker(&self) -> Maker<R> {
+    pub(crate) fn factory(&self) -> RaftFactory<R> {
         Arc::clone(&self.make)
     }
 }
@@ -41,7 +41,7 @@ impl<R: Raft> Default for Subject<R> {
 
 impl<R: Raft> Clone for Subject<R> {
     fn clone(&self) -> Subject<R> {
-        Subject { make: self.maker() }
+        Subject { make: self.factory() }
     }
 }
 

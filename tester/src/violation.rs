@@ -11,7 +11,7 @@ use crate::diagnosis::Rule;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which sort of check it was.
-    pub sort: Sort,
+    pub kind: ViolationKind,
     /// What was expected, what was seen, and on which servers.
     pub text: String,
     /// What may be the cause, as far as the check knows, the likeliest first.
@@ -22,7 +22,7 @@ pub struct Violation {
 
 /// Sorts of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
+pub enum ViolationKind {
     /// Something that must never happen, however slow the machine.
     Safety,
     /// Something did not happen in time, or took too many messages. On OS threads a busy machine may be the cause.
@@ -33,18 +33,18 @@ impl Violation {
     /// Ends the run: something happened that must never happen. The cause is likely to be one of these rules, the likeliest
     /// first; the record decides between them.
     pub fn safety(likely: &[Rule], text: impl Into<String>) -> ! {
-        Violation::throw(Sort::Safety, likely, text.into())
+        Violation::throw(ViolationKind::Safety, likely, text.into())
     }
 
     /// Ends the run: a limit of time or of messages was passed. The cause is likely to be one of these rules, the likeliest
     /// first; the record decides between them.
     pub fn limit(likely: &[Rule], text: impl Into<String>) -> ! {
-        Violation::throw(Sort::Limit, likely, text.into())
+        Violation::throw(ViolationKind::Limit, likely, text.into())
     }
 
-    fn throw(sort: Sort, likely: &[Rule], text: String) -> ! {
+    fn throw(kind: ViolationKind, likely: &[Rule], text: String) -> ! {
         let threads = thread::statuses();
-        std::panic::panic_any(Violation { sort, text, likely: likely.to_vec(), threads })
+        std::panic::panic_any(Violation { kind, text, likely: likely.to_vec(), threads })
     }
 }
 

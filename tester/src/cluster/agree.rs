@@ -26,20 +26,20 @@ impl<R: Raft> Cluster<R> {
     /// `expected` servers have applied it at that index. Ends the run when this has not succeeded after 10 s, or, with
     /// [`Retry::No`], when the first submission has not.
     pub fn one(&self, command: impl Into<Command>, expected: usize, retry: Retry) -> Index {
-        const ALL_IN_ALL: Duration = Duration::from_secs(10);
+        const TIMEOUT: Duration = Duration::from_secs(10);
         const PAUSE: Duration = Duration::from_millis(50);
         let command = command.into();
         let check = self.check(format!("agreement on {command} among {expected} servers"));
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let mut last_asked = ServerId(0);
-        let likely = [Rule::SendUntilStored, Rule::NextIndexBacksUp, Rule::GrantResetsTimer];
+        let likely = [Rule::RetryUntilStored, Rule::BackUpNextIndex, Rule::GrantResetsTimer];
         let mut accepted = None;
-        while begun.elapsed() < ALL_IN_ALL {
+        while started_at.elapsed() < TIMEOUT {
             let Some((index, leader)) = self.submit(&command, &mut last_asked) else {
                 thread::sleep(PAUSE);
                 continue;
             };
-            if self.applied_soon(&command, index, expected) {
+            if self.wait_until_applied(&command, index, expected) {
                 record::emit(EventKind::CommandAgreed { index, servers: expected });
                 check.passed(format!("{command} is committed at index {index}"));
                 return index;
@@ -51,7 +51,7 @@ impl<R: Raft> Cluster<R> {
                     "{command}, accepted by leader {leader} at index {index}, was not applied by {expected} servers \
                      within 2 s: {seen}"
                 );
-                check.too_late_because(&likely, text);
+                check.fail_limit(&likely, text);
             }
         }
         let seen = match accepted {
@@ -61,7 +61,7 @@ impl<R: Raft> Cluster<R> {
             None => "none of the connected servers accepted it as leader".to_string(),
         };
         let text = format!("no agreement on {command} among {expected} servers within 10 s: {seen}");
-        check.too_late_because(&likely, text)
+        check.fail_limit(&likely, text)
     }
 
     /// Offers `command` to each connected server, beginning after the one asked last, until a leader takes it.
@@ -75,16 +75,16 @@ impl<R: Raft> Cluster<R> {
     }
 
     /// Whether `expected` servers apply `command` at `index` within 2 s.
-    fn applied_soon(&self, command: &Command, index: Index, expected: usize) -> bool {
-        const SOON: Duration = Duration::from_secs(2);
-        const LOOK: Duration = Duration::from_millis(20);
-        let begun = Instant::now();
-        while begun.elapsed() < SOON {
+    fn wait_until_applied(&self, command: &Command, index: Index, expected: usize) -> bool {
+        const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
+        const POLL_INTERVAL: Duration = Duration::from_millis(20);
+        let started_at = Instant::now();
+        while started_at.elapsed() < APPLY_TIMEOUT {
             let (count, applied) = self.n_committed(index);
             if count > 0 && count >= expected && applied.as_ref() == Some(command) {
                 return true;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         false
     }

@@ -14,7 +14,7 @@ use raftapi::{ApplyMsg, Index, Raft, ServerId, Term};
 use record::EventKind;
 
 use super::Cluster;
-use crate::applied::Objection;
+use crate::applied::DeliveryError;
 use crate::command::Command;
 use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
@@ -24,15 +24,15 @@ use crate::violation::Violation;
 const SNAPSHOT_INTERVAL: u64 = 10;
 
 /// Makes an applier drop its receiver, which a thread that waits for a message cannot do by itself.
-pub(super) struct Stop {
+pub(super) struct StopHandle {
     stopped: Arc<AtomicBool>,
     /// Into the apply channel, to wake the applier.
     waker: Sender<ApplyMsg>,
 }
 
-impl Stop {
-    pub(super) fn new(waker: Sender<ApplyMsg>) -> Stop {
-        Stop { stopped: Arc::new(AtomicBool::new(false)), waker }
+impl StopHandle {
+    pub(super) fn new(waker: Sender<ApplyMsg>) -> StopHandle {
+        StopHandle { stopped: Arc::new(AtomicBool::new(false)), waker }
     }
 
     /// The applier ends before it looks at another message.
@@ -44,14 +44,14 @@ impl Stop {
     }
 }
 
-impl fmt::Debug for Stop {
+impl fmt::Debug for StopHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stop").field("stopped", &self.stopped).finish_non_exhaustive()
     }
 }
 
 /// What an applier's thread knows of the incarnation that it serves.
-pub(super) struct Service<R: Raft> {
+pub(super) struct ServiceContext<R: Raft> {
     pub(super) server: ServerId,
     pub(super) incarnation: u32,
     /// Not owned: a server that was killed goes when its own threads have ended.
@@ -62,15 +62,15 @@ pub(super) struct Service<R: Raft> {
 
 impl<R: Raft> Cluster<R> {
     /// Starts the thread that reads what a server delivers.
-    pub(super) fn spawn_applier(&self, service: Service<R>, rx: Receiver<ApplyMsg>, stop: &Stop) {
+    pub(super) fn spawn_applier(&self, service: ServiceContext<R>, rx: Receiver<ApplyMsg>, stop: &StopHandle) {
         let stopped = Arc::clone(&stop.stopped);
         let inner = Arc::downgrade(&self.0);
         thread::spawn(format!("service-{}", service.server), move || {
             for message in &rx {
                 let Some(shared) = inner.upgrade().filter(|_| !stopped.load(SeqCst)) else { break };
                 let cluster = Cluster(shared);
-                if let Err(objection) = cluster.take_message(&service, message) {
-                    let Objection { text, likely } = cluster.with_suspicion(objection);
+                if let Err(error) = cluster.handle_message(&service, message) {
+                    let DeliveryError { text, likely } = cluster.with_suspicion(error);
                     Violation::safety(&likely, text);
                 }
             }
@@ -78,22 +78,22 @@ impl<R: Raft> Cluster<R> {
     }
 
     /// The service takes one message; while it does, it does not read the next.
-    fn take_message(&self, service: &Service<R>, message: ApplyMsg) -> Result<(), Objection> {
+    fn handle_message(&self, service: &ServiceContext<R>, message: ApplyMsg) -> Result<(), DeliveryError> {
         match message {
-            ApplyMsg::Command { index, term, command } => self.take_command(service, index, term, &command),
-            ApplyMsg::Snapshot { index, term, snapshot } => self.take_snapshot(service, index, term, &snapshot),
+            ApplyMsg::Command { index, term, command } => self.handle_command(service, index, term, &command),
+            ApplyMsg::Snapshot { index, term, snapshot } => self.handle_snapshot(service, index, term, &snapshot),
         }
     }
 
-    fn take_command(&self, service: &Service<R>, index: Index, term: Term, command: &[u8]) -> Result<(), Objection> {
+    fn handle_command(&self, service: &ServiceContext<R>, index: Index, term: Term, command: &[u8]) -> Result<(), DeliveryError> {
         let server = service.server;
         let command = Command::decode(command).map_err(|error| {
             let text = format!("{server} applied at index {index} something that was never submitted: {error}");
-            Objection::new(&[], text)
+            DeliveryError::new(&[], text)
         })?;
         let snapshot = {
             let mut applied = self.0.applied.lock();
-            if !applied.is_present(server, service.incarnation) {
+            if !applied.is_current(server, service.incarnation) {
                 return Ok(());
             }
             record::emit_for(Some(server), EventKind::Applied { index, term });
@@ -109,20 +109,20 @@ impl<R: Raft> Cluster<R> {
         if let Some(snapshot) = snapshot {
             service.call(|raft| raft.snapshot(index, snapshot));
         }
-        if self.0.services_ask.load(Relaxed) {
+        if self.0.services_query_raft.load(Relaxed) {
             service.call(R::get_state);
         }
         Ok(())
     }
 
-    fn take_snapshot(&self, service: &Service<R>, index: Index, term: Term, bytes: &[u8]) -> Result<(), Objection> {
+    fn handle_snapshot(&self, service: &ServiceContext<R>, index: Index, term: Term, bytes: &[u8]) -> Result<(), DeliveryError> {
         let server = service.server;
         if !self.0.snapshots {
             let text = format!("{server} delivered a snapshot at index {index}, but nobody ever made one");
-            return Err(Objection::new(&[], text));
+            return Err(DeliveryError::new(&[], text));
         }
         let snapshot = Snapshot::decode(bytes).map_err(|wrong| {
-            Objection::new(
+            DeliveryError::new(
                 &[Rule::SaveSnapshot],
                 format!("{server} delivered at index {index} what is no snapshot: {wrong}"),
             )
@@ -130,10 +130,10 @@ impl<R: Raft> Cluster<R> {
         if snapshot.index() != index {
             let covered = snapshot.index();
             let text = format!("{server} delivered as a snapshot up to index {index} the one up to index {covered}");
-            return Err(Objection::new(&[], text));
+            return Err(DeliveryError::new(&[], text));
         }
         let mut applied = self.0.applied.lock();
-        if !applied.is_present(server, service.incarnation) {
+        if !applied.is_current(server, service.incarnation) {
             return Ok(());
         }
         record::emit_for(Some(server), EventKind::SnapshotInstalled { index, term });
@@ -141,7 +141,7 @@ impl<R: Raft> Cluster<R> {
     }
 }
 
-impl<R: Raft> Service<R> {
+impl<R: Raft> ServiceContext<R> {
     /// Calls the service's own Raft, unless it is gone already.
     fn call<T>(&self, call: impl FnOnce(&R) -> T) {
         if let Some(raft) = self.raft.upgrade() {

@@ -7,7 +7,7 @@ use raftapi::{Index, Raft, ServerId, Term};
 use record::{CheckStep, EventKind};
 
 use super::Cluster;
-use crate::applied::Objection;
+use crate::applied::DeliveryError;
 use crate::command::Command;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
@@ -31,13 +31,13 @@ impl Check {
     }
 
     /// Ends the run: what was seen must never be.
-    pub(super) fn unsafe_because(self, likely: &[Rule], text: String) -> ! {
+    pub(super) fn fail_safety(self, likely: &[Rule], text: String) -> ! {
         self.emit(CheckStep::Failed, text.clone());
         Violation::safety(likely, text)
     }
 
     /// Ends the run: something did not come about in time.
-    pub(super) fn too_late_because(self, likely: &[Rule], text: String) -> ! {
+    pub(super) fn fail_limit(self, likely: &[Rule], text: String) -> ! {
         self.emit(CheckStep::Failed, text.clone());
         Violation::limit(likely, text)
     }
@@ -53,15 +53,15 @@ impl<R: Raft> Cluster<R> {
 
     /// Notes that `server` was seen to lead in `term`. Ends the run if another one was, at any time before (election safety;
     /// paper, Figure 3).
-    pub(super) fn note_leader(&self, server: ServerId, term: Term) {
+    pub(super) fn record_leader(&self, server: ServerId, term: Term) {
         let first = *self.0.leaders.lock().entry(term).or_insert(server);
         if first != server {
             let text = format!(
                 "2 servers lead in term {term}: {first} and {server} were both elected in it, so somebody has voted for both"
             );
-            let likely = [Rule::OneVoteATerm, Rule::SaveVote, Rule::MajorityOfVotes];
-            let Objection { text, likely } = self.with_suspicion(Objection::new(&likely, text));
-            self.check("one leader a term").unsafe_because(&likely, text);
+            let likely = [Rule::OneVotePerTerm, Rule::SaveVote, Rule::MajorityOfVotes];
+            let DeliveryError { text, likely } = self.with_suspicion(DeliveryError::new(&likely, text));
+            self.check("one leader a term").fail_safety(&likely, text);
         }
     }
 
@@ -69,10 +69,10 @@ impl<R: Raft> Cluster<R> {
     ///
     /// Looks every 450 to 549 ms, ten times. Ends the run if nobody leads.
     pub fn check_one_leader(&self) -> ServerId {
-        const LOOKS: usize = 10;
+        const POLLS: usize = 10;
         let check = self.check("one leader");
         let mut terms = Vec::new();
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             let between = self.draw(|rng| rng.random_range(450..550));
             thread::sleep(Duration::from_millis(between));
             let connected = self.servers().filter(|&server| self.is_connected(server));
@@ -87,13 +87,13 @@ impl<R: Raft> Cluster<R> {
                 return leader;
             }
         }
-        let likely = [Rule::ElectionTimeoutElapses, Rule::GrantResetsTimer, Rule::OnlyGrantResetsTimer];
+        let likely = [Rule::CampaignOnTimeout, Rule::GrantResetsTimer, Rule::OnlyGrantResetsTimer];
         let text = format!(
-            "no leader after {LOOKS} looks, among the connected servers {}; their terms are {}",
+            "no leader after {POLLS} looks, among the connected servers {}; their terms are {}",
             self.connected(),
             terms.join(", ")
         );
-        check.too_late_because(&likely, text)
+        check.fail_limit(&likely, text)
     }
 
     /// The term on which all connected servers agree; `None` if none is connected. Ends the run if they differ.
@@ -110,7 +110,7 @@ impl<R: Raft> Cluster<R> {
         };
         if terms.iter().any(|&(_, term)| term != first) {
             let seen: Vec<String> = terms.iter().map(|(server, term)| format!("{server} is in term {term}")).collect();
-            check.too_late_because(
+            check.fail_limit(
                 &[Rule::StepDown, Rule::GrantResetsTimer],
                 format!("servers disagree on the term, though all can talk: {}", seen.join(", ")),
             );
@@ -123,7 +123,7 @@ impl<R: Raft> Cluster<R> {
     /// that nobody can lead because of may have been left out.
     pub fn check_no_leader(&self) {
         let check = self.check("no leader");
-        if self.0.hosts.is_calm() {
+        if self.0.hosts.faults_ended() {
             return check.neutral("a majority may talk, since faults are left out");
         }
         let leader = self
@@ -133,7 +133,7 @@ impl<R: Raft> Cluster<R> {
         if let Some(leader) = leader {
             let connected = self.connected();
             let text = format!("{leader} leads, though only {connected} can talk, which is no majority");
-            check.unsafe_because(&[Rule::MajorityOfVotes, Rule::DropOldReplies], text);
+            check.fail_safety(&[Rule::MajorityOfVotes, Rule::DropStaleReplies], text);
         }
         check.passed("nobody leads");
     }
@@ -142,7 +142,7 @@ impl<R: Raft> Cluster<R> {
     /// can be committed because of may have been left out.
     pub fn check_not_committed(&self, index: Index) {
         let check = self.check(format!("nothing is committed at index {index}"));
-        if self.0.hosts.is_calm() {
+        if self.0.hosts.faults_ended() {
             return check.neutral("a majority may talk, since faults are left out");
         }
         let (servers, command) = self.n_committed(index);
@@ -151,7 +151,7 @@ impl<R: Raft> Cluster<R> {
                 "{command} is committed at index {index} on {} (applied by {servers} servers), before a majority had it",
                 self.appliers(index)
             );
-            check.unsafe_because(&[Rule::CommitMajority, Rule::CommitLastNewEntry], text);
+            check.fail_safety(&[Rule::CommitMajority, Rule::CommitLastNewEntry], text);
         }
         check.passed("so it is");
     }
@@ -159,10 +159,10 @@ impl<R: Raft> Cluster<R> {
     /// Waits until at least `servers` servers have applied `index`, and returns the command. `None` if some server moves
     /// on from `term` meanwhile. Ends the run after about 30 s.
     pub fn wait(&self, index: Index, servers: usize, term: Option<Term>) -> Option<Command> {
-        const LOOKS: u32 = 30;
+        const POLLS: u32 = 30;
         const LONGEST: Duration = Duration::from_secs(1);
         let mut between = Duration::from_millis(10);
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             if self.n_committed(index).0 >= servers {
                 break;
             }
@@ -170,7 +170,7 @@ impl<R: Raft> Cluster<R> {
             if between < LONGEST {
                 between *= 2;
             }
-            if term.is_some_and(|term| self.someone_is_beyond(term)) {
+            if term.is_some_and(|term| self.any_term_is_above(term)) {
                 return None;
             }
         }
@@ -180,13 +180,13 @@ impl<R: Raft> Cluster<R> {
                 let check = self.check(format!("index {index} is committed on {servers} servers"));
                 let who = self.appliers(index);
                 let text = format!("index {index} is applied by {count} servers only ({who}), not by {servers}");
-                check.too_late_because(&[Rule::SendUntilStored, Rule::NextIndexBacksUp], text)
+                check.fail_limit(&[Rule::RetryUntilStored, Rule::BackUpNextIndex], text)
             }
         }
     }
 
     /// Whether a server that runs has a higher term.
-    fn someone_is_beyond(&self, term: Term) -> bool {
+    fn any_term_is_above(&self, term: Term) -> bool {
         self.servers().filter_map(|server| self.state(server)).any(|(now, _)| now > term)
     }
 

@@ -6,7 +6,7 @@ use raftapi::{Persister, Raft, ServerId};
 use record::{EventKind, Fault};
 
 use super::{Cluster, Node, applier};
-use crate::applied::Objection;
+use crate::applied::DeliveryError;
 use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
 use crate::violation::Violation;
@@ -18,28 +18,28 @@ impl<R: Raft> Cluster<R> {
     ///
     /// If it runs.
     pub(super) fn start_server(&self, server: ServerId) {
-        let (incarnation, peers) = self.0.hosts.begin(server);
-        self.begin_service(server, incarnation.number, &incarnation.persister);
+        let (incarnation, peers) = self.0.hosts.begin_incarnation(server);
+        self.restore_service(server, incarnation.number, &incarnation.persister);
         let (tx, rx) = channel::bounded(1);
-        let stop = applier::Stop::new(tx.clone());
+        let stop = applier::StopHandle::new(tx.clone());
         let (group, persister) = (incarnation.group.clone(), Arc::clone(&incarnation.persister));
         let raft = Arc::new(group.enter(|| (self.0.make)(peers, server, persister, tx)));
-        let service = applier::Service { server, incarnation: incarnation.number, raft: Arc::downgrade(&raft), group };
+        let service = applier::ServiceContext { server, incarnation: incarnation.number, raft: Arc::downgrade(&raft), group };
         self.spawn_applier(service, rx, &stop);
-        self.0.hosts.host(incarnation, Node { raft, applier: stop });
+        self.0.hosts.attach(incarnation, Node { raft, applier: stop });
     }
 
     /// The service of a new incarnation forgets what it had applied, up to what is in the snapshot that was saved.
-    fn begin_service(&self, server: ServerId, incarnation: u32, persister: &Persister) {
+    fn restore_service(&self, server: ServerId, incarnation: u32, persister: &Persister) {
         let mut applied = self.0.applied.lock();
-        applied.restarted(server, incarnation);
+        applied.begin_incarnation(server, incarnation);
         let saved = persister.read_snapshot();
         if self.0.snapshots && !saved.is_empty() {
             let snapshot = Snapshot::decode(&saved).unwrap_or_else(|wrong| {
                 let text = format!("{server} had saved what is no snapshot: {wrong}");
                 Violation::safety(&[Rule::SaveSnapshot], text)
             });
-            if let Err(Objection { text, likely }) = applied.restore(server, &snapshot) {
+            if let Err(DeliveryError { text, likely }) = applied.restore(server, &snapshot) {
                 Violation::safety(&likely, text);
             }
         }
@@ -48,7 +48,7 @@ impl<R: Raft> Cluster<R> {
     /// Starts a crashed server again and connects it. One whose crash was left out because all is [calm](crate::calm) runs
     /// on.
     pub fn restart(&self, server: ServerId) {
-        if self.0.hosts.is_calm() && self.is_running(server) {
+        if self.0.hosts.faults_ended() && self.is_running(server) {
             return self.connect(server);
         }
         record::emit(EventKind::Fault(Fault::Restart(vec![server])));

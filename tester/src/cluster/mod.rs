@@ -3,7 +3,7 @@
 //! - where the servers live, whatever they are, is in `hosts/`;
 //! - [`lifecycle`](self) (start, crash, restart, links, the end) is in `lifecycle.rs`;
 //! - what the servers deliver is read and checked in `applier.rs`;
-//! - questions that a scenario asks (one leader? the same term? committed by how many?) are in `checks.rs`;
+//! - questions that a scenario asks (one leader? the same term? committed by how many?) are in `next_check_number.rs`;
 //! - [`Cluster::one`], agreement on one command, is in `agree.rs`.
 
 mod agree;
@@ -24,10 +24,10 @@ use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use record::EventKind;
 
-use crate::applied::{Applied, Objection};
+use crate::applied::{AppliedEntries, DeliveryError};
 use crate::command::Command;
 use crate::diagnosis::Rule;
-use crate::hosts::{Hosted, Hosts, server_name};
+use crate::server_hosts::{HostedServer, ServerHosts, server_name};
 
 pub use agree::Retry;
 
@@ -35,11 +35,11 @@ pub use agree::Retry;
 pub const ELECTION_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// How a server is built: [`Raft::make`], or something else with the same shape.
-pub type Maker<R> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync>;
+pub type RaftFactory<R> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync>;
 
 /// What a cluster is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct ClusterConfig {
     /// How many servers there are.
     pub servers: usize,
     /// Whether the network is reliable.
@@ -54,31 +54,31 @@ pub struct Setting {
 pub struct Cluster<R: Raft>(Arc<Inner<R>>);
 
 struct Inner<R: Raft> {
-    hosts: Arc<Hosts<Node<R>>>,
-    make: Maker<R>,
-    applied: Mutex<Applied>,
+    hosts: Arc<ServerHosts<Node<R>>>,
+    make: RaftFactory<R>,
+    applied: Mutex<AppliedEntries>,
     /// Who was seen to lead in each term.
     leaders: Mutex<BTreeMap<Term, ServerId>>,
     /// Whether the services make snapshots.
     snapshots: bool,
     /// Whether the services ask their Rafts something before they read on.
-    services_ask: AtomicBool,
+    services_query_raft: AtomicBool,
     /// What would be to blame if something went wrong now.
     suspicion: Mutex<Option<(Rule, String)>>,
     rng: Mutex<rng::Stream>,
     /// How many random commands were drawn.
-    drawn: AtomicU64,
-    checks: AtomicU64,
-    begun: Instant,
+    commands_drawn: AtomicU64,
+    next_check_number: AtomicU64,
+    started_at: Instant,
 }
 
 /// An incarnation of a Raft server, and the service that reads what it delivers.
 struct Node<R> {
     raft: Arc<R>,
-    applier: applier::Stop,
+    applier: applier::StopHandle,
 }
 
-impl<R: Raft> Hosted for Node<R> {
+impl<R: Raft> HostedServer for Node<R> {
     fn services(&self) -> Vec<Service> {
         self.raft.services()
     }
@@ -91,7 +91,7 @@ impl<R: Raft> Hosted for Node<R> {
 
 /// What a run cost, as the course counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct Metrics {
     /// From begin to end on the run's own clock.
     pub elapsed: Duration,
     /// Servers in the cluster.
@@ -112,23 +112,23 @@ impl<R: Raft> Clone for Cluster<R> {
 
 impl<R: Raft> Cluster<R> {
     /// A running cluster whose servers can all talk to each other, over a network with long delays.
-    pub fn new(setting: Setting, make: Maker<R>) -> Cluster<R> {
-        let servers = setting.servers;
+    pub fn new(config: ClusterConfig, make: RaftFactory<R>) -> Cluster<R> {
+        let servers = config.servers;
         let network = Network::new();
-        network.set_reliable(setting.reliable);
+        network.set_reliable(config.reliable);
         network.set_long_delays(true);
         let cluster = Cluster(Arc::new(Inner {
-            hosts: Hosts::new(servers, network),
+            hosts: ServerHosts::new(servers, network),
             make,
             leaders: Mutex::default(),
-            applied: Mutex::new(Applied::new(servers)),
-            snapshots: setting.snapshots,
-            services_ask: AtomicBool::new(false),
+            applied: Mutex::new(AppliedEntries::new(servers)),
+            snapshots: config.snapshots,
+            services_query_raft: AtomicBool::new(false),
             suspicion: Mutex::new(None),
             rng: Mutex::new(rng::stream("scenario")),
-            drawn: AtomicU64::new(0),
-            checks: AtomicU64::new(0),
-            begun: Instant::now(),
+            commands_drawn: AtomicU64::new(0),
+            next_check_number: AtomicU64::new(0),
+            started_at: Instant::now(),
         }));
         for server in cluster.servers() {
             cluster.start_server(server);
@@ -170,7 +170,7 @@ impl<R: Raft> Cluster<R> {
         let bytes = command.len() as u64;
         let started = self.call(server, |raft| raft.start(command))??;
         let Started { index, term } = started;
-        self.note_leader(server, term);
+        self.record_leader(server, term);
         record::emit_for(Some(server), EventKind::CommandSubmitted { index, term, bytes });
         Some(started)
     }
@@ -180,14 +180,14 @@ impl<R: Raft> Cluster<R> {
     pub fn state(&self, server: ServerId) -> Option<(Term, bool)> {
         let (term, leads) = self.call(server, R::get_state)?;
         if leads {
-            self.note_leader(server, term);
+            self.record_leader(server, term);
         }
         Some((term, leads))
     }
 
     /// From now on each service asks its Raft for the term before it reads the next entry, or no longer.
-    pub fn services_ask(&self, ask: bool) {
-        self.0.services_ask.store(ask, Relaxed);
+    pub fn services_query_raft(&self, ask: bool) {
+        self.0.services_query_raft.store(ask, Relaxed);
     }
 
     /// Says what would be to blame if from now on something wrong were applied, or a second leader elected in a term: a rule,
@@ -197,10 +197,10 @@ impl<R: Raft> Cluster<R> {
     }
 
     /// An objection, with what is suspected.
-    fn with_suspicion(&self, Objection { text, likely }: Objection) -> Objection {
+    fn with_suspicion(&self, DeliveryError { text, likely }: DeliveryError) -> DeliveryError {
         match self.0.suspicion.lock().take() {
-            Some((rule, why)) => Objection { text: format!("{text}: {why}"), likely: vec![rule] },
-            None => Objection { text, likely },
+            Some((rule, why)) => DeliveryError { text: format!("{text}: {why}"), likely: vec![rule] },
+            None => DeliveryError { text, likely },
         }
     }
 
@@ -250,7 +250,7 @@ impl<R: Raft> Cluster<R> {
     /// different from every other one of the run, so that an entry that appears is the one that was submitted.
     pub fn random_command(&self) -> i64 {
         let random = self.draw(|rng| rng.random_range(1..i64::from(i32::MAX)));
-        let number = self.0.drawn.fetch_add(1, Relaxed) & u64::from(u32::MAX);
+        let number = self.0.commands_drawn.fetch_add(1, Relaxed) & u64::from(u32::MAX);
         random << 32 | number as i64
     }
 
@@ -260,9 +260,9 @@ impl<R: Raft> Cluster<R> {
     }
 
     /// What the run has cost so far.
-    pub fn figures(&self) -> Figures {
-        Figures {
-            elapsed: self.0.begun.elapsed(),
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            elapsed: self.0.started_at.elapsed(),
             servers: self.len(),
             rpcs: self.network().total_count(),
             bytes: self.bytes(),
@@ -277,7 +277,7 @@ impl<R: Raft> Cluster<R> {
 
     /// The number of the next check, for the record.
     fn next_check(&self) -> u64 {
-        self.0.checks.fetch_add(1, Relaxed)
+        self.0.next_check_number.fetch_add(1, Relaxed)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use record::{Event, EventKind, Index, Role, ServerId, Term};
 
-use super::finding::{Findings, new_standing, time};
-use super::replay::{OldAnswer, Server, World};
+use super::finding::{Findings, changes_role_or_term, time};
+use super::replay::{StaleReply, ServerState, ReplayState};
 use super::rule::Rule;
 
 /// Remembers what each server has just removed.
@@ -24,11 +24,11 @@ struct Removed {
 
 impl Logs {
     /// Looks at an event, before it has changed the world.
-    pub(crate) fn look(&mut self, world: &World, event: &Event, found: &mut Findings) {
-        self.removed.resize(world.servers.len(), None);
-        let Some((server, its)) = world.of(event).filter(|(_, its)| its.log_known()) else { return };
+    pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
+        self.removed.resize(state.servers.len(), None);
+        let Some((server, replica)) = state.of(event).filter(|(_, replica)| replica.log_known()) else { return };
         match event.kind {
-            EventKind::LogTruncated { last } => self.truncated(world, event, server, last, found),
+            EventKind::LogTruncated { last } => self.truncated(state, event, server, last, found),
             EventKind::LogAppended { term, first, .. } => {
                 if let Some(Removed { first: (index, before), last, at }) = self.removed[server.0].take()
                     && (first, term) == (index, before)
@@ -41,46 +41,46 @@ impl Logs {
                     );
                     found.add(Rule::TruncateOnConflict, seen, &[server]);
                 }
-                appended(world, event, server, its, first, found);
+                appended(state, event, server, replica, first, found);
             }
             EventKind::LogCompacted { index, term } => {
                 let removed = self.removed[server.0].take();
-                compacted(event, server, its, (index, term), removed, found);
+                compacted(event, server, replica, (index, term), removed, found);
             }
-            EventKind::Committed { index } => committed(world, event, server, its, index, found),
+            EventKind::Committed { index } => committed(state, event, server, replica, index, found),
             _ => {}
         }
     }
 
-    fn truncated(&mut self, world: &World, event: &Event, server: ServerId, last: Index, found: &mut Findings) {
-        let its = &world.servers[server.0];
-        let (first, end) = (last.next(), its.log.last());
-        let Some(term) = its.log.entry(first).map(|entry| entry.term) else { return };
+    fn truncated(&mut self, state: &ReplayState, event: &Event, server: ServerId, last: Index, found: &mut Findings) {
+        let replica = &state.servers[server.0];
+        let (first, end) = (last.next(), replica.log.last());
+        let Some(term) = replica.log.entry(first).map(|entry| entry.term) else { return };
         self.removed[server.0] = Some(Removed { first: (first, term), last: end, at: event.at });
         let (gone, now) = (indexes(first, end), time(event.at));
-        if its.role == Some(Role::Leader) {
-            let leads_in = its.term.value;
+        if replica.role == Some(Role::Leader) {
+            let leads_in = replica.term.value;
             let seen = format!("{server}, leader of term {leads_in}, removed {gone} from its own log at {now}");
-            found.add_unless(event, new_standing, Rule::LeaderAppendOnly, seen, &[server]);
+            found.add_unless_retracted(event, changes_role_or_term, Rule::LeaderAppendOnly, seen, &[server]);
             return;
         }
-        let Some((leader, theirs)) = world.leader_of(server) else { return };
-        if theirs.log.term_at(first) == Some(term) {
+        let Some((leader, leader_replica)) = state.leader_of(server) else { return };
+        if leader_replica.log.term_at(first) == Some(term) {
             let seen = format!(
                 "{server} removed {gone} at {now}, though the entry at index {first}, of term {term}, is also in the log of its \
                  leader {leader}"
             );
-            let explained = |kind: &EventKind| new_standing(kind) || matches!(kind, EventKind::LogCompacted { .. });
-            found.add_unless(event, explained, Rule::TruncateOnConflict, seen, &[server, leader]);
+            let explained = |kind: &EventKind| changes_role_or_term(kind) || matches!(kind, EventKind::LogCompacted { .. });
+            found.add_unless_retracted(event, explained, Rule::TruncateOnConflict, seen, &[server, leader]);
         }
     }
 }
 
-fn appended(world: &World, event: &Event, server: ServerId, its: &Server, first: Index, found: &mut Findings) {
-    let Some((leader, theirs)) = world.leader_of(server).filter(|_| first > Index::ZERO) else { return };
+fn appended(state: &ReplayState, event: &Event, server: ServerId, replica: &ServerState, first: Index, found: &mut Findings) {
+    let Some((leader, leader_replica)) = state.leader_of(server).filter(|_| first > Index::ZERO) else { return };
     let before = first.prev();
-    if its.role != Some(Role::Leader)
-        && let (Some(here), Some(there)) = (its.log.term_at(before), theirs.log.term_at(before))
+    if replica.role != Some(Role::Leader)
+        && let (Some(here), Some(there)) = (replica.log.term_at(before), leader_replica.log.term_at(before))
         && here != there
     {
         let seen = format!(
@@ -88,29 +88,29 @@ fn appended(world: &World, event: &Event, server: ServerId, its: &Server, first:
              term {there}",
             time(event.at)
         );
-        found.add_unless(event, new_standing, Rule::PrevEntryMatches, seen, &[server, leader]);
+        found.add_unless_retracted(event, changes_role_or_term, Rule::PrevEntryMatches, seen, &[server, leader]);
     }
 }
 
 fn compacted(
     event: &Event,
     server: ServerId,
-    its: &Server,
+    replica: &ServerState,
     (index, term): (Index, Term),
     removed: Option<Removed>,
     found: &mut Findings,
 ) {
     let now = time(event.at);
-    if index < its.log.base || index < its.commit && its.log.last() < its.commit {
+    if index < replica.log.base || index < replica.commit && replica.log.last() < replica.commit {
         let seen = format!(
             "{server} went back to a snapshot up to index {index} at {now}, though everything up to index {} was committed \
              there already",
-            its.commit.max(its.log.base)
+            replica.commit.max(replica.log.base)
         );
-        found.add(Rule::OldSnapshot, seen, &[server]);
+        found.add(Rule::IgnoreOldSnapshot, seen, &[server]);
     } else if let Some(Removed { first, last, at }) = removed
         && first.0 == index.next()
-        && its.log.term_at(index) == Some(term)
+        && replica.log.term_at(index) == Some(term)
         && event.at == at
     {
         let seen = format!(
@@ -118,89 +118,89 @@ fn compacted(
              was in its log",
             indexes(first.0, last)
         );
-        found.add(Rule::RetainBehindSnapshot, seen, &[server]);
+        found.add(Rule::RetainAfterSnapshot, seen, &[server]);
     }
 }
 
-fn committed(world: &World, event: &Event, server: ServerId, its: &Server, index: Index, found: &mut Findings) {
+fn committed(state: &ReplayState, event: &Event, server: ServerId, replica: &ServerState, index: Index, found: &mut Findings) {
     let now = time(event.at);
-    if index < its.commit {
-        let before = its.commit;
+    if index < replica.commit {
+        let before = replica.commit;
         // A log that begins there has just been taken from a snapshot.
-        let (rule, why) = if its.log.base == index {
-            (Rule::OldSnapshot, ", with an old snapshot")
+        let (rule, why) = if replica.log.base == index {
+            (Rule::IgnoreOldSnapshot, ", with an old snapshot")
         } else {
             (Rule::CommitOnlyGrows, "")
         };
         found.add(rule, format!("the commit index of {server} went back from {before} to {index} at {now}{why}"), &[]);
         return;
     }
-    if index == its.commit {
+    if index == replica.commit {
         return;
     }
-    let Some(term) = its.log.term_at(index) else {
-        if index > its.log.last() {
-            let last = its.log.last();
+    let Some(term) = replica.log.term_at(index) else {
+        if index > replica.log.last() {
+            let last = replica.log.last();
             let seen = format!("{server} committed index {index} at {now}, though its log ended at index {last}");
             let explained =
                 |kind: &EventKind| matches!(kind, EventKind::LogAppended { .. } | EventKind::LogCompacted { .. });
-            found.add_unless(event, explained, Rule::CommitLastNewEntry, seen, &[server]);
+            found.add_unless_retracted(event, explained, Rule::CommitLastNewEntry, seen, &[server]);
         }
         return;
     };
-    if its.role == Some(Role::Leader) {
-        leader_committed(world, event, server, its, (index, term), found);
-    } else if let Some((leader, theirs)) = world.leader_of(server)
-        && index > theirs.log.base
-        && theirs.log.term_at(index) != Some(term)
+    if replica.role == Some(Role::Leader) {
+        leader_committed(state, event, server, replica, (index, term), found);
+    } else if let Some((leader, leader_replica)) = state.leader_of(server)
+        && index > leader_replica.log.base
+        && leader_replica.log.term_at(index) != Some(term)
     {
-        let there = theirs.log.term_at(index);
+        let there = leader_replica.log.term_at(index);
         let there = there.map_or("nothing".to_string(), |there| format!("an entry of term {there}"));
         let seen = format!(
             "{server} committed index {index} at {now}, where it has an entry of term {term}, and its leader {leader} has \
              {there}"
         );
-        found.add_unless(event, new_standing, Rule::CommitLastNewEntry, seen, &[server, leader]);
+        found.add_unless_retracted(event, changes_role_or_term, Rule::CommitLastNewEntry, seen, &[server, leader]);
     }
 }
 
 fn leader_committed(
-    world: &World,
+    state: &ReplayState,
     event: &Event,
     server: ServerId,
-    its: &Server,
+    replica: &ServerState,
     (index, term): (Index, Term),
     found: &mut Findings,
 ) {
-    let (now, leads_in) = (time(event.at), its.term.value);
+    let (now, leads_in) = (time(event.at), replica.term.value);
     if term < leads_in {
         let seen = format!(
             "{server}, leader of term {leads_in}, committed index {index} at {now}, where the entry is of the older term {term}, \
              and none of its own term"
         );
-        found.add_unless(event, new_standing, Rule::CommitOwnTerm, seen, &[server]);
+        found.add_unless_retracted(event, changes_role_or_term, Rule::CommitOwnTerm, seen, &[server]);
         return;
     }
-    let has = |other: &Server| other.inconsistent || other.log.base >= index || other.log.term_at(index) == Some(term);
+    let has = |other: &ServerState| other.inconsistent || other.log.base >= index || other.log.term_at(index) == Some(term);
     let holders: Vec<ServerId> =
-        (0..world.servers.len()).map(ServerId).filter(|&other| has(&world.servers[other.0])).collect();
-    if !world.is_majority(holders.len()) {
+        (0..state.servers.len()).map(ServerId).filter(|&other| has(&state.servers[other.0])).collect();
+    if !state.is_majority(holders.len()) {
         let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
         let seen = format!(
             "{server}, leader of term {leads_in}, committed index {index} at {now}, when the entry was in {} of {} logs: {}",
             holders.len(),
-            world.servers.len(),
+            state.servers.len(),
             names.join(", ")
         );
-        let all: Vec<ServerId> = (0..world.servers.len()).map(ServerId).collect();
-        let (rule, seen) = match its.old_answer(event.at) {
-            Some(OldAnswer { from, asked_in, .. }) => {
-                let why = format!("; what came then was the answer of {from} to what it had sent in term {asked_in}");
-                (Rule::DropOldReplies, seen + &why)
+        let all: Vec<ServerId> = (0..state.servers.len()).map(ServerId).collect();
+        let (rule, seen) = match replica.stale_reply(event.at) {
+            Some(StaleReply { from, sent_in, .. }) => {
+                let why = format!("; what came then was the answer of {from} to what it had sent in term {sent_in}");
+                (Rule::DropStaleReplies, seen + &why)
             }
             None => (Rule::CommitMajority, seen),
         };
-        found.add_unless(event, new_standing, rule, seen, &all);
+        found.add_unless_retracted(event, changes_role_or_term, rule, seen, &all);
     }
 }
 

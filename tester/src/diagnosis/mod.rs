@@ -37,7 +37,7 @@ use clients::Clients;
 use evidence::Evidence;
 use finding::Findings;
 use logs::Logs;
-use replay::World;
+use replay::ReplayState;
 use restarts::Restarts;
 use services::Services;
 use timers::Timers;
@@ -62,7 +62,7 @@ impl Diagnosis {
     }
 
     /// `text` with what was found below its first line: what follows there may be long, such as what each thread was doing.
-    pub(crate) fn added_to(&self, text: &str) -> String {
+    pub(crate) fn insert_into(&self, text: &str) -> String {
         let (first, rest) = text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
         let found = self.to_string();
         let found = (!found.is_empty()).then_some(found.as_str());
@@ -86,39 +86,39 @@ impl fmt::Display for Diagnosis {
 
 /// Finds the rule that was broken in a run that failed because a check did not hold. `likely` are the rules that the check
 /// considers, and `threads` what each thread was doing then.
-pub(crate) fn of_check(events: impl Iterator<Item = Event>, likely: &[Rule], threads: &[ThreadStatus]) -> Diagnosis {
-    match locks::of_threads(threads) {
+pub(crate) fn diagnose_check(events: impl Iterator<Item = Event>, likely: &[Rule], threads: &[ThreadStatus]) -> Diagnosis {
+    match locks::diagnose_threads(threads) {
         Some(found) => Diagnosis { found: Some(found), likely: Vec::new() },
-        None => of_record(events, likely),
+        None => diagnose_record(events, likely),
     }
 }
 
 /// Finds the rule that was broken in a run that came to an end of another sort.
-pub(crate) fn of_failure(events: impl Iterator<Item = Event>, failure: &Failure) -> Diagnosis {
+pub(crate) fn diagnose_failure(events: impl Iterator<Item = Event>, failure: &Failure) -> Diagnosis {
     let likely: &[Rule] = match failure {
         Failure::TimeLimit { .. } => {
-            &[Rule::AnswerADuplicate, Rule::AnswerWhoWaits, Rule::NoticeLostLeadership, Rule::TryAnotherServer]
+            &[Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::DetectLostLeadership, Rule::TryAnotherServer]
         }
         Failure::StepLimit { .. } => &[Rule::HeartbeatWhenIdle],
         _ => &[],
     };
-    match locks::of_failure(failure) {
+    match locks::diagnose_failure(failure) {
         Some(found) => Diagnosis { found: Some(found), likely: Vec::new() },
-        None => of_record(events, likely),
+        None => diagnose_record(events, likely),
     }
 }
 
 /// The first rule that the events show to be broken; if there is none, those of `likely` that they leave.
-pub fn of_record(events: impl Iterator<Item = Event>, likely: &[Rule]) -> Diagnosis {
+pub fn diagnose_record(events: impl Iterator<Item = Event>, likely: &[Rule]) -> Diagnosis {
     let mut detectors = Detectors::default();
-    events.for_each(|event| detectors.look(&event));
-    detectors.end(likely)
+    events.for_each(|event| detectors.observe(&event));
+    detectors.finish(likely)
 }
 
 /// All detectors, and the world that they look at.
 #[derive(Debug, Default)]
 struct Detectors {
-    world: World,
+    state: ReplayState,
     found: Findings,
     evidence: Evidence,
     logs: Logs,
@@ -131,31 +131,31 @@ struct Detectors {
 }
 
 impl Detectors {
-    fn look(&mut self, event: &Event) {
-        let (world, found) = (&self.world, &mut self.found);
+    fn observe(&mut self, event: &Event) {
+        let (state, found) = (&self.state, &mut self.found);
         self.latest = event.at;
         found.settle(event);
-        votes::look(world, event, found);
-        self.logs.look(world, event, found);
-        self.restarts.look(world, event, found);
-        self.timers.look(world, event, found);
-        self.traffic.look(event, found);
-        self.services.look(world, event, found);
-        self.clients.look(world, event, found);
-        self.evidence.look(event);
-        self.world.apply(event);
+        votes::observe(state, event, found);
+        self.logs.observe(state, event, found);
+        self.restarts.observe(state, event, found);
+        self.timers.observe(state, event, found);
+        self.traffic.observe(event, found);
+        self.services.observe(state, event, found);
+        self.clients.observe(state, event, found);
+        self.evidence.observe(event);
+        self.state.apply(event);
     }
 
-    fn end(mut self, likely: &[Rule]) -> Diagnosis {
-        self.restarts.end(&self.world, &mut self.found);
-        self.timers.end(&self.world, self.latest, &mut self.found);
-        if let Some(rule) = self.timers.stuck {
+    fn finish(mut self, likely: &[Rule]) -> Diagnosis {
+        self.restarts.finish(&self.state, &mut self.found);
+        self.timers.finish(&self.state, self.latest, &mut self.found);
+        if let Some(rule) = self.timers.stuck_rule {
             self.evidence.propose(rule);
         }
-        self.clients.end(&self.world, self.latest, &mut self.evidence);
-        self.evidence.end();
-        let world = self.world;
-        let unreliable = |server: record::ServerId| world.servers.get(server.0).is_none_or(|its| its.inconsistent);
+        self.clients.finish(&self.state, self.latest, &mut self.evidence);
+        self.evidence.finish();
+        let state = self.state;
+        let unreliable = |server: record::ServerId| state.servers.get(server.0).is_none_or(|replica| replica.inconsistent);
         match self.found.first(unreliable) {
             Some(found) => Diagnosis { found: Some(found), likely: Vec::new() },
             None => Diagnosis { found: None, likely: self.evidence.choose(likely, LIKELY_MAX) },

@@ -9,8 +9,8 @@ use super::finding::MOMENT;
 
 /// All servers, and what is between them.
 #[derive(Debug, Default)]
-pub(crate) struct World {
-    pub(crate) servers: Vec<Server>,
+pub(crate) struct ReplayState {
+    pub(crate) servers: Vec<ServerState>,
     /// Whether it is a simulation, where what happens at once has the same time.
     pub(crate) simulated: bool,
     /// Whether a key/value service stands on the servers.
@@ -31,28 +31,28 @@ pub(crate) struct World {
 
 /// What is known of a server.
 #[derive(Debug, Default)]
-pub(crate) struct Server {
+pub(crate) struct ServerState {
     pub(crate) running: bool,
     /// It was started again, and has not yet said with what.
-    awaited: bool,
+    awaits_restore: bool,
     /// Its reports contradict each other, or lack something: nothing is concluded from its log.
     pub(crate) inconsistent: bool,
     pub(crate) role: Option<Role>,
-    pub(crate) term: Told<Term>,
+    pub(crate) term: Tracked<Term>,
     pub(crate) vote: Option<Vote>,
     pub(crate) log: Log,
     pub(crate) commit: Index,
     /// When it last saved something, as a number of an event.
     pub(crate) saved: u64,
     /// The last answer that came when it was in a later term than when it had asked.
-    old_answer: Option<OldAnswer>,
+    stale_reply: Option<StaleReply>,
 }
 
 /// An answer to something that was asked in an earlier term.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OldAnswer {
+pub(crate) struct StaleReply {
     pub(crate) from: ServerId,
-    pub(crate) asked_in: Term,
+    pub(crate) sent_in: Term,
     /// When it came, in nanoseconds.
     at: u64,
 }
@@ -67,16 +67,16 @@ pub(crate) struct Vote {
     /// When, as a number of an event.
     pub(crate) seq: u64,
     /// Whether somebody was told of it.
-    pub(crate) told: bool,
+    pub(crate) known_to_others: bool,
 }
 
 /// A value, and whether somebody was told of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told<T> {
+pub(crate) struct Tracked<T> {
     pub(crate) value: T,
     pub(crate) at: u64,
     pub(crate) seq: u64,
-    pub(crate) told: bool,
+    pub(crate) known_to_others: bool,
 }
 
 /// An entry, as reports know it.
@@ -85,7 +85,7 @@ pub(crate) struct Entry {
     pub(crate) term: Term,
     pub(crate) at: u64,
     pub(crate) seq: u64,
-    pub(crate) told: bool,
+    pub(crate) known_to_others: bool,
 }
 
 /// A log behind a snapshot.
@@ -136,10 +136,10 @@ impl Log {
     }
 
     /// Marks the entries as told of which `known`, given index and term, says that others have them.
-    pub(crate) fn mark_told(&mut self, known: impl Fn(Index, Term) -> bool) {
+    pub(crate) fn mark_known_to_others(&mut self, known: impl Fn(Index, Term) -> bool) {
         let first = self.base.0 + 1;
         for (index, entry) in (first..).map(Index).zip(&mut self.entries) {
-            entry.told = entry.told || known(index, entry.term);
+            entry.known_to_others = entry.known_to_others || known(index, entry.term);
         }
     }
 
@@ -158,15 +158,15 @@ impl Log {
     }
 }
 
-impl Server {
+impl ServerState {
     /// Whether its log can be relied on.
     pub(crate) fn log_known(&self) -> bool {
-        self.running && !self.awaited && !self.inconsistent
+        self.running && !self.awaits_restore && !self.inconsistent
     }
 
     /// The answer to an earlier term's question that came in this very moment.
-    pub(crate) fn old_answer(&self, now: u64) -> Option<OldAnswer> {
-        self.old_answer.filter(|answer| now < answer.at + MOMENT)
+    pub(crate) fn stale_reply(&self, now: u64) -> Option<StaleReply> {
+        self.stale_reply.filter(|answer| now < answer.at + MOMENT)
     }
 
     /// Whether it leads in `term`, as far as it has said.
@@ -175,45 +175,45 @@ impl Server {
     }
 
     /// It has answered a call that had reached it after the event `delivered`: what came of it was told.
-    fn told_since(&mut self, delivered: u64) {
-        self.log.entries.iter_mut().rev().take_while(|entry| entry.seq > delivered).for_each(|entry| entry.told = true);
+    fn mark_known_since(&mut self, delivered: u64) {
+        self.log.entries.iter_mut().rev().take_while(|entry| entry.seq > delivered).for_each(|entry| entry.known_to_others = true);
         if let Some(vote) = self.vote.as_mut().filter(|vote| vote.seq > delivered) {
-            vote.told = true;
+            vote.known_to_others = true;
         }
-        self.term.told |= self.term.seq > delivered;
+        self.term.known_to_others |= self.term.seq > delivered;
     }
 
-    fn enter(&mut self, term: Term, at: u64, seq: u64) {
+    fn enter_term(&mut self, term: Term, at: u64, seq: u64) {
         if term != self.term.value {
-            self.term = Told { value: term, at, seq, told: false };
+            self.term = Tracked { value: term, at, seq, known_to_others: false };
         }
     }
 
     /// What it reports of its Raft.
     fn report(&mut self, event: &Event, seq: u64) {
         let at = event.at;
-        if self.awaited && !matches!(event.kind, EventKind::Restored { .. }) {
+        if self.awaits_restore && !matches!(event.kind, EventKind::Restored { .. }) {
             // It does not say what it began with.
-            self.awaited = false;
+            self.awaits_restore = false;
             self.inconsistent = true;
         }
         match event.kind {
             EventKind::Restored { term, vote, snapshot_index, snapshot_term } => {
-                self.awaited = false;
+                self.awaits_restore = false;
                 self.role = Some(Role::Follower);
-                self.term = Told { value: term, at, seq, told: true };
-                self.vote = vote.map(|to| Vote { term, to, at, seq, told: true });
+                self.term = Tracked { value: term, at, seq, known_to_others: true };
+                self.vote = vote.map(|to| Vote { term, to, at, seq, known_to_others: true });
                 self.log = Log { base: snapshot_index, base_term: snapshot_term, entries: VecDeque::new() };
                 self.commit = snapshot_index;
             }
             EventKind::RoleChanged { role, term } => {
                 self.role = Some(role);
-                self.enter(term, at, seq);
+                self.enter_term(term, at, seq);
             }
-            EventKind::TermChanged { term } => self.enter(term, at, seq),
+            EventKind::TermChanged { term } => self.enter_term(term, at, seq),
             EventKind::VoteGranted { term, to } => {
-                self.enter(term, at, seq);
-                self.vote = Some(Vote { term, to, at, seq, told: false });
+                self.enter_term(term, at, seq);
+                self.vote = Some(Vote { term, to, at, seq, known_to_others: false });
             }
             EventKind::LogAppended { term, first, last } => {
                 if first > self.log.last().next() || first > last || first <= self.log.base {
@@ -224,7 +224,7 @@ impl Server {
                     // An entry that is reported again is the same one.
                     if self.log.entry(index).is_none_or(|known| known.term != term) {
                         self.log.truncate(Index(index.0 - 1));
-                        self.log.entries.push_back(Entry { term, at, seq, told: false });
+                        self.log.entries.push_back(Entry { term, at, seq, known_to_others: false });
                     }
                 }
             }
@@ -240,19 +240,19 @@ impl Server {
     }
 }
 
-impl World {
+impl ReplayState {
     /// What is known of the server that an event is about.
-    pub(crate) fn of(&self, event: &Event) -> Option<(ServerId, &Server)> {
+    pub(crate) fn of(&self, event: &Event) -> Option<(ServerId, &ServerState)> {
         let server = event.server?;
         Some((server, self.servers.get(server.0)?))
     }
 
     /// The other server that leads in the present term of `server` and has its log known.
-    pub(crate) fn leader_of(&self, server: ServerId) -> Option<(ServerId, &Server)> {
+    pub(crate) fn leader_of(&self, server: ServerId) -> Option<(ServerId, &ServerState)> {
         let term = self.servers[server.0].term.value;
         let leader = *self.leaders.get(&term)?;
-        let its = self.servers.get(leader.0)?;
-        (leader != server && its.log_known() && its.leads_in(term)).then_some((leader, its))
+        let replica = self.servers.get(leader.0)?;
+        (leader != server && replica.log_known() && replica.leads_in(term)).then_some((leader, replica))
     }
 
     /// Whether so many of the servers are a majority.
@@ -266,7 +266,7 @@ impl World {
         let seq = self.seq;
         match &event.kind {
             EventKind::RunBegun { scenario, servers, simulated, .. } => {
-                self.servers = (0..*servers).map(|_| Server { running: true, ..Server::default() }).collect();
+                self.servers = (0..*servers).map(|_| ServerState { running: true, ..ServerState::default() }).collect();
                 self.simulated = *simulated;
                 self.kv = scenario.ends_with("4A") || scenario.ends_with("4B");
             }
@@ -275,9 +275,9 @@ impl World {
                 if let Some(from) = from.and_then(|from| self.servers.get_mut(from.0))
                     && method.contains("Vote")
                 {
-                    from.term.told = true;
+                    from.term.known_to_others = true;
                     if let Some(vote) = &mut from.vote {
-                        vote.told = true;
+                        vote.known_to_others = true;
                     }
                 }
                 let term = from.and_then(|from| self.servers.get(from.0)).map_or(Term::ZERO, |from| from.term.value);
@@ -295,32 +295,32 @@ impl World {
                     self.calls.remove(call)
                 {
                     if let Some(server) = self.servers.get_mut(to.0) {
-                        server.told_since(delivered);
+                        server.mark_known_since(delivered);
                     }
-                    let asker = from.and_then(|from| self.servers.get_mut(from.0));
-                    if let Some(asker) = asker.filter(|asker| asker.term.value > term) {
-                        asker.old_answer = Some(OldAnswer { from: to, asked_in: term, at: event.at });
+                    let caller = from.and_then(|from| self.servers.get_mut(from.0));
+                    if let Some(caller) = caller.filter(|caller| caller.term.value > term) {
+                        caller.stale_reply = Some(StaleReply { from: to, sent_in: term, at: event.at });
                     }
                 }
             }
             EventKind::RpcLost { call, .. } => drop(self.calls.remove(call)),
             EventKind::Fault(Fault::Crash(servers)) => {
-                self.each(servers, |server| server.running = false);
+                self.for_each_server(servers, |server| server.running = false);
             }
             EventKind::Fault(Fault::Restart(servers)) => {
-                self.each(servers, |server| (server.running, server.awaited) = (true, true));
+                self.for_each_server(servers, |server| (server.running, server.awaits_restore) = (true, true));
             }
-            _ => self.take_report(event),
+            _ => self.handle_report(event),
         }
     }
 
-    fn each(&mut self, servers: &[ServerId], change: impl Fn(&mut Server)) {
+    fn for_each_server(&mut self, servers: &[ServerId], change: impl Fn(&mut ServerState)) {
         for server in servers {
             self.servers.get_mut(server.0).into_iter().for_each(&change);
         }
     }
 
-    fn take_report(&mut self, event: &Event) {
+    fn handle_report(&mut self, event: &Event) {
         let seq = self.seq;
         let Some(id) = event.server else { return };
         let Some(server) = self.servers.get_mut(id.0).filter(|server| server.running) else { return };

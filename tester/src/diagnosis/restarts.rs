@@ -4,19 +4,19 @@ use record::{Event, EventKind, Fault, Index, ServerId, Term};
 
 use super::finding::{Findings, time};
 use super::logs::indexes;
-use super::replay::{Told, Vote, World, is_report};
+use super::replay::{Tracked, Vote, ReplayState, is_report};
 use super::rule::Rule;
 
 /// What servers had before they crashed.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
-    before: Vec<Option<Before>>,
+    before: Vec<Option<BeforeCrash>>,
 }
 
 /// A server, before it crashed.
 #[derive(Debug)]
-struct Before {
-    term: Told<Term>,
+struct BeforeCrash {
+    term: Tracked<Term>,
     vote: Option<Vote>,
     log: super::replay::Log,
     /// When it had last saved something, if it ever said so.
@@ -27,76 +27,76 @@ struct Before {
 
 impl Restarts {
     /// Looks at an event, before it has changed the world.
-    pub(crate) fn look(&mut self, world: &World, event: &Event, found: &mut Findings) {
-        self.before.resize_with(world.servers.len(), || None);
+    pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
+        self.before.resize_with(state.servers.len(), || None);
         if let EventKind::Fault(Fault::Restart(servers)) = &event.kind {
             for server in servers {
-                if let Some(its) = world.servers.get(server.0).filter(|its| !its.inconsistent) {
-                    let log = mark_told(world, *server);
-                    let before = Before { term: its.term, vote: its.vote, log, saved: its.saved, back: None };
+                if let Some(replica) = state.servers.get(server.0).filter(|replica| !replica.inconsistent) {
+                    let log = mark_known_to_others(state, *server);
+                    let before = BeforeCrash { term: replica.term, vote: replica.vote, log, saved: replica.saved, back: None };
                     self.before[server.0] = Some(before);
                 }
             }
             return;
         }
-        let Some((server, its)) = world.of(event).filter(|_| is_report(&event.kind)) else { return };
+        let Some((server, replica)) = state.of(event).filter(|_| is_report(&event.kind)) else { return };
         if let EventKind::Restored { term, vote, .. } = event.kind {
             if let Some(before) = &mut self.before[server.0] {
                 before.back = Some(event.at);
-                standing(server, before, term, vote, event, found);
+                check_term_and_vote(server, before, term, vote, event, found);
             }
             return;
         }
         // The entries that it still has are reported first of all.
-        let a_moment = if world.simulated { 0 } else { 1_000_000 };
+        let moment = if state.simulated { 0 } else { 1_000_000 };
         let back = self.before[server.0].as_ref().and_then(|before| before.back);
-        let reads_back =
-            matches!(event.kind, EventKind::LogAppended { .. }) && back.is_some_and(|back| event.at <= back + a_moment);
-        if !reads_back && let Some(before) = self.before[server.0].take().filter(|before| before.back.is_some()) {
-            entries(server, &before, &its.log, found);
+        let restores_entries =
+            matches!(event.kind, EventKind::LogAppended { .. }) && back.is_some_and(|back| event.at <= back + moment);
+        if !restores_entries && let Some(before) = self.before[server.0].take().filter(|before| before.back.is_some()) {
+            check_entries(server, &before, &replica.log, found);
         }
     }
 
     /// The record is over.
-    pub(crate) fn end(&mut self, world: &World, found: &mut Findings) {
+    pub(crate) fn finish(&mut self, state: &ReplayState, found: &mut Findings) {
         for (number, before) in std::mem::take(&mut self.before).into_iter().enumerate() {
             if let Some(before) = before.filter(|before| before.back.is_some()) {
-                entries(ServerId(number), &before, &world.servers[number].log, found);
+                check_entries(ServerId(number), &before, &state.servers[number].log, found);
             }
         }
     }
 }
 
 /// The log of `server`; entries that are in another log as well were told.
-fn mark_told(world: &World, server: ServerId) -> super::replay::Log {
-    let mut log = world.servers[server.0].log.clone();
-    let others = || world.servers.iter().enumerate().filter(|(other, _)| *other != server.0).map(|(_, other)| other);
-    log.mark_told(|index, term| others().any(|other| other.log.term_at(index) == Some(term)));
+fn mark_known_to_others(state: &ReplayState, server: ServerId) -> super::replay::Log {
+    let mut log = state.servers[server.0].log.clone();
+    let others = || state.servers.iter().enumerate().filter(|(other, _)| *other != server.0).map(|(_, other)| other);
+    log.mark_known_to_others(|index, term| others().any(|other| other.log.term_at(index) == Some(term)));
     log
 }
 
 /// Which rule is broken if something is lost: it was saved without it, or it was not yet saved.
-fn not_in(before: &Before, seq: u64, what: Rule) -> (Rule, &'static str) {
+fn broken_save_rule(before: &BeforeCrash, seq: u64, what: Rule) -> (Rule, &'static str) {
     if before.saved > seq {
         (what, ", though it had saved its state since")
     } else {
-        (Rule::SaveBeforeAnswering, ", since it had told others before it saved it")
+        (Rule::SaveBeforeReply, ", since it had told others before it saved it")
     }
 }
 
-fn standing(
+fn check_term_and_vote(
     server: ServerId,
-    before: &Before,
+    before: &BeforeCrash,
     term: Term,
     vote: Option<ServerId>,
     event: &Event,
     found: &mut Findings,
 ) {
     let now = time(event.at);
-    if let Some(Vote { term: voted_in, to, at, seq, told: true }) = before.vote
+    if let Some(Vote { term: voted_in, to, at, seq, known_to_others: true }) = before.vote
         && (voted_in > term || voted_in == term && vote != Some(to))
     {
-        let (rule, why) = not_in(before, seq, Rule::SaveVote);
+        let (rule, why) = broken_save_rule(before, seq, Rule::SaveVote);
         let has = match vote {
             Some(other) => format!("{other} had its vote of term {term}"),
             None => format!("it was in term {term} and had voted for nobody"),
@@ -106,8 +106,8 @@ fn standing(
             "{server} voted for {to} in term {voted_in} at {then}; when it was started again at {now}, {has}{why}"
         );
         found.add(rule, seen, &[]);
-    } else if before.term.told && before.term.value > term {
-        let (rule, why) = not_in(before, before.term.seq, Rule::SaveTerm);
+    } else if before.term.known_to_others && before.term.value > term {
+        let (rule, why) = broken_save_rule(before, before.term.seq, Rule::SaveTerm);
         let (then, value) = (time(before.term.at), before.term.value);
         let seen = format!(
             "{server} was in term {value} since {then}, and in term {term} when it was started again at {now}{why}"
@@ -116,11 +116,11 @@ fn standing(
     }
 }
 
-fn entries(server: ServerId, before: &Before, now: &super::replay::Log, found: &mut Findings) {
+fn check_entries(server: ServerId, before: &BeforeCrash, now: &super::replay::Log, found: &mut Findings) {
     let lost = |index: Index, term| index > now.base && now.term_at(index) != Some(term);
-    let first = before.log.entries().find(|(index, entry)| entry.told && lost(*index, entry.term));
+    let first = before.log.entries().find(|(index, entry)| entry.known_to_others && lost(*index, entry.term));
     let Some((index, entry)) = first else { return };
-    let (rule, why) = not_in(before, entry.seq, Rule::SaveLog);
+    let (rule, why) = broken_save_rule(before, entry.seq, Rule::SaveLog);
     let (gone, term, then) = (indexes(index, before.log.last()), entry.term, time(entry.at));
     let back = time(before.back.unwrap_or_default());
     let verb = if index == before.log.last() { "was" } else { "were" };

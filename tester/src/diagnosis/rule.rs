@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Defines [`Rule`]: each variant with its explanation, the place where the rule stands, and what it demands.
 macro_rules! rules {
-    ($($(#[doc = $doc:literal])+ $name:ident: $place:literal, $demand:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $source:literal, $requirement:literal;)+) => {
         /// A rule of the paper, or of the lab, that a failed run may have broken.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
@@ -16,13 +16,13 @@ macro_rules! rules {
             pub const ALL: &'static [Rule] = &[$(Rule::$name),+];
 
             /// Where it stands, such as `Figure 2, RequestVote RPC, receiver 2`.
-            pub fn place(self) -> &'static str {
-                match self { $(Rule::$name => $place),+ }
+            pub fn source(self) -> &'static str {
+                match self { $(Rule::$name => $source),+ }
             }
 
             /// What it demands.
-            pub fn demand(self) -> &'static str {
-                match self { $(Rule::$name => $demand),+ }
+            pub fn requirement(self) -> &'static str {
+                match self { $(Rule::$name => $requirement),+ }
             }
         }
     };
@@ -30,13 +30,13 @@ macro_rules! rules {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place(), self.demand())
+        write!(f, "{}: {}", self.source(), self.requirement())
     }
 }
 
 rules! {
     /// Whoever hears of no leader campaigns.
-    ElectionTimeoutElapses: "Figure 2, Followers and Candidates",
+    CampaignOnTimeout: "Figure 2, Followers and Candidates",
         "a server that hears of no leader for an election timeout asks for votes, again and again";
     /// A heartbeat postpones the next campaign.
     HeartbeatResetsTimer: "Figure 2, Followers",
@@ -48,7 +48,7 @@ rules! {
     OnlyGrantResetsTimer: "Figure 2, Followers",
         "a request for a vote begins the election timeout anew only if the vote is granted";
     /// One vote in a term.
-    OneVoteATerm: "Figure 2, RequestVote RPC, receiver 2",
+    OneVotePerTerm: "Figure 2, RequestVote RPC, receiver 2",
         "a server votes for at most one candidate in a term";
     /// No vote for a log that lacks something.
     UpToDateCandidate: "Figure 2, RequestVote RPC, receiver 2, and section 5.4.1",
@@ -69,7 +69,7 @@ rules! {
     TermOnlyGrows: "Figure 2, State, currentTerm",
         "a server's term never goes back";
     /// Answers that come late.
-    DropOldReplies: "the lab's advice on Raft's structure",
+    DropStaleReplies: "the lab's advice on Raft's structure",
         "a reply counts only while the server is still in the term, and the role, in which it asked";
     /// Terms are saved.
     SaveTerm: "Figure 2, Persistent state on all servers, currentTerm",
@@ -81,7 +81,7 @@ rules! {
     SaveLog: "Figure 2, Persistent state on all servers, log[]",
         "a server has after a restart the entries that it had before";
     /// Saved first, said afterwards.
-    SaveBeforeAnswering: "Figure 2, Persistent state on all servers",
+    SaveBeforeReply: "Figure 2, Persistent state on all servers",
         "term, vote and log are on stable storage before anybody is answered or asked";
     /// A leader's log only grows.
     LeaderAppendOnly: "Figure 3, Leader Append-Only",
@@ -108,10 +108,10 @@ rules! {
     ApplyInOrder: "Figure 2, All Servers",
         "entries are applied one after the other, each index once";
     /// A leader does not give up.
-    SendUntilStored: "section 5.3, and Figure 2, Leaders",
+    RetryUntilStored: "section 5.3, and Figure 2, Leaders",
         "a leader sends to each follower what it lacks, again and again, until the follower has it, and commits it then";
     /// Where logs differ, try further back.
-    NextIndexBacksUp: "section 5.3",
+    BackUpNextIndex: "section 5.3",
         "a leader whose AppendEntries is refused goes back with nextIndex, by more than one entry at a time, and tries again";
     /// Heartbeats are for idle periods.
     HeartbeatWhenIdle: "Figure 2, Leaders",
@@ -120,16 +120,16 @@ rules! {
     SendOnce: "the lab, limits of RPCs and bytes",
         "an entry goes to each follower about once while nothing is lost";
     /// An old snapshot is no news.
-    OldSnapshot: "Figure 13, InstallSnapshot RPC, receiver 5 and 6",
+    IgnoreOldSnapshot: "Figure 13, InstallSnapshot RPC, receiver 5 and 6",
         "a snapshot that covers no more than what the server has takes nothing back";
     /// What follows a snapshot stays.
-    RetainBehindSnapshot: "Figure 13, InstallSnapshot RPC, receiver 6",
+    RetainAfterSnapshot: "Figure 13, InstallSnapshot RPC, receiver 6",
         "if the log has the snapshot's last entry, the entries that follow it stay";
     /// Snapshots are saved, with the state that begins behind them.
     SaveSnapshot: "section 7",
         "the snapshot is saved with every state whose log begins behind it: what it covers is nowhere else";
     /// What a snapshot covers leaves the log.
-    CutTheLog: "section 7",
+    CompactLog: "section 7",
         "what a snapshot covers leaves the log, and who lacks it is sent the snapshot";
 
     /// The lock and the apply channel.
@@ -142,67 +142,67 @@ rules! {
     NoLockWhileWaiting: "the lab's advice on locking",
         "no lock is held while something is waited for that somebody else needs the lock to bring about";
     /// Two locks.
-    OneOrderOfLocks: "the lab's advice on locking",
+    OneLockOrder: "the lab's advice on locking",
         "whoever takes several locks takes them in the same order as everybody else";
     /// A killed server ends.
-    EndWhenKilled: "the lab, kill",
+    StopWhenKilled: "the lab, kill",
         "all threads of a server that is killed end soon, and whoever waits for it is answered";
 
     /// Each operation once.
     ExecuteOnce: "section 8",
         "a write that was executed is not executed again when its clerk asks again";
     /// The look at the table belongs where entries are applied.
-    LookWhereApplied: "section 8",
+    CheckDuplicateAtApply: "section 8",
         "whether a write was executed already is looked up when its entry is applied: the log may have it twice";
     /// What was executed belongs to the state.
-    DuplicatesInSnapshot: "sections 7 and 8",
+    DuplicateTableInSnapshot: "sections 7 and 8",
         "a snapshot holds what was executed for each client, and not the values alone";
     /// A duplicate is answered.
-    AnswerADuplicate: "section 8",
+    AnswerDuplicates: "section 8",
         "a write that was executed already is answered as if it had just been, and not refused";
     /// Whoever waits for a duplicate is answered.
-    AnswerWhoWaits: "section 8",
+    AnswerWaitingClients: "section 8",
         "whoever waits for an entry is answered when it is applied, also if its write was executed before";
     /// Reads must know who leads.
-    ReadsAskTheMajority: "section 8",
+    ReadsNeedQuorum: "section 8",
         "a read goes through the log, or its leader exchanges messages with a majority before it answers";
     /// Reads must know what is committed.
-    FirstReadOfALeader: "section 8",
+    CommitBeforeFirstRead: "section 8",
         "a leader answers no read before it has committed an entry of its own term";
     /// Answers for the own entry.
-    OwnEntryOnly: "sections 5.3 and 8",
+    ReplyToOwnEntryOnly: "sections 5.3 and 8",
         "whoever waits at an index is answered by his own entry: one of the same index and term, or of his own number";
     /// Lost leadership is noticed.
-    NoticeLostLeadership: "the lab, key/value service",
+    DetectLostLeadership: "the lab, key/value service",
         "whoever waits at a server that no longer leads in that term is told to ask another";
     /// Snapshots when they are due.
     SnapshotWhenLarge: "the lab, key/value service with snapshots",
         "a service makes a snapshot when its Raft's state comes near maxraftstate";
     /// No snapshots when none are wanted.
-    NoSnapshotUnasked: "the lab, key/value service",
+    NoUnrequestedSnapshot: "the lab, key/value service",
         "a service that was given no maxraftstate makes no snapshot";
     /// Snapshots hold what is needed, and nothing else.
     SmallSnapshot: "the lab, key/value service with snapshots",
         "a snapshot holds the values, and of each client only what was executed last";
     /// A service starts with its snapshot.
-    ReadSnapshotBack: "section 7",
+    RestoreSnapshotOnStart: "section 7",
         "a service that is started goes on from the snapshot that was saved: what it covers is not applied again";
     /// A snapshot from the leader replaces the state.
     InstallResetsService: "Figure 13, InstallSnapshot RPC, receiver 8",
         "a service that is delivered a snapshot goes on from it";
     /// A retry is the same operation.
-    SameNumberForARetry: "section 8",
+    RetryKeepsNumber: "section 8",
         "a clerk numbers its operations, and not its attempts: who asks again asks with the same number";
     /// No answer is no answer.
-    AskUntilAnswered: "section 8, and the lab, clerk",
+    RetryUntilReply: "section 8, and the lab, clerk",
         "a clerk asks again until it has an answer: a call without a reply says nothing";
     /// Clerks are told apart.
-    OwnClientId: "section 8",
+    UniqueClientId: "section 8",
         "each clerk has a number that no other clerk has";
     /// Somebody else leads.
     TryAnotherServer: "section 8, and the lab, clerk",
         "a clerk whose server does not lead asks another one";
     /// At once, and not at the next heartbeat.
-    ReplicateAtOnce: "the lab, key/value service",
+    ReplicateImmediately: "the lab, key/value service",
         "what a leader is given goes to its followers at once, and not with the next heartbeat";
 }

@@ -3,7 +3,7 @@
 use record::{Event, EventKind, Fault, Index, ServerId};
 
 use super::finding::{Findings, time};
-use super::replay::World;
+use super::replay::ReplayState;
 use super::rule::Rule;
 
 /// How far each service is.
@@ -15,8 +15,8 @@ pub(crate) struct Services {
 
 impl Services {
     /// Looks at an event, before it has changed the world.
-    pub(crate) fn look(&mut self, world: &World, event: &Event, found: &mut Findings) {
-        self.last.resize(world.servers.len(), Some(Index::ZERO));
+    pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
+        self.last.resize(state.servers.len(), Some(Index::ZERO));
         if let EventKind::Fault(Fault::Restart(servers)) = &event.kind {
             for server in servers {
                 if let Some(last) = self.last.get_mut(server.0) {
@@ -25,13 +25,13 @@ impl Services {
             }
             return;
         }
-        let Some((server, its)) = world.of(event).filter(|(_, its)| its.running) else { return };
+        let Some((server, replica)) = state.of(event).filter(|(_, replica)| replica.running) else { return };
         match event.kind {
             EventKind::Applied { index, .. } => {
                 let last = self.last[server.0].replace(index);
                 if let Some(last) = last.filter(|last| index != last.next()) {
-                    let snapshot = its.log.base;
-                    let skipped = world.kv && snapshot > last && index == snapshot.next();
+                    let snapshot = replica.log.base;
+                    let skipped = state.kv && snapshot > last && index == snapshot.next();
                     applied(server, last, index, skipped, event.at, found);
                 }
             }
@@ -42,7 +42,7 @@ impl Services {
                          index {last}",
                         time(event.at)
                     );
-                    found.add(Rule::OldSnapshot, seen, &[]);
+                    found.add(Rule::IgnoreOldSnapshot, seen, &[]);
                 }
             }
             _ => {}

@@ -28,11 +28,11 @@ fn events(scenario: &str, happens: &[Happens]) -> Vec<Event> {
 }
 
 fn found(happens: &[Happens]) -> Option<Rule> {
-    of_record(events("some_3B", happens).into_iter(), &[]).found.map(|found| found.rule)
+    diagnose_record(events("some_3B", happens).into_iter(), &[]).found.map(|found| found.rule)
 }
 
 fn found_in_kv(happens: &[Happens]) -> Option<Rule> {
-    of_record(events("some_4A", happens).into_iter(), &[]).found.map(|found| found.rule)
+    diagnose_record(events("some_4A", happens).into_iter(), &[]).found.map(|found| found.rule)
 }
 
 fn vote(term: u64, to: usize) -> EventKind {
@@ -108,7 +108,7 @@ fn after_three(more: &[Happens]) -> Option<Rule> {
 #[test]
 fn two_votes_in_a_term_are_found_and_the_sentence_says_when() {
     let happens = [(1234, 1, vote(3, 0)), (1301, 1, vote(3, 2))];
-    let diagnosis = of_record(events("some_3A", &happens).into_iter(), &[Rule::SaveVote]);
+    let diagnosis = diagnose_record(events("some_3A", &happens).into_iter(), &[Rule::SaveVote]);
     assert_eq!(
         diagnosis.to_string(),
         "rule:    Figure 2, RequestVote RPC, receiver 2: a server votes for at most one candidate in a term\n\
@@ -136,12 +136,12 @@ fn a_leader_that_counts_an_answer_to_an_earlier_term_is_found() {
     let asked = [(1, 2, vote(2, 2)), (2, 2, sent(1, Some(2), 1, "Raft.RequestVote")), (3, 1, delivered(1))];
     let next = [(4, 1, vote(2, 2)), (400, 2, vote(3, 2))];
     let leads_at = |ms| [&asked[..], &next, &[(500, 2, answered(1)), (ms, 2, role(Role::Leader, 3))]].concat();
-    assert_eq!(found(&leads_at(500)), Some(Rule::DropOldReplies));
+    assert_eq!(found(&leads_at(500)), Some(Rule::DropStaleReplies));
     assert_eq!(found(&leads_at(502)), Some(Rule::MajorityOfVotes), "the answer came before, and counted for nothing");
     let entries =
         [(6, 0, sent(1, Some(0), 2, "Raft.AppendEntries")), (7, 2, delivered(1)), (8, 0, role(Role::Leader, 2))];
     let counted = [(9, 0, append(2, 4, 4)), (10, 0, answered(1)), (10, 0, commit(4))];
-    assert_eq!(after_three(&[&entries[..], &counted].concat()), Some(Rule::DropOldReplies));
+    assert_eq!(after_three(&[&entries[..], &counted].concat()), Some(Rule::DropStaleReplies));
 }
 
 #[test]
@@ -201,14 +201,14 @@ fn a_follower_that_commits_another_entry_than_its_leader_is_found() {
 fn a_commit_index_that_goes_back_is_found_and_an_old_snapshot_is_named() {
     assert_eq!(after_three(&[(8, 1, commit(3)), (9, 1, commit(2))]), Some(Rule::CommitOnlyGrows));
     let old = [(8, 1, commit(3)), (9, 1, compact(2, 1)), (9, 1, commit(2))];
-    assert_eq!(after_three(&old), Some(Rule::OldSnapshot));
+    assert_eq!(after_three(&old), Some(Rule::IgnoreOldSnapshot));
     assert_eq!(after_three(&[(8, 1, commit(3)), (9, 1, compact(2, 1))]), None, "its own");
 }
 
 #[test]
 fn entries_behind_a_snapshot_that_go_with_it_are_found() {
     let removed = |term| [(8, 1, truncate(2)), (8, 1, compact(2, term))];
-    assert_eq!(after_three(&removed(1)), Some(Rule::RetainBehindSnapshot));
+    assert_eq!(after_three(&removed(1)), Some(Rule::RetainAfterSnapshot));
     assert_eq!(after_three(&removed(2)), None, "the snapshot ends with another entry");
 }
 
@@ -228,7 +228,7 @@ fn lost(saved: bool, answers: bool, begin: &[Happens]) -> Option<Rule> {
 fn an_entry_that_was_acknowledged_and_is_lost_is_found() {
     let without = [(10, 1, restored(1, Some(0))), (10, 1, append(1, 1, 3))];
     assert_eq!(lost(true, true, &without), Some(Rule::SaveLog));
-    assert_eq!(lost(false, true, &without), Some(Rule::SaveBeforeAnswering));
+    assert_eq!(lost(false, true, &without), Some(Rule::SaveBeforeReply));
     assert_eq!(lost(false, false, &without), None, "nobody was told of it");
     assert_eq!(lost(true, true, &[(10, 1, restored(1, Some(0))), (10, 1, append(1, 1, 4))]), None);
     // It reports what it adds, and not what it begins with.
@@ -274,7 +274,7 @@ fn a_campaign_soon_after_a_heartbeat_is_found() {
 
 #[test]
 fn a_server_that_never_campaigns_is_found() {
-    assert_eq!(found(&[(3500, 0, apply(1))]), Some(Rule::ElectionTimeoutElapses));
+    assert_eq!(found(&[(3500, 0, apply(1))]), Some(Rule::CampaignOnTimeout));
     let asks =
         |ms: u64| (0..3).map(move |server| (ms, server, sent(ms, Some(server), (server + 1) % 3, "Raft.RequestVote")));
     let campaigns: Vec<Happens> = (1..8).flat_map(|half| asks(half * 500)).collect();
@@ -319,7 +319,7 @@ fn entries_that_are_applied_out_of_order_are_found() {
     );
     let installed = |index| SnapshotInstalled { index: Index(index), term: Term(1) };
     assert_eq!(found(&[(1, 0, apply(1)), (2, 0, installed(7)), (3, 0, apply(8))]), None);
-    assert_eq!(found(&[(2, 0, installed(7)), (3, 0, installed(5))]), Some(Rule::OldSnapshot));
+    assert_eq!(found(&[(2, 0, installed(7)), (3, 0, installed(5))]), Some(Rule::IgnoreOldSnapshot));
 }
 
 #[test]
@@ -338,10 +338,10 @@ fn an_operation_that_ends_with_a_lost_call_is_found() {
         events.push(client(1, sent(1, None, 2, "KvServer.Append")));
         events.push(client(5, how));
         events.push(client(5, OperationEnded { operation: 1, value: Excerpt::default() }));
-        of_record(events.into_iter(), &[]).found
+        diagnose_record(events.into_iter(), &[]).found
     };
     let found = ended(RpcLost { call: 1, why: Loss::ReplyDropped }).unwrap();
-    assert_eq!(found.rule, Rule::AskUntilAnswered);
+    assert_eq!(found.rule, Rule::RetryUntilReply);
     assert_eq!(found.seen, "client 3 took its append of key 'x' for done at 0.005 s, when its call to S2 was lost");
     assert_eq!(ended(answered(1)), None);
 }
@@ -355,7 +355,7 @@ fn a_lock_that_is_held_while_something_is_delivered_is_found() {
     };
     let waits =
         thread("ticker-1", "in Mutex::lock at a.rs:1:1 for 2.000 s, held by applier-1 which took it at a.rs:2:2");
-    let rule = |doing: &str| locks::of_threads(&[waits.clone(), thread("applier-1", doing)]).map(|found| found.rule);
+    let rule = |doing: &str| locks::diagnose_threads(&[waits.clone(), thread("applier-1", doing)]).map(|found| found.rule);
     assert_eq!(rule("in Sender::send at a.rs:3:3 for 2.000 s"), Some(Rule::NoLockWhileDelivering));
     assert_eq!(rule("in Receiver::recv at x.rs:3:3 (called from a.rs:4:4) for 2.000 s"), Some(Rule::NoLockOverRpc));
     assert_eq!(rule("in thread::sleep at a.rs:3:3 for 2.000 s"), Some(Rule::NoLockWhileWaiting));
@@ -365,12 +365,12 @@ fn a_lock_that_is_held_while_something_is_delivered_is_found() {
 
 #[test]
 fn of_what_a_check_considers_the_record_strikes_out_what_cannot_be() {
-    let likely = [Rule::SaveLog, Rule::OldSnapshot, Rule::CommitOwnTerm, Rule::UpToDateCandidate];
-    let of = |happens: &[Happens]| of_record(events("some_3B", happens).into_iter(), &likely);
+    let likely = [Rule::SaveLog, Rule::IgnoreOldSnapshot, Rule::CommitOwnTerm, Rule::UpToDateCandidate];
+    let of = |happens: &[Happens]| diagnose_record(events("some_3B", happens).into_iter(), &likely);
     assert_eq!(of(&[]).likely, [Rule::CommitOwnTerm, Rule::UpToDateCandidate]);
     let restarted = of(&[(1, 0, crash(0)), (2, 0, restart(0))]);
     assert_eq!(restarted.likely, [Rule::SaveLog, Rule::CommitOwnTerm, Rule::UpToDateCandidate]);
-    let text = restarted.added_to("two commands are committed at index 3");
+    let text = restarted.insert_into("two commands are committed at index 3");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "two commands are committed at index 3");
     assert!(lines[1].starts_with("likely rule: Figure 2, Persistent state"), "{text}");

@@ -11,7 +11,7 @@ use super::rule::Rule;
 const WINDOW: u64 = 1_000_000_000;
 
 /// What follows this soon after something new may still be due to it.
-const REST: u64 = 300_000_000;
+const SETTLE_TIME: u64 = 300_000_000;
 
 /// More messages from one server to another than this in an idle second are no heartbeats. The lab allows twenty in all to
 /// each server of three.
@@ -24,12 +24,12 @@ pub(crate) struct Traffic {
     idle_since: u64,
     /// Messages of one length since then, by sender and receiver.
     sent: BTreeMap<(ServerId, ServerId, u64), u64>,
-    told: bool,
+    reported: bool,
 }
 
 impl Traffic {
     /// Looks at an event.
-    pub(crate) fn look(&mut self, event: &Event, found: &mut Findings) {
+    pub(crate) fn observe(&mut self, event: &Event, found: &mut Findings) {
         match &event.kind {
             EventKind::RpcSent { from: Some(from), to: Peer::Server(to), method, bytes, .. }
                 if method.starts_with("Raft.") =>
@@ -39,8 +39,8 @@ impl Traffic {
                 }
                 *self.sent.entry((*from, *to, *bytes)).or_default() += 1;
                 if event.at - self.idle_since >= WINDOW {
-                    self.judge(event.at, found);
-                    self.begin(event.at);
+                    self.check_window(event.at, found);
+                    self.start_window(event.at);
                 }
             }
             EventKind::RpcDelivered { .. }
@@ -51,21 +51,21 @@ impl Traffic {
             | EventKind::LogLine { .. }
             | EventKind::Annotated { .. } => {}
             EventKind::Check { .. } => {}
-            _ => self.begin(event.at + REST),
+            _ => self.start_window(event.at + SETTLE_TIME),
         }
     }
 
-    fn begin(&mut self, at: u64) {
+    fn start_window(&mut self, at: u64) {
         self.idle_since = at;
         self.sent.clear();
     }
 
-    fn judge(&mut self, at: u64, found: &mut Findings) {
+    fn check_window(&mut self, at: u64, found: &mut Findings) {
         let most = self.sent.iter().max_by_key(|(_, count)| **count);
-        let Some((&(from, to, _), &count)) = most.filter(|(_, count)| **count > MESSAGES_MAX && !self.told) else {
+        let Some((&(from, to, _), &count)) = most.filter(|(_, count)| **count > MESSAGES_MAX && !self.reported) else {
             return;
         };
-        self.told = true;
+        self.reported = true;
         let seconds = (at - self.idle_since) as f64 / 1e9;
         let (since, at) = (time(self.idle_since), time(at));
         let seen = format!(

@@ -5,52 +5,52 @@ use crate::diagnosis::Rule;
 
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct AppendError {
     /// Which sort of fault it is.
-    pub sort: Sort,
+    pub kind: AppendErrorKind,
     /// A sentence that says so.
     pub text: String,
 }
 
 /// Sorts of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
+pub enum AppendErrorKind {
     /// Something is there twice.
-    Twice,
+    Duplicated,
     /// Something is missing that was acknowledged.
     Missing,
     /// The last of what a client has appended is missing, though it was acknowledged: the value may be an old one.
-    Behind,
+    LastMissing,
     /// What a client has appended is there in another order.
     OutOfOrder,
     /// Something is there that nobody has appended.
-    Foreign,
+    NeverAppended,
 }
 
-impl Wrong {
+impl AppendError {
     /// The rules that may have been broken, the likeliest first.
     pub fn likely(&self) -> &'static [Rule] {
-        match self.sort {
-            Sort::Twice => {
-                &[Rule::ExecuteOnce, Rule::DuplicatesInSnapshot, Rule::LookWhereApplied, Rule::SameNumberForARetry]
+        match self.kind {
+            AppendErrorKind::Duplicated => {
+                &[Rule::ExecuteOnce, Rule::DuplicateTableInSnapshot, Rule::CheckDuplicateAtApply, Rule::RetryKeepsNumber]
             }
-            Sort::Missing => &[
-                Rule::ReadSnapshotBack,
+            AppendErrorKind::Missing => &[
+                Rule::RestoreSnapshotOnStart,
                 Rule::InstallResetsService,
-                Rule::OwnClientId,
-                Rule::OwnEntryOnly,
-                Rule::ReadsAskTheMajority,
-                Rule::AskUntilAnswered,
+                Rule::UniqueClientId,
+                Rule::ReplyToOwnEntryOnly,
+                Rule::ReadsNeedQuorum,
+                Rule::RetryUntilReply,
             ],
-            Sort::Behind => &[
-                Rule::ReadsAskTheMajority,
-                Rule::OwnClientId,
-                Rule::ReadSnapshotBack,
-                Rule::OwnEntryOnly,
-                Rule::AskUntilAnswered,
+            AppendErrorKind::LastMissing => &[
+                Rule::ReadsNeedQuorum,
+                Rule::UniqueClientId,
+                Rule::RestoreSnapshotOnStart,
+                Rule::ReplyToOwnEntryOnly,
+                Rule::RetryUntilReply,
             ],
-            Sort::OutOfOrder => &[Rule::ExecuteOnce, Rule::OwnEntryOnly],
-            Sort::Foreign => &[Rule::OwnEntryOnly, Rule::ExecuteOnce],
+            AppendErrorKind::OutOfOrder => &[Rule::ExecuteOnce, Rule::ReplyToOwnEntryOnly],
+            AppendErrorKind::NeverAppended => &[Rule::ReplyToOwnEntryOnly, Rule::ExecuteOnce],
         }
     }
 }
@@ -80,20 +80,20 @@ fn push_decimal(text: &mut String, number: u64) {
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), Wrong> {
+pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), AppendError> {
     let mut next: Vec<u64> = vec![0; counts.len()];
     let mut rest = value;
     while !rest.is_empty() {
         let at = value.len() - rest.len();
-        let foreign = || {
+        let never_appended = || {
             let text = format!("at byte {at} it goes on with '{}', which nobody has appended", beginning(rest));
-            Wrong { sort: Sort::Foreign, text }
+            AppendError { kind: AppendErrorKind::NeverAppended, text }
         };
-        let (client, number, after) = split(rest).ok_or_else(foreign)?;
-        let place = counts.iter().position(|&(known, _)| known == client).ok_or_else(foreign)?;
+        let (client, number, after) = split(rest).ok_or_else(never_appended)?;
+        let place = counts.iter().position(|&(known, _)| known == client).ok_or_else(never_appended)?;
         let (due, count) = (next[place], counts[place].1);
         if number >= count {
-            return Err(foreign());
+            return Err(never_appended());
         }
         if number < due {
             let text = format!(
@@ -101,14 +101,14 @@ pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), Wrong> {
                  had lost the reply and asked again",
                 element(client, number)
             );
-            return Err(Wrong { sort: Sort::Twice, text });
+            return Err(AppendError { kind: AppendErrorKind::Duplicated, text });
         }
         if number > due {
             let missed = element(client, due);
             return Err(if after.contains(&missed) {
                 let later = element(client, number);
                 let text = format!("'{missed}' comes after '{later}', which client {client} appended later");
-                Wrong { sort: Sort::OutOfOrder, text }
+                AppendError { kind: AppendErrorKind::OutOfOrder, text }
             } else {
                 missing(client, due)
             });
@@ -119,14 +119,14 @@ pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), Wrong> {
     let short = counts.iter().zip(&next).find(|((_, count), next)| *next < count);
     short.map_or(Ok(()), |(&(client, _), &next)| {
         let wrong = missing(client, next);
-        Err(if next > 0 { Wrong { sort: Sort::Behind, ..wrong } } else { wrong })
+        Err(if next > 0 { AppendError { kind: AppendErrorKind::LastMissing, ..wrong } } else { wrong })
     })
 }
 
-fn missing(client: u32, number: u64) -> Wrong {
+fn missing(client: u32, number: u64) -> AppendError {
     let missed = element(client, number);
     let text = format!("'{missed}' is not in it, though the append of client {client} was acknowledged");
-    Wrong { sort: Sort::Missing, text }
+    AppendError { kind: AppendErrorKind::Missing, text }
 }
 
 /// Takes an element off the front of `text`: its client, its number, and what follows it.

@@ -47,7 +47,7 @@ pub trait KvCluster: Send + Sync {
     fn start(&self, server: ServerId);
 
     /// A new clerk, that can reach only the servers in `to`.
-    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn KvHandle>);
+    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn ErasedClerk>);
 
     /// A clerk can reach the servers in `to` too, from now on.
     fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]);
@@ -82,7 +82,7 @@ pub trait KvCluster: Send + Sync {
 }
 
 /// A [`KvClerk`], whatever its type.
-pub trait KvHandle: Send {
+pub trait ErasedClerk: Send {
     /// See [`KvClerk::get`].
     fn get(&mut self, key: &str) -> String;
 
@@ -93,7 +93,7 @@ pub trait KvHandle: Send {
     fn append(&mut self, key: &str, value: &str);
 }
 
-impl<C: KvClerk> KvHandle for C {
+impl<C: KvClerk> ErasedClerk for C {
     fn get(&mut self, key: &str) -> String {
         KvClerk::get(self, key)
     }

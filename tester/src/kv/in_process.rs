@@ -9,32 +9,32 @@ use labstd::sync::{Arc, Mutex};
 use raftapi::{KvClerk, KvService, Persister, ServerId, Term};
 use record::{EventKind, Fault};
 
-use super::cluster::{ClerkId, KvCluster, KvHandle};
-use crate::hosts::{Hosted, Hosts, server_name};
+use super::cluster::{ClerkId, KvCluster, ErasedClerk};
+use crate::server_hosts::{HostedServer, ServerHosts, server_name};
 
 /// How a server is built: [`KvService::make`], or something else with the same shape.
-pub type KvMaker<K> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync>;
+pub type KvFactory<K> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync>;
 
 /// What is put to the test: an implementation of [`KvService`], and how its servers are made.
 pub struct KvSubject<K: KvService> {
-    make: KvMaker<K>,
+    make: KvFactory<K>,
 }
 
 impl<K: KvService> KvSubject<K> {
     /// Servers made by [`KvService::make`].
     pub fn new() -> KvSubject<K> {
-        KvSubject::made_by(K::make)
+        KvSubject::with_factory(K::make)
     }
 
     /// Servers made by something else with the same arguments.
-    pub fn made_by(
+    pub fn with_factory(
         make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync + 'static,
     ) -> KvSubject<K> {
         KvSubject { make: Arc::new(make) }
     }
 
     /// How they are made.
-    pub(crate) fn maker(&self) -> KvMaker<K> {
+    pub(crate) fn factory(&self) -> KvFactory<K> {
         Arc::clone(&self.make)
     }
 }
@@ -47,7 +47,7 @@ impl<K: KvService> Default for KvSubject<K> {
 
 impl<K: KvService> Clone for KvSubject<K> {
     fn clone(&self) -> KvSubject<K> {
-        KvSubject { make: self.maker() }
+        KvSubject { make: self.factory() }
     }
 }
 
@@ -59,7 +59,7 @@ impl<K: KvService> fmt::Debug for KvSubject<K> {
 
 /// What a cluster is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KvSetting {
+pub struct KvClusterConfig {
     /// How many servers there are.
     pub servers: usize,
     /// Whether the network is reliable.
@@ -69,9 +69,9 @@ pub struct KvSetting {
 }
 
 /// A cluster in this process.
-pub struct InProcess<K: KvService> {
-    hosts: Arc<Hosts<Server<K>>>,
-    make: KvMaker<K>,
+pub struct InProcessCluster<K: KvService> {
+    hosts: Arc<ServerHosts<Server<K>>>,
+    make: KvFactory<K>,
     max_raft_state: Option<usize>,
     clerks: AtomicUsize,
     rng: Mutex<rng::Stream>,
@@ -80,7 +80,7 @@ pub struct InProcess<K: KvService> {
 /// A key/value server, which owns its Raft.
 struct Server<K>(K);
 
-impl<K: KvService> Hosted for Server<K> {
+impl<K: KvService> HostedServer for Server<K> {
     fn services(&self) -> Vec<Service> {
         self.0.services()
     }
@@ -90,12 +90,12 @@ impl<K: KvService> Hosted for Server<K> {
     }
 }
 
-impl<K: KvService> InProcess<K> {
+impl<K: KvService> InProcessCluster<K> {
     /// A running cluster whose servers can all talk to each other, over a network without long delays.
-    pub fn new(setting: KvSetting, make: KvMaker<K>) -> InProcess<K> {
-        let KvSetting { servers, reliable, max_raft_state } = setting;
-        let cluster = InProcess {
-            hosts: Hosts::new(servers, Network::new()),
+    pub fn new(config: KvClusterConfig, make: KvFactory<K>) -> InProcessCluster<K> {
+        let KvClusterConfig { servers, reliable, max_raft_state } = config;
+        let cluster = InProcessCluster {
+            hosts: ServerHosts::new(servers, Network::new()),
             make,
             max_raft_state,
             clerks: AtomicUsize::new(0),
@@ -109,14 +109,14 @@ impl<K: KvService> InProcess<K> {
     }
 
     fn boot(&self, server: ServerId) {
-        let (incarnation, peers) = self.hosts.begin(server);
+        let (incarnation, peers) = self.hosts.begin_incarnation(server);
         let persister = Arc::clone(&incarnation.persister);
         let built = incarnation.group.enter(|| (self.make)(peers, server, persister, self.max_raft_state));
-        self.hosts.host(incarnation, Server(built));
+        self.hosts.attach(incarnation, Server(built));
     }
 }
 
-impl<K: KvService> KvCluster for InProcess<K> {
+impl<K: KvService> KvCluster for InProcessCluster<K> {
     fn len(&self) -> usize {
         self.hosts.len()
     }
@@ -139,14 +139,14 @@ impl<K: KvService> KvCluster for InProcess<K> {
     }
 
     fn start(&self, server: ServerId) {
-        if self.hosts.is_calm() && self.hosts.is_running(server) {
+        if self.hosts.faults_ended() && self.hosts.is_running(server) {
             return;
         }
         record::emit(EventKind::Fault(Fault::Restart(vec![server])));
         self.boot(server);
     }
 
-    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn KvHandle>) {
+    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn ErasedClerk>) {
         let clerk = ClerkId(self.clerks.fetch_add(1, Relaxed));
         let network = self.hosts.network();
         let end = |server| {
@@ -195,7 +195,7 @@ impl<K: KvService> KvCluster for InProcess<K> {
     }
 }
 
-impl<K: KvService> fmt::Debug for InProcess<K> {
+impl<K: KvService> fmt::Debug for InProcessCluster<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InProcess").field("len", &self.len()).finish_non_exhaustive()
     }

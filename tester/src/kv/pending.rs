@@ -13,38 +13,38 @@ use crate::violation::Violation;
 /// Something that a thread of its own does.
 pub struct Pending<T> {
     what: String,
-    answer: Receiver<T>,
-    given: Mutex<Option<T>>,
+    result_rx: Receiver<T>,
+    result: Mutex<Option<T>>,
 }
 
 impl<T: Send + 'static> Pending<T> {
     /// Does `work` in the background; `what` is what it is called, such as `the Get of client 3`.
-    pub fn begin(what: impl Into<String>, work: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
+    pub fn start(what: impl Into<String>, work: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
         let what = what.into();
-        let (tx, answer) = channel::bounded(1);
+        let (tx, result_rx) = channel::bounded(1);
         thread::spawn(what.clone(), move || {
             // Nobody may be waiting for it any more.
             let _ = tx.send(work());
         });
-        Pending { what, answer, given: Mutex::new(None) }
+        Pending { what, result_rx, result: Mutex::new(None) }
     }
 
     /// Whether it is done at the latest after `time`.
     pub fn is_done_within(&self, time: Duration) -> bool {
-        let mut given = self.given.lock();
-        if given.is_none() {
-            *given = self.answer.recv_timeout(time).ok();
+        let mut result = self.result.lock();
+        if result.is_none() {
+            *result = self.result_rx.recv_timeout(time).ok();
         }
-        given.is_some()
+        result.is_some()
     }
 
     /// What came of it, which must be there at the latest after `limit`. Otherwise the run ends, with a sentence that goes
     /// on with `why`; the cause is likely to be one of the rules `likely`.
-    pub fn within(self, limit: Duration, why: &str, likely: &[Rule]) -> T {
+    pub fn expect_within(self, limit: Duration, why: &str, likely: &[Rule]) -> T {
         if !self.is_done_within(limit) {
             Violation::limit(likely, format!("{} had no answer after {:.1} s: {why}", self.what, limit.as_secs_f64()));
         }
-        self.given.into_inner().expect("it is done")
+        self.result.into_inner().expect("it is done")
     }
 }
 

@@ -12,12 +12,12 @@ use linearizability::kv::Kind;
 use raftapi::ServerId;
 use record::{EventKind, Excerpt, OperationKind};
 
-use super::cluster::{ClerkId, KvCluster, KvHandle};
-use super::under_way::{Operation, Operations, Place};
-use crate::cluster::Figures;
+use super::cluster::{ClerkId, KvCluster, ErasedClerk};
+use super::in_flight::{Operation, InFlightOperations, OperationSlot};
+use crate::cluster::Metrics;
 use crate::diagnosis::Rule;
 use crate::runner::TIME_LIMIT;
-use crate::scenario::{Asked, Begun, Progress, Stage};
+use crate::scenario::{ClientHistory, ActiveStage, Progress, Stage};
 use crate::violation::Violation;
 
 /// A story under way. Clones are handles to the same one.
@@ -31,41 +31,41 @@ struct Inner {
     /// Clients that were given a number.
     clients: AtomicU32,
     /// Operations begun.
-    begun: AtomicU64,
+    operations_begun: AtomicU64,
     /// Operations answered.
-    answered: AtomicU64,
+    operations_answered: AtomicU64,
     progress: Progress,
-    book: Mutex<Book>,
+    operations: Mutex<OperationLog>,
     /// Whether the story is over, and a signal for who waits for that.
-    over: Mutex<bool>,
-    over_changed: Condvar,
+    scenario_over: Mutex<bool>,
+    scenario_over_changed: Condvar,
 }
 
 /// What clients ask and were answered.
 #[derive(Default)]
-struct Book {
-    under_way: Operations,
+struct OperationLog {
+    in_flight: InFlightOperations,
     /// Those of the clients whose operations go into the history.
-    asked: Asked,
+    history: ClientHistory,
 }
 
 impl KvTest {
     /// A story of `cluster` that begins with the stage `title`, and notes in `progress` where it is. It ends the run if an
-    /// operation has no answer after `patience`, if that is given.
-    pub fn new(cluster: Arc<dyn KvCluster>, progress: Progress, title: &str, patience: Option<Duration>) -> KvTest {
+    /// operation has no answer after `operation_timeout`, if that is given.
+    pub fn new(cluster: Arc<dyn KvCluster>, progress: Progress, title: &str, operation_timeout: Option<Duration>) -> KvTest {
         let test = KvTest(Arc::new(Inner {
             cluster,
             clients: AtomicU32::new(0),
-            begun: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
+            operations_begun: AtomicU64::new(0),
+            operations_answered: AtomicU64::new(0),
             progress,
-            book: Mutex::default(),
-            over: Mutex::new(false),
-            over_changed: Condvar::new(),
+            operations: Mutex::default(),
+            scenario_over: Mutex::new(false),
+            scenario_over_changed: Condvar::new(),
         }));
-        test.begin(title);
+        test.begin_stage(title);
         let watched = test.clone();
-        thread::spawn("watch-operations", move || watched.watch(patience));
+        thread::spawn("watch-operations", move || watched.watch(operation_timeout));
         test
     }
 
@@ -93,18 +93,18 @@ impl KvTest {
     /// The server that leads; waits until there is one. Ends the run after 5 s without.
     pub fn leader(&self) -> ServerId {
         const LIMIT: Duration = Duration::from_secs(5);
-        const LOOK: Duration = Duration::from_millis(10);
-        let begun = Instant::now();
+        const POLL_INTERVAL: Duration = Duration::from_millis(10);
+        let started = Instant::now();
         loop {
             if let Some((_, leader)) = self.0.cluster.leader() {
                 return leader;
             }
-            if begun.elapsed() > LIMIT {
+            if started.elapsed() > LIMIT {
                 let (servers, seconds) = (self.0.cluster.len(), LIMIT.as_secs());
                 let text = format!("none of the {servers} servers has said for {seconds} s that it leads");
-                Violation::limit(&[Rule::ElectionTimeoutElapses, Rule::GrantResetsTimer], text);
+                Violation::limit(&[Rule::CampaignOnTimeout, Rule::GrantResetsTimer], text);
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -127,65 +127,65 @@ impl KvTest {
 
     fn client(&self, client: u32, to: &[ServerId], logged: bool) -> Clerk {
         let (id, handle) = self.0.cluster.clerk(to);
-        Clerk { test: self.clone(), id, client, logged, place: None, handle }
+        Clerk { test: self.clone(), id, client, logged, slot: None, handle }
     }
 
     /// A stage begins, with counters at zero. One that had begun and was not ended never was.
-    pub fn begin(&self, title: &str) {
+    pub fn begin_stage(&self, title: &str) {
         let cluster = &self.0.cluster;
-        self.0.progress.0.lock().present = Some(Begun {
+        self.0.progress.0.lock().active = Some(ActiveStage {
             title: title.to_string(),
             at: Instant::now(),
             rpcs: cluster.rpcs(),
             bytes: cluster.bytes(),
-            operations: self.0.answered.load(Relaxed),
+            operations: self.0.operations_answered.load(Relaxed),
         });
     }
 
     /// The present stage ends, if there is one.
-    pub fn end(&self) {
+    pub fn end_stage(&self) {
         let cluster = &self.0.cluster;
         let mut stages = self.0.progress.0.lock();
-        let Some(Begun { title, at, rpcs, bytes, operations }) = stages.present.take() else { return };
-        let figures = Figures {
+        let Some(ActiveStage { title, at, rpcs, bytes, operations }) = stages.active.take() else { return };
+        let metrics = Metrics {
             elapsed: at.elapsed(),
             servers: cluster.len(),
             rpcs: cluster.rpcs() - rpcs,
             bytes: cluster.bytes() - bytes,
-            commands: self.0.answered.load(Relaxed) - operations,
+            commands: self.0.operations_answered.load(Relaxed) - operations,
         };
-        stages.ended.push(Stage { title, figures });
+        stages.finished.push(Stage { title, metrics });
     }
 
     /// The story is over: ends the present stage, and returns all of them.
     pub fn finish(&self) -> Vec<Stage> {
-        self.end();
-        *self.0.over.lock() = true;
-        self.0.over_changed.notify_all();
-        self.0.progress.0.lock().ended.clone()
+        self.end_stage();
+        *self.0.scenario_over.lock() = true;
+        self.0.scenario_over_changed.notify_all();
+        self.0.progress.0.lock().finished.clone()
     }
 
-    /// Looks after operations that have no answer, until the story is over: for longer than `patience`, or, shortly before
+    /// Looks after operations that have no answer, until the story is over: for longer than `operation_timeout`, or, shortly before
     /// the run's time is over, for some while. (The time limit of the run itself knows threads, but no operations.)
-    fn watch(&self, patience: Option<Duration>) {
-        const LOOK: Duration = Duration::from_millis(500);
-        const A_MOMENT: Duration = Duration::from_secs(1);
-        const SOME_WHILE: Duration = Duration::from_secs(5);
-        let mut over = self.0.over.lock();
-        while !*over {
-            self.0.over_changed.wait_for(&mut over, LOOK);
-            let last_moment = (run_elapsed() + A_MOMENT > TIME_LIMIT).then_some(SOME_WHILE);
-            let Some(patience) = last_moment.or(patience) else { continue };
-            let oldest = self.0.book.lock().under_way.oldest().cloned();
-            if let Some(Operation { client, what, key, since, .. }) = oldest
-                && since.elapsed() > patience
+    fn watch(&self, operation_timeout: Option<Duration>) {
+        const POLL_INTERVAL: Duration = Duration::from_millis(500);
+        const BEFORE_TIME_LIMIT: Duration = Duration::from_secs(1);
+        const TIMEOUT_AT_END: Duration = Duration::from_secs(5);
+        let mut scenario_over = self.0.scenario_over.lock();
+        while !*scenario_over {
+            self.0.scenario_over_changed.wait_for(&mut scenario_over, POLL_INTERVAL);
+            let end_of_run = (run_elapsed() + BEFORE_TIME_LIMIT > TIME_LIMIT).then_some(TIMEOUT_AT_END);
+            let Some(operation_timeout) = end_of_run.or(operation_timeout) else { continue };
+            let oldest = self.0.operations.lock().in_flight.oldest().cloned();
+            if let Some(Operation { client, what, key, started_at, .. }) = oldest
+                && started_at.elapsed() > operation_timeout
             {
-                let seconds = since.elapsed().as_secs();
+                let seconds = started_at.elapsed().as_secs();
                 let likely =
-                    [Rule::AnswerADuplicate, Rule::AnswerWhoWaits, Rule::NoticeLostLeadership, Rule::TryAnotherServer];
+                    [Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::DetectLostLeadership, Rule::TryAnotherServer];
                 let text = format!(
                     "client {client} has waited for {seconds} s for the answer to its {what} of key '{key}'{}",
-                    table(&thread::statuses())
+                    thread_table(&thread::statuses())
                 );
                 Violation::limit(&likely, text);
             }
@@ -193,8 +193,8 @@ impl KvTest {
     }
 
     /// What the clients made by [`logged_clerk`](KvTest::logged_clerk) asked and were answered.
-    pub fn asked(&self) -> Asked {
-        mem::take(&mut self.0.book.lock().asked)
+    pub fn take_history(&self) -> ClientHistory {
+        mem::take(&mut self.0.operations.lock().history)
     }
 
     /// Ends the run if a server has more Raft state saved than eight times what it was told to keep, as in the course.
@@ -202,7 +202,7 @@ impl KvTest {
         let (bytes, most) = (self.0.cluster.log_size(), 8 * max_raft_state);
         if bytes > most {
             Violation::limit(
-                &[Rule::SnapshotWhenLarge, Rule::CutTheLog],
+                &[Rule::SnapshotWhenLarge, Rule::CompactLog],
                 format!(
                     "a server has {bytes} bytes of Raft state saved, more than {most}: logs were not trimmed; a service must \
                  make a snapshot when the state comes near {max_raft_state} bytes, and its Raft must then let go of the log \
@@ -217,7 +217,7 @@ impl KvTest {
         let bytes = self.0.cluster.snapshot_size();
         if bytes > 0 {
             Violation::safety(
-                &[Rule::NoSnapshotUnasked],
+                &[Rule::NoUnrequestedSnapshot],
                 format!(
                     "a server has a snapshot of {bytes} bytes saved, though it was made without a limit for its Raft state \
                  (maxraftstate is -1 in the course), and must then never make one"
@@ -241,8 +241,8 @@ pub struct Clerk {
     /// Whether its operations go into the history.
     logged: bool,
     /// Where its operations are noted while they have no answer, once it has begun one.
-    place: Option<Place>,
-    handle: Box<dyn KvHandle>,
+    slot: Option<OperationSlot>,
+    handle: Box<dyn ErasedClerk>,
 }
 
 impl Clerk {
@@ -272,8 +272,8 @@ impl Clerk {
     }
 
     fn perform(&mut self, what: OperationKind, key: &str, value: &str) -> String {
-        let (client, Inner { begun, answered, book, .. }) = (self.client, &*self.test.0);
-        let operation = begun.fetch_add(1, Relaxed);
+        let (client, Inner { operations_begun, operations_answered, operations, .. }) = (self.client, &*self.test.0);
+        let operation = operations_begun.fetch_add(1, Relaxed);
         record::emit(EventKind::OperationBegun {
             operation,
             client,
@@ -281,9 +281,9 @@ impl Clerk {
             key: key.to_string(),
             value: Excerpt::from(value),
         });
-        let since = Instant::now();
-        let place = book.lock().under_way.begin(self.place, (operation, client, what, key), since);
-        self.place = Some(place);
+        let started_at = Instant::now();
+        let slot = operations.lock().in_flight.begin(self.slot, (operation, client, what, key), started_at);
+        self.slot = Some(slot);
         let call = run_elapsed_nanos();
         let mut result = String::new();
         let kind = match what {
@@ -302,21 +302,21 @@ impl Clerk {
         };
         let ret = run_elapsed_nanos();
         record::emit(EventKind::OperationEnded { operation, value: Excerpt::from(&*result) });
-        answered.fetch_add(1, Relaxed);
-        let mut book = book.lock();
-        book.under_way.end(place);
+        operations_answered.fetch_add(1, Relaxed);
+        let mut operations = operations.lock();
+        operations.in_flight.end(slot);
         if self.logged {
             let value = if kind == Kind::Get { &result } else { value };
-            book.asked.history.add(client, call, ret, kind, key, value);
-            book.asked.numbers.push(operation);
+            operations.history.history.add(client, call, ret, kind, key, value);
+            operations.history.numbers.push(operation);
         }
-        drop(book);
+        drop(operations);
         result
     }
 }
 
 /// Who is doing what, a line a thread.
-fn table(threads: &[ThreadStatus]) -> String {
+fn thread_table(threads: &[ThreadStatus]) -> String {
     let lines: String = threads.iter().map(|thread| format!("\n    {thread}")).collect();
     format!("\n  threads:{lines}")
 }

@@ -5,40 +5,40 @@ use labstd::sync::Arc;
 use labstd::time::Duration;
 use raftapi::KvService;
 
-use super::kv_generic::Generic;
+use super::kv_generic::GenericTest;
 use super::{ours_kv, ours_reads, part_4a, part_4b};
-use crate::kv::{InProcess, KvCluster, KvSetting, KvSubject, KvTest};
-use crate::scenario::{About, OnFailure, Part, Scenario, Told};
+use crate::kv::{InProcessCluster, KvCluster, KvClusterConfig, KvSubject, KvTest};
+use crate::scenario::{ScenarioInfo, AbandonOnFailure, Part, Scenario, ScenarioOutcome};
 
 /// How long an operation may take in a scenario of ours, several elections included. In one of the course it may take as
 /// long as the run.
-const PATIENCE: Duration = Duration::from_secs(20);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A row of the table: a story, and the cluster that it is told of.
 struct Row {
-    about: About,
+    info: ScenarioInfo,
     reliable: bool,
     max_raft_state: Option<usize>,
-    story: Story,
+    body: Body,
 }
 
 /// What happens.
 #[derive(Clone, Copy)]
-enum Story {
+enum Body {
     /// The generic test; its history is judged when the run is over.
-    Generic(Generic),
+    Generic(GenericTest),
     /// Something else, for servers wherever they run.
-    Anywhere(fn(&KvTest)),
+    AnyCluster(fn(&KvTest)),
     /// A story that takes single messages out of the hands of a network in this process.
-    ByHand(fn(&KvTest, &Network)),
+    Intercepting(fn(&KvTest, &Network)),
 }
 
 impl Row {
     /// A generic test of the course.
-    fn generic(name: &'static str, part: Part, seconds: u32, generic: Generic) -> Row {
-        let Generic { servers, unreliable, max_raft_state, .. } = generic;
-        let about = About { name, part, title: generic.title(), of_the_course: true, servers, seconds };
-        Row { about, reliable: !unreliable, max_raft_state, story: Story::Generic(generic) }
+    fn generic(name: &'static str, part: Part, seconds: u32, generic: GenericTest) -> Row {
+        let GenericTest { servers, unreliable, max_raft_state, .. } = generic;
+        let info = ScenarioInfo { name, part, title: generic.title(), from_course: true, servers, seconds };
+        Row { info, reliable: !unreliable, max_raft_state, body: Body::Generic(generic) }
     }
 
     /// Another one of the course, over a reliable network.
@@ -48,16 +48,16 @@ impl Row {
         title: &'static str,
         servers: usize,
         seconds: u32,
-        story: fn(&KvTest),
+        body: fn(&KvTest),
     ) -> Row {
-        let about = About { name, part, title: title.to_string(), of_the_course: true, servers, seconds };
-        Row { about, reliable: true, max_raft_state: snapshots_in(part), story: Story::Anywhere(story) }
+        let info = ScenarioInfo { name, part, title: title.to_string(), from_course: true, servers, seconds };
+        Row { info, reliable: true, max_raft_state: snapshots_in(part), body: Body::AnyCluster(body) }
     }
 
     /// One of ours: three servers over a reliable network.
-    fn ours(name: &'static str, part: Part, title: &'static str, seconds: u32, story: fn(&KvTest, &Network)) -> Row {
-        let about = About { name, part, title: title.to_string(), of_the_course: false, servers: 3, seconds };
-        Row { about, reliable: true, max_raft_state: snapshots_in(part), story: Story::ByHand(story) }
+    fn ours(name: &'static str, part: Part, title: &'static str, seconds: u32, body: fn(&KvTest, &Network)) -> Row {
+        let info = ScenarioInfo { name, part, title: title.to_string(), from_course: false, servers: 3, seconds };
+        Row { info, reliable: true, max_raft_state: snapshots_in(part), body: Body::Intercepting(body) }
     }
 
     /// The same over an unreliable network.
@@ -65,31 +65,31 @@ impl Row {
         Row { reliable: false, ..self }
     }
 
-    /// The scenario: this story, told of a cluster that `host` starts.
-    fn told_of(self, host: KvHost) -> Scenario {
-        let Row { about, reliable, max_raft_state, story } = self;
-        let title = about.title.clone();
-        let setting = KvSetting { servers: about.servers, reliable, max_raft_state };
-        let patience = (!about.of_the_course).then_some(PATIENCE);
-        Scenario::new(about, move |clock, progress| {
-            let cluster = host(setting);
-            cluster.network().into_iter().for_each(|network| progress.calm(network));
-            let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
-            let test = KvTest::new(Arc::clone(&cluster), progress.clone(), &title, patience);
-            match story {
-                Story::Generic(generic) => generic.tell(&test),
-                Story::Anywhere(story) => story(&test),
-                Story::ByHand(story) => story(&test, cluster.network().expect("it is one in this process")),
+    /// The scenario: this story, told of a cluster that `make_cluster` starts.
+    fn into_scenario(self, make_cluster: KvClusterFactory) -> Scenario {
+        let Row { info, reliable, max_raft_state, body } = self;
+        let title = info.title.clone();
+        let config = KvClusterConfig { servers: info.servers, reliable, max_raft_state };
+        let operation_timeout = (!info.from_course).then_some(OPERATION_TIMEOUT);
+        Scenario::new(info, move |clock, progress| {
+            let cluster = make_cluster(config);
+            cluster.network().into_iter().for_each(|network| progress.apply_fault_cutoff(network));
+            let _abandon = AbandonOnFailure { clock, abandon: || cluster.abandon() };
+            let test = KvTest::new(Arc::clone(&cluster), progress.clone(), &title, operation_timeout);
+            match body {
+                Body::Generic(generic) => generic.run(&test),
+                Body::AnyCluster(body) => body(&test),
+                Body::Intercepting(body) => body(&test, cluster.network().expect("it is one in this process")),
             }
             let stages = test.finish();
             cluster.shut_down();
-            Told { stages, asked: matches!(story, Story::Generic(_)).then(|| test.asked()) }
+            ScenarioOutcome { stages, history: matches!(body, Body::Generic(_)).then(|| test.take_history()) }
         })
     }
 
     /// Whether it can be told of servers wherever they run.
-    fn is_for_all(&self) -> bool {
-        !matches!(self.story, Story::ByHand(_))
+    fn runs_on_any_cluster(&self) -> bool {
+        !matches!(self.body, Body::Intercepting(_))
     }
 }
 
@@ -100,31 +100,31 @@ fn snapshots_in(part: Part) -> Option<usize> {
 
 /// All scenarios that a key/value service is put through, the course's first, told of `subject`.
 pub fn kv_scenarios<K: KvService>(subject: &KvSubject<K>) -> Vec<Scenario> {
-    let make = subject.maker();
-    let host: KvHost = Arc::new(move |setting| Arc::new(InProcess::new(setting, Arc::clone(&make))));
-    table().into_iter().map(|row| row.told_of(Arc::clone(&host))).collect()
+    let make = subject.factory();
+    let make_cluster: KvClusterFactory = Arc::new(move |config| Arc::new(InProcessCluster::new(config, Arc::clone(&make))));
+    table().into_iter().map(|row| row.into_scenario(Arc::clone(&make_cluster))).collect()
 }
 
 /// How a cluster for a story is started.
-pub type KvHost = Arc<dyn Fn(KvSetting) -> Arc<dyn KvCluster> + Send + Sync>;
+pub type KvClusterFactory = Arc<dyn Fn(KvClusterConfig) -> Arc<dyn KvCluster> + Send + Sync>;
 
-/// The scenarios that need no network in this process, which are all of the course's: told of clusters that `host` starts.
-pub fn kv_scenarios_on(host: &KvHost) -> Vec<Scenario> {
-    table().into_iter().filter(Row::is_for_all).map(|row| row.told_of(Arc::clone(host))).collect()
+/// The scenarios that need no network in this process, which are all of the course's: told of clusters that `make_cluster` starts.
+pub fn kv_scenarios_on(make_cluster: &KvClusterFactory) -> Vec<Scenario> {
+    table().into_iter().filter(Row::runs_on_any_cluster).map(|row| row.into_scenario(Arc::clone(make_cluster))).collect()
 }
 
 #[rustfmt::skip]
 fn table() -> Vec<Row> {
     use Part::{P4A, P4B};
     let (generic, course, ours) = (Row::generic, Row::course, Row::ours);
-    let plain = Generic { clients: 5, servers: 5, ..Generic::default() };
-    let one = Generic { clients: 1, ..plain };
-    let unreliable = Generic { unreliable: true, ..plain };
-    let snapshots = Generic { max_raft_state: snapshots_in(P4B), ..plain };
-    let crash = |generic| Generic { crash: true, ..generic };
-    let partitions = |generic| Generic { partitions: true, ..generic };
-    let random_keys = |generic| Generic { clients: 15, servers: 7, random_keys: true, ..generic };
-    let snapshots_unreliable = Generic { unreliable: true, ..snapshots };
+    let plain = GenericTest { clients: 5, servers: 5, ..GenericTest::default() };
+    let one = GenericTest { clients: 1, ..plain };
+    let unreliable = GenericTest { unreliable: true, ..plain };
+    let snapshots = GenericTest { max_raft_state: snapshots_in(P4B), ..plain };
+    let crash = |generic| GenericTest { crash: true, ..generic };
+    let partitions = |generic| GenericTest { partitions: true, ..generic };
+    let random_keys = |generic| GenericTest { clients: 15, servers: 7, random_keys: true, ..generic };
+    let snapshots_unreliable = GenericTest { unreliable: true, ..snapshots };
     vec![
         generic("basic_4A", P4A, 15, one),
         course("speed_4A", P4A, "ops complete fast enough", 3, 3, part_4a::speed),
@@ -143,8 +143,8 @@ fn table() -> Vec<Row> {
         course("snapshot_rpc_4B", P4B, "InstallSnapshot RPC", 3, 4, part_4b::snapshot_rpc),
         course("snapshot_size_4B", P4B, "snapshot size is reasonable", 3, 2, part_4b::snapshot_size),
         course("speed_4B", P4B, "ops complete fast enough", 3, 3, part_4a::speed),
-        generic("snapshot_recover_4B", P4B, 20, Generic { clients: 1, ..crash(snapshots) }),
-        generic("snapshot_recover_many_clients_4B", P4B, 21, Generic { clients: 20, ..crash(snapshots) }),
+        generic("snapshot_recover_4B", P4B, 20, GenericTest { clients: 1, ..crash(snapshots) }),
+        generic("snapshot_recover_many_clients_4B", P4B, 21, GenericTest { clients: 20, ..crash(snapshots) }),
         generic("snapshot_unreliable_4B", P4B, 16, snapshots_unreliable),
         generic("snapshot_unreliable_recover_4B", P4B, 21, crash(snapshots_unreliable)),
         generic("snapshot_unreliable_recover_concurrent_partition_4B", P4B, 28, crash(partitions(snapshots_unreliable))),
@@ -211,11 +211,11 @@ mod tests {
     #[test]
     fn the_names_of_the_tests_are_the_names_in_the_table() {
         let table = table();
-        let abouts: Vec<_> = table.iter().map(|row| &row.about).collect();
-        let names: Vec<_> = abouts.iter().map(|about| about.name).collect();
+        let infos: Vec<_> = table.iter().map(|row| &row.info).collect();
+        let names: Vec<_> = infos.iter().map(|info| info.name).collect();
         assert_eq!(names, crate::__for_each_kv_scenario!(__names));
-        assert!(abouts.iter().all(|about| about.name.ends_with(about.part.number())));
-        let of = |part| abouts.iter().filter(|about| about.of_the_course && about.part == part).count();
+        assert!(infos.iter().all(|info| info.name.ends_with(info.part.number())));
+        let of = |part| infos.iter().filter(|info| info.from_course && info.part == part).count();
         assert_eq!((of(Part::P4A), of(Part::P4B)), (14, 9));
     }
 
@@ -242,7 +242,7 @@ mod tests {
             ("snapshot_unreliable_recover_concurrent_partition_4B", 5, 5, "ucp-", "unreliable net, restarts, partitions, snapshots, many clients"),
             ("snapshot_unreliable_recover_concurrent_partition_linearizable_4B", 15, 7, "ucpr", "unreliable net, restarts, partitions, snapshots, random keys, many clients"),
         ];
-        let flags = |generic: &Generic| -> String {
+        let flags = |generic: &GenericTest| -> String {
             let flags = [(generic.unreliable, 'u'), (generic.crash, 'c'), (generic.partitions, 'p'), (generic.random_keys, 'r')];
             flags.into_iter().map(|(holds, letter)| if holds { letter } else { '-' }).collect()
         };
@@ -250,10 +250,10 @@ mod tests {
         let seen: Vec<_> = rows
             .iter()
             .filter_map(|row| {
-                let Story::Generic(generic) = &row.story else { return None };
-                assert_eq!(row.reliable, !generic.unreliable, "{}", row.about.name);
-                assert_eq!(generic.max_raft_state, snapshots_in(row.about.part), "{}", row.about.name);
-                Some((row.about.name, generic.clients, row.about.servers, flags(generic), row.about.title.as_str()))
+                let Body::Generic(generic) = &row.body else { return None };
+                assert_eq!(row.reliable, !generic.unreliable, "{}", row.info.name);
+                assert_eq!(generic.max_raft_state, snapshots_in(row.info.part), "{}", row.info.name);
+                Some((row.info.name, generic.clients, row.info.servers, flags(generic), row.info.title.as_str()))
             })
             .collect();
         let expected: Vec<_> = expected.into_iter().map(|(name, clients, servers, flags, title)| (name, clients, servers, flags.to_string(), title)).collect();

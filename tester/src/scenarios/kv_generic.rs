@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// What clients and servers have to cope with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generic {
+pub struct GenericTest {
     /// How many clients there are.
     pub clients: u32,
     /// How many servers there are.
@@ -48,7 +48,7 @@ pub struct Generic {
     pub random_keys: bool,
 }
 
-impl Generic {
+impl GenericTest {
     /// The title, as the course prints it.
     pub fn title(&self) -> String {
         let pieces = [
@@ -63,7 +63,7 @@ impl Generic {
     }
 
     /// Tells the story.
-    pub fn tell(&self, test: &KvTest) {
+    pub fn run(&self, test: &KvTest) {
         let mut reader = test.logged_clerk(self.clients);
         for iteration in 0..ITERATIONS {
             let counts = self.work(test, iteration);
@@ -84,21 +84,21 @@ impl Generic {
     /// The clients work, with all faults, and end. Returns how many elements each has written, one client after the other:
     /// what is done between two of them is done while the others may still be busy.
     fn work<'a>(&self, test: &'a KvTest, iteration: usize) -> impl Iterator<Item = (u32, u64)> + use<'a> {
-        let over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(AtomicBool::new(false));
         let clients: Vec<_> = (0..self.clients)
             .map(|number| {
-                let (generic, over, clerk) = (*self, Arc::clone(&over), test.logged_clerk(number));
-                let work = move || generic.client(clerk, number, iteration, &over);
+                let (generic, stop, clerk) = (*self, Arc::clone(&stop), test.logged_clerk(number));
+                let work = move || generic.client(clerk, number, iteration, &stop);
                 (number, thread::spawn(format!("client-{number}"), work))
             })
             .collect();
         let repartitioner = self.partitions.then(|| {
             test.sleep(ELECTION_TIMEOUT);
-            let (test, over) = (test.clone(), Arc::clone(&over));
-            thread::spawn("repartitioner", move || repartition(&test, iteration, &over))
+            let (test, stop) = (test.clone(), Arc::clone(&stop));
+            thread::spawn("repartitioner", move || repartition(&test, iteration, &stop))
         });
         test.sleep(WORK);
-        over.store(true, Relaxed);
+        stop.store(true, Relaxed);
         if let Some(repartitioner) = repartitioner {
             repartitioner.join().expect("a repartitioner that does not panic");
             test.connect_all();
@@ -114,7 +114,7 @@ impl Generic {
     }
 
     /// One client: works until it is over, and returns how many elements it has written.
-    fn client(&self, mut clerk: Clerk, number: u32, iteration: usize, over: &AtomicBool) -> u64 {
+    fn client(&self, mut clerk: Clerk, number: u32, iteration: usize, stop: &AtomicBool) -> u64 {
         let mut rng = rng::stream(&format!("client-{number}#{iteration}"));
         let own_key = number.to_string();
         let mut written = 0;
@@ -125,7 +125,7 @@ impl Generic {
             clerk.put(&own_key, "");
             operations += 1;
         }
-        while !over.load(Relaxed) {
+        while !stop.load(Relaxed) {
             if operations >= OPERATIONS_AT_FULL_SPEED {
                 thread::sleep(PAUSE);
             }
@@ -167,9 +167,9 @@ fn expect(value: &str, client: u32, count: u64, when: &str) {
 }
 
 /// Puts each server on one of two sides by chance, about once a second, until it is over.
-fn repartition(test: &KvTest, iteration: usize, over: &AtomicBool) {
+fn repartition(test: &KvTest, iteration: usize, stop: &AtomicBool) {
     let mut rng = rng::stream(&format!("repartitioner#{iteration}"));
-    while !over.load(Relaxed) {
+    while !stop.load(Relaxed) {
         let (one, other): (Vec<ServerId>, Vec<ServerId>) = test.servers().into_iter().partition(|_| rng.random());
         test.cluster().partition(&[&one, &other]);
         test.sleep(ELECTION_TIMEOUT + Duration::from_millis(rng.random_range(0..200)));
@@ -182,12 +182,12 @@ mod tests {
 
     #[test]
     fn titles_are_those_of_the_course() {
-        let many = Generic { clients: 5, servers: 5, ..Generic::default() };
-        let title = |generic: Generic| generic.title();
-        assert_eq!(title(Generic { clients: 1, ..many }), "one client");
+        let many = GenericTest { clients: 5, servers: 5, ..GenericTest::default() };
+        let title = |generic: GenericTest| generic.title();
+        assert_eq!(title(GenericTest { clients: 1, ..many }), "one client");
         assert_eq!(title(many), "many clients");
-        assert_eq!(title(Generic { clients: 2, ..many }), "many clients");
-        let all = Generic {
+        assert_eq!(title(GenericTest { clients: 2, ..many }), "many clients");
+        let all = GenericTest {
             clients: 15,
             servers: 7,
             unreliable: true,
@@ -198,7 +198,7 @@ mod tests {
         };
         assert_eq!(title(all), "unreliable net, restarts, partitions, snapshots, random keys, many clients");
         assert_eq!(
-            title(Generic { crash: true, max_raft_state: Some(1), ..many }),
+            title(GenericTest { crash: true, max_raft_state: Some(1), ..many }),
             "restarts, snapshots, many clients"
         );
     }

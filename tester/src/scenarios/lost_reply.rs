@@ -13,32 +13,32 @@ use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
 use crate::kv::{ClerkId, Pending};
 
 /// A reply that is lost, and what its clerk asks next, which is held.
-pub(super) struct AskedAgain {
+pub(super) struct LostReply {
     clerk: ClerkId,
     leader: ServerId,
     lost: Arc<AtomicBool>,
     /// What the request said whose reply was lost, as a number: the requests that are let go are compared with it.
-    said: Arc<AtomicU64>,
+    request_fingerprint: Arc<AtomicU64>,
     /// Whether it was asked again in other words.
-    in_other_words: AtomicBool,
+    retry_differs: AtomicBool,
 }
 
 /// Loses the next reply of `leader` to `clerk`, and from then on holds all that the clerk asks of anybody.
-pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) -> AskedAgain {
-    let asked_again = AskedAgain {
+pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) -> LostReply {
+    let lost_reply = LostReply {
         clerk,
         leader,
         lost: Arc::default(),
-        said: Arc::default(),
-        in_other_words: AtomicBool::new(false),
+        request_fingerprint: Arc::default(),
+        retry_differs: AtomicBool::new(false),
     };
-    network.intercept(asked_again.judge());
-    asked_again
+    network.intercept(lost_reply.interceptor());
+    lost_reply
 }
 
-impl AskedAgain {
-    fn judge(&self) -> impl Fn(&Message<'_>) -> Verdict + Send + Sync + use<> {
-        let (clerk, leader, lost, said) = (self.clerk, self.leader, Arc::clone(&self.lost), Arc::clone(&self.said));
+impl LostReply {
+    fn interceptor(&self) -> impl Fn(&Message<'_>) -> Verdict + Send + Sync + use<> {
+        let (clerk, leader, lost, request_fingerprint) = (self.clerk, self.leader, Arc::clone(&self.lost), Arc::clone(&self.request_fingerprint));
         move |message| {
             if !is_of_clerk(message, clerk) {
                 return Verdict::Pass;
@@ -47,7 +47,7 @@ impl AskedAgain {
                 Direction::Request if lost.load(SeqCst) => Verdict::Hold,
                 Direction::Request => {
                     // A clerk has one request under way, so this is the one whose reply is lost.
-                    said.store(words(message.bytes), SeqCst);
+                    request_fingerprint.store(fingerprint(message.bytes), SeqCst);
                     Verdict::Pass
                 }
                 Direction::Reply if is_for(message, leader) && !lost.swap(true, SeqCst) => Verdict::Drop,
@@ -58,10 +58,10 @@ impl AskedAgain {
 
     /// Goes on with it, and lets nobody but `server` be elected.
     pub(super) fn only_elected(&self, network: &Network, server: ServerId) {
-        let judge = self.judge();
+        let interceptor = self.interceptor();
         network.intercept(move |message| {
             let vote = message.direction == Direction::Reply && message.method == "Raft.RequestVote";
-            if vote && !is_of_server(message, server) { Verdict::Drop } else { judge(message) }
+            if vote && !is_of_server(message, server) { Verdict::Drop } else { interceptor(message) }
         });
     }
 
@@ -75,29 +75,29 @@ impl AskedAgain {
     pub(super) fn release(&self, network: &Network) {
         network.stop_intercepting();
         for message in network.held() {
-            let other = words(message.message().bytes) != self.said.load(SeqCst);
+            let other = fingerprint(message.message().bytes) != self.request_fingerprint.load(SeqCst);
             if message.message().direction == Direction::Request && is_of_clerk(&message.message(), self.clerk) && other
             {
-                self.in_other_words.store(true, SeqCst);
+                self.retry_differs.store(true, SeqCst);
             }
             message.release();
         }
     }
 
     /// What may be the cause if the operation was executed twice.
-    pub(super) fn executed_twice(&self) -> Vec<Rule> {
-        let other = self.in_other_words.load(SeqCst);
-        vec![if other { Rule::SameNumberForARetry } else { Rule::ExecuteOnce }]
+    pub(super) fn causes_of_second_execution(&self) -> Vec<Rule> {
+        let other = self.retry_differs.load(SeqCst);
+        vec![if other { Rule::RetryKeepsNumber } else { Rule::ExecuteOnce }]
     }
 
     /// The same, if there was a snapshot in between.
-    pub(super) fn executed_after_a_snapshot(&self) -> Vec<Rule> {
-        let other = self.in_other_words.load(SeqCst);
-        if other { vec![Rule::SameNumberForARetry] } else { vec![Rule::DuplicatesInSnapshot, Rule::ExecuteOnce] }
+    pub(super) fn causes_of_second_execution_after_snapshot(&self) -> Vec<Rule> {
+        let other = self.retry_differs.load(SeqCst);
+        if other { vec![Rule::RetryKeepsNumber] } else { vec![Rule::DuplicateTableInSnapshot, Rule::ExecuteOnce] }
     }
 }
 
 /// A number that two messages have in common if they say the same, and hardly otherwise (FNV-1a).
-fn words(bytes: &[u8]) -> u64 {
+fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -7,7 +7,7 @@ pub mod kv;
 pub mod kv_generic;
 mod lost_reply;
 pub mod ours;
-pub mod ours_answers;
+pub mod ours_replies;
 pub mod ours_entries;
 pub mod ours_kv;
 pub mod ours_reads;
@@ -23,19 +23,19 @@ pub mod part_4b;
 use labstd::sync::Arc;
 use raftapi::Raft;
 
-use crate::cluster::{Cluster, Setting};
-use crate::scenario::{About, OnFailure, Part, Scenario, Stage, Told};
+use crate::cluster::{Cluster, ClusterConfig};
+use crate::scenario::{ScenarioInfo, AbandonOnFailure, Part, Scenario, Stage, ScenarioOutcome};
 use crate::subject::Subject;
 
 /// A row of the table: a story, and the cluster that it is told of.
 struct Row<R: Raft> {
-    about: About,
+    info: ScenarioInfo,
     /// Whether the network is reliable.
     reliable: bool,
     /// Whether the services make snapshots.
     snapshots: bool,
     /// What happens.
-    story: fn(&Cluster<R>),
+    body: fn(&Cluster<R>),
 }
 
 impl<R: Raft> Row<R> {
@@ -46,10 +46,10 @@ impl<R: Raft> Row<R> {
         title: &'static str,
         servers: usize,
         seconds: u32,
-        story: fn(&Cluster<R>),
+        body: fn(&Cluster<R>),
     ) -> Row<R> {
-        let about = About { name, part, title: title.to_string(), of_the_course: true, servers, seconds };
-        Row { about, reliable: true, snapshots: false, story }
+        let info = ScenarioInfo { name, part, title: title.to_string(), from_course: true, servers, seconds };
+        Row { info, reliable: true, snapshots: false, body }
     }
 
     /// The same over an unreliable network.
@@ -63,30 +63,30 @@ impl<R: Raft> Row<R> {
     }
 
     /// The same, as one of ours.
-    fn of_ours(self) -> Row<R> {
-        Row { about: About { of_the_course: false, ..self.about }, ..self }
+    fn ours(self) -> Row<R> {
+        Row { info: ScenarioInfo { from_course: false, ..self.info }, ..self }
     }
 
     /// The scenario: this story, told of servers of `subject`.
-    fn told_of(self, subject: &Subject<R>) -> Scenario {
-        let Row { about, reliable, snapshots, story } = self;
-        let (make, title) = (subject.maker(), about.title.clone());
-        let setting = Setting { servers: about.servers, reliable, snapshots };
-        Scenario::new(about, move |clock, progress| {
-            let cluster = Cluster::new(setting, Arc::clone(&make));
-            progress.calm(cluster.network());
-            let _abandon = OnFailure { clock, abandon: || cluster.abandon() };
-            story(&cluster);
-            let figures = cluster.figures();
+    fn into_scenario(self, subject: &Subject<R>) -> Scenario {
+        let Row { info, reliable, snapshots, body } = self;
+        let (make, title) = (subject.factory(), info.title.clone());
+        let config = ClusterConfig { servers: info.servers, reliable, snapshots };
+        Scenario::new(info, move |clock, progress| {
+            let cluster = Cluster::new(config, Arc::clone(&make));
+            progress.apply_fault_cutoff(cluster.network());
+            let _abandon = AbandonOnFailure { clock, abandon: || cluster.abandon() };
+            body(&cluster);
+            let metrics = cluster.metrics();
             cluster.shut_down();
-            Told { stages: vec![Stage { title: title.clone(), figures }], asked: None }
+            ScenarioOutcome { stages: vec![Stage { title: title.clone(), metrics }], history: None }
         })
     }
 }
 
 /// All scenarios that a Raft is put through, the course's first, told of `subject`.
 pub fn raft_scenarios<R: Raft>(subject: &Subject<R>) -> Vec<Scenario> {
-    table().into_iter().map(|row| row.told_of(subject)).collect()
+    table().into_iter().map(|row| row.into_scenario(subject)).collect()
 }
 
 #[rustfmt::skip]
@@ -122,25 +122,25 @@ fn table<R: Raft>() -> Vec<Row<R>> {
         course("snapshot_install_un_crash_3D", P3D, "install snapshots (unreliable+crash)", 3, 49, part_3d::install_crash).with_snapshots().unreliable(),
         course("snapshot_all_crash_3D", P3D, "crash and restart all servers", 3, 14, part_3d::all_crash).with_snapshots(),
         course("snapshot_init_3D", P3D, "snapshot initialization after crash", 3, 6, part_3d::init).with_snapshots(),
-        course("catch_up_3B", P3B, "a returning follower catches up at once", 3, 12, ours::catch_up).of_ours(),
-        course("one_leader_a_term_3A", P3A, "one leader a term on a slow network", 5, 8, ours::one_leader_a_term).of_ours(),
-        course("time_to_lead_3A", P3A, "a voter waits for its leader", 3, 10, ours::time_to_lead).of_ours(),
-        course("late_entries_3B", P3B, "late entries remove nothing", 3, 4, ours::late_entries).of_ours(),
-        course("asking_service_3B", P3B, "a service that asks while it is delivered to", 3, 2, ours::asking_service).of_ours(),
-        course("old_candidates_3A", P3A, "old requests for votes keep nobody waiting", 5, 11, ours_votes::old_candidates).of_ours(),
-        course("shorter_log_3B", P3B, "a shorter log is not elected", 3, 11, ours_votes::shorter_log).of_ours(),
-        course("new_leader_3B", P3B, "a new leader keeps its log", 3, 5, ours_entries::new_leader).of_ours(),
-        course("commit_index_3B", P3B, "nothing is committed beyond what is shared", 3, 3, ours_entries::commit_index).of_ours(),
-        course("vote_once_3C", P3C, "a vote outlives a crash", 3, 14, ours_votes::vote_once).of_ours(),
-        course("acknowledged_3C", P3C, "what was acknowledged outlives a crash", 3, 8, ours_entries::acknowledged).of_ours(),
-        course("older_term_3C", P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).of_ours(),
-        course("old_snapshot_3D", P3D, "a late snapshot takes nothing back", 3, 4, ours_entries::old_snapshot).with_snapshots().of_ours(),
-        course("old_votes_3A", P3A, "a vote counts in its own election only", 3, 8, ours_terms::old_votes).of_ours(),
-        course("higher_term_3A", P3A, "a reply of a higher term ends a leader's time", 3, 4, ours_terms::higher_term).of_ours(),
-        course("older_candidate_3A", P3A, "no vote for a candidate of an older term", 3, 3, ours_terms::older_candidate).of_ours(),
-        course("same_term_3A", P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).of_ours(),
-        course("old_replies_3B", P3B, "a reply says nothing about a later term", 5, 6, ours_answers::old_replies).of_ours(),
-        course("adopted_term_3C", P3C, "an adopted term outlives a crash", 3, 4, ours_answers::adopted_term).of_ours(),
+        course("catch_up_3B", P3B, "a returning follower catches up at once", 3, 12, ours::catch_up).ours(),
+        course("one_leader_a_term_3A", P3A, "one leader a term on a slow network", 5, 8, ours::one_leader_a_term).ours(),
+        course("time_to_lead_3A", P3A, "a voter waits for its leader", 3, 10, ours::time_to_lead).ours(),
+        course("late_entries_3B", P3B, "late entries remove nothing", 3, 4, ours::late_entries).ours(),
+        course("asking_service_3B", P3B, "a service that asks while it is delivered to", 3, 2, ours::asking_service).ours(),
+        course("old_candidates_3A", P3A, "old requests for votes keep nobody waiting", 5, 11, ours_votes::old_candidates).ours(),
+        course("shorter_log_3B", P3B, "a shorter log is not elected", 3, 11, ours_votes::shorter_log).ours(),
+        course("new_leader_3B", P3B, "a new leader keeps its log", 3, 5, ours_entries::new_leader).ours(),
+        course("commit_index_3B", P3B, "nothing is committed beyond what is shared", 3, 3, ours_entries::commit_index).ours(),
+        course("vote_once_3C", P3C, "a vote outlives a crash", 3, 14, ours_votes::vote_once).ours(),
+        course("acknowledged_3C", P3C, "what was acknowledged outlives a crash", 3, 8, ours_entries::acknowledged).ours(),
+        course("older_term_3C", P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).ours(),
+        course("old_snapshot_3D", P3D, "a late snapshot takes nothing back", 3, 4, ours_entries::old_snapshot).with_snapshots().ours(),
+        course("old_votes_3A", P3A, "a vote counts in its own election only", 3, 8, ours_terms::old_votes).ours(),
+        course("higher_term_3A", P3A, "a reply of a higher term ends a leader's time", 3, 4, ours_terms::higher_term).ours(),
+        course("older_candidate_3A", P3A, "no vote for a candidate of an older term", 3, 3, ours_terms::older_candidate).ours(),
+        course("same_term_3A", P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).ours(),
+        course("old_replies_3B", P3B, "a reply says nothing about a later term", 5, 6, ours_replies::old_replies).ours(),
+        course("adopted_term_3C", P3C, "an adopted term outlives a crash", 3, 4, ours_replies::adopted_term).ours(),
     ]
 }
 
@@ -216,10 +216,10 @@ mod tests {
     #[test]
     fn the_names_of_the_tests_are_the_names_in_the_table() {
         let table: Vec<_> = super::raft_scenarios(&Subject::<NoRaft>::new());
-        let abouts: Vec<_> = table.iter().map(|scenario| &scenario.about).collect();
-        let names: Vec<_> = abouts.iter().map(|about| about.name).collect();
+        let infos: Vec<_> = table.iter().map(|scenario| &scenario.info).collect();
+        let names: Vec<_> = infos.iter().map(|info| info.name).collect();
         assert_eq!(names, crate::__for_each_raft_scenario!(__names));
-        assert!(abouts.iter().all(|about| about.name.ends_with(about.part.number())));
-        assert_eq!(abouts.iter().filter(|about| about.of_the_course).count(), 28);
+        assert!(infos.iter().all(|info| info.name.ends_with(info.part.number())));
+        assert_eq!(infos.iter().filter(|info| info.from_course).count(), 28);
     }
 }

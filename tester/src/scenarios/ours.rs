@@ -19,7 +19,7 @@ pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
     const SLOW: Duration = Duration::from_millis(100);
     const ROUNDS: usize = 4;
     const ROUND: Duration = Duration::from_millis(1500);
-    const LOOK: Duration = Duration::from_millis(10);
+    const POLL_INTERVAL: Duration = Duration::from_millis(10);
     cluster.network().intercept(|_| Verdict::Delay(SLOW));
     let mut cut_off = None;
     for _ in 0..ROUNDS {
@@ -31,7 +31,7 @@ pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
                 let Some((term, true)) = cluster.state(server) else { continue };
                 latest = latest.max(Some((term, server)));
             }
-            cluster.sleep(LOOK);
+            cluster.sleep(POLL_INTERVAL);
         }
         // The next election is held without the leader of this one.
         if let Some(server) = cut_off.take() {
@@ -61,7 +61,7 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
     /// From the election; no election timeout is as short as this and the way of the vote together.
     const NO_CAMPAIGN: Duration = Duration::from_millis(80);
     const ELECTION_MAX: Duration = Duration::from_secs(5);
-    const LOOK: Duration = Duration::from_millis(2);
+    const POLL_INTERVAL: Duration = Duration::from_millis(2);
     cluster.network().intercept(|_| Verdict::Delay(SLOW));
     let term_of = |server| cluster.state(server).map(|(term, _)| term);
     let leading = |server| cluster.state(server).filter(|&(_, leads)| leads).map(|(term, _)| term);
@@ -82,12 +82,12 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
             }
             if cut_off.elapsed() > ELECTION_MAX {
                 Violation::limit(
-                    &[Rule::ElectionTimeoutElapses, Rule::GrantResetsTimer],
+                    &[Rule::CampaignOnTimeout, Rule::GrantResetsTimer],
                     format!("{a} and {b} elected no leader within 5 s after leader {old} was cut off"),
                 );
             }
             looked = Instant::now();
-            cluster.sleep(LOOK);
+            cluster.sleep(POLL_INTERVAL);
         };
         // There was no leader when it looked before, so this is how long ago the election was, at most.
         while looked.elapsed() < NO_CAMPAIGN {
@@ -104,7 +104,7 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
                     ),
                 );
             }
-            cluster.sleep(LOOK);
+            cluster.sleep(POLL_INTERVAL);
         }
         cluster.connect(old);
     }
@@ -119,12 +119,12 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
 /// what a message carries, conflict or not, loses committed entries, and with it the next leader.
 pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
     const CHARS: usize = 1000;
-    const PATIENCE: Duration = Duration::from_secs(2);
-    const LOOK: Duration = Duration::from_millis(5);
-    let soon = |holds: &dyn Fn() -> bool| {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    const POLL_INTERVAL: Duration = Duration::from_millis(5);
+    let wait_until = |holds: &dyn Fn() -> bool| {
         let begun = Instant::now();
-        while !holds() && begun.elapsed() < PATIENCE {
-            cluster.sleep(LOOK);
+        while !holds() && begun.elapsed() < TIMEOUT {
+            cluster.sleep(POLL_INTERVAL);
         }
         holds()
     };
@@ -139,10 +139,10 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
         if carries && held.lock().insert(message.server.clone()) { Verdict::Hold } else { Verdict::Pass }
     });
     cluster.start(leader, "late ".repeat(CHARS / 5));
-    let both_held = soon(&|| network.held().len() == 2);
+    let both_held = wait_until(&|| network.held().len() == 2);
     cluster.start(leader, cluster.random_command());
     let last = cluster.start(leader, cluster.random_command());
-    let all_have = last.is_some_and(|Started { index, .. }| soon(&|| cluster.n_committed(index).0 == 3));
+    let all_have = last.is_some_and(|Started { index, .. }| wait_until(&|| cluster.n_committed(index).0 == 3));
 
     if all_have && both_held {
         cluster.disconnect(leader);
@@ -176,7 +176,7 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
 pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 3;
     const MANY: usize = 20;
-    cluster.services_ask(true);
+    cluster.services_query_raft(true);
     for _ in 0..ROUNDS {
         let leader = cluster.check_one_leader();
         for _ in 0..MANY {
@@ -193,7 +193,7 @@ pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
 pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 5;
     const AT_ONCE: Duration = Duration::from_millis(300);
-    const LOOK: Duration = Duration::from_millis(5);
+    const POLL_INTERVAL: Duration = Duration::from_millis(5);
     cluster.one(cluster.random_command(), 3, Retry::Yes);
     for round in 1..=ROUNDS {
         let leader = cluster.check_one_leader();
@@ -209,30 +209,30 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
         cluster.sleep(Duration::from_millis(100));
         cluster.connect(follower);
         let returned = Instant::now();
-        let within = loop {
+        let caught_up_after = loop {
             if cluster.n_committed(last).0 == 3 {
                 break returned.elapsed();
             }
             if returned.elapsed() > Duration::from_secs(5) {
                 Violation::limit(
-                    &[Rule::SendUntilStored, Rule::NextIndexBacksUp],
+                    &[Rule::RetryUntilStored, Rule::BackUpNextIndex],
                     format!(
                         "{follower} has not caught up 5 s after its return: its leader {leader} and another server have applied index {last}, and it has not"
                     ),
                 );
             }
-            cluster.sleep(LOOK);
+            cluster.sleep(POLL_INTERVAL);
         };
         // An election after the return takes its own time.
         let undisturbed = cluster.state(leader) == before.map(|term| (term, true));
         let noted = if undisturbed { "" } else { ", with an election in between" };
-        log::info!("{follower} caught up {} ms after its return{noted}", within.as_millis());
-        if undisturbed && within > AT_ONCE {
+        log::info!("{follower} caught up {} ms after its return{noted}", caught_up_after.as_millis());
+        if undisturbed && caught_up_after > AT_ONCE {
             Violation::limit(
-                &[Rule::SendUntilStored, Rule::NoLockOverRpc],
+                &[Rule::RetryUntilStored, Rule::NoLockOverRpc],
                 format!(
                     "{follower} caught up {} ms after its return; {} ms are enough when its leader stays",
-                    within.as_millis(),
+                    caught_up_after.as_millis(),
                     AT_ONCE.as_millis()
                 ),
             );

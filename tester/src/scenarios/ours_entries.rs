@@ -9,7 +9,7 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
 use raftapi::{Index, Raft, Started};
 
-use super::ours_votes::{is_for, leading, only_elected, soon};
+use super::ours_votes::{is_for, leading, only_elected, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
@@ -18,7 +18,7 @@ use crate::violation::Violation;
 pub(super) const CHARS: usize = 1000;
 
 /// How long a Raft may take for what it does at once or with its next heartbeat.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a follower acknowledged it still has after a crash.
 ///
@@ -36,14 +36,14 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
         let calls = Mutex::new(BTreeSet::new());
         network.intercept(move |message| {
             let mut calls = calls.lock();
-            if carries_a_long_command(message) && is_for(message, follower) {
+            if carries_long_command(message) && is_for(message, follower) {
                 calls.insert(message.call);
             }
             let acknowledges = message.direction == Direction::Reply && calls.contains(&message.call);
             if acknowledges { Verdict::Hold } else { Verdict::Pass }
         });
         let started = cluster.start(leader, "acknowledged ".repeat(CHARS / 13 + 1));
-        let replied = soon(cluster, PATIENCE, || !network.held().is_empty());
+        let replied = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
         cluster.crash(follower);
         for reply in network.held() {
             reply.release();
@@ -51,7 +51,7 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
         network.stop_intercepting();
 
         // No other leader has followed, and nothing else can be at this index.
-        let committed = |index| soon(cluster, PATIENCE, || cluster.n_committed(index).0 > 0);
+        let committed = |index| wait_until(cluster, TIMEOUT, || cluster.n_committed(index).0 > 0);
         let last = started.map(|Started { index, .. }| index).filter(|&index| replied && committed(index));
         cluster.disconnect(leader);
         // It is the only one of the two that a majority may elect.
@@ -63,7 +63,7 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
             && index <= last
         {
             Violation::safety(
-                &[Rule::SaveBeforeAnswering, Rule::SaveLog, Rule::LeaderAppendOnly],
+                &[Rule::SaveBeforeReply, Rule::SaveLog, Rule::LeaderAppendOnly],
                 format!(
                     "{follower} acknowledged the entry at index {last}, so that {leader} committed it, and crashed; when \
                  {follower} was back, {next} was elected, and put a new command at index {index}: {follower} had not saved \
@@ -90,7 +90,7 @@ pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
         let progress = Mutex::new((BTreeSet::new(), BTreeSet::new()));
         network.intercept(move |message| {
             let (calls, acknowledged) = &mut *progress.lock();
-            if carries_a_long_command(message) {
+            if carries_long_command(message) {
                 calls.insert(message.call);
             } else if message.direction == Direction::Reply && calls.contains(&message.call) {
                 acknowledged.insert(message.server.clone());
@@ -99,7 +99,7 @@ pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
             if enough && message.direction == Direction::Request { Verdict::Drop } else { Verdict::Pass }
         });
         let started = cluster.start(leader, "kept ".repeat(CHARS / 5 + 1));
-        let committed = |index| soon(cluster, PATIENCE, || cluster.n_committed(index).0 > 0);
+        let committed = |index| wait_until(cluster, TIMEOUT, || cluster.n_committed(index).0 > 0);
         let last = started.map(|Started { index, .. }| index).filter(|&index| committed(index));
         cluster.disconnect(leader);
         network.stop_intercepting();
@@ -148,7 +148,7 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     [s1, s2].iter().for_each(|&server| cluster.disconnect(server));
     only_elected(cluster, s5);
     [s3, s4, s5].iter().for_each(|&server| cluster.connect(server));
-    let elected = soon(cluster, ELECTION, || leading(cluster, s5).is_some());
+    let elected = wait_until(cluster, ELECTION, || leading(cluster, s5).is_some());
     [s3, s4, s5].iter().for_each(|&server| cluster.disconnect(server));
     let second = cluster.start(s5, cluster.random_command());
     let Some(second) = second.filter(|second| elected && second.index == first.index) else {
@@ -159,7 +159,7 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     only_elected(cluster, s1);
     cluster.reboot(s1);
     [s2, s3].iter().for_each(|&server| cluster.connect(server));
-    if !soon(cluster, ELECTION, || leading(cluster, s1).is_some_and(|term| term > second.term)) {
+    if !wait_until(cluster, ELECTION, || leading(cluster, s1).is_some_and(|term| term > second.term)) {
         return heal("gave up at (c): S1 was not elected again");
     }
     let later = leading(cluster, s1);
@@ -171,7 +171,7 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     only_elected(cluster, s5);
     [s4, s5].iter().for_each(|&server| cluster.connect(server));
     let elected = || leading(cluster, s5).filter(|&term| Some(term) > later);
-    soon(cluster, ELECTION, || elected().is_some());
+    wait_until(cluster, ELECTION, || elected().is_some());
     if let (true, Some(later), Some(last)) = (committed, later, elected()) {
         let Started { index, term } = first;
         Violation::safety(
@@ -204,11 +204,11 @@ pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
     let leader = cluster.check_one_leader();
     cluster.connect(follower);
     let follows = || leading(cluster, follower).is_none() && leading(cluster, leader).is_some();
-    let follows = soon(cluster, PATIENCE, follows);
+    let follows = wait_until(cluster, TIMEOUT, follows);
 
     let network = cluster.network();
     network.intercept(move |message| {
-        if carries_a_long_command(message) && is_for(message, follower) { Verdict::Hold } else { Verdict::Pass }
+        if carries_long_command(message) && is_for(message, follower) { Verdict::Hold } else { Verdict::Pass }
     });
     let why = format!(
         "{follower} was never sent the entry of leader {leader} at index {}, and has one of its own there; that {leader} has \
@@ -219,7 +219,7 @@ pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
     for _ in 0..COMMANDS {
         let started = cluster.start(leader, "committed ".repeat(CHARS / 10 + 1));
         if let Some(Started { index, .. }) = started.filter(|_| follows) {
-            soon(cluster, PATIENCE, || cluster.n_committed(index).0 == 2);
+            wait_until(cluster, TIMEOUT, || cluster.n_committed(index).0 == 2);
             cluster.sleep(LATER_MESSAGES);
         }
     }
@@ -250,7 +250,7 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
             Verdict::Pass
         } else if message.method == "Raft.InstallSnapshot" {
             if held.swap(true, Relaxed) { Verdict::Pass } else { Verdict::Hold }
-        } else if misses.load(Relaxed) && carries_a_long_command(message) {
+        } else if misses.load(Relaxed) && carries_long_command(message) {
             Verdict::Drop
         } else {
             Verdict::Pass
@@ -264,7 +264,7 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
     misses_entries.store(false, Relaxed);
 
     // A leader that does not send again before it has an answer sends nothing that could come late.
-    if soon(cluster, PATIENCE, || cluster.n_committed(missed).0 == 3) {
+    if wait_until(cluster, TIMEOUT, || cluster.n_committed(missed).0 == 3) {
         for _ in 0..FURTHER {
             agree(3);
         }
@@ -277,7 +277,7 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
     let last = agree(3);
     if last <= missed {
         Violation::safety(
-            &[Rule::OldSnapshot, Rule::RetainBehindSnapshot],
+            &[Rule::IgnoreOldSnapshot, Rule::RetainAfterSnapshot],
             format!(
                 "after an old snapshot came late to {follower}, a command came to index {last}, though everything up to index \
              {missed} had been committed"
@@ -287,6 +287,6 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Whether a message brings a command of [`CHARS`] characters to a follower.
-pub(super) fn carries_a_long_command(message: &Message<'_>) -> bool {
+pub(super) fn carries_long_command(message: &Message<'_>) -> bool {
     message.direction == Direction::Request && message.bytes.len() >= CHARS
 }

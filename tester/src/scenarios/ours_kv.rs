@@ -11,8 +11,8 @@ use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::ServerId;
 
-use super::lost_reply::{AskedAgain, lose_reply};
-use super::part_4a::{LEFT_WAITING, expect_appended, expect_appended_once};
+use super::lost_reply::{LostReply, lose_reply};
+use super::part_4a::{CAUSES_OF_WAITING, expect_appended, expect_appended_once};
 use super::part_4b::MAX_RAFT_STATE;
 use crate::diagnosis::Rule;
 use crate::kv::appends::element;
@@ -30,11 +30,11 @@ pub(super) const AFTER_AN_ELECTION: Duration = Duration::from_secs(6);
 pub(super) const CHARS: usize = 1000;
 
 /// Why an operation that was asked for again has to be answered.
-const ASKED_AGAIN: &str = "its reply was lost, and its clerk asked again; that it has been executed already does not \
+const WHY_RETRY_NEEDS_ANSWER: &str = "its reply was lost, and its clerk asked again; that it has been executed already does not \
                            mean that nobody waits for the answer";
 
 /// What may be the cause if it is not.
-const UNANSWERED: [Rule; 3] = [Rule::AnswerADuplicate, Rule::AnswerWhoWaits, Rule::TryAnotherServer];
+const CAUSES_OF_NO_ANSWER: [Rule; 3] = [Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::TryAnotherServer];
 
 /// An append whose reply is lost is asked for again: it is executed once, and answered twice.
 ///
@@ -46,29 +46,29 @@ pub fn lost_reply(test: &KvTest, network: &Network) {
     let mut clerk = test.clerk(&all);
     let mut other = test.clerk(&all);
     for round in 0..ROUNDS {
-        let (_, asked_again, append) = lose_reply_to_an_append(test, network, clerk, round);
-        asked_again.release(network);
-        clerk = append.within(SOON, ASKED_AGAIN, &UNANSWERED);
-        expect_appended_once(&other.get("x"), &[(0, 2 * round + 2)], &asked_again.executed_twice());
+        let (_, lost_reply, append) = lose_reply_to_append(test, network, clerk, round);
+        lost_reply.release(network);
+        clerk = append.expect_within(SOON, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
+        expect_appended_once(&other.get("x"), &[(0, 2 * round + 2)], &lost_reply.causes_of_second_execution());
 
         let [first, second] = ["first", "second"].map(|value| format!("{value} {round}"));
         clerk.get("y");
-        let asked_again = lose_reply(network, clerk.id(), test.leader());
+        let lost_reply = lose_reply(network, clerk.id(), test.leader());
         let (value, key) = (first.clone(), "y");
-        let put = Pending::begin("a Put whose reply was lost", move || {
+        let put = Pending::start("a Put whose reply was lost", move || {
             clerk.put(key, &value);
             clerk
         });
-        asked_again.wait(&put);
+        lost_reply.wait(&put);
         let seen = other.get(key) == first;
         other.put(key, &second);
-        asked_again.release(network);
-        clerk = put.within(SOON, ASKED_AGAIN, &UNANSWERED);
+        lost_reply.release(network);
+        clerk = put.expect_within(SOON, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
         let value = other.get(key);
         // One that took effect only when it was asked for again, may come last.
         if seen && value != second {
             Violation::safety(
-                &[Rule::ExecuteOnce, Rule::SameNumberForARetry],
+                &[Rule::ExecuteOnce, Rule::RetryKeepsNumber],
                 format!(
                     "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns '{value}': the \
                  first Put was executed again when its clerk had lost the reply and asked again"
@@ -85,11 +85,11 @@ pub fn next_leader(test: &KvTest, network: &Network) {
     let mut clerk = test.clerk(&all);
     let mut reader = test.clerk(&all);
     for round in 0..ROUNDS {
-        let (leader, asked_again, append) = lose_reply_to_an_append(test, network, clerk, round);
+        let (leader, lost_reply, append) = lose_reply_to_append(test, network, clerk, round);
         test.cluster().crash(leader);
-        asked_again.release(network);
-        clerk = append.within(AFTER_AN_ELECTION, ASKED_AGAIN, &UNANSWERED);
-        expect_appended_once(&reader.get("x"), &[(0, 2 * round + 2)], &asked_again.executed_twice());
+        lost_reply.release(network);
+        clerk = append.expect_within(AFTER_AN_ELECTION, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
+        expect_appended_once(&reader.get("x"), &[(0, 2 * round + 2)], &lost_reply.causes_of_second_execution());
         test.cluster().start(leader);
         test.connect_all();
     }
@@ -136,13 +136,13 @@ pub fn twice_in_the_log(test: &KvTest, network: &Network) {
         network.stop_intercepting();
         let why = "its leader crashed, and its clerk asked another server, which had the entry in its log already, not \
                    applied yet: when it comes to the second entry of the same operation, somebody waits for the answer";
-        clerk = append.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+        clerk = append.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         expected = expected + &short + &long;
         let value = reader.get(KEY);
         if value != expected {
             let times = value.matches(&long).count();
             Violation::safety(
-                &[Rule::LookWhereApplied, Rule::ExecuteOnce, Rule::SameNumberForARetry],
+                &[Rule::CheckDuplicateAtApply, Rule::ExecuteOnce, Rule::RetryKeepsNumber],
                 format!(
                     "an append was asked of a leader, which crashed, and then of the next one, which had its entry in the log \
                  already; now the value has {} bytes instead of {}, and what was appended is in it {times} times: an \
@@ -178,7 +178,7 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
         test.cluster().partition(&[&majority, &[leader]]);
         let mut reader = test.clerk(&[leader]);
         let mut ids = vec![reader.id()];
-        let get = Pending::begin("a Get to a leader that is cut off", move || reader.get("known"));
+        let get = Pending::start("a Get to a leader that is cut off", move || reader.get("known"));
         let mut appends = Vec::new();
         for number in 0..APPENDERS {
             test.sleep(BETWEEN);
@@ -197,11 +197,11 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
         ids.into_iter().for_each(|id| test.cluster().connect_clerk(id, &all));
         let why = "it was asked of a leader that was cut off, which has to say so when it hears of the next leader";
         for (append, key, appended) in appends {
-            append.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+            append.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
             let value = clerk.get(&key);
             if value != appended {
                 Violation::safety(
-                    &[Rule::OwnEntryOnly],
+                    &[Rule::ReplyToOwnEntryOnly],
                     format!(
                         "an append of '{appended}' to an empty key, asked of a leader that was cut off, was acknowledged after \
                      the heal, but the value is '{value}': whoever waited for it was given the answer to another operation, \
@@ -210,10 +210,10 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
                 );
             }
         }
-        let value = get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+        let value = get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         if value != "value" {
             Violation::safety(
-                &[Rule::OwnEntryOnly],
+                &[Rule::ReplyToOwnEntryOnly],
                 format!(
                     "a Get of key 'known', which always was 'value', was asked of a leader that was cut off and returned \
                  '{value}' after the heal: it was given the answer to another operation, which had taken its index"
@@ -242,7 +242,7 @@ pub fn lost_entry(test: &KvTest, _network: &Network) {
         test.cluster().connect_clerk(id, &all);
         let why = "it was asked of a leader that was cut off, and is lost, since another was elected meanwhile; nothing else \
                    was asked, so nothing is applied at its index: its server has to look whether it still leads";
-        append.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+        append.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         expect_appended(&clerk.get(&key), &[(0, 1)]);
     }
 }
@@ -253,9 +253,9 @@ pub fn duplicate_after_snapshot(test: &KvTest, network: &Network) {
     let mut clerk = test.clerk(&all);
     let mut other = test.clerk(&all);
     clerk.append("x", &element(0, 0));
-    let asked_again = lose_reply(network, clerk.id(), test.leader());
+    let lost_reply = lose_reply(network, clerk.id(), test.leader());
     let append = append_in_background(clerk, "x", element(0, 1));
-    asked_again.wait(&append);
+    lost_reply.wait(&append);
     fill_log(test, &mut other);
 
     all.iter().for_each(|&server| test.cluster().crash(server));
@@ -263,9 +263,9 @@ pub fn duplicate_after_snapshot(test: &KvTest, network: &Network) {
     test.connect_all();
     // Not before they have replayed what they had.
     expect_appended(&other.get("x"), &[(0, 2)]);
-    asked_again.release(network);
-    append.within(AFTER_AN_ELECTION, ASKED_AGAIN, &UNANSWERED);
-    expect_appended_once(&other.get("x"), &[(0, 2)], &asked_again.executed_after_a_snapshot());
+    lost_reply.release(network);
+    append.expect_within(AFTER_AN_ELECTION, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
+    expect_appended_once(&other.get("x"), &[(0, 2)], &lost_reply.causes_of_second_execution_after_snapshot());
 }
 
 /// What was executed before a snapshot is not executed again by a server that was given the snapshot by its leader.
@@ -281,23 +281,23 @@ pub fn duplicate_after_install(test: &KvTest, network: &Network) {
     let leader = test.leader();
     let [behind, third] = test.others(leader)[..] else { panic!("there are three servers") };
     test.cluster().partition(&[&[leader, third], &[behind]]);
-    let asked_again = lose_reply(network, clerk.id(), leader);
+    let lost_reply = lose_reply(network, clerk.id(), leader);
     let append = append_in_background(clerk, "x", element(0, 1));
-    asked_again.wait(&append);
+    lost_reply.wait(&append);
     fill_log(test, &mut other);
 
     // Without the third, nothing is committed before the one behind has caught up.
     test.cluster().crash(third);
     test.connect_all();
     other.put("filler", "");
-    asked_again.only_elected(network, behind);
+    lost_reply.only_elected(network, behind);
     test.cluster().start(third);
     test.connect_all();
     test.cluster().crash(leader);
     wait_until(LEADS, || test.cluster().leader().is_some_and(|(_, leader)| leader == behind));
-    asked_again.release(network);
-    append.within(AFTER_AN_ELECTION, ASKED_AGAIN, &UNANSWERED);
-    expect_appended_once(&other.get("x"), &[(0, 2)], &asked_again.executed_after_a_snapshot());
+    lost_reply.release(network);
+    append.expect_within(AFTER_AN_ELECTION, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
+    expect_appended_once(&other.get("x"), &[(0, 2)], &lost_reply.causes_of_second_execution_after_snapshot());
 }
 
 /// Writes so much that every server that takes part must have made a snapshot.
@@ -311,38 +311,38 @@ fn fill_log(test: &KvTest, clerk: &mut Clerk) {
 
 /// Two appends to `x`, the elements of `round`; waits until the reply to the second is lost. Returns the leader that had
 /// executed it, and the append, which goes on.
-fn lose_reply_to_an_append(
+fn lose_reply_to_append(
     test: &KvTest,
     network: &Network,
     mut clerk: Clerk,
     round: u64,
-) -> (ServerId, AskedAgain, Pending<Clerk>) {
+) -> (ServerId, LostReply, Pending<Clerk>) {
     clerk.append("x", &element(0, 2 * round));
     let leader = test.leader();
-    let asked_again = lose_reply(network, clerk.id(), leader);
+    let lost_reply = lose_reply(network, clerk.id(), leader);
     let append = append_in_background(clerk, "x", element(0, 2 * round + 1));
-    asked_again.wait(&append);
-    (leader, asked_again, append)
+    lost_reply.wait(&append);
+    (leader, lost_reply, append)
 }
 
 /// Appends `value` in the background.
 fn append_in_background(mut clerk: Clerk, key: &str, value: String) -> Pending<Clerk> {
     let key = key.to_string();
-    Pending::begin(format!("an Append of client {}", clerk.client()), move || {
+    Pending::start(format!("an Append of client {}", clerk.client()), move || {
         clerk.append(&key, &value);
         clerk
     })
 }
 
-/// Waits until `holds`, but not for longer than `patience`. Whether it holds.
-pub(super) fn wait_until(patience: Duration, holds: impl Fn() -> bool) -> bool {
-    const LOOK: Duration = Duration::from_millis(1);
+/// Waits until `holds`, but not for longer than `timeout`. Whether it holds.
+pub(super) fn wait_until(timeout: Duration, holds: impl Fn() -> bool) -> bool {
+    const POLL_INTERVAL: Duration = Duration::from_millis(1);
     let begun = Instant::now();
     while !holds() {
-        if begun.elapsed() > patience {
+        if begun.elapsed() > timeout {
             return false;
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
     true
 }

@@ -7,7 +7,7 @@ use labstd::time::Duration;
 use raftapi::ServerId;
 
 use super::ours_kv::{AFTER_AN_ELECTION, CHARS, SOON, long, wait_until};
-use super::part_4a::LEFT_WAITING;
+use super::part_4a::CAUSES_OF_WAITING;
 use crate::diagnosis::Rule;
 use crate::kv::in_process::{is_for, is_of_server};
 use crate::kv::{Clerk, ClerkId, KvTest, Pending};
@@ -43,17 +43,17 @@ pub fn first_get(test: &KvTest, network: &Network) {
         let new = long(&format!("new {round}"));
         let (mut writer, value) = (test.clerk(&[leader]), new.clone());
         let writer_id = writer.id();
-        let put = Pending::begin("a Put", move || writer.put("x", &value));
+        let put = Pending::start("a Put", move || writer.put("x", &value));
         let acknowledged = put.is_done_within(SOON);
         test.cluster().partition(&[&[leader], &next_ones]);
         network.stop_intercepting();
         let get = get_in_background(test.clerk(&next_ones));
         let why = "it was the first thing asked after an election: a leader must commit something of its own term to know \
                    what is committed, and must not wait for a client to write something";
-        let value = get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+        let value = get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         if acknowledged && value != new {
             Violation::safety(
-                &[Rule::FirstReadOfALeader],
+                &[Rule::CommitBeforeFirstRead],
                 format!(
                     "a Get returned '{}', though '{}' had been put and acknowledged before it began: it was the first thing asked \
                  after an election, and the new leader had the entry, but did not know yet that it was committed; it must \
@@ -65,7 +65,7 @@ pub fn first_get(test: &KvTest, network: &Network) {
         }
         test.connect_all();
         test.cluster().connect_clerk(writer_id, &test.servers());
-        put.within(AFTER_AN_ELECTION, "everything was healed", &LEFT_WAITING);
+        put.expect_within(AFTER_AN_ELECTION, "everything was healed", &CAUSES_OF_WAITING);
     }
 }
 
@@ -109,8 +109,8 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
     test.cluster().partition(&[&[leader], &others]);
 
     let mut writer = test.clerk(&others);
-    let put = Pending::begin("a Put to a majority", move || writer.put("x", "new"));
-    put.within(AFTER_AN_ELECTION, "its servers are a majority, and have to elect a leader", &LEFT_WAITING);
+    let put = Pending::start("a Put to a majority", move || writer.put("x", "new"));
+    put.expect_within(AFTER_AN_ELECTION, "its servers are a majority, and have to elect a leader", &CAUSES_OF_WAITING);
     let late = ask(test, leader);
     test.sleep(BEGUN);
     network.stop_intercepting();
@@ -123,10 +123,10 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
         test.cluster().connect_clerk(asked.clerk, &all);
     }
     let why = "its leader was cut off, and has to say that it leads no longer when it hears of the next one";
-    let value = late.get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+    let value = late.get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
     if value != "new" {
         let likely: &[Rule] =
-            if answered { &[Rule::ReadsAskTheMajority] } else { &[Rule::OwnEntryOnly, Rule::ReadsAskTheMajority] };
+            if answered { &[Rule::ReadsNeedQuorum] } else { &[Rule::ReplyToOwnEntryOnly, Rule::ReadsNeedQuorum] };
         let how = match (answered, timing) {
             (true, Timing::CutOff) => "by a leader that was cut off, and did not ask anybody whether it still led",
             (true, Timing::LateReplies) => {
@@ -150,24 +150,24 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
         );
     }
     if let Some(early) = early {
-        early.get.within(AFTER_AN_ELECTION, why, &LEFT_WAITING);
+        early.get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
     }
 }
 
 /// A Get under way, and whose it is.
-struct Asked {
+struct PendingGet {
     clerk: ClerkId,
     get: Pending<String>,
 }
 
 /// Asks one server alone for the value of `x`.
-fn ask(test: &KvTest, server: ServerId) -> Asked {
+fn ask(test: &KvTest, server: ServerId) -> PendingGet {
     let clerk = test.clerk(&[server]);
-    Asked { clerk: clerk.id(), get: get_in_background(clerk) }
+    PendingGet { clerk: clerk.id(), get: get_in_background(clerk) }
 }
 
 fn get_in_background(mut clerk: Clerk) -> Pending<String> {
-    Pending::begin(format!("a Get of client {}", clerk.client()), move || clerk.get("x"))
+    Pending::start(format!("a Get of client {}", clerk.client()), move || clerk.get("x"))
 }
 
 fn beginning(text: &str) -> String {

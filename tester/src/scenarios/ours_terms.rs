@@ -12,7 +12,7 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::{Duration, Instant};
 use raftapi::{Raft, ServerId, Term};
 
-use super::ours_votes::{asks_for_a_vote, is_for, is_from, leading, soon};
+use super::ours_votes::{is_vote_request, is_for, is_from, leading, wait_until};
 use crate::cluster::Cluster;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
@@ -21,7 +21,7 @@ use crate::violation::Violation;
 pub(super) const CAMPAIGNS: Duration = Duration::from_secs(6);
 
 /// How long a Raft may take for what it does at once or with its next heartbeat.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A vote counts in the election for which it was asked, and in no later one.
 ///
@@ -36,26 +36,26 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
         let asked = Mutex::new(None);
         network.intercept(move |message| {
             let mut asked = asked.lock();
-            if asks_for_a_vote(message) && is_for(message, voter) && asked.is_none() {
+            if is_vote_request(message) && is_for(message, voter) && asked.is_none() {
                 *asked = Some(message.call);
                 return Verdict::Pass;
             }
             let answer = message.direction == Direction::Reply && *asked == Some(message.call);
             if answer { Verdict::Hold } else { Verdict::Drop }
         });
-        soon(cluster, CAMPAIGNS, || !network.held().is_empty());
+        wait_until(cluster, CAMPAIGNS, || !network.held().is_empty());
         if let Some(vote) = network.held().pop()
             && let Some(candidate) = [1, 2].map(|steps| cluster.after(voter, steps)).into_iter().find(|&a| sent(&vote, a))
             // The request that has arrived was of this term, or of one before.
             && let Some(asked_in) = term_of(cluster, candidate)
-            && soon(cluster, CAMPAIGNS, || term_of(cluster, candidate) > Some(asked_in))
+            && wait_until(cluster, CAMPAIGNS, || term_of(cluster, candidate) > Some(asked_in))
         {
             vote.release();
             let elected = || leading(cluster, candidate).filter(|&term| term > asked_in);
-            soon(cluster, AT_ONCE, || elected().is_some());
+            wait_until(cluster, AT_ONCE, || elected().is_some());
             if let Some(term) = elected() {
                 Violation::safety(
-                    &[Rule::DropOldReplies, Rule::MajorityOfVotes],
+                    &[Rule::DropStaleReplies, Rule::MajorityOfVotes],
                     format!(
                         "{candidate} leads in term {term}, though nobody can have voted for it in that term: of all its requests only \
                          one has arrived, one of term {asked_in} at the most; the answer of {voter} came after {candidate} had begun \
@@ -76,7 +76,7 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
 pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 2;
     const ANSWERS: usize = 5;
-    const PATIENCE: Duration = Duration::from_secs(3);
+    const TIMEOUT: Duration = Duration::from_secs(3);
     for _ in 0..ROUNDS {
         let leader = settled_leader(cluster);
         let ahead = cluster.after(leader, 1);
@@ -101,11 +101,11 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
             if passes { Verdict::Pass } else { Verdict::Drop }
         });
         if let Some(term) = leading(cluster, leader)
-            && soon(cluster, CAMPAIGNS, || term_of(cluster, ahead) > Some(term))
+            && wait_until(cluster, CAMPAIGNS, || term_of(cluster, ahead) > Some(term))
             && let Some(higher) = term_of(cluster, ahead)
         {
             within_reach.store(true, SeqCst);
-            let over = soon(cluster, PATIENCE, || term_of(cluster, leader) > Some(term));
+            let over = wait_until(cluster, TIMEOUT, || term_of(cluster, leader) > Some(term));
             let answers = answers.load(SeqCst);
             if !over && answers >= ANSWERS && leading(cluster, leader) == Some(term) {
                 Violation::limit(
@@ -114,7 +114,7 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
                         "{leader} still leads in term {term}, though {ahead}, in term {higher} or later, has answered {answers} of \
                          its messages within {} s, and each answer says so: a higher term in a reply ends a leader's time, as one \
                          in a request does",
-                        PATIENCE.as_secs()
+                        TIMEOUT.as_secs()
                     ),
                 );
             }
@@ -142,17 +142,17 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
         let (answered, passing) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(AtomicBool::new(false)));
         let (answers, replies) = (Arc::clone(&answered), Arc::clone(&passing));
         network.intercept(move |message| match message.direction {
-            Direction::Request if asks_for_a_vote(message) && !is_for(message, voter) => Verdict::Drop,
+            Direction::Request if is_vote_request(message) && !is_for(message, voter) => Verdict::Drop,
             Direction::Request => Verdict::Hold,
             Direction::Reply => {
                 answers.lock().insert(message.call);
                 if replies.load(SeqCst) { Verdict::Pass } else { Verdict::Drop }
             }
         });
-        let has_answered = |call| soon(cluster, PATIENCE, || answered.lock().contains(&call));
+        let has_answered = |call| wait_until(cluster, TIMEOUT, || answered.lock().contains(&call));
         let requests = |candidate| held_by(cluster, candidate);
         let before = leading(cluster, voter);
-        soon(cluster, CAMPAIGNS, || !requests(a).is_empty() || !requests(b).is_empty());
+        wait_until(cluster, CAMPAIGNS, || !requests(a).is_empty() || !requests(b).is_empty());
         let (early, late) = if requests(a).is_empty() { (b, a) } else { (a, b) };
         let (first, first_term) = (requests(early).into_iter().next(), term_of(cluster, early));
         // Its present term, if it is a later one, and it has asked in it, as in each term before.
@@ -160,7 +160,7 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
             let (before, now) = (before?, term_of(cluster, late)?);
             (Some(now) > first_term && requests(late).len() as u64 == now.0 - before.0).then_some(now)
         };
-        soon(cluster, CAMPAIGNS, || campaigns().is_some());
+        wait_until(cluster, CAMPAIGNS, || campaigns().is_some());
         let heartbeat = held_by(cluster, voter).into_iter().rfind(|held| is_for(&held.message(), late));
         if let (Some(first), Some(term), Some(last), Some(heartbeat)) =
             (first, campaigns(), requests(late).pop(), heartbeat)
@@ -169,14 +169,14 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
             let in_this_term = |server| term_of(cluster, server) == Some(term);
             passing.store(true, SeqCst);
             heartbeat.release();
-            let learned = soon(cluster, PATIENCE, || term_of(cluster, voter) > before);
+            let learned = wait_until(cluster, TIMEOUT, || term_of(cluster, voter) > before);
             passing.store(false, SeqCst);
             let (first_call, last_call) = (first.message().call, last.message().call);
             if learned && in_this_term(voter) && first.release() && has_answered(first_call) {
                 passing.store(true, SeqCst);
                 let asked = last.release() && has_answered(last_call) && in_this_term(voter) && in_this_term(late);
                 let answered_at = Instant::now();
-                soon(cluster, PATIENCE, || !in_this_term(late) || leading(cluster, late).is_some());
+                wait_until(cluster, TIMEOUT, || !in_this_term(late) || leading(cluster, late).is_some());
                 if leading(cluster, late) == Some(term) {
                     // It got the vote.
                     heal(cluster);
@@ -186,7 +186,7 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
             }
             if refused == REFUSALS {
                 Violation::limit(
-                    &[Rule::RefuseOlderTerm, Rule::OneVoteATerm],
+                    &[Rule::RefuseOlderTerm, Rule::OneVotePerTerm],
                     format!(
                         "{voter}, in term {term}, did not vote for {late}, though it had voted for nobody in that term, and nothing \
                          speaks against {late}; only a request of {early} had come before, which was of an earlier term: that one \
@@ -214,7 +214,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
         let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
         let network = cluster.network();
         network.intercept(move |message| {
-            let asked = asks_for_a_vote(message) && is_for(message, voter);
+            let asked = is_vote_request(message) && is_for(message, voter);
             if asked { Verdict::Hold } else { Verdict::Drop }
         });
         let before = leading(cluster, voter);
@@ -228,7 +228,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
             let all = |server| held_by(cluster, server).len() as u64 == in_a.0 - before.0;
             (in_a == in_b && in_a > before && all(a) && all(b)).then_some(in_a)
         };
-        soon(cluster, CAMPAIGNS, || both_ask().is_some());
+        wait_until(cluster, CAMPAIGNS, || both_ask().is_some());
         let term = both_ask();
         let leader = *earlier.lock();
         let rival = if leader == a { b } else { a };
@@ -236,7 +236,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
         let heard = Arc::new(Mutex::new((0, Instant::now())));
         let hears = Arc::clone(&heard);
         network.intercept(move |message| {
-            if !is_from(message, leader) || asks_for_a_vote(message) {
+            if !is_from(message, leader) || is_vote_request(message) {
                 return Verdict::Drop;
             }
             if is_for(message, rival) && message.direction == Direction::Reply {
@@ -279,9 +279,9 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
 
 /// A leader that has led for a while: whatever it has to say at the beginning, the others have heard.
 fn settled_leader<R: Raft>(cluster: &Cluster<R>) -> ServerId {
-    const LOOKS: usize = 5;
+    const POLLS: usize = 5;
     let mut seen = None;
-    for _ in 0..LOOKS {
+    for _ in 0..POLLS {
         let leader = cluster.check_one_leader();
         let now = Some((leader, leading(cluster, leader)));
         if now == seen {

@@ -12,7 +12,7 @@ use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
 /// How often a story looks whether something has come about.
-const LOOK: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The name of the lab for what a candidate asks.
 const REQUEST_VOTE: &str = "Raft.RequestVote";
@@ -31,11 +31,11 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
         let voter = cluster.check_one_leader();
         let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
         cluster.network().intercept(move |message| {
-            let asked = asks_for_a_vote(message) && is_for(message, voter);
+            let asked = is_vote_request(message) && is_for(message, voter);
             if asked || message.direction == Direction::Reply { Verdict::Pass } else { Verdict::Drop }
         });
         let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
-        if soon(cluster, FIRST, || elected().is_some())
+        if wait_until(cluster, FIRST, || elected().is_some())
             && let Some((first, second, term)) = elected()
         {
             let why = format!(
@@ -44,7 +44,7 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
             cluster.suspect(Some((Rule::SaveVote, why)));
             cluster.reboot(voter);
             // It leads, in the same term, or its campaign has failed. Two leaders in one term are found by the look itself.
-            soon(cluster, SECOND, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
+            wait_until(cluster, SECOND, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
             cluster.suspect(None);
         }
         cluster.network().stop_intercepting();
@@ -73,7 +73,7 @@ pub fn shorter_log<R: Raft>(cluster: &Cluster<R>) {
         cluster.connect(behind);
         // Not one who led before, and has not heard yet that it does no longer.
         let elected = || leading(cluster, behind).filter(|&term| committed_in.is_some_and(|before| term > before));
-        soon(cluster, CAMPAIGN, || elected().is_some());
+        wait_until(cluster, CAMPAIGN, || elected().is_some());
         if let Some(term) = elected() {
             Violation::safety(
                 &[Rule::UpToDateCandidate],
@@ -104,10 +104,10 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
     let [asked, others @ ..] = [1, 2, 3, 4].map(|steps| cluster.after(leader, steps));
     let network = cluster.network();
     network.intercept(move |message| {
-        let wanted = asks_for_a_vote(message) && is_for(message, asked);
+        let wanted = is_vote_request(message) && is_for(message, asked);
         if wanted { Verdict::Hold } else { Verdict::Drop }
     });
-    soon(cluster, COLLECT, || network.held().len() > REQUESTS);
+    wait_until(cluster, COLLECT, || network.held().len() > REQUESTS);
 
     let requests = network.held();
     let term_of = |server| cluster.state(server).map(|(term, _)| term);
@@ -156,14 +156,14 @@ pub(super) fn only_elected<R: Raft>(cluster: &Cluster<R>, server: ServerId) {
     });
 }
 
-/// Waits until `holds`, but not for longer than `patience`. Whether it holds.
-pub(super) fn soon<R: Raft>(cluster: &Cluster<R>, patience: Duration, holds: impl Fn() -> bool) -> bool {
+/// Waits until `holds`, but not for longer than `timeout`. Whether it holds.
+pub(super) fn wait_until<R: Raft>(cluster: &Cluster<R>, timeout: Duration, holds: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !holds() {
-        if begun.elapsed() > patience {
+        if begun.elapsed() > timeout {
             return false;
         }
-        cluster.sleep(LOOK);
+        cluster.sleep(POLL_INTERVAL);
     }
     true
 }
@@ -179,7 +179,7 @@ pub(super) fn is_for(message: &Message<'_>, server: ServerId) -> bool {
 }
 
 /// Whether a message is a candidate's request.
-pub(super) fn asks_for_a_vote(message: &Message<'_>) -> bool {
+pub(super) fn is_vote_request(message: &Message<'_>) -> bool {
     message.direction == Direction::Request && message.method == REQUEST_VOTE
 }
 

@@ -292,9 +292,9 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-/// Submits a first command to the leader and calls `story` with the leader, that command's index and its term; begins
+/// Submits a first command to the leader and calls `attempt_body` with the leader, that command's index and its term; begins
 /// again, up to five times in all, when the leader is not one or the term changed under the story (`None`).
-fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, story: impl Fn(ServerId, Index, Term) -> Option<T>) -> T {
+fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, attempt_body: impl Fn(ServerId, Index, Term) -> Option<T>) -> T {
     const ATTEMPTS: usize = 5;
     const PAUSE: Duration = Duration::from_secs(3);
     for attempt in 0..ATTEMPTS {
@@ -303,8 +303,8 @@ fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, story: impl Fn(ServerId, Index,
         }
         let leader = cluster.check_one_leader();
         let Some(Started { index, term }) = cluster.start(leader, 1) else { continue };
-        if let Some(told) = story(leader, index, term) {
-            return told;
+        if let Some(result) = attempt_body(leader, index, term) {
+            return result;
         }
     }
     Violation::limit(

@@ -199,7 +199,7 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     // Chance may cut off so many for so long that nothing can be committed, which is nobody's fault.
     if seen.is_empty() && longest >= ENOUGH {
         Violation::limit(
-            &[Rule::SendUntilStored, Rule::NextIndexBacksUp, Rule::GrantResetsTimer],
+            &[Rule::RetryUntilStored, Rule::BackUpNextIndex, Rule::GrantResetsTimer],
             format!(
                 "not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults, though a majority could talk \
              in {longest} of them in a row"

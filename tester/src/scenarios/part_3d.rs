@@ -129,7 +129,7 @@ fn check_log_size<R: Raft>(cluster: &Cluster<R>) {
     let bytes = cluster.log_size();
     if bytes >= LOG_BYTES_MAX {
         Violation::limit(
-            &[Rule::CutTheLog],
+            &[Rule::CompactLog],
             format!(
                 "a server has {bytes} bytes of Raft state saved; with a snapshot every ten indexes, less than {LOG_BYTES_MAX} \
              must be enough"
@@ -145,7 +145,7 @@ fn expect_installed<R: Raft>(cluster: &Cluster<R>) {
     log::info!("{installed} snapshots brought a server up to date");
     if installed == 0 && !cluster.network().is_calm() {
         Violation::safety(
-            &[Rule::CutTheLog],
+            &[Rule::CompactLog],
             "no server was ever given a snapshot by its leader: it had entries of which there were snapshots already, so \
              logs are not cut",
         );

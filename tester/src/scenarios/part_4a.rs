@@ -11,7 +11,7 @@ use crate::kv::{KvTest, Pending};
 use crate::violation::Violation;
 
 /// What may be the cause if an operation has no answer after its leader was cut off.
-pub(super) const LEFT_WAITING: [Rule; 3] = [Rule::NoticeLostLeadership, Rule::TryAnotherServer, Rule::AnswerWhoWaits];
+pub(super) const CAUSES_OF_WAITING: [Rule; 3] = [Rule::DetectLostLeadership, Rule::TryAnotherServer, Rule::AnswerWaitingClients];
 
 /// One client after the other operation: at least three of them in a heartbeat interval.
 pub fn speed(test: &KvTest) {
@@ -32,7 +32,7 @@ pub fn speed(test: &KvTest) {
     let each = took / OPERATIONS as u32;
     if each > limit {
         Violation::limit(
-            &[Rule::ReplicateAtOnce],
+            &[Rule::ReplicateImmediately],
             format!(
                 "an operation took {:.1} ms on average, more than {:.1} ms: an operation must not wait for the next heartbeat",
                 each.as_secs_f64() * 1e3,
@@ -70,7 +70,7 @@ pub fn one_partition(test: &KvTest) {
     let mut clerk = test.clerk(&all);
     clerk.put("1", "13");
 
-    test.begin("progress in majority");
+    test.begin_stage("progress in majority");
     let leader = test.leader();
     let mut majority = test.others(leader);
     let mut minority: Vec<ServerId> = majority.split_off(all.len() / 2 + 1);
@@ -80,17 +80,17 @@ pub fn one_partition(test: &KvTest) {
     let (mut writer, mut reader) = (test.clerk(&minority), test.clerk(&minority));
     in_majority.put("1", "14");
     expect_value("1", &in_majority.get("1"), &["14"]);
-    test.end();
+    test.end_stage();
 
-    test.begin("no progress in minority");
+    test.begin_stage("no progress in minority");
     let (writer_id, reader_id) = (writer.id(), reader.id());
-    let put = Pending::begin("a Put to the minority", move || writer.put("1", "15"));
-    let get = Pending::begin("a Get to the minority", move || reader.get("1"));
+    let put = Pending::start("a Put to the minority", move || writer.put("1", "15"));
+    let get = Pending::start("a Get to the minority", move || reader.get("1"));
     test.sleep(ELECTION_TIMEOUT);
     for (name, done) in [("Put", put.is_done_within(Duration::ZERO)), ("Get", get.is_done_within(Duration::ZERO))] {
         if done {
             Violation::safety(
-                &[Rule::ReadsAskTheMajority, Rule::CommitMajority],
+                &[Rule::ReadsNeedQuorum, Rule::CommitMajority],
                 format!(
                     "a {name} was answered by a leader that is cut off from the majority: it cannot know that it still leads"
                 ),
@@ -100,19 +100,19 @@ pub fn one_partition(test: &KvTest) {
     expect_value("1", &in_majority.get("1"), &["14"]);
     in_majority.put("1", "16");
     expect_value("1", &in_majority.get("1"), &["16"]);
-    test.end();
+    test.end_stage();
 
-    test.begin("completion after heal");
+    test.begin_stage("completion after heal");
     test.connect_all();
     test.cluster().connect_clerk(writer_id, &all);
     test.cluster().connect_clerk(reader_id, &all);
     test.sleep(ELECTION_TIMEOUT);
     let why = "it was asked of a leader that was cut off, and everything was healed 1 s before";
-    put.within(HEAL, why, &LEFT_WAITING);
+    put.expect_within(HEAL, why, &CAUSES_OF_WAITING);
     // It began before anything was written in the majority, and ends after everything.
-    expect_value("1", &get.within(HEAL, why, &LEFT_WAITING), &["14", "15", "16"]);
+    expect_value("1", &get.expect_within(HEAL, why, &CAUSES_OF_WAITING), &["14", "15", "16"]);
     expect_value("1", &clerk.get("1"), &["15"]);
-    test.end();
+    test.end_stage();
 }
 
 /// Ends the run if `value` is not one of `expected`.
@@ -121,11 +121,11 @@ pub(super) fn expect_value(key: &str, value: &str, expected: &[&str]) {
         let expected: Vec<String> = expected.iter().map(|value| format!("'{value}'")).collect();
         Violation::safety(
             &[
-                Rule::ReadSnapshotBack,
+                Rule::RestoreSnapshotOnStart,
                 Rule::InstallResetsService,
-                Rule::ReadsAskTheMajority,
-                Rule::AskUntilAnswered,
-                Rule::OwnEntryOnly,
+                Rule::ReadsNeedQuorum,
+                Rule::RetryUntilReply,
+                Rule::ReplyToOwnEntryOnly,
             ],
             format!("a Get of key '{key}' returned '{value}' instead of {}", expected.join(" or ")),
         );
@@ -140,7 +140,7 @@ pub(super) fn expect_appended(value: &str, counts: &[(u32, u64)]) {
 /// The same; if something is there twice, the cause is likely to be one of the rules `twice`.
 pub(super) fn expect_appended_once(value: &str, counts: &[(u32, u64)], twice: &[Rule]) {
     if let Err(wrong) = appends::check(value, counts) {
-        let known = wrong.sort == appends::Sort::Twice && !twice.is_empty();
+        let known = wrong.kind == appends::AppendErrorKind::Duplicated && !twice.is_empty();
         let likely = if known { twice } else { wrong.likely() };
         Violation::safety(
             likely,

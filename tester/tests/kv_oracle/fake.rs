@@ -15,7 +15,7 @@ use tester::{Clock, KvSubject};
 
 /// What is wrong, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum Mistake {
     Nothing,
     ForgetsDuplicates,
     LosesAppends,
@@ -74,7 +74,7 @@ pub(super) struct Fake(Arc<Inner>);
 
 struct Inner {
     me: ServerId,
-    wrong: Wrong,
+    mistake: Mistake,
     peers: Vec<ClientEnd>,
     store: Arc<Mutex<Store>>,
     /// Whether it was ever cut off from the majority.
@@ -82,21 +82,21 @@ struct Inner {
 }
 
 impl Fake {
-    pub(super) fn with(wrong: Wrong) -> KvSubject<Fake> {
+    pub(super) fn with(mistake: Mistake) -> KvSubject<Fake> {
         let store: Arc<Mutex<Option<Arc<Mutex<Store>>>>> = Arc::default();
-        KvSubject::made_by(move |peers, me, persister, _| {
+        KvSubject::with_factory(move |peers, me, persister, _| {
             let store = Arc::clone(store.lock().get_or_insert_default());
             let was_cut_off = AtomicBool::new(false);
-            match wrong {
-                Wrong::SavesTooMuch => persister.save(vec![0; 8001], Bytes::new()),
-                Wrong::MakesSnapshotsUnasked => persister.save(vec![], Bytes::from_static(&[0])),
-                Wrong::MakesLargeSnapshots => persister.save(vec![], Bytes::from_static(&[0; 501])),
-                Wrong::SurvivesItsDeath => {
+            match mistake {
+                Mistake::SavesTooMuch => persister.save(vec![0; 8001], Bytes::new()),
+                Mistake::MakesSnapshotsUnasked => persister.save(vec![], Bytes::from_static(&[0])),
+                Mistake::MakesLargeSnapshots => persister.save(vec![], Bytes::from_static(&[0; 501])),
+                Mistake::SurvivesItsDeath => {
                     thread::spawn("survivor", || thread::sleep(Duration::from_secs(100)));
                 }
                 _ => {}
             }
-            Fake(Arc::new(Inner { me, wrong, peers, store, was_cut_off }))
+            Fake(Arc::new(Inner { me, mistake, peers, store, was_cut_off }))
         })
     }
 }
@@ -113,12 +113,12 @@ impl KvService for Fake {
         let ask = move |request: Request| inner.ask(&request);
         let service = Service::new("Fake").nonblocking_method("Ping", |(): ()| ());
         // Whoever is never answered and never waits either, is stopped by nothing but the network.
-        let at_once = self.0.wrong == Wrong::NeverAnswersAgain;
+        let at_once = self.0.mistake == Mistake::NeverAnswersAgain;
         vec![if at_once { service.nonblocking_method("Ask", ask) } else { service.method("Ask", ask) }]
     }
 
     fn get_state(&self) -> (Term, bool) {
-        (Term(self.0.me.0 as u64), self.0.leads() && self.0.wrong != Wrong::NeverLeads)
+        (Term(self.0.me.0 as u64), self.0.leads() && self.0.mistake != Mistake::NeverLeads)
     }
 
     fn kill(&self) {}
@@ -126,36 +126,36 @@ impl KvService for Fake {
 
 impl Inner {
     fn ask(&self, request: &Request) -> Option<String> {
-        let Inner { wrong, was_cut_off, .. } = self;
+        let Inner { mistake, was_cut_off, .. } = self;
         if !self.leads() {
             return None;
         }
         if !self.reaches_majority() {
-            let answers = match wrong {
-                Wrong::ReadsCutOff => request.what == What::Get,
-                Wrong::WritesCutOff => request.what == What::Put,
+            let answers = match mistake {
+                Mistake::ReadsCutOff => request.what == What::Get,
+                Mistake::WritesCutOff => request.what == What::Put,
                 _ => false,
             };
             was_cut_off.store(true, SeqCst);
             return answers.then(String::new);
         }
         if was_cut_off.load(SeqCst) {
-            match wrong {
-                Wrong::DropsWhatWaited if request.what == What::Put => return Some(String::new()),
-                Wrong::NeverRecovers => return None,
+            match mistake {
+                Mistake::DropsWhatWaited if request.what == What::Put => return Some(String::new()),
+                Mistake::NeverRecovers => return None,
                 _ => {}
             }
         }
-        if *wrong == Wrong::IsSlow {
+        if *mistake == Mistake::IsSlow {
             thread::sleep(Duration::from_millis(35));
         }
         let mut store = self.store.lock();
         store.operations += 1;
         let again = store.done.get(&request.clerk) == Some(&request.number);
-        if *wrong == Wrong::NeverAnswers && store.operations > 100 || *wrong == Wrong::NeverAnswersAgain && again {
+        if *mistake == Mistake::NeverAnswers && store.operations > 100 || *mistake == Mistake::NeverAnswersAgain && again {
             return None;
         }
-        Some(store.execute(request, *wrong))
+        Some(store.execute(request, *mistake))
     }
 
     fn leads(&self) -> bool {
@@ -174,14 +174,14 @@ fn reached(peer: &ClientEnd) -> bool {
 }
 
 impl Store {
-    fn execute(&mut self, request: &Request, wrong: Wrong) -> String {
+    fn execute(&mut self, request: &Request, mistake: Mistake) -> String {
         let Request { clerk, number, what, key, value } = request;
         let some = self.operations.is_multiple_of(20);
         if *what == What::Get {
-            let values = if wrong == Wrong::ReadsOldValues && some { &self.before } else { &self.values };
+            let values = if mistake == Mistake::ReadsOldValues && some { &self.before } else { &self.values };
             return values.get(key).cloned().unwrap_or_default();
         }
-        if self.done.insert(*clerk, *number) == Some(*number) && wrong != Wrong::ForgetsDuplicates {
+        if self.done.insert(*clerk, *number) == Some(*number) && mistake != Mistake::ForgetsDuplicates {
             return String::new();
         }
         let present = self.values.entry(key.clone()).or_default();
@@ -190,10 +190,10 @@ impl Store {
             present.clone_from(value);
             return String::new();
         }
-        match wrong {
-            Wrong::LosesAppends if some => {}
-            Wrong::AddsText if some => present.push_str(&format!("{value} ")),
-            Wrong::SwapsAppends if some => self.late = Some(request.clone()),
+        match mistake {
+            Mistake::LosesAppends if some => {}
+            Mistake::AddsText if some => present.push_str(&format!("{value} ")),
+            Mistake::SwapsAppends if some => self.late = Some(request.clone()),
             _ => present.push_str(value),
         }
         if self.late.as_ref().is_some_and(|late| late.key == *key && late.number != *number)

@@ -11,18 +11,18 @@ use labstd::time::{Duration, Instant};
 use record::{EventKind, Legal};
 use tester::{Clock, Report, kv_scenarios, runner};
 
-use fake::{ATTEMPTS, Fake, Wrong};
+use fake::{ATTEMPTS, Fake, Mistake};
 
-fn run(name: &str, wrong: Wrong, clock: Clock) -> Report {
-    let scenarios = kv_scenarios(&Fake::with(wrong));
-    let scenario = scenarios.iter().find(|scenario| scenario.about.name == name).expect(name);
+fn run(name: &str, mistake: Mistake, clock: Clock) -> Report {
+    let scenarios = kv_scenarios(&Fake::with(mistake));
+    let scenario = scenarios.iter().find(|scenario| scenario.info.name == name).expect(name);
     runner::run(scenario, clock, 1)
 }
 
 /// The scenario fails, and with these words.
-fn assert_says(name: &str, wrong: Wrong, parts: &[&str]) {
-    let report = run(name, wrong, Clock::Simulated);
-    let text = report.broken().unwrap_or_else(|| panic!("{wrong:?} passes {name}")).text.clone();
+fn assert_says(name: &str, mistake: Mistake, parts: &[&str]) {
+    let report = run(name, mistake, Clock::Simulated);
+    let text = report.run_failure().unwrap_or_else(|| panic!("{mistake:?} passes {name}")).text.clone();
     for part in parts {
         assert!(text.contains(part), "{name}: '{part}' is missing in: {text}");
     }
@@ -30,8 +30,8 @@ fn assert_says(name: &str, wrong: Wrong, parts: &[&str]) {
 
 #[test]
 fn servers_that_agree_pass_everything() {
-    for scenario in kv_scenarios(&Fake::with(Wrong::Nothing)) {
-        let report = run(scenario.about.name, Wrong::Nothing, Clock::Simulated);
+    for scenario in kv_scenarios(&Fake::with(Mistake::Nothing)) {
+        let report = run(scenario.info.name, Mistake::Nothing, Clock::Simulated);
         assert!(report.passed(), "{}", report.lines());
     }
 }
@@ -48,16 +48,16 @@ fn operations_are_counted_as_in_the_course() {
         ("speed_4B", &[1002]),
     ];
     for (name, operations) in expected {
-        let report = run(name, Wrong::Nothing, Clock::Simulated);
+        let report = run(name, Mistake::Nothing, Clock::Simulated);
         let runner::Verdict::Passed(stages) = &report.verdict else { panic!("{}", report.lines()) };
-        let counted: Vec<u64> = stages.iter().map(|stage| stage.figures.commands).collect();
+        let counted: Vec<u64> = stages.iter().map(|stage| stage.metrics.commands).collect();
         assert_eq!(counted, operations, "{name}");
     }
 }
 
 #[test]
 fn one_partition_has_three_titles() {
-    let report = run("one_partition_4A", Wrong::Nothing, Clock::Simulated);
+    let report = run("one_partition_4A", Mistake::Nothing, Clock::Simulated);
     let titles: Vec<String> = report.lines().lines().step_by(2).map(str::to_string).collect();
     assert_eq!(
         titles,
@@ -72,45 +72,45 @@ fn one_partition_has_three_titles() {
 #[test]
 fn an_append_that_is_executed_twice_is_found() {
     for name in ["unreliable_4A", "unreliable_one_key_4A", "snapshot_unreliable_4B", "lost_reply_4A"] {
-        assert_says(name, Wrong::ForgetsDuplicates, &["is in it twice, though client ", " appended it once"]);
+        assert_says(name, Mistake::ForgetsDuplicates, &["is in it twice, though client ", " appended it once"]);
     }
 }
 
 #[test]
 fn an_append_that_is_lost_is_found() {
-    assert_says("basic_4A", Wrong::LosesAppends, &["client 0, the only one to write key 0", "is not in it, though"]);
-    assert_says("unreliable_one_key_4A", Wrong::LosesAppends, &["is not in it, though the append of client "]);
-    assert_says("speed_4A", Wrong::LosesAppends, &["'x 0 18 y' is not in it"]);
+    assert_says("basic_4A", Mistake::LosesAppends, &["client 0, the only one to write key 0", "is not in it, though"]);
+    assert_says("unreliable_one_key_4A", Mistake::LosesAppends, &["is not in it, though the append of client "]);
+    assert_says("speed_4A", Mistake::LosesAppends, &["'x 0 18 y' is not in it"]);
 }
 
 #[test]
 fn text_that_nobody_has_appended_is_found() {
-    assert_says("speed_4A", Wrong::AddsText, &["goes on with ' x 0 19 y", "which nobody has appended"]);
-    assert_says("basic_4A", Wrong::AddsText, &["goes on with ' x 0 ", "which nobody has appended"]);
+    assert_says("speed_4A", Mistake::AddsText, &["goes on with ' x 0 19 y", "which nobody has appended"]);
+    assert_says("basic_4A", Mistake::AddsText, &["goes on with ' x 0 ", "which nobody has appended"]);
 }
 
 #[test]
 fn appends_of_one_client_have_their_order() {
-    assert_says("speed_4A", Wrong::SwapsAppends, &["'x 0 18 y' comes after 'x 0 19 y', which client 0 appended later"]);
+    assert_says("speed_4A", Mistake::SwapsAppends, &["'x 0 18 y' comes after 'x 0 19 y', which client 0 appended later"]);
 }
 
 #[test]
 fn a_get_that_returns_an_old_value_is_found() {
     let parts = ["and a Get while it worked returned ", "is not in it, though the append of client "];
-    assert_says("basic_4A", Wrong::ReadsOldValues, &parts);
-    assert_says("concurrent_4A", Wrong::ReadsOldValues, &parts);
+    assert_says("basic_4A", Mistake::ReadsOldValues, &parts);
+    assert_says("concurrent_4A", Mistake::ReadsOldValues, &parts);
 }
 
 #[test]
 fn with_random_keys_the_history_shows_an_old_value() {
     let name = "persist_partition_unreliable_linearizable_4A";
-    assert_says(name, Wrong::ReadsOldValues, &["linearizable"]);
+    assert_says(name, Mistake::ReadsOldValues, &["linearizable"]);
 }
 
 #[test]
 fn a_history_that_is_not_linearizable_is_told_with_its_keys_and_recorded_with_its_orders() {
-    let report = run("persist_partition_unreliable_linearizable_4A", Wrong::ReadsOldValues, Clock::Simulated);
-    let text = &report.broken().expect("its history is not linearizable").text;
+    let report = run("persist_partition_unreliable_linearizable_4A", Mistake::ReadsOldValues, Clock::Simulated);
+    let text = &report.run_failure().expect("its history is not linearizable").text;
     println!("{text}");
     let mut begun = BTreeMap::new();
     let mut keys = BTreeSet::new();
@@ -134,37 +134,37 @@ fn a_history_that_is_not_linearizable_is_told_with_its_keys_and_recorded_with_it
 #[test]
 fn who_is_cut_off_answers_nothing() {
     let name = "one_partition_4A";
-    assert_says(name, Wrong::ReadsCutOff, &["a Get was answered by a leader that is cut off from the majority"]);
-    assert_says(name, Wrong::WritesCutOff, &["a Put was answered by a leader that is cut off from the majority"]);
-    assert_says("cut_off_get_4A", Wrong::ReadsCutOff, &["though 'new' had been put by a majority and acknowledged"]);
+    assert_says(name, Mistake::ReadsCutOff, &["a Get was answered by a leader that is cut off from the majority"]);
+    assert_says(name, Mistake::WritesCutOff, &["a Put was answered by a leader that is cut off from the majority"]);
+    assert_says("cut_off_get_4A", Mistake::ReadsCutOff, &["though 'new' had been put by a majority and acknowledged"]);
 }
 
 #[test]
 fn what_was_asked_of_a_minority_is_done_after_the_heal() {
-    assert_says("one_partition_4A", Wrong::DropsWhatWaited, &["a Get of key '1' returned '16' instead of '15'"]);
-    assert_says("one_partition_4A", Wrong::NeverRecovers, &["to the minority had no answer after 3.0 s"]);
+    assert_says("one_partition_4A", Mistake::DropsWhatWaited, &["a Get of key '1' returned '16' instead of '15'"]);
+    assert_says("one_partition_4A", Mistake::NeverRecovers, &["to the minority had no answer after 3.0 s"]);
 }
 
 #[test]
 fn an_operation_that_is_never_answered_is_named() {
     assert_says(
         "basic_4A",
-        Wrong::NeverAnswers,
+        Mistake::NeverAnswers,
         &["client 0 has waited for 1", " s for the answer to its ", " of key '0'"],
     );
-    assert_says("snapshot_size_4B", Wrong::NeverAnswers, &["client 0 has waited for 1"]);
-    assert_says("duplicate_after_snapshot_4B", Wrong::NeverAnswers, &[" has waited for 20 s for the answer to its "]);
+    assert_says("snapshot_size_4B", Mistake::NeverAnswers, &["client 0 has waited for 1"]);
+    assert_says("duplicate_after_snapshot_4B", Mistake::NeverAnswers, &[" has waited for 20 s for the answer to its "]);
 }
 
 #[test]
 fn beside_the_operation_that_is_never_answered_is_who_waits_where() {
     let parts = ["\n  threads:\n    ", "client-0: in ", "watch-operations: running"];
-    assert_says("basic_4A", Wrong::NeverAnswers, &parts);
+    assert_says("basic_4A", Mistake::NeverAnswers, &parts);
 }
 
 #[test]
 fn a_later_stage_that_fails_has_its_own_title_and_those_before_it_their_figures() {
-    let lines = run("one_partition_4A", Wrong::WritesCutOff, Clock::Simulated).lines();
+    let lines = run("one_partition_4A", Mistake::WritesCutOff, Clock::Simulated).lines();
     let lines: Vec<&str> = lines.lines().collect();
     assert_eq!(lines[0], "Test: progress in majority (4A) ...");
     assert!(lines[1].starts_with("  ... Passed -- "), "{lines:?}");
@@ -174,45 +174,45 @@ fn a_later_stage_that_fails_has_its_own_title_and_those_before_it_their_figures(
 
 #[test]
 fn slow_operations_fail() {
-    assert_says("speed_4A", Wrong::IsSlow, &["an operation took 3", " ms on average, more than 33.3 ms"]);
+    assert_says("speed_4A", Mistake::IsSlow, &["an operation took 3", " ms on average, more than 33.3 ms"]);
 }
 
 #[test]
 fn what_is_saved_has_its_limits() {
     let log = ["a server has 8001 bytes of Raft state saved, more than 8000: logs were not trimmed"];
     for name in ["snapshot_rpc_4B", "snapshot_size_4B", "snapshot_unreliable_4B", "duplicate_after_snapshot_4B"] {
-        assert_says(name, Wrong::SavesTooMuch, &log);
+        assert_says(name, Mistake::SavesTooMuch, &log);
     }
-    assert_says("basic_4A", Wrong::MakesSnapshotsUnasked, &["a server has a snapshot of 1 bytes saved, though"]);
-    assert_says("snapshot_size_4B", Wrong::MakesLargeSnapshots, &["a snapshot of 501 bytes saved, more than 500"]);
+    assert_says("basic_4A", Mistake::MakesSnapshotsUnasked, &["a server has a snapshot of 1 bytes saved, though"]);
+    assert_says("snapshot_size_4B", Mistake::MakesLargeSnapshots, &["a snapshot of 501 bytes saved, more than 500"]);
 }
 
 #[test]
 fn a_cluster_without_a_leader_fails() {
-    assert_says("one_partition_4A", Wrong::NeverLeads, &["none of the 5 servers has said for 5 s that it leads"]);
+    assert_says("one_partition_4A", Mistake::NeverLeads, &["none of the 5 servers has said for 5 s that it leads"]);
 }
 
 #[test]
 fn a_client_that_finds_a_fault_ends_the_run_at_once() {
     for clock in [Clock::Simulated, Clock::Threads] {
-        let report = run("concurrent_4A", Wrong::LosesAppends, clock);
-        let broken = report.broken().expect("an append was lost");
-        assert!(broken.text.contains("while it worked"), "{}", broken.text);
-        assert!(broken.at < Duration::from_secs(4), "after {:?}", broken.at);
+        let report = run("concurrent_4A", Mistake::LosesAppends, clock);
+        let run_failure = report.run_failure().expect("an append was lost");
+        assert!(run_failure.text.contains("while it worked"), "{}", run_failure.text);
+        assert!(run_failure.at < Duration::from_secs(4), "after {:?}", run_failure.at);
     }
 }
 
 #[test]
 fn a_server_that_survives_its_death_is_found() {
-    assert_says("snapshot_rpc_4B", Wrong::SurvivesItsDeath, &["#1 was killed, but 2 s later", "survivor"]);
+    assert_says("snapshot_rpc_4B", Mistake::SurvivesItsDeath, &["#1 was killed, but 2 s later", "survivor"]);
 }
 
 #[test]
 fn clients_of_a_failed_run_end_though_they_never_give_up() {
     const STILL: Duration = Duration::from_millis(500);
     const LONG: Duration = Duration::from_secs(60);
-    let report = run("lost_reply_4A", Wrong::NeverAnswersAgain, Clock::Threads);
-    let text = &report.broken().expect("an append has no answer").text;
+    let report = run("lost_reply_4A", Mistake::NeverAnswersAgain, Clock::Threads);
+    let text = &report.run_failure().expect("an append has no answer").text;
     assert!(text.contains("an Append of client 0 had no answer after 2.0 s: its reply was lost"), "{text}");
     let begun = Instant::now();
     let mut last = (ATTEMPTS.load(SeqCst), Instant::now());

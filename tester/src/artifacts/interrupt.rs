@@ -15,7 +15,7 @@ use labstd::time::{Duration, Instant};
 use labstd::{Clock, thread};
 use record::{Event, EventKind, Recorder, Shape};
 
-use super::Keeping;
+use super::ArtifactStore;
 use crate::scenario::Scenario;
 use crate::{harness, lines};
 
@@ -23,14 +23,14 @@ use crate::{harness, lines};
 const STATUS: i32 = 130;
 
 /// The runs of which nobody has been told how they went, by number.
-static UNDER_WAY: Mutex<BTreeMap<u64, Known>> = Mutex::new(BTreeMap::new());
+static ACTIVE_RUNS: Mutex<BTreeMap<u64, ActiveRunInfo>> = Mutex::new(BTreeMap::new());
 
 /// Held while somebody is told of a run. Whoever is interrupted there still comes to an end; then it is the turn of the
 /// runs that are left.
-static TELLING: Mutex<()> = Mutex::new(());
+static REPORTING: Mutex<()> = Mutex::new(());
 
 /// What is known of a run.
-struct Known {
+struct ActiveRunInfo {
     name: String,
     record: Recorder,
     begun: Instant,
@@ -40,65 +40,65 @@ struct Known {
 
 /// A run that is under way, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct UnderWay(u64);
+pub(crate) struct ActiveRun(u64);
 
-impl UnderWay {
+impl ActiveRun {
     /// A run of `scenario` begins, with this record.
-    pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, record: &Recorder) -> UnderWay {
+    pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, record: &Recorder) -> ActiveRun {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
-        let name = super::name(&scenario.about, clock, seed, scenario.calm_from);
+        let name = super::name(&scenario.info, clock, seed, scenario.fault_cutoff);
         // On threads everything takes its time.
         let watched = clock == Clock::Simulated;
-        UNDER_WAY.lock().insert(number, Known { name, record: record.clone(), begun: Instant::now(), watched });
-        UnderWay(number)
+        ACTIVE_RUNS.lock().insert(number, ActiveRunInfo { name, record: record.clone(), begun: Instant::now(), watched });
+        ActiveRun(number)
     }
 
     /// Tells somebody of the run, now that it is over. An interrupted process waits for the end of it, or has come first
     /// and goes on to its own end.
-    pub(crate) fn tell<T>(self, tell: impl FnOnce() -> T) -> T {
-        let telling = TELLING.lock();
-        let told = tell();
+    pub(crate) fn report<T>(self, report: impl FnOnce() -> T) -> T {
+        let reporting = REPORTING.lock();
+        let result = report();
         drop(self);
-        drop(telling);
-        told
+        drop(reporting);
+        result
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for ActiveRun {
     fn drop(&mut self) {
-        UNDER_WAY.lock().remove(&self.0);
+        ACTIVE_RUNS.lock().remove(&self.0);
     }
 }
 
 /// What else an interrupted process has to do: somebody who makes many runs has more to save than those under way.
-pub trait Farewell: Send {
+pub trait InterruptHook: Send {
     /// Called first: saves what there is, and clears the screen for what is said now.
-    fn begin(&mut self);
+    fn on_interrupt(&mut self);
     /// Called last. What it returns is printed to standard error.
-    fn end(&mut self) -> String;
+    fn finish(&mut self) -> String;
 }
 
 /// Who is to be called when the process is interrupted.
-static FAREWELL: Mutex<Option<Box<dyn Farewell>>> = Mutex::new(None);
+static HOOK: Mutex<Option<Box<dyn InterruptHook>>> = Mutex::new(None);
 
-/// Has `farewell` called if the process is interrupted, from now until this is dropped. There is one at a time. It is called
+/// Has `hook` called if the process is interrupted, from now until this is dropped. There is one at a time. It is called
 /// while nobody is told of a run that is over.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
-pub struct Waiting(());
+pub struct InterruptGuard(());
 
-impl Waiting {
+impl InterruptGuard {
     /// From now on.
-    pub fn new(farewell: impl Farewell + 'static) -> Waiting {
-        *FAREWELL.lock() = Some(Box::new(farewell));
-        Waiting(())
+    pub fn new(hook: impl InterruptHook + 'static) -> InterruptGuard {
+        *HOOK.lock() = Some(Box::new(hook));
+        InterruptGuard(())
     }
 }
 
-impl Drop for Waiting {
+impl Drop for InterruptGuard {
     fn drop(&mut self) {
-        FAREWELL.lock().take();
+        HOOK.lock().take();
     }
 }
 
@@ -114,20 +114,20 @@ pub fn install() {
             harness::print(&format!("cannot look out for Ctrl-C, which will leave no files: {error}\n"));
         }
         #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside of any run")]
-        std::thread::spawn(tell_of_slow_ones);
+        std::thread::spawn(report_slow_simulations);
     });
 }
 
 /// Tells of simulations that take long in real time, each once: from outside they look as if they hung.
-fn tell_of_slow_ones() {
-    const LOOK: Duration = Duration::from_secs(1);
+fn report_slow_simulations() {
+    const POLL_INTERVAL: Duration = Duration::from_secs(1);
     const LONG: Duration = Duration::from_secs(20);
     loop {
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
         let mut lines = String::new();
-        for known in UNDER_WAY.lock().values_mut().filter(|known| known.watched && known.begun.elapsed() >= LONG) {
-            known.watched = false;
-            let Known { name, record, .. } = known;
+        for run in ACTIVE_RUNS.lock().values_mut().filter(|run| run.watched && run.begun.elapsed() >= LONG) {
+            run.watched = false;
+            let ActiveRunInfo { name, record, .. } = run;
             lines += &format!(
                 "      {name} has been computing for {} s, and is at event {}: in a simulation only computing takes time, such \
                  as encoding a long log at every change\n",
@@ -143,43 +143,43 @@ fn tell_of_slow_ones() {
 
 /// Called on a thread of its own for each Ctrl-C.
 fn interrupted() {
-    static ASKED: AtomicBool = AtomicBool::new(false);
-    if ASKED.swap(true, Relaxed) {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    if INTERRUPTED.swap(true, Relaxed) {
         process::exit(STATUS);
     }
     #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside of any run")]
     std::thread::spawn(|| {
-        let _ = catch_unwind(AssertUnwindSafe(write_all));
+        let _ = catch_unwind(AssertUnwindSafe(write_active_runs));
         process::exit(STATUS)
     });
 }
 
 /// Writes what is under way, and says where.
-fn write_all() {
-    let _telling = TELLING.lock();
-    let mut farewell = FAREWELL.lock().take();
-    if let Some(farewell) = &mut farewell {
-        farewell.begin();
+fn write_active_runs() {
+    let _telling = REPORTING.lock();
+    let mut hook = HOOK.lock().take();
+    if let Some(hook) = &mut hook {
+        hook.on_interrupt();
     }
-    let under_way = std::mem::take(&mut *UNDER_WAY.lock());
-    let keeping = Keeping::of_this_process();
-    let runs = match under_way.len() {
+    let active_runs = std::mem::take(&mut *ACTIVE_RUNS.lock());
+    let store = ArtifactStore::from_env();
+    let runs = match active_runs.len() {
         0 => "no run was".to_string(),
         1 => "1 run was".to_string(),
         runs => format!("{runs} runs were"),
     };
-    let why_nothing = if keeping.never() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
+    let why_nothing = if store.is_disabled() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
     harness::print(&format!("\ninterrupted: {runs} under way{why_nothing}\n"));
-    for Known { name, record, .. } in under_way.values().filter(|_| !keeping.never()) {
+    for ActiveRunInfo { name, record, .. } in active_runs.values().filter(|_| !store.is_disabled()) {
         // The recorder moves it to the time of the latest event.
         let label = "interrupted".to_string();
         let kind = EventKind::Annotated { tag: "run".to_string(), label, details: String::new(), shape: Shape::Point };
         record.record(Event { at: 0, server: None, kind });
-        let kept = keeping.write(name, record);
-        harness::print(&format!("{name}\n{}\n", lines::indented(&kept.lines(None))));
+        let artifacts = store.write(name, record);
+        harness::print(&format!("{name}\n{}\n", lines::indented(&artifacts.lines(None))));
     }
-    if let Some(mut farewell) = farewell {
-        harness::print(&farewell.end());
+    if let Some(mut hook) = hook {
+        harness::print(&hook.finish());
     }
     // Those who hold it now or wait for it would tell of what has just been told.
     process::exit(STATUS)

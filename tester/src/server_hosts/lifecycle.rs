@@ -11,7 +11,7 @@ use labstd::time::{Duration, Instant};
 use raftapi::{Persister, ServerId};
 use record::{EventKind, Fault, Scope};
 
-use super::{Hosted, Hosts, Live, server_name};
+use super::{HostedServer, ServerHosts, RunningServer, server_name};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
@@ -31,20 +31,20 @@ pub(crate) struct Incarnation {
     ends: Vec<Name>,
 }
 
-impl<S: Hosted> Hosts<S> {
+impl<S: HostedServer> ServerHosts<S> {
     /// Begins an incarnation of `server`, with what it saved, and with one end to each server, all of them closed.
     ///
     /// # Panics
     ///
     /// If it runs.
-    pub(crate) fn begin(&self, server: ServerId) -> (Incarnation, Vec<ClientEnd>) {
+    pub(crate) fn begin_incarnation(&self, server: ServerId) -> (Incarnation, Vec<ClientEnd>) {
         let (number, persister) = {
-            let mut places = self.places.lock();
-            let place = &mut places[server.0];
-            assert!(place.live.is_none(), "{server} runs already");
-            place.incarnations += 1;
-            place.persister = Arc::new(place.persister.copy());
-            (place.incarnations, Arc::clone(&place.persister))
+            let mut slots = self.slots.lock();
+            let slot = &mut slots[server.0];
+            assert!(slot.running.is_none(), "{server} runs already");
+            slot.incarnations += 1;
+            slot.persister = Arc::new(slot.persister.copy());
+            (slot.incarnations, Arc::clone(&slot.persister))
         };
         let group = group_of(server, number);
         let ends: Vec<Name> = self.servers().map(|to| Name::from(format!("{server}#{number}->{to}"))).collect();
@@ -58,46 +58,46 @@ impl<S: Hosted> Hosts<S> {
     }
 
     /// Puts what was built for an incarnation into the network. It is not connected yet.
-    pub(crate) fn host(&self, incarnation: Incarnation, built: S) {
+    pub(crate) fn attach(&self, incarnation: Incarnation, built: S) {
         let Incarnation { server, group, ends, .. } = incarnation;
         let rpc_server = group.enter(|| built.services().into_iter().fold(labrpc::Server::new(), labrpc::Server::with));
         self.network.add_server(server_name(server), rpc_server);
-        self.places.lock()[server.0].live = Some(Live { server: Arc::new(built), group, ends });
+        self.slots.lock()[server.0].running = Some(RunningServer { server: Arc::new(built), group, ends });
     }
 
     /// Kills `server`, whose links are closed already; what it has saved stays. Does nothing if it does not run, or when all is
     /// [calm](crate::calm).
     pub(crate) fn crash(self: &Arc<Self>, server: ServerId) {
-        if self.is_calm() {
+        if self.faults_ended() {
             return;
         }
         // From here on it can neither be heard nor acknowledge anything.
         self.network.delete_server(server_name(server));
-        let Some(live) = ({
-            let mut places = self.places.lock();
-            let place = &mut places[server.0];
-            place.persister = Arc::new(place.persister.copy());
-            place.live.take()
+        let Some(running) = ({
+            let mut slots = self.slots.lock();
+            let slot = &mut slots[server.0];
+            slot.persister = Arc::new(slot.persister.copy());
+            slot.running.take()
         }) else {
             return;
         };
         record::emit(EventKind::Fault(Fault::Crash(vec![server])));
-        self.bury(live);
+        self.stop_incarnation(running);
     }
 
     /// Stops an incarnation that is off the network already, and sees to it that its threads end.
-    fn bury(self: &Arc<Self>, live: Live<S>) {
-        for end in &live.ends {
+    fn stop_incarnation(self: &Arc<Self>, running: RunningServer<S>) {
+        for end in &running.ends {
             self.network.delete_end(end.clone());
         }
-        live.server.kill();
-        let group = live.group.clone();
+        running.server.kill();
+        let group = running.group.clone();
         let deadline = Instant::now() + KILL_GRACE;
         let hosts = Arc::clone(self);
         thread::spawn(format!("watch-{}", group.name()), move || {
-            let mut over = hosts.over.lock();
-            while !*over && !hosts.over_changed.wait_until(&mut over, deadline).timed_out() {}
-            drop(over);
+            let mut scenario_over = hosts.scenario_over.lock();
+            while !*scenario_over && !hosts.scenario_over_changed.wait_until(&mut scenario_over, deadline).timed_out() {}
+            drop(scenario_over);
             wait_for_end(&group, deadline);
         });
     }
@@ -106,13 +106,13 @@ impl<S: Hosted> Hosts<S> {
     ///
     /// Panics if a thread survives `kill` by 2 s.
     pub(crate) fn shut_down(self: &Arc<Self>) {
-        let running = self.take_all();
-        let groups: Vec<Group> = running.iter().map(|live| live.group.clone()).collect();
-        for live in running {
-            self.bury(live);
+        let running = self.take_running();
+        let groups: Vec<Group> = running.iter().map(|running| running.group.clone()).collect();
+        for running in running {
+            self.stop_incarnation(running);
         }
         self.network.cleanup();
-        self.end();
+        self.signal_scenario_over();
         let deadline = Instant::now() + KILL_GRACE;
         groups.iter().for_each(|group| wait_for_end(group, deadline));
     }
@@ -126,20 +126,20 @@ impl<S: Hosted> Hosts<S> {
         for server in self.servers() {
             self.network.delete_server(server_name(server));
         }
-        for live in self.take_all() {
-            live.server.kill();
+        for running in self.take_running() {
+            running.server.kill();
         }
-        self.end();
+        self.signal_scenario_over();
     }
 
-    fn take_all(&self) -> Vec<Live<S>> {
-        let mut places = self.places.lock();
-        places.iter_mut().filter_map(|place| place.live.take()).collect()
+    fn take_running(&self) -> Vec<RunningServer<S>> {
+        let mut slots = self.slots.lock();
+        slots.iter_mut().filter_map(|slot| slot.running.take()).collect()
     }
 
-    fn end(&self) {
-        *self.over.lock() = true;
-        self.over_changed.notify_all();
+    fn signal_scenario_over(&self) {
+        *self.scenario_over.lock() = true;
+        self.scenario_over_changed.notify_all();
     }
 }
 
@@ -151,7 +151,7 @@ fn group_of(server: ServerId, incarnation: u32) -> Group {
 
 /// Waits until `group` has no threads; ends the run if it has some at the deadline.
 fn wait_for_end(group: &Group, deadline: Instant) {
-    const LOOK: Duration = Duration::from_millis(5);
+    const POLL_INTERVAL: Duration = Duration::from_millis(5);
     loop {
         let left = group.threads();
         if left.is_empty() {
@@ -160,7 +160,7 @@ fn wait_for_end(group: &Group, deadline: Instant) {
         if Instant::now() >= deadline {
             let left: Vec<String> = left.iter().map(|thread| format!("\n    {thread}")).collect();
             Violation::safety(
-                &[Rule::EndWhenKilled],
+                &[Rule::StopWhenKilled],
                 format!(
                     "{} was killed, but 2 s later these of its threads were still alive:{}",
                     group.name(),
@@ -168,6 +168,6 @@ fn wait_for_end(group: &Group, deadline: Instant) {
                 ),
             );
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -14,7 +14,7 @@ use labstd::thread::Group;
 use raftapi::{Persister, ServerId};
 
 /// One incarnation of a server, as its host sees it.
-pub(crate) trait Hosted: Send + Sync + 'static {
+pub(crate) trait HostedServer: Send + Sync + 'static {
     /// What it offers to the network.
     fn services(&self) -> Vec<Service>;
 
@@ -23,45 +23,45 @@ pub(crate) trait Hosted: Send + Sync + 'static {
 }
 
 /// The servers of one run, and the network between them.
-pub(crate) struct Hosts<S: Hosted> {
+pub(crate) struct ServerHosts<S: HostedServer> {
     network: Network,
-    places: Mutex<Vec<Place<S>>>,
+    slots: Mutex<Vec<HostSlot<S>>>,
     /// Whether the scenario is over, and a signal for those who wait for that.
-    over: Mutex<bool>,
-    over_changed: Condvar,
+    scenario_over: Mutex<bool>,
+    scenario_over_changed: Condvar,
 }
 
 /// One server: its storage, and its present incarnation, if it runs.
-struct Place<S> {
+struct HostSlot<S> {
     persister: Arc<Persister>,
-    /// Whether it takes part in links between all that do; see [`Hosts::connect`].
+    /// Whether it takes part in links between all that do; see [`ServerHosts::connect`].
     connected: bool,
     incarnations: u32,
-    live: Option<Live<S>>,
+    running: Option<RunningServer<S>>,
 }
 
 /// An incarnation of a server that runs.
-struct Live<S> {
+struct RunningServer<S> {
     server: Arc<S>,
     group: Group,
     ends: Vec<Name>,
 }
 
-impl<S: Hosted> Hosts<S> {
+impl<S: HostedServer> ServerHosts<S> {
     /// Places for `servers` servers, none of which runs, on `network`.
-    pub(crate) fn new(servers: usize, network: Network) -> Arc<Hosts<S>> {
-        let place = || Place { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, live: None };
-        Arc::new(Hosts {
+    pub(crate) fn new(servers: usize, network: Network) -> Arc<ServerHosts<S>> {
+        let slot = || HostSlot { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, running: None };
+        Arc::new(ServerHosts {
             network,
-            places: Mutex::new((0..servers).map(|_| place()).collect()),
-            over: Mutex::new(false),
-            over_changed: Condvar::new(),
+            slots: Mutex::new((0..servers).map(|_| slot()).collect()),
+            scenario_over: Mutex::new(false),
+            scenario_over_changed: Condvar::new(),
         })
     }
 
     /// The number of servers, those that do not run included.
     pub(crate) fn len(&self) -> usize {
-        self.places.lock().len()
+        self.slots.lock().len()
     }
 
     /// All servers, in order.
@@ -74,30 +74,30 @@ impl<S: Hosted> Hosts<S> {
         &self.network
     }
 
-    /// Whether nothing goes wrong any more: see [`calm`](crate::calm).
-    pub(crate) fn is_calm(&self) -> bool {
+    /// Whether nothing goes wrong any more: see [`calm`](crate::fault_cutoff).
+    pub(crate) fn faults_ended(&self) -> bool {
         self.network.is_calm()
     }
 
     /// Calls `server`, if it runs, as one of its own threads: what it records or starts meanwhile is its own.
     pub(crate) fn call<T>(&self, server: ServerId, call: impl FnOnce(&S) -> T) -> Option<T> {
-        let (live, group) = {
-            let places = self.places.lock();
-            let live = places[server.0].live.as_ref()?;
-            (Arc::clone(&live.server), live.group.clone())
+        let (running, group) = {
+            let slots = self.slots.lock();
+            let running = slots[server.0].running.as_ref()?;
+            (Arc::clone(&running.server), running.group.clone())
         };
-        Some(group.enter(|| call(&live)))
+        Some(group.enter(|| call(&running)))
     }
 
     /// Whether `server` runs.
     pub(crate) fn is_running(&self, server: ServerId) -> bool {
-        self.places.lock()[server.0].live.is_some()
+        self.slots.lock()[server.0].running.is_some()
     }
 
     /// The largest of what `size` says about the storages of all servers; those that are crashed or cut off count as well.
     pub(crate) fn max_saved(&self, size: impl Fn(&Persister) -> usize) -> usize {
-        let places = self.places.lock();
-        places.iter().map(|place| size(&place.persister)).max().unwrap_or(0)
+        let slots = self.slots.lock();
+        slots.iter().map(|slot| size(&slot.persister)).max().unwrap_or(0)
     }
 }
 

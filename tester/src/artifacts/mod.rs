@@ -5,7 +5,7 @@
 //! | variable | value | what it does |
 //! |---|---|---|
 //! | `VIS_ENABLE` | `never` | nothing is written, not even of a run that is [interrupted](interrupt) |
-//! | | `always` | runs that passed are written too, with the linearizations of their histories |
+//! | | `keeps_all` | runs that passed are written too, with the linearizations of their histories |
 //! | | anything else | runs that did not pass are written |
 //! | `VIS_FILE` | a path | where the picture goes; the record stays in `target/lab` |
 //! | `CARGO_TARGET_DIR` | a folder | its `lab` instead of `target/lab` |
@@ -35,14 +35,14 @@ use labstd::time::Duration;
 use record::Recorder;
 
 use crate::runner::Report;
-use crate::scenario::About;
+use crate::scenario::ScenarioInfo;
 
 pub use folder::create_new;
 
 /// Which runs are written, and where to.
 #[derive(Debug)]
-pub struct Keeping {
-    when: When,
+pub struct ArtifactStore {
+    policy: WritePolicy,
     /// Where pictures go if not beside their record.
     vis_file: Option<PathBuf>,
     /// How many pictures went there.
@@ -52,7 +52,7 @@ pub struct Keeping {
 
 /// Which runs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
+enum WritePolicy {
     Never,
     NotPassed,
     Always,
@@ -60,54 +60,54 @@ enum When {
 
 /// What was written of a run, and what could not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct Artifacts {
     /// Where its record is.
     pub record: Option<PathBuf>,
     /// Where its picture is.
-    pub picture: Option<PathBuf>,
+    pub timeline: Option<PathBuf>,
     /// What could not be written and why, a line each.
-    pub troubles: Vec<String>,
+    pub errors: Vec<String>,
 }
 
-impl Keeping {
+impl ArtifactStore {
     /// As the environment of this process has it. It is looked at once.
-    pub fn of_this_process() -> &'static Keeping {
-        static OF_THIS_PROCESS: OnceLock<Keeping> = OnceLock::new();
-        OF_THIS_PROCESS.get_or_init(|| {
+    pub fn from_env() -> &'static ArtifactStore {
+        static FROM_ENV: OnceLock<ArtifactStore> = OnceLock::new();
+        FROM_ENV.get_or_init(|| {
             // Without a current directory paths stay relative, and writing will say what is wrong.
             let here = env::current_dir().unwrap_or_default();
-            Keeping::from(&here, |name| env::var_os(name).filter(|value| !value.is_empty()))
+            ArtifactStore::from(&here, |name| env::var_os(name).filter(|value| !value.is_empty()))
         })
     }
 
     /// As these variables have it, for a process whose current directory is `here`.
-    fn from(here: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Keeping {
-        let when = match variable("VIS_ENABLE") {
-            Some(value) if value == "never" => When::Never,
-            Some(value) if value == "always" => When::Always,
-            _ => When::NotPassed,
+    fn from(here: &Path, variable: impl Fn(&str) -> Option<OsString>) -> ArtifactStore {
+        let policy = match variable("VIS_ENABLE") {
+            Some(value) if value == "never" => WritePolicy::Never,
+            Some(value) if value == "always" => WritePolicy::Always,
+            _ => WritePolicy::NotPassed,
         };
         let vis_file = variable("VIS_FILE").map(|path| here.join(path));
-        let folder = folder::of_the_workspace(here, variable("CARGO_TARGET_DIR"));
-        Keeping { when, vis_file, vis_files: AtomicUsize::new(0), folder }
+        let folder = folder::workspace_lab_dir(here, variable("CARGO_TARGET_DIR"));
+        ArtifactStore { policy, vis_file, vis_files: AtomicUsize::new(0), folder }
     }
 
     /// Whether nothing is written at all.
-    pub fn never(&self) -> bool {
-        self.when == When::Never
+    pub fn is_disabled(&self) -> bool {
+        self.policy == WritePolicy::Never
     }
 
     /// Whether runs that passed are written too.
-    pub fn always(&self) -> bool {
-        self.when == When::Always
+    pub fn keeps_all(&self) -> bool {
+        self.policy == WritePolicy::Always
     }
 
     /// Whether a run that came to this is written.
-    pub fn wants(&self, report: &Report) -> bool {
-        match self.when {
-            When::Never => false,
-            When::NotPassed => !report.passed(),
-            When::Always => true,
+    pub fn should_write(&self, report: &Report) -> bool {
+        match self.policy {
+            WritePolicy::Never => false,
+            WritePolicy::NotPassed => !report.passed(),
+            WritePolicy::Always => true,
         }
     }
 
@@ -117,30 +117,30 @@ impl Keeping {
     }
 
     /// Writes the record and the picture of the run `name`. What cannot be written is one line of
-    /// [`troubles`](Kept::troubles), and nothing of it is left.
-    pub fn write(&self, name: &str, record: &Recorder) -> Kept {
-        let mut kept = Kept::default();
+    /// [`errors`](Artifacts::errors), and nothing of it is left.
+    pub fn write(&self, name: &str, record: &Recorder) -> Artifacts {
+        let mut artifacts = Artifacts::default();
         let files = fs::create_dir_all(&self.folder).and_then(|()| match &self.vis_file {
-            None => folder::create_pair(&self.folder, name).map(|(record, picture)| (record, Ok(picture))),
+            None => folder::create_pair(&self.folder, name).map(|(record, timeline)| (record, Ok(timeline))),
             Some(path) => Ok((create_new(&self.folder, name, "record")?, self.create_vis_file(path))),
         });
         let (record_file, picture_file) = match files {
             Ok(files) => files,
             Err(error) => {
                 let folder = self.folder.display();
-                kept.troubles.push(format!("cannot write the record and the picture to {folder}: {error}"));
-                return kept;
+                artifacts.errors.push(format!("cannot write the record and the picture to {folder}: {error}"));
+                return artifacts;
             }
         };
-        kept.record = kept.fill("record", record_file, |out| record.write(out));
-        kept.picture = match picture_file {
-            Ok(file) => kept.fill("picture", file, |out| picture::Run::of(record.events()).write(out)),
+        artifacts.record = artifacts.fill("record", record_file, |out| record.write(out));
+        artifacts.timeline = match picture_file {
+            Ok(file) => artifacts.fill("picture", file, |out| picture::Run::of(record.events()).write(out)),
             Err(error) => {
-                kept.troubles.push(format!("cannot write the picture: {error}"));
+                artifacts.errors.push(format!("cannot write the picture: {error}"));
                 None
             }
         };
-        kept
+        artifacts
     }
 
     /// The file that `VIS_FILE` names, or, from the second picture on, one of a name of its own.
@@ -155,19 +155,19 @@ impl Keeping {
 }
 
 /// The name of the files of a run, without what tells one from the other.
-pub(crate) fn name(about: &About, clock: Clock, seed: u64, calm_from: Option<Duration>) -> String {
+pub(crate) fn name(info: &ScenarioInfo, clock: Clock, seed: u64, fault_cutoff: Option<Duration>) -> String {
     let clock = match clock {
         Clock::Simulated => "simulated",
         Clock::Threads => "threads",
     };
-    let calm = calm_from.map_or(String::new(), |moment| match moment.as_nanos() {
+    let calm = fault_cutoff.map_or(String::new(), |moment| match moment.as_nanos() {
         nanos if nanos % 1_000_000 == 0 => format!("-calm-{}ms", moment.as_millis()),
         nanos => format!("-calm-{nanos}ns"),
     });
-    format!("{}-{clock}-{seed}{calm}", about.name)
+    format!("{}-{clock}-{seed}{calm}", info.name)
 }
 
-impl Kept {
+impl Artifacts {
     /// Fills a file, or removes it and says why. A panic of who writes is a reason like others: it must not take the place
     /// of what went wrong in the run.
     fn fill(
@@ -180,7 +180,7 @@ impl Kept {
         let written = catch_unwind(AssertUnwindSafe(|| write(&mut out).and_then(|()| out.flush())));
         let written = written.unwrap_or_else(|_| Err(io::Error::other("a panic on the way")));
         if let Err(error) = written {
-            self.troubles.push(format!("cannot write the {what} {}: {error}", path.display()));
+            self.errors.push(format!("cannot write the {what} {}: {error}", path.display()));
             // It may be what it is because nothing can be done in its folder.
             let _ = fs::remove_file(&path);
             return None;
@@ -191,13 +191,13 @@ impl Kept {
     /// Where everything is, a line each, the last one without its end; empty if nothing was to be written. `package` is the
     /// one whose command line prints records.
     pub fn lines(&self, package: Option<&str>) -> String {
-        let picture = self.picture.as_ref().map(|path| format!("picture: {}", path.display()));
+        let timeline = self.timeline.as_ref().map(|path| format!("picture: {}", path.display()));
         let record = self.record.as_ref().map(|path| match package {
             Some(package) => format!("log:     cargo run --release -p {package} -- log {}", quoted(path)),
             None => format!("record:  {}", path.display()),
         });
-        let troubles = self.troubles.iter().cloned();
-        picture.into_iter().chain(record).chain(troubles).collect::<Vec<_>>().join("\n")
+        let errors = self.errors.iter().cloned();
+        timeline.into_iter().chain(record).chain(errors).collect::<Vec<_>>().join("\n")
     }
 }
 

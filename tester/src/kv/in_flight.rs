@@ -6,7 +6,7 @@ use record::OperationKind;
 /// What each client has under way. A client has a place, which its next operation writes over: that costs less than a
 /// place for each operation.
 #[derive(Default)]
-pub(super) struct Operations(Vec<Operation>);
+pub(super) struct InFlightOperations(Vec<Operation>);
 
 /// An operation of a client: the one under way, or its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,37 +16,37 @@ pub(super) struct Operation {
     pub(super) client: u32,
     pub(super) what: OperationKind,
     pub(super) key: String,
-    pub(super) since: Instant,
+    pub(super) started_at: Instant,
     answered: bool,
 }
 
 /// A client's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(usize);
+pub(super) struct OperationSlot(usize);
 
-impl Operations {
+impl InFlightOperations {
     /// An operation begins: of a client that has a place or, with its first, is given one.
     pub(super) fn begin(
         &mut self,
-        place: Option<Place>,
+        slot: Option<OperationSlot>,
         (number, client, what, key): (u64, u32, OperationKind, &str),
-        since: Instant,
-    ) -> Place {
-        let Some(Place(place)) = place else {
-            self.0.push(Operation { number, client, what, key: key.to_string(), since, answered: false });
-            return Place(self.0.len() - 1);
+        started_at: Instant,
+    ) -> OperationSlot {
+        let Some(OperationSlot(slot)) = slot else {
+            self.0.push(Operation { number, client, what, key: key.to_string(), started_at, answered: false });
+            return OperationSlot(self.0.len() - 1);
         };
-        let operation = &mut self.0[place];
+        let operation = &mut self.0[slot];
         operation.key.clear();
         operation.key.push_str(key);
         (operation.number, operation.client, operation.what) = (number, client, what);
-        (operation.since, operation.answered) = (since, false);
-        Place(place)
+        (operation.started_at, operation.answered) = (started_at, false);
+        OperationSlot(slot)
     }
 
     /// The operation of a place has its answer.
-    pub(super) fn end(&mut self, Place(place): Place) {
-        self.0[place].answered = true;
+    pub(super) fn end(&mut self, OperationSlot(slot): OperationSlot) {
+        self.0[slot].answered = true;
     }
 
     /// The one without an answer that began first.
@@ -61,14 +61,14 @@ mod tests {
 
     #[test]
     fn the_oldest_is_the_first_that_has_no_answer() {
-        let (mut operations, since) = (Operations::default(), Instant::now());
-        let mut begin = |place, number, key| operations.begin(place, (number, 7, OperationKind::Get, key), since);
+        let (mut operations, started_at) = (InFlightOperations::default(), Instant::now());
+        let mut begin = |slot, number, key| operations.begin(slot, (number, 7, OperationKind::Get, key), started_at);
         let (one, other) = (begin(None, 1, "a"), begin(None, 0, "b"));
-        let oldest = |operations: &Operations| operations.oldest().map(|oldest| (oldest.number, oldest.key.clone()));
+        let oldest = |operations: &InFlightOperations| operations.oldest().map(|oldest| (oldest.number, oldest.key.clone()));
         assert_eq!(oldest(&operations), Some((0, "b".to_string())));
         operations.end(other);
         assert_eq!(oldest(&operations), Some((1, "a".to_string())));
-        assert_eq!(operations.begin(Some(other), (2, 7, OperationKind::Get, "c"), since), other);
+        assert_eq!(operations.begin(Some(other), (2, 7, OperationKind::Get, "c"), started_at), other);
         assert_eq!(oldest(&operations), Some((1, "a".to_string())));
         operations.end(one);
         assert_eq!(oldest(&operations), Some((2, "c".to_string())));

@@ -10,13 +10,13 @@ use labstd::Clock;
 use labstd::time::Duration;
 use record::{Event, EventKind, Recorder, Topic};
 
-use crate::judge::Orders;
-use crate::keep::Keeping;
+use crate::history_check::OrdersToRecord;
+use crate::artifacts::ArtifactStore;
 use crate::runner::{self, Report, Verdict};
 use crate::scenario::Scenario;
 
 /// How many events before the first that differs are told.
-const BEFORE: usize = 3;
+const EVENTS_BEFORE: usize = 3;
 
 /// What makes two runs of one seed differ.
 const CAUSES: &str = "the code under test has taken something from outside of the simulation: it iterates a HashMap or a \
@@ -25,18 +25,18 @@ const CAUSES: &str = "the code under test has taken something from outside of th
 
 /// Where two runs of one seed part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct Divergence {
     /// The seed of both.
     pub seed: u64,
     /// How the second run ended, in a few words.
     pub second_run: String,
     /// The first events that are not the same.
-    pub parting: Parting,
+    pub point: DivergencePoint,
 }
 
 /// The first events of two streams that are not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parting {
+pub struct DivergencePoint {
     /// The number of the event in both streams; the first of a stream is 1.
     pub number: u64,
     /// The events before it, which both streams have; at most three.
@@ -53,48 +53,48 @@ pub struct Parting {
 /// # Panics
 ///
 /// If the report is of a run on threads, where two runs are never the same.
-pub fn again(scenario: &Scenario, report: &Report) -> Option<Difference> {
+pub fn rerun(scenario: &Scenario, report: &Report) -> Option<Divergence> {
     assert!(report.clock == Clock::Simulated, "runs on threads differ by themselves");
-    let second = runner::run_into(Recorder::default(), orders(), scenario, Clock::Simulated, report.seed);
+    let second = runner::run_into(Recorder::default(), recorded_orders(), scenario, Clock::Simulated, report.seed);
     if second.hash() == report.hash() {
         return None;
     }
-    let second_run = match (second.broken(), report.passed()) {
+    let second_run = match (second.run_failure(), report.passed()) {
         (None, true) => "passed as well".to_string(),
         (None, false) => "passed".to_string(),
-        (Some(broken), _) => format!("failed: {}", broken.text.lines().next().unwrap_or_default()),
+        (Some(run_failure), _) => format!("failed: {}", run_failure.text.lines().next().unwrap_or_default()),
     };
     // Of a long record calls are left out, in other places if the run is longer: then the rest is compared.
     let whole = report.record.omitted() == 0 && second.record.omitted() == 0;
-    let kept = |event: &Event| whole || (event.kind.topic() != Topic::Rpc && !is_gap(event));
-    let parting = parting(report.record.events().filter(kept), second.record.events().filter(kept));
+    let is_compared = |event: &Event| whole || (event.kind.topic() != Topic::Rpc && !is_gap(event));
+    let point = first_divergence(report.record.events().filter(is_compared), second.record.events().filter(is_compared));
     // Records whose hashes differ and whose events are the same differ in calls that are not kept.
-    let parting =
-        parting.unwrap_or(Parting { number: report.record.len(), before: Vec::new(), first: None, second: None });
-    Some(Difference { seed: report.seed, second_run, parting })
+    let point =
+        point.unwrap_or(DivergencePoint { number: report.record.len(), before: Vec::new(), first: None, second: None });
+    Some(Divergence { seed: report.seed, second_run, point })
 }
 
 /// Of which keys the orders are recorded: part of the record, and so of its hash.
-pub(crate) fn orders() -> Orders {
-    if Keeping::of_this_process().always() { Orders::OfAllKeys } else { Orders::OfWhatIsWrong }
+pub(crate) fn recorded_orders() -> OrdersToRecord {
+    if ArtifactStore::from_env().keeps_all() { OrdersToRecord::OfAllKeys } else { OrdersToRecord::OfUnverifiedKeys }
 }
 
 /// Where two streams part; `None` if they are the same.
-pub fn parting(first: impl Iterator<Item = Event>, mut second: impl Iterator<Item = Event>) -> Option<Parting> {
-    let mut before = VecDeque::with_capacity(BEFORE + 1);
+pub fn first_divergence(first: impl Iterator<Item = Event>, mut second: impl Iterator<Item = Event>) -> Option<DivergencePoint> {
+    let mut before = VecDeque::with_capacity(EVENTS_BEFORE + 1);
     let mut number = 1;
     for event in first {
         let other = second.next();
         if other.as_ref() != Some(&event) {
-            return Some(Parting { number, before: before.into(), first: Some(event), second: other });
+            return Some(DivergencePoint { number, before: before.into(), first: Some(event), second: other });
         }
         before.push_back(event);
-        if before.len() > BEFORE {
+        if before.len() > EVENTS_BEFORE {
             before.pop_front();
         }
         number += 1;
     }
-    second.next().map(|other| Parting { number, before: before.into(), first: None, second: Some(other) })
+    second.next().map(|other| DivergencePoint { number, before: before.into(), first: None, second: Some(other) })
 }
 
 fn is_gap(event: &Event) -> bool {
@@ -104,27 +104,27 @@ fn is_gap(event: &Event) -> bool {
 impl Report {
     /// The same report, with what a second run of its seed has shown: a run that passed and is not the same when it runs
     /// again has not passed.
-    pub(crate) fn with(mut self, difference: Option<Difference>) -> Report {
-        let Some(found) = &difference else { return self };
-        let at = found.parting.at().unwrap_or(self.stats.elapsed);
+    pub(crate) fn with(mut self, divergence: Option<Divergence>) -> Report {
+        let Some(found) = &divergence else { return self };
+        let at = found.point.at().unwrap_or(self.stats.elapsed);
         match &mut self.verdict {
-            Verdict::Failed(broken)
-            | Verdict::Disturbed(broken)
-            | Verdict::Aborted(broken)
-            | Verdict::Undecided(broken) => {
-                broken.text = format!("{found}\nthe first run: {}", broken.text);
+            Verdict::Failed(run_failure)
+            | Verdict::Disturbed(run_failure)
+            | Verdict::Aborted(run_failure)
+            | Verdict::Undecided(run_failure) => {
+                run_failure.text = format!("{found}\nthe first run: {}", run_failure.text);
             }
             Verdict::Passed(_) => {
-                let broken = runner::Broken::plain(found.to_string(), at);
-                self.verdict = Verdict::Failed(broken);
+                let run_failure = runner::RunFailure::plain(found.to_string(), at);
+                self.verdict = Verdict::Failed(run_failure);
             }
         }
-        self.difference = difference;
+        self.divergence = divergence;
         self
     }
 }
 
-impl Parting {
+impl DivergencePoint {
     /// When, on the clock of the runs; `None` if no event is known.
     pub fn at(&self) -> Option<Duration> {
         let at = [&self.first, &self.second].into_iter().flatten().map(|event| event.at).min()?;
@@ -151,17 +151,17 @@ impl Parting {
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { seed, second_run, parting } = self;
+        let Divergence { seed, second_run, point } = self;
         write!(f, "NOT DETERMINISTIC: two runs of seed {seed} differ")?;
-        match parting.at() {
-            Some(at) => write!(f, " from event {} on, at {:.4} s", parting.number, at.as_secs_f64())?,
+        match point.at() {
+            Some(at) => write!(f, " from event {} on, at {:.4} s", point.number, at.as_secs_f64())?,
             None => write!(f, " in calls that their records do not keep")?,
         }
         write!(f, "; the second run {second_run}")?;
-        if parting.at().is_some() {
-            write!(f, "{}", parting.lines("first", "second"))?;
+        if point.at().is_some() {
+            write!(f, "{}", point.lines("first", "second"))?;
         }
         write!(f, "\n{CAUSES}")
     }

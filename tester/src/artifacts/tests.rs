@@ -18,9 +18,9 @@ impl Temporary {
         Temporary(folder)
     }
 
-    fn keeping(&self, variables: &[(&str, &str)]) -> Keeping {
+    fn store(&self, variables: &[(&str, &str)]) -> ArtifactStore {
         let find = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());
-        Keeping::from(&self.0, find)
+        ArtifactStore::from(&self.0, find)
     }
 
     /// The names of the files in a folder of it.
@@ -55,9 +55,9 @@ fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 #[test]
 fn a_run_leaves_a_pair_that_replaces_nothing() {
     let temporary = Temporary::new("pair");
-    let keeping = temporary.keeping(&[]);
-    let first = keeping.write("backup_3B-simulated-42", &record_of("first"));
-    let second = keeping.write("backup_3B-simulated-42", &record_of("second"));
+    let store = temporary.store(&[]);
+    let first = store.write("backup_3B-simulated-42", &record_of("first"));
+    let second = store.write("backup_3B-simulated-42", &record_of("second"));
     let expected = [
         "backup_3B-simulated-42-2.html",
         "backup_3B-simulated-42-2.record",
@@ -65,20 +65,20 @@ fn a_run_leaves_a_pair_that_replaces_nothing() {
         "backup_3B-simulated-42.record",
     ];
     assert_eq!(temporary.names("target/lab"), names(expected));
-    for (kept, text) in [(first, "first"), (second, "second")] {
-        assert_eq!(kept.troubles, [""; 0]);
-        assert_eq!(events_in(&kept.record.unwrap()), record_of(text).events().collect::<Vec<_>>());
-        assert!(fs::metadata(kept.picture.unwrap()).unwrap().len() > 0);
+    for (artifacts, text) in [(first, "first"), (second, "second")] {
+        assert_eq!(artifacts.errors, [""; 0]);
+        assert_eq!(events_in(&artifacts.record.unwrap()), record_of(text).events().collect::<Vec<_>>());
+        assert!(fs::metadata(artifacts.timeline.unwrap()).unwrap().len() > 0);
     }
 }
 
 #[test]
 fn a_picture_whose_record_is_gone_stays() {
     let temporary = Temporary::new("widow");
-    let keeping = temporary.keeping(&[]);
-    let first = keeping.write("run", &record_of("first"));
+    let store = temporary.store(&[]);
+    let first = store.write("run", &record_of("first"));
     fs::remove_file(first.record.unwrap()).unwrap();
-    keeping.write("run", &record_of("second"));
+    store.write("run", &record_of("second"));
     assert_eq!(temporary.names("target/lab"), names(["run-2.html", "run-2.record", "run.html"]));
 }
 
@@ -86,23 +86,23 @@ fn a_picture_whose_record_is_gone_stays() {
 fn writers_at_the_same_time_each_get_a_pair() {
     const WRITERS: usize = 8;
     let temporary = Temporary::new("writers");
-    let keeping = temporary.keeping(&[]);
-    let kept: Vec<Kept> = std::thread::scope(|scope| {
+    let store = temporary.store(&[]);
+    let artifacts: Vec<Artifacts> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 scope.spawn({
-                    let keeping = &keeping;
-                    move || keeping.write("run", &record_of(&writer.to_string()))
+                    let store = &store;
+                    move || store.write("run", &record_of(&writer.to_string()))
                 })
             })
             .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     assert_eq!(temporary.names("target/lab").len(), 2 * WRITERS);
-    for (writer, kept) in kept.into_iter().enumerate() {
-        let (record, picture) = (kept.record.unwrap(), kept.picture.unwrap());
+    for (writer, artifacts) in artifacts.into_iter().enumerate() {
+        let (record, timeline) = (artifacts.record.unwrap(), artifacts.timeline.unwrap());
         assert_eq!(events_in(&record), record_of(&writer.to_string()).events().collect::<Vec<_>>());
-        assert_eq!(record.with_extension("html"), picture);
+        assert_eq!(record.with_extension("html"), timeline);
     }
 }
 
@@ -110,9 +110,9 @@ fn writers_at_the_same_time_each_get_a_pair() {
 fn a_folder_that_cannot_be_made_is_one_line() {
     let temporary = Temporary::new("folder");
     fs::write(temporary.0.join("target"), "a file where a folder should be").unwrap();
-    let kept = temporary.keeping(&[]).write("run", &record_of("lost"));
-    assert_eq!((&kept.record, &kept.picture, kept.troubles.len()), (&None, &None, 1));
-    let lines = kept.lines(Some("starter"));
+    let artifacts = temporary.store(&[]).write("run", &record_of("lost"));
+    assert_eq!((&artifacts.record, &artifacts.timeline, artifacts.errors.len()), (&None, &None, 1));
+    let lines = artifacts.lines(Some("starter"));
     assert!(lines.starts_with("cannot write the record and the picture to ") && lines.lines().count() == 1, "{lines}");
 }
 
@@ -120,28 +120,28 @@ fn a_folder_that_cannot_be_made_is_one_line() {
 fn what_cannot_be_written_to_its_end_is_removed_and_named() {
     let temporary = Temporary::new("damaged");
     let file = || folder::create_new(&temporary.0, "run", "html").unwrap();
-    let mut kept = Kept::default();
+    let mut artifacts = Artifacts::default();
     let full = |out: &mut BufWriter<File>| {
         out.write_all(b"half of ")?;
         Err(io::Error::other("the disk is full"))
     };
-    assert_eq!(kept.fill("picture", file(), full), None);
-    assert_eq!(kept.fill("picture", file(), |_| panic!("a mistake in a picture")), None);
+    assert_eq!(artifacts.fill("picture", file(), full), None);
+    assert_eq!(artifacts.fill("picture", file(), |_| panic!("a mistake in a picture")), None);
     assert_eq!(temporary.names(""), names([]));
-    assert!(kept.troubles[0].ends_with("run.html: the disk is full"), "{kept:?}");
-    assert!(kept.troubles[1].ends_with("run.html: a panic on the way"), "{kept:?}");
+    assert!(artifacts.errors[0].ends_with("run.html: the disk is full"), "{artifacts:?}");
+    assert!(artifacts.errors[1].ends_with("run.html: a panic on the way"), "{artifacts:?}");
 }
 
 #[test]
 fn the_picture_goes_to_vis_file_and_a_second_one_of_the_process_beside_it() {
     let temporary = Temporary::new("vis-file");
     fs::write(temporary.0.join("picture.html"), "what an earlier process left").unwrap();
-    let keeping = temporary.keeping(&[("VIS_FILE", "picture.html")]);
-    let first = keeping.write("run", &record_of("first"));
-    let second = keeping.write("run", &record_of("second"));
-    assert_eq!(first.picture, Some(temporary.0.join("picture.html")));
-    assert_eq!(second.picture, Some(temporary.0.join("picture-2.html")));
-    let read = |kept: &Kept| fs::read_to_string(kept.picture.as_ref().unwrap()).unwrap();
+    let store = temporary.store(&[("VIS_FILE", "picture.html")]);
+    let first = store.write("run", &record_of("first"));
+    let second = store.write("run", &record_of("second"));
+    assert_eq!(first.timeline, Some(temporary.0.join("picture.html")));
+    assert_eq!(second.timeline, Some(temporary.0.join("picture-2.html")));
+    let read = |artifacts: &Artifacts| fs::read_to_string(artifacts.timeline.as_ref().unwrap()).unwrap();
     assert!(!read(&first).contains("what an earlier process left"));
     assert!(read(&first) != read(&second));
     assert_eq!(temporary.names("target/lab"), names(["run-2.record", "run.record"]));
@@ -150,11 +150,11 @@ fn the_picture_goes_to_vis_file_and_a_second_one_of_the_process_beside_it() {
 #[test]
 fn a_vis_file_that_cannot_be_written_costs_the_picture_alone() {
     let temporary = Temporary::new("no-vis-file");
-    let keeping = temporary.keeping(&[("VIS_FILE", "no/such/folder.html")]);
-    let kept = keeping.write("run", &record_of("lost"));
-    assert!(kept.record.is_some() && kept.picture.is_none());
-    assert!(kept.troubles[0].starts_with("cannot write the picture: "), "{kept:?}");
-    assert!(kept.troubles[0].contains("folder.html"), "{kept:?}");
+    let store = temporary.store(&[("VIS_FILE", "no/such/folder.html")]);
+    let artifacts = store.write("run", &record_of("lost"));
+    assert!(artifacts.record.is_some() && artifacts.timeline.is_none());
+    assert!(artifacts.errors[0].starts_with("cannot write the picture: "), "{artifacts:?}");
+    assert!(artifacts.errors[0].contains("folder.html"), "{artifacts:?}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn files_go_below_the_target_folder_of_the_workspace() {
     let inside = temporary.0.join("starter/src");
     fs::create_dir_all(&inside).unwrap();
     fs::write(temporary.0.join("Cargo.lock"), "").unwrap();
-    let folder = |target: Option<&str>| folder::of_the_workspace(&inside, target.map(OsString::from));
+    let folder = |target: Option<&str>| folder::workspace_lab_dir(&inside, target.map(OsString::from));
     assert_eq!(folder(None), temporary.0.join("target/lab"));
     assert_eq!(folder(Some("elsewhere")), temporary.0.join("elsewhere/lab"));
     let absolute = env::temp_dir().join("elsewhere");
@@ -177,7 +177,7 @@ fn vis_enable_says_which_runs_are_written() {
     let wanted = |report: &Report| {
         [None, Some("never"), Some("always"), Some("yes")].map(|value| {
             let variables: Vec<_> = value.map(|value| ("VIS_ENABLE", value)).into_iter().collect();
-            temporary.keeping(&variables).wants(report)
+            temporary.store(&variables).should_write(report)
         })
     };
     assert_eq!(wanted(&report), [true, false, true, true]);
@@ -187,17 +187,17 @@ fn vis_enable_says_which_runs_are_written() {
 
 #[test]
 fn the_lines_name_the_files_and_the_command_that_prints_the_log() {
-    let kept = |name: &str| Kept {
+    let artifacts = |name: &str| Artifacts {
         record: Some(PathBuf::from(format!("/{name}.record"))),
-        picture: Some(PathBuf::from(format!("/{name}.html"))),
-        troubles: Vec::new(),
+        timeline: Some(PathBuf::from(format!("/{name}.html"))),
+        errors: Vec::new(),
     };
     assert_eq!(
-        kept("lab/run").lines(Some("starter")),
+        artifacts("lab/run").lines(Some("starter")),
         "picture: /lab/run.html\nlog:     cargo run --release -p starter -- log /lab/run.record"
     );
-    assert_eq!(kept("lab/run").lines(None), "picture: /lab/run.html\nrecord:  /lab/run.record");
-    let spaced = kept("my lab/it's").lines(Some("starter"));
+    assert_eq!(artifacts("lab/run").lines(None), "picture: /lab/run.html\nrecord:  /lab/run.record");
+    let spaced = artifacts("my lab/it's").lines(Some("starter"));
     assert!(spaced.ends_with(r"-- log '/my lab/it'\''s.record'"), "{spaced}");
-    assert_eq!(Kept::default().lines(None), "");
+    assert_eq!(Artifacts::default().lines(None), "");
 }

@@ -8,9 +8,9 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
 use raftapi::{Raft, Started};
 
-use super::ours_entries::{CHARS, carries_a_long_command};
-use super::ours_terms::{CAMPAIGNS, PATIENCE, heal, term_of};
-use super::ours_votes::{asks_for_a_vote, is_for, is_from, leading, only_elected, soon};
+use super::ours_entries::{CHARS, carries_long_command};
+use super::ours_terms::{CAMPAIGNS, TIMEOUT, heal, term_of};
+use super::ours_votes::{is_vote_request, is_for, is_from, leading, only_elected, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
@@ -24,7 +24,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     const ENTRIES: usize = 6;
     const AT_ONCE: Duration = Duration::from_millis(500);
     let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
-    let give_up = |how_far: &str| {
+    let heal_and_agree = |how_far: &str| {
         log::info!("{how_far}");
         cluster.servers().for_each(|server| cluster.connect(server));
         heal(cluster);
@@ -39,7 +39,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     let complete = Arc::new(AtomicBool::new(false));
     let (goes, calls) = (Arc::clone(&complete), Mutex::new(BTreeSet::new()));
     network.intercept(move |message| {
-        if carries_a_long_command(message) {
+        if carries_long_command(message) {
             let passes = goes.load(SeqCst) && is_for(message, follower) && message.bytes.len() >= ENTRIES * CHARS;
             return if passes && calls.lock().insert(message.call) { Verdict::Pass } else { Verdict::Drop };
         }
@@ -48,9 +48,9 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     });
     let lost: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
     complete.store(true, SeqCst);
-    let acknowledged = soon(cluster, PATIENCE, || !network.held().is_empty());
+    let acknowledged = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
     let Some(&Started { index: last_lost, term: before }) = lost.last().filter(|_| acknowledged) else {
-        return give_up("gave up: the follower was not brought the entries");
+        return heal_and_agree("gave up: the follower was not brought the entries");
     };
 
     [leader, follower].into_iter().for_each(|server| cluster.disconnect(server));
@@ -62,8 +62,8 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     only_elected(cluster, leader);
     cluster.disconnect(between);
     let again = || leading(cluster, leader).filter(|&term| term > before);
-    if !soon(cluster, CAMPAIGNS, || again().is_some()) {
-        return give_up("gave up: the first leader was not elected again");
+    if !wait_until(cluster, CAMPAIGNS, || again().is_some()) {
+        return heal_and_agree("gave up: the first leader was not elected again");
     }
     let [holder, other] = {
         let mut others = [second, third, fourth].into_iter().filter(|&server| server != between);
@@ -72,7 +72,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     let brought = Arc::new(AtomicBool::new(false));
     let (arrives, calls) = (Arc::clone(&brought), Mutex::new(BTreeSet::new()));
     network.intercept(move |message| {
-        if carries_a_long_command(message) {
+        if carries_long_command(message) {
             let passes = is_from(message, leader) && is_for(message, holder) && calls.lock().insert(message.call);
             return if passes { Verdict::Pass } else { Verdict::Drop };
         }
@@ -83,17 +83,17 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     });
     let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
     let Some(&first) = started.first().filter(|first| started.len() == ENTRIES && first.index <= last_lost) else {
-        return give_up("gave up: the leader has nothing new where its lost entries were");
+        return heal_and_agree("gave up: the leader has nothing new where its lost entries were");
     };
-    soon(cluster, PATIENCE, || brought.load(SeqCst));
+    wait_until(cluster, TIMEOUT, || brought.load(SeqCst));
     for reply in network.held() {
         reply.release();
     }
-    soon(cluster, AT_ONCE, || cluster.n_committed(first.index).0 > 0);
+    wait_until(cluster, AT_ONCE, || cluster.n_committed(first.index).0 > 0);
     if cluster.n_committed(first.index).0 > 0 {
         let Started { index, term } = first;
         Violation::safety(
-            &[Rule::DropOldReplies, Rule::CommitMajority],
+            &[Rule::DropStaleReplies, Rule::CommitMajority],
             format!(
                 "{leader}, leader of term {term}, committed index {index} of that term when {leader} and {holder} had it at the most: no \
                  message with it has reached {other}, and {follower} and {between} are cut off; what came late was the answer of \
@@ -101,7 +101,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
             ),
         );
     }
-    give_up("came to the end");
+    heal_and_agree("came to the end");
 }
 
 /// A server is in no older term after a crash than it was in when it answered, also if it has not voted since.
@@ -121,10 +121,10 @@ pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
         let leader = cluster.check_one_leader();
         let network = cluster.network();
         network.intercept(move |message| {
-            let told = !asks_for_a_vote(message) && is_from(message, leader) && is_for(message, server);
+            let result = !is_vote_request(message) && is_from(message, leader) && is_for(message, server);
             match message.direction {
-                Direction::Request if told => Verdict::Pass,
-                Direction::Reply if told => Verdict::Hold,
+                Direction::Request if result => Verdict::Pass,
+                Direction::Reply if result => Verdict::Hold,
                 _ if is_from(message, server) || is_for(message, server) => Verdict::Drop,
                 _ => Verdict::Pass,
             }
@@ -132,19 +132,19 @@ pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
         // Whatever this leader sends from now on is of this term, or of a later one.
         let term = leading(cluster, leader);
         cluster.restart(server);
-        let answered = soon(cluster, PATIENCE, || !network.held().is_empty());
+        let answered = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
         cluster.crash(server);
         for reply in network.held() {
             reply.release();
         }
         cluster.sleep(Duration::from_millis(5));
         cluster.restart(server);
-        soon(cluster, START, || term_of(cluster, server) >= term);
+        wait_until(cluster, START, || term_of(cluster, server) >= term);
         if let (Some(term), Some(back)) = (term.filter(|_| answered), term_of(cluster, server))
             && back < term
         {
             Violation::safety(
-                &[Rule::SaveTerm, Rule::SaveBeforeAnswering],
+                &[Rule::SaveTerm, Rule::SaveBeforeReply],
                 format!(
                     "{server} answered a message of {leader}, leader of term {term}, crashed, and was in term {back} when it was started \
                      again: it had not saved the term when it answered, and has forgotten that there was a later one"

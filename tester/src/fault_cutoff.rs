@@ -14,16 +14,16 @@
 use labstd::time::Duration;
 use record::EventKind;
 
-use crate::scenario::About;
+use crate::scenario::ScenarioInfo;
 
 /// Stories of the course that are about certain faults: their clients can reach one side of a partition alone, and wait
 /// until whoever leads is there.
-const STORIES_OF_PARTITIONS: [&str; 2] = ["one_partition_4A", "snapshot_rpc_4B"];
+const PARTITION_SCENARIOS: [&str; 2] = ["one_partition_4A", "snapshot_rpc_4B"];
 
 /// Whether a scenario makes no sense without its faults: one that was made to bring about a certain situation, step by step,
 /// as ours are.
-pub fn needs_its_faults(about: &About) -> bool {
-    !about.of_the_course || STORIES_OF_PARTITIONS.contains(&about.name)
+pub fn requires_faults(info: &ScenarioInfo) -> bool {
+    !info.from_course || PARTITION_SCENARIOS.contains(&info.name)
 }
 
 /// What the record says of it.
@@ -32,7 +32,7 @@ pub(crate) fn event(moment: Duration) -> EventKind {
 }
 
 /// A moment as the command line takes it: `1.25s`.
-pub fn moment(moment: Duration) -> String {
+pub fn format_moment(moment: Duration) -> String {
     format!("{}s", moment.as_secs_f64())
 }
 
@@ -44,19 +44,19 @@ mod tests {
 
     use super::*;
     use crate::runner::tests::NoRaft;
-    use crate::{Cluster, Setting, Subject, raft_scenarios};
+    use crate::{Cluster, ClusterConfig, Subject, raft_scenarios};
 
-    /// A cluster of servers that do nothing, and the faults that the record has of it, while `story` is told. All is calm from
+    /// A cluster of servers that do nothing, and the faults that the record has of it, while `scenario` is told. All is calm from
     /// 1 s on.
-    fn faults(story: impl FnOnce(&Cluster<NoRaft>) + Send + 'static) -> Vec<record::Fault> {
+    fn faults(scenario: impl FnOnce(&Cluster<NoRaft>) + Send + 'static) -> Vec<record::Fault> {
         let recorder = record::Recorder::default();
         let context = record::Scope::new(&recorder, None).into_context();
         let run = labstd::Run::new(labstd::Clock::Simulated, 1).context(context);
         let outcome = run.execute(move || {
-            let setting = Setting { servers: 3, reliable: true, snapshots: false };
-            let cluster = Cluster::new(setting, Arc::new(NoRaft::make));
+            let config = ClusterConfig { servers: 3, reliable: true, snapshots: false };
+            let cluster = Cluster::new(config, Arc::new(NoRaft::make));
             cluster.network().calm_from(Duration::from_secs(1));
-            story(&cluster);
+            scenario(&cluster);
             cluster.shut_down();
         });
         outcome.result.expect("the story is told to its end");
@@ -102,9 +102,9 @@ mod tests {
     #[test]
     fn a_story_of_certain_faults_is_told_with_them_or_not_at_all() {
         let raft = raft_scenarios(&Subject::<NoRaft>::new());
-        let refused = |scenario: &crate::Scenario| scenario.clone().calm_from(Duration::ZERO).is_err();
+        let refused = |scenario: &crate::Scenario| scenario.clone().with_fault_cutoff(Duration::ZERO).is_err();
         assert_eq!(raft.iter().filter(|scenario| !refused(scenario)).count(), 28, "the course's");
         let kv = crate::__for_each_kv_scenario!(__names);
-        assert!(STORIES_OF_PARTITIONS.iter().all(|name| kv.contains(name)));
+        assert!(PARTITION_SCENARIOS.iter().all(|name| kv.contains(name)));
     }
 }

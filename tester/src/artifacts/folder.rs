@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// `target/lab` of the workspace that `here` is in: the folder with the `Cargo.lock`. `target` is what cargo was told to
 /// take instead of `target`, if it was told; a relative one is taken to begin at the workspace, where cargo is mostly called.
-pub(super) fn of_the_workspace(here: &Path, target: Option<OsString>) -> PathBuf {
+pub(super) fn workspace_lab_dir(here: &Path, target: Option<OsString>) -> PathBuf {
     let workspace = here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(here);
     let target = target.unwrap_or_else(|| OsString::from("target"));
     workspace.join(target).join("lab")
@@ -49,13 +49,13 @@ type Created = (PathBuf, File);
 pub(super) fn create_pair(folder: &Path, name: &str) -> io::Result<(Created, Created)> {
     for number in 1.. {
         let Some(record) = create(folder, name, number, "record")? else { continue };
-        let picture = create(folder, name, number, "html");
-        if let Ok(Some(picture)) = picture {
-            return Ok((record, picture));
+        let timeline = create(folder, name, number, "html");
+        if let Ok(Some(timeline)) = timeline {
+            return Ok((record, timeline));
         }
         // A picture without its record: somebody has removed that, or is between the two steps.
         fs::remove_file(&record.0)?;
-        picture?;
+        timeline?;
     }
     unreachable!("some number is free")
 }

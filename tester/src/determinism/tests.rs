@@ -25,7 +25,7 @@ struct Asker;
 
 impl Asker {
     fn with(outside: Outside) -> Subject<Asker> {
-        Subject::made_by(move |peers, me, _, _| {
+        Subject::with_factory(move |peers, me, _, _| {
             let peers = Arc::new(peers);
             let asks = Arc::clone(&peers);
             let lock = Arc::new(Mutex::new(0u64));
@@ -112,50 +112,50 @@ impl Raft for Asker {
     fn kill(&self) {}
 }
 
-fn twice(outside: Outside) -> (Report, Option<Difference>) {
+fn twice(outside: Outside) -> (Report, Option<Divergence>) {
     let scenario = &raft_scenarios(&Asker::with(outside))[0];
     let report = runner::run(scenario, Clock::Simulated, 7);
-    let difference = again(scenario, &report);
-    (report, difference)
+    let divergence = rerun(scenario, &report);
+    (report, divergence)
 }
 
 #[test]
 fn what_takes_nothing_from_outside_is_the_same_run_twice() {
-    let (report, difference) = twice(Outside::Nothing);
+    let (report, divergence) = twice(Outside::Nothing);
     assert!(report.record.count(Topic::Rpc) > 100, "it asks");
-    assert_eq!(difference, None);
+    assert_eq!(divergence, None);
 }
 
 #[test]
 fn the_order_of_a_map_the_clock_and_threads_of_the_os_are_found() {
     for outside in [Outside::OrderOfAMap, Outside::Clock, Outside::Thread] {
-        let (_, difference) = twice(outside);
-        let difference = difference.unwrap_or_else(|| panic!("{outside:?} is not found"));
-        let text = difference.to_string();
+        let (_, divergence) = twice(outside);
+        let divergence = divergence.unwrap_or_else(|| panic!("{outside:?} is not found"));
+        let text = divergence.to_string();
         assert!(text.starts_with("NOT DETERMINISTIC: two runs of seed 7 differ from event "), "{outside:?}: {text}");
-        assert!(difference.parting.number > 1 && difference.parting.first != difference.parting.second, "{text}");
+        assert!(divergence.point.number > 1 && divergence.point.first != divergence.point.second, "{text}");
     }
 }
 
 #[test]
 fn a_lock_that_a_thread_of_std_holds_is_a_failure_that_says_so() {
     let (report, _) = twice(Outside::ThreadThatLocks);
-    let text = &report.broken().expect("nobody else gets the lock").text;
+    let text = &report.run_failure().expect("nobody else gets the lock").text;
     assert!(text.starts_with("a lock is held too long: "), "{text}");
     assert!(text.contains("its holder is a thread outside of any run (one of std::thread?)"), "{text}");
 }
 
 #[test]
 fn what_differed_is_what_failed_and_a_run_that_passed_has_not() {
-    let (report, difference) = twice(Outside::OrderOfAMap);
-    let before = report.broken().expect("nobody is elected").text.clone();
+    let (report, divergence) = twice(Outside::OrderOfAMap);
+    let before = report.run_failure().expect("nobody is elected").text.clone();
     let passed = Report { verdict: Verdict::Passed(Vec::new()), ..report.clone() };
-    let failed = report.with(difference.clone());
-    let text = &failed.broken().expect("as before").text;
+    let failed = report.with(divergence.clone());
+    let text = &failed.run_failure().expect("as before").text;
     assert!(text.starts_with("NOT DETERMINISTIC: ") && text.ends_with(&format!("the first run: {before}")), "{text}");
-    let passed = passed.with(difference.clone());
-    assert!(!passed.passed() && passed.difference == difference);
-    let closing = crate::harness::closing(&passed, &crate::keep::Kept::default(), "starter");
+    let passed = passed.with(divergence.clone());
+    assert!(!passed.passed() && passed.divergence == divergence);
+    let closing = crate::harness::failure_footer(&passed, &crate::artifacts::Artifacts::default(), "starter");
     assert!(!closing.contains("replay") && closing.contains("again:   LAB_SEED=7 cargo test -p starter"), "{closing}");
 }
 
@@ -163,10 +163,10 @@ fn what_differed_is_what_failed_and_a_run_that_passed_has_not() {
 fn streams_part_where_one_of_them_ends() {
     let event = |at| Event { at, server: None, kind: EventKind::Failed { text: "it goes on".to_string() } };
     let stream = |length| (0..length).map(event);
-    assert_eq!(parting(stream(5), stream(5)), None);
-    let shorter = parting(stream(5), stream(4)).expect("one is longer");
+    assert_eq!(first_divergence(stream(5), stream(5)), None);
+    let shorter = first_divergence(stream(5), stream(4)).expect("one is longer");
     assert_eq!((shorter.number, &shorter.first, &shorter.second), (5, &Some(event(4)), &None));
     assert_eq!(shorter.before, [event(1), event(2), event(3)]);
-    let longer = parting(stream(0), stream(1)).expect("one is longer");
+    let longer = first_divergence(stream(0), stream(1)).expect("one is longer");
     assert_eq!((longer.number, longer.first, longer.second), (1, None, Some(event(0))));
 }
