@@ -1,6 +1,6 @@
-//! What the servers have applied, and the checks on everything that they deliver: the same command at the same index
-//! everywhere, each index once, in order (the state machine safety property of the paper's Figure 3); and a snapshot
-//! stands for exactly the entries that it replaces.
+//! The entries that the servers have applied, and the checks on everything that they deliver. All servers apply the
+//! same command at the same index, each index once, in order (State Machine Safety, Figure 3 of the paper). A snapshot
+//! covers exactly the entries that it replaces.
 
 use raftapi::{Index, ServerId};
 
@@ -8,23 +8,23 @@ use crate::command::Command;
 use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
 
-/// What is wrong with something that a server has delivered.
+/// A violation in something that a server delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryError {
-    /// A sentence.
+    /// One sentence that describes the violation.
     pub text: String,
-    /// The rules that may have been broken, the likeliest first.
+    /// Rules that may be broken, the most likely first.
     pub likely: Vec<Rule>,
 }
 
 impl DeliveryError {
-    /// A sentence, and what may be the cause.
+    /// Creates a violation from the rules that may be broken and a sentence.
     pub(crate) fn new(likely: &[Rule], text: String) -> DeliveryError {
         DeliveryError { text, likely: likely.to_vec() }
     }
 }
 
-/// What may be the cause if two servers disagree on what is committed at an index.
+/// Possible causes if two servers apply different commands at one index.
 const TWO_COMMITTED: [Rule; 7] = [
     Rule::SaveLog,
     Rule::SaveVote,
@@ -45,22 +45,22 @@ pub struct AppliedEntries {
 
 #[derive(Clone, Debug, Default)]
 struct ServerLog {
-    /// Everything delivered so far, by this incarnation and by those before it; the entry of index 1 comes first.
-    /// There are no gaps, because every incarnation begins with the first entry or with a snapshot.
+    /// Everything that this incarnation and the earlier ones delivered; the entry of index 1 comes first. There are no
+    /// gaps, because each incarnation starts with the first entry or with a snapshot.
     log: Vec<Command>,
-    /// The last index that this incarnation delivered; never beyond `log`.
+    /// Last index that this incarnation delivered; never beyond `log`.
     last: Index,
     incarnation: u32,
 }
 
 impl AppliedEntries {
-    /// Nothing applied, on `servers` servers.
+    /// Creates the state of `servers` servers that have applied nothing.
     pub fn new(servers: usize) -> AppliedEntries {
         AppliedEntries { servers: vec![ServerLog::default(); servers], max_index: Index::ZERO, installed: 0 }
     }
 
-    /// The `incarnation` of `server` begins: it has to deliver its log from the first entry, or from the end of the
-    /// snapshot that it is given. What those before it delivered is kept for comparison; what they still deliver does
+    /// Starts `incarnation` of `server`. It must deliver its log from the first entry, or from the end of the snapshot
+    /// that it gets. The entries of earlier incarnations stay for comparison. Later deliveries of those incarnations do
     /// not count.
     pub fn begin_incarnation(&mut self, server: ServerId, incarnation: u32) {
         let own = &mut self.servers[server.0];
@@ -68,16 +68,16 @@ impl AppliedEntries {
         own.incarnation = incarnation;
     }
 
-    /// Whether `incarnation` is the present one of `server`.
+    /// Returns whether `incarnation` is the current one of `server`.
     pub fn is_current(&self, server: ServerId, incarnation: u32) -> bool {
         self.servers[server.0].incarnation == incarnation
     }
 
-    /// `server` delivers `command` as the entry at `index`.
+    /// Records that `server` delivers `command` as the entry at `index`.
     ///
     /// # Errors
     ///
-    /// A sentence, if the index is not the next one, or if any server has delivered another command there.
+    /// If the index is not the next one, or if any server has delivered another command at this index.
     pub fn deliver(&mut self, server: ServerId, index: Index, command: Command) -> Result<(), DeliveryError> {
         let last = self.servers[server.0].last;
         if index <= last {
@@ -105,27 +105,28 @@ impl AppliedEntries {
         Ok(())
     }
 
-    /// The service of `server` begins with the snapshot that was saved before its restart.
+    /// Starts the service of `server` with the snapshot that was saved before its restart.
     ///
     /// # Errors
     ///
-    /// A sentence, if the snapshot says something else than what servers have delivered.
+    /// If the snapshot disagrees with entries that servers have delivered.
     pub fn restore(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), DeliveryError> {
         self.replace_with_snapshot(server, snapshot, "was restarted with a saved snapshot")
     }
 
-    /// `server` delivers a snapshot. One that covers exactly what the server has delivered is of no use, and no mistake.
+    /// Records that `server` delivers a snapshot. A snapshot that covers exactly the entries that the server has
+    /// delivered is useless, but not an error.
     ///
     /// # Errors
     ///
-    /// A sentence, if the snapshot is older than what the server has delivered, or if it says something else than what
-    /// servers have delivered.
+    /// If the snapshot is older than the entries that the server has delivered, or disagrees with entries that servers
+    /// have delivered.
     pub fn install(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), DeliveryError> {
         let (index, last) = (snapshot.index(), self.servers[server.0].last);
         if index < last {
             let text = format!(
-                "{server} delivered an old snapshot, up to index {index}: it had already applied everything up to {last}, \
-                 and its service would go back"
+                "{server} delivered an old snapshot, up to index {index}: it had already applied everything up to \
+                 {last}, so its service would go back"
             );
             return Err(DeliveryError::new(&[Rule::IgnoreOldSnapshot], text));
         }
@@ -134,31 +135,31 @@ impl AppliedEntries {
         Ok(())
     }
 
-    /// How many snapshots took the place of entries that the server had not delivered before.
+    /// Returns the number of snapshots that replaced entries which the server had not delivered before.
     pub fn installed(&self) -> u64 {
         self.installed
     }
 
-    /// A snapshot of everything that the present incarnation of `server` has delivered.
+    /// Returns a snapshot of everything that the current incarnation of `server` has delivered.
     pub fn snapshot(&self, server: ServerId) -> Snapshot {
         let ServerLog { log, last, .. } = &self.servers[server.0];
         Snapshot::of(&log[..position(last.next())])
     }
 
-    /// How many servers have delivered an entry at `index`, and which command it is. Servers that are disconnected or
-    /// crashed count.
+    /// Returns the number of servers that have delivered an entry at `index`, and its command. Disconnected and crashed
+    /// servers count.
     pub fn committed(&self, index: Index) -> (usize, Option<Command>) {
         let mut at_index = self.servers.iter().filter_map(|server| server.at(index));
         let command = at_index.next().cloned();
         (usize::from(command.is_some()) + at_index.count(), command)
     }
 
-    /// Whether `server` has delivered an entry at `index`, in this incarnation or in one before.
+    /// Returns whether `server` has delivered an entry at `index`, in this incarnation or in an earlier one.
     pub fn has(&self, server: ServerId, index: Index) -> bool {
         self.servers[server.0].at(index).is_some()
     }
 
-    /// The highest index that any server has delivered.
+    /// Returns the highest index that any server has delivered.
     pub fn max_index(&self) -> Index {
         self.max_index
     }
@@ -168,7 +169,8 @@ impl AppliedEntries {
         for (index, command) in snapshot.entries() {
             if let Some((who, theirs)) = self.conflict(server, index, command) {
                 let text = format!(
-                    "{server} {how} up to index {last} that has {command} at index {index}, where {who} applied {theirs}"
+                    "{server} {how} up to index {last}, which has {command} at index {index}, where {who} applied \
+                     {theirs}"
                 );
                 return Err(DeliveryError::new(&TWO_COMMITTED, text));
             }
@@ -181,7 +183,7 @@ impl AppliedEntries {
         Ok(())
     }
 
-    /// A server that has delivered another command at `index`, and that command.
+    /// Returns a server that has delivered another command at `index`, and that command.
     fn conflict(&self, server: ServerId, index: Index, command: &Command) -> Option<(String, &Command)> {
         let mut all = self.servers.iter().map(|delivered| delivered.at(index)).enumerate();
         let (other, theirs) =
@@ -190,7 +192,7 @@ impl AppliedEntries {
         Some((who, theirs))
     }
 
-    /// Nobody disagrees: `command` is what `server` has at `index`, its next one.
+    /// Stores `command` as the next entry of `server`, at `index`. No server disagrees.
     fn advance(&mut self, server: ServerId, index: Index, command: Command) {
         let own = &mut self.servers[server.0];
         if position(index) == own.log.len() {
@@ -207,7 +209,7 @@ impl ServerLog {
     }
 }
 
-/// Where the entry at `index`, which is not 0, is in a list that begins with index 1.
+/// Returns the position of the entry at `index` in a list that starts with index 1. The index must not be 0.
 fn position(index: Index) -> usize {
     index.0 as usize - 1
 }
@@ -227,13 +229,13 @@ mod tests {
         Ok(applied)
     }
 
-    /// A snapshot of these commands.
+    /// Returns a snapshot of these commands.
     fn snapshot(numbers: &[i64]) -> Snapshot {
         Snapshot::of(&numbers.iter().copied().map(Command::Int).collect::<Vec<_>>())
     }
 
     #[test]
-    fn the_same_entries_on_several_servers_are_counted() {
+    fn equal_entries_on_several_servers_are_counted() {
         let applied = applied(&[(S0, 1, 10), (S1, 1, 10), (S1, 2, 20)]).unwrap();
         assert_eq!(applied.committed(Index(0)), (0, None));
         assert_eq!(applied.committed(Index(1)), (2, Some(Command::Int(10))));
@@ -257,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn applying_again_is_an_error() {
+    fn applying_an_index_twice_is_an_error() {
         let error = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 1, 10)]).unwrap_err().text;
         assert_eq!(error, "S0 applied index 1 again: it had already applied everything up to 2");
     }
 
     #[test]
-    fn a_restarted_server_applies_from_the_first_entry_and_the_same_as_before() {
+    fn a_restarted_server_must_apply_the_same_entries_again() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         applied.begin_incarnation(S0, 1);
         assert_eq!(applied.committed(Index(2)), (1, Some(Command::Int(20))));
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_present_incarnation_counts() {
+    fn only_the_current_incarnation_counts() {
         let mut applied = AppliedEntries::new(3);
         applied.begin_incarnation(S0, 1);
         assert!(applied.is_current(S0, 1));
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_stands_for_the_entries_that_it_replaces() {
+    fn a_snapshot_counts_as_the_entries_that_it_covers() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 3, 30), (S1, 1, 10)]).unwrap();
         let snapshot = applied.snapshot(S0);
         assert_eq!(snapshot.index(), Index(3));
@@ -297,15 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_differs_from_what_another_server_applied_is_an_error() {
+    fn a_snapshot_that_contradicts_another_server_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         let error = applied.install(S1, &snapshot(&[10, 21, 30])).unwrap_err().text;
-        assert_eq!(error, "S1 delivered a snapshot up to index 3 that has 21 at index 2, where S0 applied 20");
-        assert_eq!(applied.max_index(), Index(2), "nothing of it counts");
+        assert_eq!(error, "S1 delivered a snapshot up to index 3, which has 21 at index 2, where S0 applied 20");
+        assert_eq!(applied.max_index(), Index(2), "nothing of the snapshot counts");
     }
 
     #[test]
-    fn a_snapshot_that_differs_from_what_the_server_applied_itself_is_an_error() {
+    fn a_snapshot_that_contradicts_its_server_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         applied.begin_incarnation(S0, 1);
         let error = applied.install(S0, &snapshot(&[10, 21, 30])).unwrap_err().text;
@@ -313,20 +315,20 @@ mod tests {
     }
 
     #[test]
-    fn an_old_snapshot_is_an_error_and_one_that_says_nothing_new_is_not() {
+    fn an_older_snapshot_is_an_error_and_an_equal_one_is_not() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20)]).unwrap();
         applied.install(S0, &snapshot(&[10, 20])).unwrap();
         assert_eq!(applied.installed(), 0);
         let error = applied.install(S0, &snapshot(&[10])).unwrap_err().text;
         assert_eq!(
             error,
-            "S0 delivered an old snapshot, up to index 1: it had already applied everything up to 2, and its service \
+            "S0 delivered an old snapshot, up to index 1: it had already applied everything up to 2, so its service \
              would go back"
         );
     }
 
     #[test]
-    fn a_server_that_is_restarted_with_a_snapshot_goes_on_behind_it() {
+    fn a_server_restarted_with_a_snapshot_continues_after_it() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 3, 30)]).unwrap();
         applied.begin_incarnation(S0, 1);
         applied.restore(S0, &snapshot(&[10, 20])).unwrap();
@@ -339,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_a_restarted_server_covers_what_it_has_applied_since() {
+    fn a_snapshot_after_a_restart_covers_only_later_entries() {
         let mut applied = applied(&[(S0, 1, 10), (S0, 2, 20), (S0, 3, 30)]).unwrap();
         applied.begin_incarnation(S0, 1);
         applied.deliver(S0, Index(1), Command::Int(10)).unwrap();
@@ -347,10 +349,10 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_snapshot_that_says_something_else_is_an_error() {
+    fn a_saved_snapshot_that_contradicts_the_log_is_an_error() {
         let mut applied = applied(&[(S0, 1, 10), (S1, 1, 10)]).unwrap();
         applied.begin_incarnation(S0, 1);
         let error = applied.restore(S0, &snapshot(&[11])).unwrap_err().text;
-        assert!(error.starts_with("S0 was restarted with a saved snapshot up to index 1 that has 11"), "{error}");
+        assert!(error.starts_with("S0 was restarted with a saved snapshot up to index 1, which has 11"), "{error}");
     }
 }

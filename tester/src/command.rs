@@ -1,4 +1,4 @@
-//! The commands that the scenarios submit: integers and strings, as in the course.
+//! Commands that scenarios submit: integers and strings, as in the course.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use bytes::Bytes;
 use labgob::DecodeError;
 use serde::{Deserialize, Serialize};
 
-/// What a scenario gives to [`Raft::start`](raftapi::Raft::start). To Raft it is opaque bytes.
+/// A command that a scenario submits with [`Raft::start`](raftapi::Raft::start). To Raft it is opaque bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Command {
-    /// A number.
+    /// An integer.
     Int(i64),
-    /// A text.
+    /// A string.
     Str(String),
 }
 
 impl Command {
-    /// The command as bytes.
+    /// Encodes the command as bytes.
     pub fn encode(&self) -> Bytes {
         labgob::encode(self)
     }
 
-    /// The command that these bytes are.
+    /// Decodes a command from bytes.
     ///
     /// # Errors
     ///
-    /// If they are not what [`encode`](Command::encode) returns: the Raft under test delivered something else than it was
-    /// given.
+    /// If the bytes were not written by [`encode`](Command::encode): the Raft under test delivered something other than
+    /// its input.
     pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         labgob::decode(bytes)
     }

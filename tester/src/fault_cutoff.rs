@@ -1,37 +1,38 @@
-//! Calm: a run whose faults end at a moment of its own clock. From then on the network loses and delays nothing, and what the
-//! tester would do to servers (cut them off, crash them, partition them) is left out. What is broken already stays so until
-//! the story repairs it: connecting, starting and healing work as ever.
+//! Runs whose faults end at a moment of their own clock, the fault cutoff. From then on the network neither loses nor
+//! delays messages, and the tester skips faults on servers: it does not disconnect, crash or partition them. Earlier
+//! faults last until the scenario repairs them; connecting, starting and healing still work.
 //!
-//! Up to the moment a simulated run is the one that it would be without: nothing draws other numbers. So what a failure needs
-//! of the faults before it can be found by leaving out more and more of those at the end, which is what the command line's
-//! `shrink` does.
+//! Before the cutoff, a simulated run is identical to the run without a cutoff, because the same random numbers are
+//! drawn. So a search can find which faults a failure needs: it removes more and more of the faults at the end. The
+//! command line's `shrink` does this.
 //!
-//! Less must not blame the innocent. That a Raft is safe, and that it gets somewhere while a majority can talk, holds all the
-//! more with fewer faults. What holds only because of a fault (nobody leads, nothing is committed, a snapshot had to be sent)
-//! is not checked when all is calm; and where a whole story is about certain faults, none of them can be left out: see
-//! [`needs_its_faults`]. The interceptors of such stories, which hold and lose single messages, are part of them.
+//! Removing faults must not make a correct Raft fail. A Raft that is safe, and that makes progress while a majority can
+//! communicate, also does so with fewer faults. Some checks hold only because of a fault (no server leads, nothing is
+//! committed, a snapshot had to be sent). These checks are skipped after the cutoff. If a whole scenario depends on
+//! certain faults, then none of them can be removed: see [`requires_faults`]. The interceptors of such scenarios, which
+//! hold and drop single messages, are part of the scenario.
 
 use labstd::time::Duration;
 use record::EventKind;
 
 use crate::scenario::ScenarioInfo;
 
-/// Stories of the course that are about certain faults: their clients can reach one side of a partition alone, and wait
-/// until whoever leads is there.
+/// Scenarios of the course that depend on certain faults: their clients can reach only one side of a partition, and
+/// wait until its leader is there.
 const PARTITION_SCENARIOS: [&str; 2] = ["one_partition_4A", "snapshot_rpc_4B"];
 
-/// Whether a scenario makes no sense without its faults: one that was made to bring about a certain situation, step by step,
-/// as ours are.
+/// Returns whether a scenario makes no sense without its faults. All our own scenarios are like this: they create one
+/// situation step by step.
 pub fn requires_faults(info: &ScenarioInfo) -> bool {
     !info.from_course || PARTITION_SCENARIOS.contains(&info.name)
 }
 
-/// What the record says of it.
+/// Returns the event that records the cutoff.
 pub(crate) fn event(moment: Duration) -> EventKind {
     EventKind::CalmFrom { moment: u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX) }
 }
 
-/// A moment as the command line takes it: `1.25s`.
+/// Formats a moment as the command line accepts it: `1.25s`.
 pub fn format_moment(moment: Duration) -> String {
     format!("{}s", moment.as_secs_f64())
 }
@@ -46,8 +47,8 @@ mod tests {
     use crate::runner::tests::NoRaft;
     use crate::{Cluster, ClusterConfig, Subject, raft_scenarios};
 
-    /// A cluster of servers that do nothing, and the faults that the record has of it, while `scenario` is told. All is calm from
-    /// 1 s on.
+    /// Runs `scenario` on a cluster of servers that do nothing, with a fault cutoff at 1 s. Returns the recorded
+    /// faults.
     fn faults(scenario: impl FnOnce(&Cluster<NoRaft>) + Send + 'static) -> Vec<record::Fault> {
         let recorder = record::Recorder::default();
         let context = record::Scope::new(&recorder, None).into_context();
@@ -59,17 +60,17 @@ mod tests {
             scenario(&cluster);
             cluster.shut_down();
         });
-        outcome.result.expect("the story is told to its end");
+        outcome.result.expect("the scenario runs to its end");
         let faults = recorder.events().filter_map(|event| match event.kind {
             EventKind::Fault(fault) => Some(fault),
             _ => None,
         });
-        // Three of them connect the servers in the beginning.
+        // The first three events connect the servers at the start.
         faults.skip(3).collect()
     }
 
     #[test]
-    fn when_all_is_calm_servers_are_neither_cut_off_nor_crashed_and_a_restart_finds_them_running() {
+    fn after_the_cutoff_no_server_is_disconnected_or_crashed() {
         let [first, second] = [0, 1].map(ServerId);
         let faults = faults(move |cluster| {
             thread::sleep(Duration::from_secs(1));
@@ -81,11 +82,11 @@ mod tests {
             assert!(cluster.is_running(first) && cluster.is_connected(second));
         });
         let connects = faults.iter().all(|fault| matches!(fault, record::Fault::Connect(_)));
-        assert!(connects, "nothing went wrong: {faults:?}");
+        assert!(connects, "no fault happened: {faults:?}");
     }
 
     #[test]
-    fn what_is_broken_stays_so_until_it_is_repaired() {
+    fn earlier_faults_last_until_they_are_repaired() {
         let [first, second] = [0, 1].map(ServerId);
         let faults = faults(move |cluster| {
             cluster.disconnect(first);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_story_of_certain_faults_is_told_with_them_or_not_at_all() {
+    fn a_scenario_that_requires_its_faults_refuses_a_cutoff() {
         let raft = raft_scenarios(&Subject::<NoRaft>::new());
         let refused = |scenario: &crate::Scenario| scenario.clone().with_fault_cutoff(Duration::ZERO).is_err();
         assert_eq!(raft.iter().filter(|scenario| !refused(scenario)).count(), 28, "the course's");

@@ -1,14 +1,14 @@
-//! Who may run beside whom in one process. Simulations compute, runs on threads mostly sleep but want the machine to
-//! themselves when they wake: so simulations go first, as many at once as there are processors, and runs on threads
-//! begin when none is left, the longest first. Runs of Raft alone go side by side. Clients of a key/value service never
-//! sleep: of their runs there are two at a time, when no Raft is left.
+//! Admission of runs within one process. Simulations compute; runs on threads mostly sleep, but need the whole machine
+//! when they wake. So simulations run first, as many at once as there are processors. Runs on threads start when no
+//! simulation is left, the longest first. Runs of Raft alone run side by side. Clients of a key/value service never
+//! sleep, so at most two of their runs execute at a time, when no run of Raft is left.
 
 use labstd::Clock;
 use labstd::sync::{Condvar, Mutex, OnceLock};
 
-use crate::scenario::{ScenarioInfo, Layer};
+use crate::scenario::{Layer, ScenarioInfo};
 
-/// How many runs with clients there are at once on threads.
+/// Maximum number of concurrent runs with clients on threads.
 const KV_RUNS_MAX: usize = 2;
 
 static GATE: Gate = Gate::new();
@@ -26,19 +26,19 @@ struct Queue {
     kv: OnThreads,
 }
 
-/// The runs on threads of one layer.
+/// Runs on threads of one layer.
 struct OnThreads {
     running: usize,
-    /// The expected seconds of those that wait.
+    /// Expected seconds of the waiting runs.
     waiting: Vec<u32>,
 }
 
-/// The permission to run; dropping it lets others in.
+/// Permission to run; dropping it admits other runs.
 #[derive(Debug)]
 #[must_use = "the permission ends when it is dropped"]
 pub struct GatePermit(Clock, Layer);
 
-/// Waits until a run of a scenario under `clock` may begin.
+/// Waits until a run of a scenario under `clock` may start.
 pub fn admit(clock: Clock, info: &ScenarioInfo) -> GatePermit {
     let (layer, seconds) = (info.part.layer(), info.seconds);
     let mut queue = GATE.queue.lock();
@@ -102,7 +102,8 @@ impl Queue {
         }
     }
 
-    /// One that comes late, when runs on threads are under way, has to do with one processor.
+    /// Returns whether a simulation may start. While runs on threads are in progress, a late simulation gets only one
+    /// processor.
     fn admits_simulation(&self) -> bool {
         let at_once = if self.raft.running + self.kv.running > 0 { 1 } else { processors() };
         self.simulated_running < at_once
@@ -117,7 +118,7 @@ impl Queue {
     }
 }
 
-/// How many there are. Asking the OS is slow, so it is asked once.
+/// Returns the number of processors. The call to the OS is slow, so the result is cached.
 fn processors() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_simulations_at_once_than_processors() {
+    fn at_most_one_simulation_per_processor_runs() {
         assert!(queue(0, 5, on_threads(0, &[]), on_threads(0, &[])).admits_simulation());
         assert!(!queue(processors(), 5, on_threads(0, &[]), on_threads(0, &[])).admits_simulation());
     }
@@ -154,12 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn rafts_run_side_by_side() {
+    fn raft_runs_on_threads_run_side_by_side() {
         assert!(queue(0, 0, on_threads(30, &[3]), on_threads(0, &[])).admits_on_threads(Layer::Raft, 3));
     }
 
     #[test]
-    fn runs_with_clients_go_two_at_a_time_and_beside_no_raft() {
+    fn at_most_two_client_runs_execute_and_no_raft_run_with_them() {
         let kv = |raft, running| queue(0, 0, raft, on_threads(running, &[3])).admits_on_threads(Layer::Kv, 3);
         assert!(kv(on_threads(0, &[]), 1));
         assert!(!kv(on_threads(0, &[]), 2));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_goes_first() {
+    fn the_longest_waiting_run_starts_first() {
         let waiting = || on_threads(0, &[3, 18, 7]);
         assert!(queue(0, 0, waiting(), on_threads(0, &[20])).admits_on_threads(Layer::Raft, 18));
         assert!(!queue(0, 0, waiting(), on_threads(0, &[])).admits_on_threads(Layer::Raft, 7));
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_simulation_that_comes_late_does_not_wait_for_runs_on_threads() {
+    fn a_late_simulation_does_not_wait_for_runs_on_threads() {
         for kv in [0, 1] {
             assert!(queue(0, 1, on_threads(1, &[]), on_threads(kv, &[])).admits_simulation());
             assert!(!queue(1, 1, on_threads(1, &[]), on_threads(kv, &[])).admits_simulation());
@@ -186,10 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn passes_come_back() {
-        let info = |part| ScenarioInfo { name: "", part, title: String::new(), from_course: true, servers: 3, seconds: 1 };
+    fn dropped_permits_admit_other_runs() {
+        let info =
+            |part| ScenarioInfo { name: "", part, title: String::new(), from_course: true, servers: 3, seconds: 1 };
         for _ in 0..3 {
-            let admit_many = |many, clock, part| (0..many).map(|_| admit(clock, &info(part))).collect::<Vec<GatePermit>>();
+            let admit_many =
+                |many, clock, part| (0..many).map(|_| admit(clock, &info(part))).collect::<Vec<GatePermit>>();
             drop(admit_many(processors(), Clock::Simulated, Part::P3A));
             drop(admit_many(100, Clock::Threads, Part::P3A));
             drop(admit_many(KV_RUNS_MAX, Clock::Threads, Part::P4A));

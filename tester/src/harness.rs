@@ -1,5 +1,5 @@
-//! What the generated tests do: pick the seeds, pass the gate, run, print the lines, repeat a disturbed run, write what is
-//! to be [artifacts](crate::keep) of it, and fail with the command that replays the failure.
+//! Body of the generated tests: choose the seeds, wait at the gate, run, print the lines, repeat a disturbed run, write
+//! the [artifacts](crate::artifacts), and fail with the command that replays the failure.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,86 +7,90 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Clock, rng};
 use record::Recorder;
 
-use crate::determinism;
 use crate::artifacts::interrupt::{self, ActiveRun};
 use crate::artifacts::{self, ArtifactStore, Artifacts};
+use crate::determinism;
 use crate::runner::{self, Report, Verdict};
 use crate::scenario::Scenario;
 use crate::{fault_cutoff, gate, lines};
 
-/// Under `cargo test` each simulated scenario runs seeds 1 to this.
+/// Last seed of each simulated scenario under `cargo test`, which runs seeds 1 to this.
 const SEEDS: u64 = 3;
 
-/// How often a disturbed run is repeated.
+/// Maximum number of repetitions of a disturbed run.
 const REPEATS_MAX: usize = 3;
 
-/// Runs that were disturbed in this process.
+/// Number of disturbed runs in this process.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
-/// A run that is over, and that nobody has been told of: until then it counts as under way if somebody presses Ctrl-C.
+/// A finished run that has not been reported yet. Until then, Ctrl-C treats it as active.
 #[derive(Debug)]
-#[must_use = "somebody has to be told how it went"]
+#[must_use = "a finished run must be reported"]
 pub struct FinishedRun {
     report: Report,
     active_run: ActiveRun,
 }
 
 impl FinishedRun {
-    /// How it went.
+    /// Returns the report of the run.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Writes the record and the picture of the run, if `may_write` and [`ArtifactStore::should_write`] it, and calls `on_repeat` with how it
-    /// went and where they are.
+    /// Writes the record and the timeline of the run, if `may_write` is set and [`ArtifactStore::should_write`] agrees.
+    /// Then calls `report_run` with the report and the paths.
     pub fn finish<T>(self, may_write: bool, report_run: impl FnOnce(Report, Artifacts) -> T) -> T {
         let FinishedRun { report, active_run } = self;
         let store = ArtifactStore::from_env();
         active_run.report(|| {
             let mut artifacts = Artifacts::default();
             if may_write && !unwritten(&report) && store.should_write(&report) {
-                artifacts = store
-                    .write(&artifacts::name(&report.info, report.clock, report.seed, report.fault_cutoff), &report.record);
+                artifacts = store.write(
+                    &artifacts::name(&report.info, report.clock, report.seed, report.fault_cutoff),
+                    &report.record,
+                );
             }
             report_run(report, artifacts)
         })
     }
 }
 
-/// The body of a generated test of the scenario `name` of `scenarios`, in the package that has the test.
+/// Runs a generated test: the scenario `name` of `scenarios`, in the package that contains the test.
 ///
 /// # Panics
 ///
-/// If the scenario fails; the message ends with where its record and its picture are, and with the command that replays the
-/// failure.
+/// If the scenario fails. The message ends with the paths of its record and its timeline, and with the command that
+/// replays the failure.
 pub fn run_test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str) {
-    // A mistake in LAB_LOG must not go unnoticed, but it is no fault of the code under test.
+    // An invalid LAB_LOG must be reported, but it is not a fault of the code under test.
     if let Err(error) = record::live::init_from_env() {
         panic!("{error}");
     }
     record::install_logger();
     let scenario = scenarios.iter().find(|scenario| scenario.info.name == name);
-    let scenario = scenario.expect("the names of the tests are those of the table");
+    let scenario = scenario.expect("the test names are the names in the table");
     let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
     for seed in seeds {
         let (report, artifacts) = run_and_report(scenario, clock, seed);
         match report.run_failure() {
             None => {}
             Some(run_failure) if run_failure.unwritten => fail(format!("{name}: {}", run_failure.text)),
-            Some(run_failure) => fail(format!("{name} failed: {}\n{}", run_failure.text, failure_footer(&report, &artifacts, package))),
+            Some(run_failure) => {
+                fail(format!("{name} failed: {}\n{}", run_failure.text, failure_footer(&report, &artifacts, package)))
+            }
         }
     }
 }
 
-/// Fails the test that calls this, with this text and nothing else: where in the harness it fails says nothing to anybody, so
-/// there is no line of it and no backtrace.
+/// Fails the calling test with exactly this text. A line number or a backtrace of the harness would not help anyone, so
+/// there is none.
 fn fail(text: String) -> ! {
     eprintln!("{text}");
     std::panic::resume_unwind(Box::new(text))
 }
 
-/// Runs a scenario and prints its lines to standard error, those of disturbed runs included, and where its record and its
-/// picture are, if they were written.
+/// Runs a scenario and prints its lines to standard error, including the lines of disturbed runs. Also prints the paths
+/// of its record and its timeline, if they were written.
 pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
     run_and_report(scenario, clock, seed).0
 }
@@ -94,9 +98,9 @@ pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
 fn run_and_report(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Artifacts) {
     interrupt::install();
     let failed = |report: &Report| !report.passed() && !prints_events();
-    let finished = run_if(|| true, scenario, clock, seed, failed, print).expect("it was to begin");
+    let finished = run_if(|| true, scenario, clock, seed, failed, print).expect("the run was wanted");
     finished.finish(true, |report, artifacts| {
-        // What is not written yet says so in the failure of its test; that is enough.
+        // If the code is not written yet, then the failure of the test says so; no more lines are needed.
         if !unwritten(&report) {
             print(&(report.lines() + &indented_artifact_lines(&artifacts)));
         }
@@ -104,15 +108,16 @@ fn run_and_report(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Arti
     })
 }
 
-/// Waits at the gate and runs a scenario. On threads a run that was disturbed is repeated, up to three times;
-/// `on_repeat` is called with its lines.
+/// Waits at the gate and runs a scenario. A disturbed run on threads is repeated up to three times; `on_repeat` is
+/// called with its lines each time.
 pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, on_repeat: impl Fn(&str)) -> FinishedRun {
-    run_if(|| true, scenario, clock, seed, |_| false, on_repeat).expect("it was to begin")
+    run_if(|| true, scenario, clock, seed, |_| false, on_repeat).expect("the run was wanted")
 }
 
-/// As [`run_undisturbed`], but begins only if `still_wanted` says so when its turn comes at the gate. A simulated run of which
-/// `run_again` says so is run [again](again()), and if that differs, the report has it as what went wrong. Runs that were given up
-/// and runs of code that is not written yet are not: there is nothing to compare.
+/// Like [`run_undisturbed`], but starts only if `still_wanted` returns true once the gate admits the run. A simulated
+/// run for which `run_again` returns true is [run again](determinism::rerun); a divergence becomes the failure of the
+/// report. Aborted runs, and runs of code that is not written yet, are not run again because there is nothing to
+/// compare.
 pub fn run_if(
     still_wanted: impl Fn() -> bool,
     scenario: &Scenario,
@@ -121,7 +126,7 @@ pub fn run_if(
     run_again: impl Fn(&Report) -> bool,
     on_repeat: impl Fn(&str),
 ) -> Option<FinishedRun> {
-    let _pass = gate::admit(clock, &scenario.info);
+    let _permit = gate::admit(clock, &scenario.info);
     let mut repeats = 0;
     loop {
         if !still_wanted() {
@@ -132,8 +137,11 @@ pub fn run_if(
         let report = runner::run_into(record, determinism::recorded_orders(), scenario, clock, seed);
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
             let comparable = clock == Clock::Simulated && !matches!(report.verdict, Verdict::Aborted(_));
-            let divergence =
-                if comparable && !unwritten(&report) && run_again(&report) { determinism::rerun(scenario, &report) } else { None };
+            let divergence = if comparable && !unwritten(&report) && run_again(&report) {
+                determinism::rerun(scenario, &report)
+            } else {
+                None
+            };
             return Some(FinishedRun { report: report.with(divergence), active_run });
         }
         let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
@@ -149,45 +157,46 @@ pub fn run_if(
     }
 }
 
-/// Whether `LAB_LOG` has events printed as they happen: then a second run would be printed too, and be taken for the first.
+/// Returns whether `LAB_LOG` prints events as they happen. Then a second run would be printed too, and be mistaken for
+/// the first.
 pub fn prints_events() -> bool {
     std::env::var_os(record::live::VARIABLE).is_some_and(|filter| !filter.is_empty())
 }
 
-/// Whether a run came to code that is not written yet.
+/// Returns whether a run reached code that is not written yet.
 fn unwritten(report: &Report) -> bool {
     report.run_failure().is_some_and(|run_failure| run_failure.unwritten)
 }
 
-/// Where files of a run are, as it is printed below the run's lines; nothing if there are none.
+/// Formats the paths of a run's files for printing below the run's lines; empty if there are none.
 pub fn indented_artifact_lines(artifacts: &Artifacts) -> String {
     let lines = artifacts.lines(None);
     if lines.is_empty() { lines } else { lines::indented(&lines) + "\n" }
 }
 
-/// What stands at the end of a failure: where the run's files are, its seed, and the command that runs it again.
+/// Returns the end of a failure message: the paths of the run's files, its seed, and the command that runs it again.
 pub fn failure_footer(report: &Report, artifacts: &Artifacts, package: &str) -> String {
     let files = artifacts.lines(Some(package));
     let end_of_line = if files.is_empty() { "" } else { "\n" };
     format!("{files}{end_of_line}seed:    {}\n{}", report.seed, replay_command(report, package))
 }
 
-/// How many runs were disturbed in this process.
+/// Returns the number of disturbed runs in this process.
 pub fn disturbed_runs() -> u64 {
     DISTURBED.load(Relaxed)
 }
 
-/// The command that runs a failed run again.
+/// Returns the command that repeats a failed run.
 pub fn replay_command(report: &Report, package: &str) -> String {
     let (scenario, seed) = (report.info.name, report.seed);
     match report.clock {
-        // The tests know nothing of calm.
+        // The generated tests have no option for the fault cutoff.
         Clock::Simulated if report.fault_cutoff.is_some() => {
             let from = report.fault_cutoff.map_or(String::new(), fault_cutoff::format_moment);
             format!("replay:  cargo run --release -p {package} -- run {scenario} --seed {seed} --calm-from {from}")
         }
         Clock::Simulated if report.divergence.is_some() => format!(
-            "again:   LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}   (another run each time, until the \
+            "again:   LAB_SEED={seed} cargo test -p {package} -- simulated::{scenario}   (each run differs until the \
              code is deterministic)"
         ),
         Clock::Simulated => format!(
@@ -195,14 +204,14 @@ pub fn replay_command(report: &Report, package: &str) -> String {
              {package} -- run {scenario} --seed {seed}"
         ),
         Clock::Threads => format!(
-            "again:   cargo test -p {package} -- threads::{scenario}   (threads cannot be replayed; look for a seed: cargo \
-             run --release -p {package} -- run {scenario} -n 1000)"
+            "again:   cargo test -p {package} -- threads::{scenario}   (threads cannot be replayed; search for a \
+             seed: cargo run --release -p {package} -- run {scenario} -n 1000)"
         ),
     }
 }
 
-/// The seeds to run, from the environment: `LAB_SEED=n` for that one, `LAB_RUNS=k` for 1 to k. On threads, where a run
-/// takes real time and a seed does not bring it back, there is always one.
+/// Returns the seeds to run, from the environment: `LAB_SEED=n` selects that one, `LAB_RUNS=k` selects 1 to k. On
+/// threads there is always one run, because it takes real time and its seed does not replay it.
 fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<u64>, String> {
     let number = |name: &str| match variable(name) {
         None => Ok(None),
@@ -212,7 +221,7 @@ fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<
         },
     };
     match (number("LAB_SEED")?, number("LAB_RUNS")?) {
-        (Some(_), Some(_)) => Err("LAB_SEED names one run, LAB_RUNS several: set one of them".to_string()),
+        (Some(_), Some(_)) => Err("LAB_SEED selects one run, LAB_RUNS several: set only one of them".to_string()),
         (Some(seed), None) => Ok(vec![seed]),
         (None, Some(0)) => Err("LAB_RUNS=0 would test nothing: give 1 or more, or unset it".to_string()),
         (None, runs) => match clock {
@@ -222,13 +231,13 @@ fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<
     }
 }
 
-/// Writes to standard error itself, in one piece: the test runner captures only what goes through `print!`.
+/// Writes directly to standard error, in one call, because the test runner captures only the output of `print!`.
 pub fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Turns the scenarios of the Raft lab into tests of `$raft`, which implements [`Raft`](raftapi::Raft): each once in a
-/// module `simulated` and once in a module `threads`.
+/// Turns the scenarios of the Raft lab into tests of `$raft`, which implements [`Raft`](raftapi::Raft). Each becomes
+/// one test in a module `simulated` and one in a module `threads`.
 #[macro_export]
 macro_rules! raft_tests {
     ($raft:ty) => {
@@ -237,7 +246,7 @@ macro_rules! raft_tests {
 }
 
 /// Turns the scenarios of the key/value lab into tests of `$service`, which implements
-/// [`KvService`](raftapi::KvService): each once in a module `simulated` and once in a module `threads`.
+/// [`KvService`](raftapi::KvService). Each becomes one test in a module `simulated` and one in a module `threads`.
 #[macro_export]
 macro_rules! kv_tests {
     ($service:ty) => {
@@ -293,13 +302,13 @@ mod tests {
     }
 
     #[test]
-    fn on_threads_there_is_one_run() {
+    fn on_threads_there_is_one_seed() {
         let many = |name: &str| (name == "LAB_RUNS").then(|| "1000".to_string());
         assert_eq!(seeds(Clock::Threads, many).map(|seeds| seeds.len()), Ok(1));
     }
 
     #[test]
-    fn a_seed_that_is_none_is_an_error_that_says_what_to_do() {
+    fn an_invalid_seed_is_an_error_with_advice() {
         let error = seeds_with(&[("LAB_SEED", "seven")]).unwrap_err();
         assert_eq!(error, "LAB_SEED=\"seven\" is not a number: give one, as in LAB_SEED=7, or unset it");
         assert!(seeds_with(&[("LAB_RUNS", "0")]).is_err());

@@ -1,4 +1,4 @@
-//! What a run's clients saw, judged when it is over: whether it is linearizable, and if not, what a learner has to look at.
+//! Check of the clients' history after a run: whether it is linearizable, and if not, which operations to look at.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use record::{EventKind, Legal};
 use crate::diagnosis::Rule;
 use crate::scenario::ClientHistory;
 
-/// Of which keys the record gets the orders that the checker found.
+/// Keys whose linearizations the record gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OrdersToRecord {
-    /// Of those that are not linearizable, or not decided.
+    /// Keys that are not linearizable or not decided.
     OfUnverifiedKeys,
-    /// Of all.
+    /// All keys.
     OfAllKeys,
 }
 
-/// How many orders of a key are recorded at most.
+/// Maximum number of recorded orders of one key.
 const ORDERS_MAX: usize = 20;
 
-/// How many operations all recorded orders of a key have at most, but for the longest order, which is always there.
+/// Maximum number of operations in all recorded orders of one key; the longest order is always recorded.
 const ORDERED_OPERATIONS_MAX: usize = 200_000;
 
-/// How many operations that cannot come next are named.
+/// Maximum number of operations that are named as unable to come next.
 const NAMED_MAX: usize = 3;
 
-/// What may be the cause if a history is not linearizable.
+/// Possible causes if a history is not linearizable.
 const CAUSES: [Rule; 7] = [
     Rule::RestoreSnapshotOnStart,
     Rule::InstallResetsService,
@@ -38,19 +38,19 @@ const CAUSES: [Rule; 7] = [
     Rule::UniqueClientId,
 ];
 
-/// What was found.
+/// Result of a history check.
 #[derive(Debug)]
 pub(crate) struct HistoryCheck {
     pub(crate) verdict: Verdict,
-    /// What is wrong; nothing if the history is linearizable.
+    /// Description of the problem; empty if the history is linearizable.
     pub(crate) text: String,
-    /// What may be the cause of that, the likeliest first.
+    /// Possible causes, the most likely first.
     pub(crate) likely: Vec<Rule>,
-    /// For the record.
+    /// Events for the record.
     pub(crate) events: Vec<EventKind>,
 }
 
-/// Judges what clients asked and were answered.
+/// Checks the history of the clients.
 pub(crate) fn check_history(client_history: &ClientHistory, orders: OrdersToRecord) -> HistoryCheck {
     let checked = client_history.history.check(BUDGET);
     if checked.verdict == Verdict::Ok && orders == OrdersToRecord::OfUnverifiedKeys {
@@ -64,17 +64,18 @@ pub(crate) fn check_history(client_history: &ClientHistory, orders: OrdersToReco
             let illegal: Vec<&Explanation> = with(Verdict::Illegal).collect();
             let culprits = illegal.iter().filter_map(|key| first_unexplained(key));
             let first_unexplained = culprits.min_by_key(|operation| operation.ret);
-            let first_unexplained =
-                first_unexplained.map(|operation| format!("; the first answer that none explains: {}", describe(operation)));
+            let first_unexplained = first_unexplained
+                .map(|operation| format!("; the first result that no order explains: {}", describe(operation)));
             let details: String = illegal.iter().map(|key| format!("\n{}", describe_longest_order(key))).collect();
             format!(
-                "the history of the clients is not linearizable: no order of the operations on {} explains all answers{}{details}",
+                "the history of the clients is not linearizable: no order of the operations on {} explains all \
+                 results{}{details}",
                 keys(&illegal),
                 first_unexplained.unwrap_or_default()
             )
         }
         Verdict::Unknown => format!(
-            "the checker gave up after {} steps: it cannot say whether the history of {} is linearizable",
+            "the checker gave up after {} steps: it cannot decide whether the history of {} is linearizable",
             checked.steps,
             keys(&with(Verdict::Unknown).collect::<Vec<_>>())
         ),
@@ -91,7 +92,8 @@ pub(crate) fn check_history(client_history: &ClientHistory, orders: OrdersToReco
     HistoryCheck { verdict: checked.verdict, text, likely, events }
 }
 
-/// The numbers of the operations on each key, in the order of the history: that of an explanation's operations.
+/// Returns the numbers of the operations on each key, in the order of the history. An explanation has its operations in
+/// the same order.
 fn numbers_by_key(client_history: &ClientHistory) -> BTreeMap<&str, Vec<u64>> {
     let mut numbers = BTreeMap::<&str, Vec<u64>>::new();
     for (operation, &number) in client_history.history.operations().zip(&client_history.numbers) {
@@ -100,7 +102,7 @@ fn numbers_by_key(client_history: &ClientHistory) -> BTreeMap<&str, Vec<u64>> {
     numbers
 }
 
-/// What was found about a key, for the record.
+/// Returns the event that records the result for a key.
 fn linearized_event(key: &Explanation, numbers: &[u64]) -> EventKind {
     let mut left = ORDERED_OPERATIONS_MAX;
     let mut orders = Vec::new();
@@ -119,14 +121,14 @@ fn linearized_event(key: &Explanation, numbers: &[u64]) -> EventKind {
     EventKind::Linearized { key: key.name.clone(), legal, orders }
 }
 
-/// `key '3'`, or `keys '3', '5'`
+/// Formats `key '3'`, or `keys '3', '5'`.
 fn keys(keys: &[&Explanation]) -> String {
     let quoted: Vec<String> = keys.iter().map(|key| format!("'{}'", key.name)).collect();
     format!("{} {}", if quoted.len() == 1 { "key" } else { "keys" }, quoted.join(", "))
 }
 
-/// The first operation of a key whose answer no order explains, if there is one: it is in no order that was found, and
-/// what else is in none was called when that one had been answered, so that it had to come later.
+/// Returns the first operation of a key whose result no order explains, if there is exactly one. This operation is in
+/// none of the orders found, and every other such operation was called after its reply, so it had to come later.
 fn first_unexplained(key: &Explanation) -> Option<&Described> {
     let found = key.largest();
     let in_none =
@@ -136,7 +138,7 @@ fn first_unexplained(key: &Explanation) -> Option<&Described> {
     alone.then_some(first)
 }
 
-/// How far the longest order of a key's operations gets, and what cannot come next.
+/// Describes the longest order of a key's operations, and the operations that cannot come next.
 fn describe_longest_order(key: &Explanation) -> String {
     let longest = key.linearizations.first().map_or(&[][..], Vec::as_slice);
     let states = key.states(longest);
@@ -144,7 +146,7 @@ fn describe_longest_order(key: &Explanation) -> String {
     let mut ordered = vec![false; key.operations.len()];
     longest.iter().for_each(|&operation| ordered[operation] = true);
     let left = || key.operations.iter().zip(&ordered).filter(|(_, ordered)| !**ordered).map(|(operation, _)| operation);
-    // What was called after another was answered has to come after that one.
+    // An operation that was called after another one's reply has to come after that one.
     let first_answer = left().map(|operation| operation.ret).min().unwrap_or(u64::MAX);
     let mut next: Vec<&Described> = left().filter(|operation| operation.call <= first_answer).collect();
     next.sort_by_key(|operation| operation.ret);
@@ -154,13 +156,13 @@ fn describe_longest_order(key: &Explanation) -> String {
     let (length, all) = (longest.len(), key.operations.len());
     let (value, named) = (value.as_str(), named.join("; "));
     format!(
-        "key '{}': {length} of its {all} operations can be put in order, and its value is then {value}; what would have to \
-         come next does not fit that: {named}{more}",
+        "key '{}': {length} of its {all} operations can be put in order, and its value is then {value}; none of the \
+         operations that could come next fits that value: {named}{more}",
         key.name
     )
 }
 
-/// `client 3, get('0') -> 'x 0 0 y', from 1.2034 s to 1.2101 s`
+/// Formats `client 3, get('0') -> 'x 0 0 y', from 1.2034 s to 1.2101 s`.
 fn describe(operation: &Described) -> String {
     let seconds = |nanos: u64| nanos as f64 / 1e9;
     let Described { client, call, ret, description } = operation;
@@ -173,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// Operations of clients: client, call, return, kind, key, value; numbered from 100 on.
+    /// Returns a history of operations (client, call, return, kind, key, value), numbered from 100.
     fn client_history(operations: &[(u32, u64, u64, Kind, &str, &str)]) -> ClientHistory {
         let mut history = History::new();
         for &(client, call, ret, kind, key, value) in operations {
@@ -182,7 +184,7 @@ mod tests {
         ClientHistory { history, numbers: (100..).take(operations.len()).collect() }
     }
 
-    /// Key 'a' is fine; on key 'b' client 2 reads what had been replaced.
+    /// Returns a history in which key 'a' is linearizable, and client 2 reads a replaced value of key 'b'.
     fn stale_read() -> ClientHistory {
         client_history(&[
             (0, 0, 10, Kind::Put, "a", "1"),
@@ -195,20 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_on_a_stale_read_names_the_key_the_client_the_operation_and_the_time() {
+    fn the_text_of_a_stale_read_names_key_client_and_time() {
         let result = check_history(&stale_read(), OrdersToRecord::OfUnverifiedKeys);
         assert_eq!(result.verdict, Verdict::Illegal);
         assert_eq!(
             result.text,
-            "the history of the clients is not linearizable: no order of the operations on key 'b' explains all answers; \
-             the first answer that none explains: client 2, get('b') -> 'old', from 0.0300 s to 0.0400 s\n\
-             key 'b': 2 of its 4 operations can be put in order, and its value is then 'new'; what would have to come next \
-             does not fit that: client 2, get('b') -> 'old', from 0.0300 s to 0.0400 s"
+            "the history of the clients is not linearizable: no order of the operations on key 'b' explains all \
+             results; the first result that no order explains: client 2, get('b') -> 'old', from 0.0300 s to 0.0400 \
+             s\nkey 'b': 2 of its 4 operations can be put in order, and its value is then 'new'; none of the \
+             operations that could come next fits that value: client 2, get('b') -> 'old', from 0.0300 s to 0.0400 s"
         );
     }
 
     #[test]
-    fn what_the_checker_found_is_recorded_with_the_numbers_of_the_operations() {
+    fn linearizations_are_recorded_as_operation_numbers() {
         let events = check_history(&stale_read(), OrdersToRecord::OfUnverifiedKeys).events;
         let [EventKind::Linearized { key, legal, orders }] = &events[..] else { panic!("{events:?}") };
         assert_eq!((key.as_str(), *legal), ("b", Legal::No));
@@ -220,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn of_two_answers_that_contradict_each_other_none_is_called_the_first() {
-        // Each of two readers alone could be right about which of two concurrent writes came last.
+    fn of_two_contradicting_results_neither_is_called_the_first() {
+        // Each of the two readers alone could be right about which of two concurrent writes came last.
         let client_history = client_history(&[
             (0, 0, 10, Kind::Put, "k", "0"),
             (1, 0, 10, Kind::Put, "k", "1"),
@@ -229,12 +231,12 @@ mod tests {
             (3, 20, 40, Kind::Get, "k", "1"),
         ]);
         let text = check_history(&client_history, OrdersToRecord::OfUnverifiedKeys).text;
-        assert!(!text.contains("the first answer that none explains"), "{text}");
+        assert!(!text.contains("the first result that no order explains"), "{text}");
         assert!(text.contains("key 'k': 3 of its 4 operations can be put in order"), "{text}");
     }
 
     #[test]
-    fn a_linearizable_history_has_no_text_and_orders_only_if_they_are_wanted() {
+    fn a_linearizable_history_has_no_text_and_optional_orders() {
         let fine = client_history(&[(0, 0, 10, Kind::Put, "k", "0"), (1, 20, 30, Kind::Get, "k", "0")]);
         let result = check_history(&fine, OrdersToRecord::OfUnverifiedKeys);
         assert_eq!((result.verdict, result.text.as_str(), result.events.len()), (Verdict::Ok, "", 0));
@@ -242,15 +244,19 @@ mod tests {
     }
 
     #[test]
-    fn many_long_orders_are_cut_but_the_longest_is_there() {
+    fn many_long_orders_are_cut_but_the_longest_is_kept() {
         let numbers: Vec<u64> = (0..ORDERED_OPERATIONS_MAX as u64 + 10).collect();
         let one = client_history(&[(0, 0, 1, Kind::Put, "k", "")]);
         let mut explanation = one.history.explain(BUDGET).partitions.remove(0);
         explanation.linearizations = vec![(0..numbers.len()).collect(), vec![0]];
-        let EventKind::Linearized { orders, .. } = linearized_event(&explanation, &numbers) else { panic!("it is one") };
+        let EventKind::Linearized { orders, .. } = linearized_event(&explanation, &numbers) else {
+            panic!("the event has another kind")
+        };
         assert_eq!(orders, std::slice::from_ref(&numbers));
         explanation.linearizations = vec![vec![0]; ORDERS_MAX + 1];
-        let EventKind::Linearized { orders, .. } = linearized_event(&explanation, &numbers) else { panic!("it is one") };
+        let EventKind::Linearized { orders, .. } = linearized_event(&explanation, &numbers) else {
+            panic!("the event has another kind")
+        };
         assert_eq!(orders.len(), ORDERS_MAX);
     }
 }

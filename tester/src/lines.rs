@@ -1,10 +1,10 @@
-//! The lines that a scenario prints, in the form of the course's 2024 edition, so that tools made for its output (and
-//! eyes used to it) read ours.
+//! Lines that a scenario prints, in the format of the course's 2024 edition, so that tools and people who know its
+//! output can read ours.
 
 use crate::cluster::Metrics;
 use crate::scenario::{Layer, Part, Stage};
 
-/// The line that says which test this is.
+/// Returns the line that names the test.
 pub fn title(part: Part, title: &str) -> String {
     match part.layer() {
         Layer::Raft => format!("Test ({part}): {title} ..."),
@@ -12,7 +12,8 @@ pub fn title(part: Part, title: &str) -> String {
     }
 }
 
-/// The line of a test that passed: seconds, peers, RPCs, then bytes and commands of a Raft or operations of clients.
+/// Returns the line of a passed test: seconds, peers, RPCs, then bytes and commands of a Raft, or operations of
+/// clients.
 pub fn passed(part: Part, metrics: &Metrics) -> String {
     let Metrics { elapsed, servers, rpcs, bytes, commands } = metrics;
     let seconds = elapsed.as_secs_f64();
@@ -22,12 +23,12 @@ pub fn passed(part: Part, metrics: &Metrics) -> String {
     }
 }
 
-/// Both lines of a stage, each with its line break.
+/// Returns both lines of a stage, each with its line break.
 pub fn stage(part: Part, stage: &Stage) -> String {
     format!("{}\n{}\n", title(part, &stage.title), passed(part, &stage.metrics))
 }
 
-/// A text of several lines, each set in below the line of a test, without the last line's end.
+/// Indents a text of several lines for printing below the line of a test, without a final line break.
 pub fn indented(text: &str) -> String {
     text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
 }
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_those_of_the_go_lab() {
+    fn raft_lines_equal_those_of_the_go_lab() {
         assert_eq!(title(Part::P3A, "initial election"), "Test (3A): initial election ...");
         let metrics = Metrics { elapsed: Duration::from_millis(4080), servers: 3, rpcs: 50, bytes: 14092, commands: 0 };
         assert_eq!(passed(Part::P3B, &metrics), "  ... Passed --   4.1  3   50   14092    0");
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn those_of_the_key_value_service_are_in_its_own_form() {
+    fn key_value_lines_have_their_own_format() {
         assert_eq!(title(Part::P4A, "one client"), "Test: one client (4A) ...");
         let elapsed = Duration::from_millis(15_040);
         let metrics = Metrics { elapsed, servers: 5, rpcs: 31_833, bytes: 1, commands: 3453 };

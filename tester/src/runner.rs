@@ -1,4 +1,4 @@
-//! One run of one scenario, under one clock, with one seed: from a fresh cluster to a [`Report`].
+//! One run of one scenario, under one clock, with one seed: from a new cluster to a [`Report`].
 
 use labstd::time::Duration;
 use labstd::{Clock, Failure, Outcome, Run, Stats};
@@ -6,18 +6,18 @@ use raftapi::Unwritten;
 use record::{Event, EventKind, Options, Recorder, Scope};
 
 use crate::determinism::Divergence;
-use crate::fault_cutoff;
 use crate::diagnosis::{self, Diagnosis};
+use crate::fault_cutoff;
 use crate::history_check::{self, OrdersToRecord};
 use crate::lines;
-use crate::scenario::{ScenarioInfo, Layer, Progress, Scenario, Stage, ScenarioOutcome};
-use crate::violation::{ViolationKind, Violation};
+use crate::scenario::{Layer, Progress, Scenario, ScenarioInfo, ScenarioOutcome, Stage};
+use crate::violation::{Violation, ViolationKind};
 
-/// How long a scenario may take on its own clock, as in the course.
+/// Maximum duration of a scenario on its own clock, as in the course.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// How many scheduler steps a simulated scenario of this layer may take. The reference's longest need a hundredth of it, or,
-/// with the clients of a key/value service, a sixtieth.
+/// Returns the maximum number of scheduler steps of a simulated scenario of this layer. The longest runs of the
+/// reference need a hundredth of it or, with the clients of a key/value service, a sixtieth.
 pub const fn steps_max(layer: Layer) -> u64 {
     match layer {
         Layer::Raft => 20_000_000,
@@ -25,86 +25,87 @@ pub const fn steps_max(layer: Layer) -> u64 {
     }
 }
 
-/// How late sleeps may wake before a limit that is broken on threads says nothing.
+/// Maximum lateness of sleeps; if a run on threads was later than this, then a broken limit proves nothing.
 pub const LATENESS_MAX: Duration = Duration::from_millis(100);
 
-/// What came of a run.
+/// Result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The scenario.
     pub info: ScenarioInfo,
-    /// The clock it ran under.
+    /// Clock of the run.
     pub clock: Clock,
-    /// Its seed.
+    /// Seed of the run.
     pub seed: u64,
-    /// From when on nothing went wrong any more, if it was told so: see [`calm`].
+    /// Moment at which the faults ended, if there was one: see [`fault_cutoff`].
     pub fault_cutoff: Option<Duration>,
-    /// How it went.
+    /// Verdict on the run.
     pub verdict: Verdict,
-    /// The stages that had ended well when a run was broken off that did not pass.
+    /// Stages that had passed when a run failed.
     pub finished_stages: Vec<Stage>,
-    /// The title of the stage that was under way then, if it was known.
+    /// Title of the stage that was active at that time, if known.
     pub active_stage: Option<String>,
-    /// What the scheduler and the clock say of it.
+    /// Statistics of the scheduler and the clock.
     pub stats: Stats,
-    /// Where a second run of the seed was another one, if there was a second run, and it was.
+    /// First difference from a second run of the seed, if there was a second run and it differed.
     pub divergence: Option<Divergence>,
-    /// Everything that happened.
+    /// Record of all events.
     pub record: Recorder,
 }
 
-/// How a run went.
+/// Verdict on a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It passed, and its stages cost this.
+    /// The run passed; the metrics of its stages.
     Passed(Vec<Stage>),
-    /// A check did not hold, or a thread went wrong.
+    /// A check did not hold, or a thread failed.
     Failed(RunFailure),
-    /// A limit was broken on threads while the machine was too slow to tell whose fault that was.
+    /// A limit was broken on threads while the machine was so slow that the cause is unknown.
     Disturbed(RunFailure),
-    /// The simulation had to be given up; nothing is claimed about the code under test.
+    /// The simulation was aborted; this says nothing about the code under test.
     Aborted(RunFailure),
-    /// All checks held during the run, but what its clients saw is too hard to judge; nothing is claimed about it.
+    /// All checks held during the run, but the history of its clients is too hard to check; this says nothing about the
+    /// code under test.
     Undecided(RunFailure),
 }
 
-/// What went wrong.
+/// Description of a failure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFailure {
-    /// In words. The first line is the sentence of the check; the last ones are those of the diagnosis.
+    /// The text. The first line is the sentence of the check; the last lines are those of the diagnosis.
     pub text: String,
-    /// When, on the run's own clock.
+    /// Time of the failure, on the run's own clock.
     pub at: Duration,
-    /// Whether the run came to code that nobody has written yet: [`raftapi::unwritten`].
+    /// Whether the run reached code that is not written yet: [`raftapi::unwritten`].
     pub unwritten: bool,
-    /// The rule that was broken, or may have been.
+    /// The rule that was broken, or may have been broken.
     pub diagnosis: Diagnosis,
 }
 
 impl RunFailure {
-    /// What went wrong, without a diagnosis.
+    /// Creates a failure without a diagnosis.
     pub(crate) fn plain(text: String, at: Duration) -> RunFailure {
         RunFailure { text, at, unwritten: false, diagnosis: Diagnosis::default() }
     }
 
-    /// What went wrong, with the rule that is to blame.
+    /// Creates a failure with a diagnosis.
     fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> RunFailure {
         RunFailure { text: diagnosis.insert_into(text), at, unwritten: false, diagnosis }
     }
 }
 
 impl Report {
-    /// The hash of everything that happened. In a simulation the same seed gives the same hash.
+    /// Returns the hash of all events. In a simulation the same seed gives the same hash.
     pub fn hash(&self) -> u64 {
         self.record.hash()
     }
 
-    /// Whether the run passed.
+    /// Returns whether the run passed.
     pub fn passed(&self) -> bool {
         matches!(self.verdict, Verdict::Passed(_))
     }
 
-    /// What went wrong, if something did.
+    /// Returns the failure, if there is one.
     pub fn run_failure(&self) -> Option<&RunFailure> {
         match &self.verdict {
             Verdict::Passed(_) => None,
@@ -115,12 +116,12 @@ impl Report {
         }
     }
 
-    /// The title of the stage that was under way at the end, or of the whole.
+    /// Returns the title of the stage that was active at the end, or the title of the scenario.
     pub fn title(&self) -> &str {
         self.active_stage.as_ref().unwrap_or(&self.info.title)
     }
 
-    /// The two lines of the course for each stage that ended well; for one that did not its title and what went wrong.
+    /// Returns the two lines of the course for each passed stage; for a failed stage, its title and the failure.
     pub fn lines(&self) -> String {
         let part = self.info.part;
         let of = |stages: &[Stage]| stages.iter().map(|stage| lines::stage(part, stage)).collect::<String>();
@@ -130,7 +131,7 @@ impl Report {
         }
     }
 
-    /// What went wrong, as it is printed below the title; nothing if the run passed.
+    /// Returns the failure as it is printed below the title; empty if the run passed.
     pub fn failure_text(&self) -> String {
         let (word, run_failure) = match &self.verdict {
             Verdict::Passed(_) => return String::new(),
@@ -140,7 +141,7 @@ impl Report {
             Verdict::Undecided(run_failure) => ("undecided", run_failure),
         };
         if run_failure.unwritten {
-            // It has neither a time nor a seed that anybody wants to know.
+            // Nobody needs the time or the seed of such a failure.
             let (first, rest) = run_failure.text.split_once('\n').unwrap_or((&run_failure.text, ""));
             return format!("  ... {first}\n{}\n", lines::indented(rest));
         }
@@ -158,13 +159,19 @@ pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
     run_with(scenario, clock, seed, Options::default())
 }
 
-/// Runs `scenario` once, and records as much of it as `options` say.
+/// Runs `scenario` once, and records as much as `options` allow.
 pub fn run_with(scenario: &Scenario, clock: Clock, seed: u64, options: Options) -> Report {
     run_into(Recorder::new(options), OrdersToRecord::OfUnverifiedKeys, scenario, clock, seed)
 }
 
-/// Runs `scenario` once. What happens goes into `record`, and in the end the orders that the checker found of these keys.
-pub(crate) fn run_into(record: Recorder, orders: OrdersToRecord, scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+/// Runs `scenario` once. Events go into `record`; at the end, so do the linearizations that `orders` selects.
+pub(crate) fn run_into(
+    record: Recorder,
+    orders: OrdersToRecord,
+    scenario: &Scenario,
+    clock: Clock,
+    seed: u64,
+) -> Report {
     let info = scenario.info.clone();
     let begin = EventKind::RunBegun {
         scenario: info.name.to_string(),
@@ -186,7 +193,7 @@ pub(crate) fn run_into(record: Recorder, orders: OrdersToRecord, scenario: &Scen
         .execute(move || body(clock, &shared_progress));
     let Outcome { result, stats } = outcome;
     let (finished_stages, active_stage) = match result {
-        // What clients saw is of no stage in particular.
+        // The history belongs to no particular stage.
         Ok(_) => (Vec::new(), None),
         Err(_) => progress.stages(),
     };
@@ -199,7 +206,7 @@ pub(crate) fn run_into(record: Recorder, orders: OrdersToRecord, scenario: &Scen
     Report { info, clock, seed, fault_cutoff, verdict, finished_stages, active_stage, stats, divergence: None, record }
 }
 
-/// The run ended well: that leaves what its clients saw.
+/// Checks the history of a run that ended well.
 fn check_outcome(outcome: ScenarioOutcome, orders: OrdersToRecord, record: &Recorder, stats: &Stats) -> Verdict {
     let Some(history) = outcome.history else { return Verdict::Passed(outcome.stages) };
     let checked = history_check::check_history(&history, orders);
@@ -209,9 +216,11 @@ fn check_outcome(outcome: ScenarioOutcome, orders: OrdersToRecord, record: &Reco
     let (text, at) = (checked.text, stats.elapsed);
     match checked.verdict {
         linearizability::Verdict::Ok => Verdict::Passed(outcome.stages),
-        linearizability::Verdict::Illegal => {
-            Verdict::Failed(RunFailure::diagnosed(&text, at, diagnosis::diagnose_record(record.events(), &checked.likely)))
-        }
+        linearizability::Verdict::Illegal => Verdict::Failed(RunFailure::diagnosed(
+            &text,
+            at,
+            diagnosis::diagnose_record(record.events(), &checked.likely),
+        )),
         linearizability::Verdict::Unknown => Verdict::Undecided(RunFailure::plain(text, at)),
     }
 }
@@ -230,7 +239,7 @@ fn classify_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Reco
             } else if let Some(unwritten) = panicked.payload.downcast_ref::<Unwritten>() {
                 RunFailure { unwritten: true, ..RunFailure::plain(unwritten.to_string(), at) }
             } else {
-                // The code under test says by itself what is wrong with it.
+                // The panic message of the code under test says what is wrong.
                 RunFailure::plain(text, at)
             }
         }
@@ -241,7 +250,7 @@ fn classify_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Reco
     if limit && late { Verdict::Disturbed(run_failure) } else { Verdict::Failed(run_failure) }
 }
 
-/// The last events of a record: what went wrong, and how the run ended.
+/// Records the last events of a run: its failure, and its verdict.
 fn conclude(record: &Recorder, verdict: &Verdict, stats: &Stats) {
     let at = stats.elapsed.as_nanos() as u64;
     let (verdict, run_failure) = match verdict {
@@ -300,24 +309,24 @@ pub(crate) mod tests {
         }
     }
 
-    /// The verdict on a run on threads that failed in this way, with sleeps that woke so late.
-    fn verdict(clock: Clock, lateness_ms: u64, thrown: Violation) -> Verdict {
+    /// Returns the verdict on a run that failed with this violation and this lateness of sleeps.
+    fn verdict(clock: Clock, lateness_ms: u64, violation: Violation) -> Verdict {
         let panicked = labstd::Panicked {
             thread: "service-S0".to_string(),
             message: String::new(),
             location: None,
             backtrace: None,
             at: Duration::from_secs(1),
-            payload: Box::new(thrown),
+            payload: Box::new(violation),
         };
         let stats = Stats { lateness: Duration::from_millis(lateness_ms), ..Stats::default() };
         classify_failure(Failure::Panic(panicked), &stats, clock, &Recorder::default())
     }
 
     #[test]
-    fn a_limit_that_breaks_on_a_busy_machine_is_a_disturbance_and_a_broken_safety_property_never() {
-        let thrown = |kind| Violation { kind, text: String::new(), likely: Vec::new(), threads: Vec::new() };
-        let [limit, safety] = [ViolationKind::Limit, ViolationKind::Safety].map(thrown);
+    fn a_busy_machine_excuses_a_limit_but_no_safety_violation() {
+        let make_violation = |kind| Violation { kind, text: String::new(), likely: Vec::new(), threads: Vec::new() };
+        let [limit, safety] = [ViolationKind::Limit, ViolationKind::Safety].map(make_violation);
         assert!(matches!(verdict(Clock::Threads, 101, limit.clone()), Verdict::Disturbed(_)));
         assert!(matches!(verdict(Clock::Threads, 99, limit.clone()), Verdict::Failed(_)));
         assert!(matches!(verdict(Clock::Simulated, 0, limit), Verdict::Failed(_)));
@@ -325,7 +334,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_failed_run_says_so_in_its_lines_and_its_record() {
+    fn a_failed_run_is_visible_in_its_lines_and_its_record() {
         let scenario = &raft_scenarios(&Subject::<NoRaft>::new())[0];
         let report = run(scenario, Clock::Simulated, 17);
         let lines = report.lines();

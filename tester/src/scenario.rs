@@ -1,5 +1,5 @@
-//! What a scenario is to those who run it: a name, a part, a title, and a story that can be told under either clock.
-//! Whose servers the story is told of, and of which sort, is known to the tables in [`scenarios`](crate::scenarios) alone.
+//! A scenario as its runners use it: a name, a part, a title, and a body that runs under either clock. Only the tables
+//! in [`scenarios`](crate::scenarios) know the kind of its servers and their implementation.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use labstd::time::{Duration, Instant};
 use labstd::{Clock, thread};
 use linearizability::kv::History;
 
-use crate::fault_cutoff;
 use crate::cluster::Metrics;
+use crate::fault_cutoff;
 
 /// A part of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,7 @@ pub enum Part {
     P4B,
 }
 
-/// What is put to the test in a part.
+/// System under test of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
     /// Raft servers.
@@ -39,10 +39,10 @@ pub enum Layer {
 }
 
 impl Part {
-    /// All parts, in the order in which they are done.
+    /// All parts, in the order of the lab.
     pub const ALL: [Part; 6] = [Part::P3A, Part::P3B, Part::P3C, Part::P3D, Part::P4A, Part::P4B];
 
-    /// The part's number, as in `3A`.
+    /// Returns the number of the part, such as `3A`.
     pub fn number(self) -> &'static str {
         match self {
             Part::P3A => "3A",
@@ -54,7 +54,7 @@ impl Part {
         }
     }
 
-    /// What the part puts to the test.
+    /// Returns the system under test of the part.
     pub fn layer(self) -> Layer {
         match self {
             Part::P3A | Part::P3B | Part::P3C | Part::P3D => Layer::Raft,
@@ -69,69 +69,69 @@ impl fmt::Display for Part {
     }
 }
 
-/// What there is to know about a scenario before it runs.
+/// Description of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScenarioInfo {
-    /// Its name, the part last: the name of its test.
+    /// Name of the scenario and of its test; it ends with the part.
     pub name: &'static str,
-    /// The part of the lab it belongs to.
+    /// The part of the lab to which it belongs.
     pub part: Part,
-    /// Its title, as the course prints it.
+    /// Title, as the course prints it.
     pub title: String,
     /// Whether it is one of the course's own.
     pub from_course: bool,
-    /// How many servers there are.
+    /// Number of servers.
     pub servers: usize,
-    /// About how long it takes on threads, in seconds: longer ones are started first.
+    /// Approximate duration on threads, in seconds; longer scenarios start first.
     pub seconds: u32,
 }
 
-/// A story of certain servers.
+/// A scenario with the servers that it runs on.
 #[derive(Clone)]
 pub struct Scenario {
-    /// What it is called, and what it takes.
+    /// Description of the scenario.
     pub info: ScenarioInfo,
-    /// From when on nothing goes wrong any more, if it is told so.
+    /// Moment at which its faults end, if there is one.
     pub(crate) fault_cutoff: Option<Duration>,
     body: Arc<ScenarioBody>,
 }
 
-/// What there is to tell, under a clock.
+/// Body of a scenario, which runs under a clock.
 type ScenarioBody = dyn Fn(Clock, &Progress) -> ScenarioOutcome + Send + Sync;
 
-/// What a story has to tell when it ends well.
+/// Result of a scenario that ended well.
 #[derive(Clone, Debug)]
 pub struct ScenarioOutcome {
-    /// Its stages, in order; most stories have one.
+    /// Its stages, in order; most scenarios have one.
     pub stages: Vec<Stage>,
-    /// What clients asked and were answered, if that is to be judged when the run is over.
+    /// History of its clients, if it must be checked after the run.
     pub history: Option<ClientHistory>,
 }
 
-/// What clients asked and were answered.
+/// History of the clients of a run.
 #[derive(Clone, Debug, Default)]
 pub struct ClientHistory {
-    /// Their operations.
+    /// Operations of the clients.
     pub history: History,
-    /// The number that each operation of the history has in the record, in the same order.
+    /// Number of each operation in the record, in the order of the history.
     pub numbers: Vec<u64>,
 }
 
-/// How far a story has come: shared with whoever ran it, who wants to know when it was broken off. And, if there is one, the
-/// moment of the run's clock from which on nothing goes wrong any more.
+/// Progress of a running scenario, shared with its runner, which reads it if the scenario is interrupted; and the fault
+/// cutoff on the run's clock, if there is one.
 #[derive(Clone, Default)]
 pub struct Progress(pub(crate) Arc<Mutex<Stages>>, Option<Duration>);
 
-/// The stages of a story under way.
+/// Stages of a running scenario.
 #[derive(Default)]
 pub(crate) struct Stages {
-    /// The one that has begun, if one has.
+    /// The active stage, if there is one.
     pub(crate) active: Option<ActiveStage>,
-    /// Those that ended, in order.
+    /// Finished stages, in order.
     pub(crate) finished: Vec<Stage>,
 }
 
-/// A stage that has begun, and what was counted then.
+/// A stage that has begun, with the counters at its begin.
 pub(crate) struct ActiveStage {
     pub(crate) title: String,
     pub(crate) at: Instant,
@@ -141,20 +141,20 @@ pub(crate) struct ActiveStage {
 }
 
 impl Progress {
-    /// Of a story in which nothing goes wrong any more from this moment of the run's clock on, if there is one.
+    /// Creates the progress of a scenario whose faults end at `fault_cutoff`, if one is given.
     pub(crate) fn new(fault_cutoff: Option<Duration>) -> Progress {
         Progress(Arc::default(), fault_cutoff)
     }
 
-    /// Tells the network of the story from when on nothing goes wrong any more.
+    /// Applies the fault cutoff to the network of the scenario.
     pub(crate) fn apply_fault_cutoff(&self, network: &Network) {
         if let Some(moment) = self.1 {
             network.calm_from(moment);
         }
     }
 
-    /// The stages that have ended, and the title of the one that has begun, if there is one. Of a run that was abandoned
-    /// at an unlucky moment nothing is known.
+    /// Returns the finished stages, and the title of the active stage, if there is one. Returns nothing if the run was
+    /// abandoned while it held the lock.
     pub(crate) fn stages(&self) -> (Vec<Stage>, Option<String>) {
         let Some(stages) = self.0.try_lock() else { return (Vec::new(), None) };
         (stages.finished.clone(), stages.active.as_ref().map(|begun| begun.title.clone()))
@@ -167,41 +167,45 @@ impl fmt::Debug for Progress {
     }
 }
 
-/// A part of a story that has a title and figures of its own.
+/// A stage of a scenario, with its own title and metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
-    /// Its title, as the course prints it.
+    /// Title, as the course prints it.
     pub title: String,
-    /// What it cost.
+    /// Cost of the stage.
     pub metrics: Metrics,
 }
 
 impl Scenario {
-    /// A scenario whose story is `body`: it builds its servers, does what there is to do, and takes them down.
-    /// A story of several stages says to its [`Progress`] where it is.
-    pub fn new(info: ScenarioInfo, body: impl Fn(Clock, &Progress) -> ScenarioOutcome + Send + Sync + 'static) -> Scenario {
+    /// Creates a scenario with this body, which starts its servers, tests them, and shuts them down. A body with
+    /// several stages reports them to its [`Progress`].
+    pub fn new(
+        info: ScenarioInfo,
+        body: impl Fn(Clock, &Progress) -> ScenarioOutcome + Send + Sync + 'static,
+    ) -> Scenario {
         Scenario { info, fault_cutoff: None, body: Arc::new(body) }
     }
 
-    /// The same story, in which nothing goes wrong any more from this moment of the run's clock on: see
-    /// [`calm`](crate::fault_cutoff).
+    /// Returns the same scenario with faults that end at `moment` of the run's clock: see
+    /// [`fault_cutoff`](crate::fault_cutoff).
     ///
     /// # Errors
     ///
-    /// If the story [needs its faults](crate::fault_cutoff::requires_faults): a sentence that says so.
+    /// If the scenario [requires its faults](crate::fault_cutoff::requires_faults); the error is a sentence that says
+    /// so.
     pub fn with_fault_cutoff(self, moment: Duration) -> Result<Scenario, String> {
         if fault_cutoff::requires_faults(&self.info) {
-            return Err(format!("{} is a story of certain faults, none of which can be left out", self.info.name));
+            return Err(format!("{} needs all of its faults: none can be removed", self.info.name));
         }
         Ok(Scenario { fault_cutoff: Some(moment), ..self })
     }
 
-    /// From when on nothing goes wrong any more, if it is told so.
+    /// Returns the moment at which the faults end, if there is one.
     pub fn fault_cutoff(&self) -> Option<Duration> {
         self.fault_cutoff
     }
 
-    /// The story, to be told within a run.
+    /// Returns the body, which must run within a run.
     pub(crate) fn body(&self) -> impl FnOnce(Clock, &Progress) -> ScenarioOutcome + Send + 'static {
         let body = Arc::clone(&self.body);
         move |clock, progress| body(clock, progress)
@@ -214,8 +218,8 @@ impl fmt::Debug for Scenario {
     }
 }
 
-/// Calls `abandon` when it is dropped because the story was broken off on threads, where somebody has to stop the
-/// servers. A simulation unwinds them itself.
+/// Guard that calls `abandon` when a scenario on threads panics, because then the servers must be stopped. A simulation
+/// unwinds them itself.
 pub(crate) struct AbandonOnFailure<F: Fn()> {
     pub(crate) clock: Clock,
     pub(crate) abandon: F,

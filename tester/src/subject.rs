@@ -1,4 +1,4 @@
-//! What is put to the test: an implementation, and how its servers are made.
+//! System under test: an implementation, and the constructor of its servers.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use raftapi::{ApplyMsg, Persister, Raft, ServerId};
 
 use crate::cluster::RaftFactory;
 
-/// An implementation of [`Raft`].
+/// An implementation of [`Raft`], as the system under test.
 pub struct Subject<R: Raft> {
     make: RaftFactory<R>,
 }
 
 impl<R: Raft> Subject<R> {
-    /// Servers made by [`Raft::make`].
+    /// Creates a subject whose servers are made by [`Raft::make`].
     pub fn new() -> Subject<R> {
         Subject::with_factory(R::make)
     }
 
-    /// Servers made by something else with the same arguments.
+    /// Creates a subject whose servers are made by another function with the same arguments.
     pub fn with_factory(
         make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync + 'static,
     ) -> Subject<R> {
         Subject { make: Arc::new(make) }
     }
 
-    /// How they are made.
+    /// Returns the constructor of the servers.
     pub(crate) fn factory(&self) -> RaftFactory<R> {
         Arc::clone(&self.make)
     }

@@ -1,5 +1,4 @@
-//! What a check throws when it does not hold: one sentence, whether a slow machine could be to blame, and which rules may
-//! have been broken.
+//! Violation of a check: one sentence, whether a slow machine can be the cause, and the rules that may be broken.
 
 use std::fmt;
 
@@ -7,37 +6,38 @@ use labstd::{ThreadStatus, thread};
 
 use crate::diagnosis::Rule;
 
-/// A check that did not hold. The tester ends a run by panicking with one of these.
+/// A check that did not hold. The tester fails a run by panicking with one of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which sort of check it was.
+    /// Kind of the check.
     pub kind: ViolationKind,
-    /// What was expected, what was seen, and on which servers.
+    /// The sentence: expected and observed state, and the servers.
     pub text: String,
-    /// What may be the cause, as far as the check knows, the likeliest first.
+    /// Possible causes that the check knows, the most likely first.
     pub likely: Vec<Rule>,
-    /// What each thread of the run was doing then.
+    /// Activity of each thread of the run at that time.
     pub threads: Vec<ThreadStatus>,
 }
 
-/// Sorts of checks.
+/// Kinds of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViolationKind {
-    /// Something that must never happen, however slow the machine.
+    /// A safety property: it must never be broken, however slow the machine.
     Safety,
-    /// Something did not happen in time, or took too many messages. On OS threads a busy machine may be the cause.
+    /// A limit: something did not happen in time, or took too many messages. On OS threads, a busy machine may be the
+    /// cause.
     Limit,
 }
 
 impl Violation {
-    /// Ends the run: something happened that must never happen. The cause is likely to be one of these rules, the likeliest
-    /// first; the record decides between them.
+    /// Fails the run: a safety property is broken. The cause is likely to be one of these rules, the most likely first;
+    /// the record decides between them.
     pub fn safety(likely: &[Rule], text: impl Into<String>) -> ! {
         Violation::throw(ViolationKind::Safety, likely, text.into())
     }
 
-    /// Ends the run: a limit of time or of messages was passed. The cause is likely to be one of these rules, the likeliest
-    /// first; the record decides between them.
+    /// Fails the run: a limit of time or messages was exceeded. The cause is likely to be one of these rules, the most
+    /// likely first; the record decides between them.
     pub fn limit(likely: &[Rule], text: impl Into<String>) -> ! {
         Violation::throw(ViolationKind::Limit, likely, text.into())
     }

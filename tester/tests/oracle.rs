@@ -1,5 +1,5 @@
-//! That the checks of parts 3C and 3D can fail: servers that agree by sharing one log in memory, each with something
-//! wrong with it that only the named check can see.
+//! Proof that the checks of parts 3C and 3D can fail: servers that agree by sharing one log in memory, each with one
+//! mistake that only the named check detects.
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
@@ -11,7 +11,7 @@ use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use tester::{Clock, Command, Report, Subject, raft_scenarios, runner};
 
-/// What is wrong, if anything.
+/// The mistake of a server, if it makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mistake {
     Nothing,
@@ -27,18 +27,18 @@ enum Mistake {
     DeliversSnapshotOfAnotherCluster,
 }
 
-/// A server that leads a term of its own, always, and puts every command into the log that all servers share.
+/// A server that always leads in its own term, and puts every command into the log that all servers share.
 struct Oracle {
     me: ServerId,
     mistake: Mistake,
     log: Arc<Log>,
     persister: Arc<Persister>,
-    /// What a snapshot made it send to its service.
+    /// Messages for its service that a snapshot has caused.
     pending: Arc<Mutex<Vec<ApplyMsg>>>,
     killed: Arc<AtomicBool>,
 }
 
-/// Every command, and when it was submitted.
+/// Every command, with its submission time.
 type Log = Mutex<Vec<(Instant, Bytes)>>;
 
 impl Oracle {
@@ -69,7 +69,7 @@ impl Oracle {
         oracle
     }
 
-    /// Delivers the log from the entry after the first `next` ones.
+    /// Returns the applier thread's body, which delivers the log after the first `next` entries.
     fn applier(&self, mut next: usize, apply_ch: Sender<ApplyMsg>) -> impl FnOnce() + Send + use<> {
         let (log, pending, killed) = (Arc::clone(&self.log), Arc::clone(&self.pending), Arc::clone(&self.killed));
         let slow = self.mistake == Mistake::CommitsSlowly;
@@ -134,7 +134,7 @@ impl Raft for Oracle {
     }
     fn kill(&self) {
         self.killed.store(true, SeqCst);
-        // Of no consequence: nobody reads what a killed server saves.
+        // This has no effect: the saves of a killed server are never read.
         self.persister.save(vec![0; 5000], Bytes::from_static(b"too late"));
     }
 }
@@ -149,7 +149,7 @@ fn run_with_seed(name: &str, mistake: Mistake, seed: u64) -> Report {
     runner::run(scenario, Clock::Simulated, seed)
 }
 
-/// The scenario fails, and with these words.
+/// Asserts that the scenario fails, with these words.
 fn assert_says(name: &str, mistake: Mistake, parts: &[&str]) {
     assert_report_says(&run(name, mistake), name, mistake, parts);
 }
@@ -162,7 +162,7 @@ fn assert_report_says(report: &Report, name: &str, mistake: Mistake, parts: &[&s
 }
 
 #[test]
-fn servers_that_agree_pass_whatever_they_save_after_they_were_killed() {
+fn correct_servers_pass_whatever_they_save_after_kill() {
     for name in ["unreliable_churn_3C", "persist_2_3C", "snapshot_basic_3D", "snapshot_all_crash_3D"] {
         let report = run(name, Mistake::Nothing);
         assert!(report.passed(), "{}", report.lines());
@@ -170,10 +170,11 @@ fn servers_that_agree_pass_whatever_they_save_after_they_were_killed() {
 }
 
 #[test]
-fn a_churn_without_a_single_success_fails() {
+fn churn_without_any_commit_fails() {
     let parts = ["not one command of 3 clients was committed in 20 rounds of faults"];
     for name in ["reliable_churn_3C", "unreliable_churn_3C"] {
-        // Chance may cut off so many for so long that nobody is to blame: such a run passes, and is none to look at.
+        // Random faults may disconnect so many servers for so long that nothing can be committed. Such a run passes,
+        // and is skipped.
         let reports = (1..=8).map(|seed| run_with_seed(name, Mistake::CommitsSlowly, seed));
         let failed: Vec<Report> = reports.filter(|report| !report.passed()).collect();
         assert!(!failed.is_empty(), "CommitsSlowly passes {name} with every seed");
@@ -182,12 +183,12 @@ fn a_churn_without_a_single_success_fails() {
 }
 
 #[test]
-fn an_install_scenario_in_which_no_snapshot_is_installed_fails() {
+fn an_install_scenario_without_an_install_fails() {
     let mut install = raft_scenarios(&Oracle::with(Mistake::ForgetsSnapshots));
     install.retain(|scenario| scenario.info.name.starts_with("snapshot_install"));
     assert_eq!(install.len(), 4);
     for name in install.iter().map(|scenario| scenario.info.name) {
-        assert_says(name, Mistake::ForgetsSnapshots, &["no server was ever given a snapshot by its leader"]);
+        assert_says(name, Mistake::ForgetsSnapshots, &["no server was ever sent a snapshot by its leader"]);
     }
 }
 
@@ -198,7 +199,7 @@ fn a_saved_state_that_is_too_large_fails() {
 }
 
 #[test]
-fn a_restarted_server_has_to_go_on_behind_the_snapshot_that_it_saved() {
+fn a_restarted_server_must_continue_after_its_snapshot() {
     let again = ["applied index 1 again: it had already applied everything up to "];
     assert_says("snapshot_all_crash_3D", Mistake::StartsOverAfterSnapshot, &again);
     assert_says("snapshot_init_3D", Mistake::StartsOverAfterSnapshot, &again);
@@ -207,19 +208,22 @@ fn a_restarted_server_has_to_go_on_behind_the_snapshot_that_it_saved() {
 }
 
 #[test]
-fn a_saved_snapshot_that_is_damaged_fails_at_the_restart() {
-    assert_says("snapshot_init_3D", Mistake::SavesDamagedSnapshots, &["S0 had saved what is no snapshot: "]);
+fn a_damaged_saved_snapshot_fails_at_the_restart() {
+    assert_says("snapshot_init_3D", Mistake::SavesDamagedSnapshots, &["S0 had saved an invalid snapshot: "]);
 }
 
 #[test]
-fn a_delivered_snapshot_has_to_be_the_right_one() {
+fn a_wrong_delivered_snapshot_fails() {
     let cases: [(Mistake, &[&str]); 4] = [
         (Mistake::DeliversOldSnapshot, &["delivered an old snapshot, up to index 9: ", "its service would go back"]),
-        (Mistake::DeliversDamagedSnapshot, &["delivered at index 9 what is no snapshot: its ", "bytes are damaged"]),
-        (Mistake::DeliversSnapshotAtAnotherIndex, &["delivered as a snapshot up to index 10 the one up to index 9"]),
+        (Mistake::DeliversDamagedSnapshot, &["delivered an invalid snapshot at index 9: its ", "bytes are damaged"]),
+        (
+            Mistake::DeliversSnapshotAtAnotherIndex,
+            &["delivered the snapshot up to index 9 as a snapshot up to index 10"],
+        ),
         (
             Mistake::DeliversSnapshotOfAnotherCluster,
-            &["delivered a snapshot up to index 19 that has 1 at index 1, where "],
+            &["delivered a snapshot up to index 19, which has 1 at index 1, where "],
         ),
     ];
     for (mistake, parts) in cases {

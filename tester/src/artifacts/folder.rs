@@ -1,20 +1,21 @@
-//! Where files of runs go, and under which names. A name is taken by creating the file, so that no two processes get the
-//! same.
+//! Paths and names of the files of runs. A name is claimed by creating the file, so two processes never get the same
+//! one.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// `target/lab` of the workspace that `here` is in: the folder with the `Cargo.lock`. `target` is what cargo was told to
-/// take instead of `target`, if it was told; a relative one is taken to begin at the workspace, where cargo is mostly called.
+/// Returns `target/lab` of the workspace that contains `here`: the folder with the `Cargo.lock`. `target` replaces the
+/// name `target` if cargo was given another target folder. A relative one is resolved against the workspace, where
+/// cargo is usually called.
 pub(super) fn workspace_lab_dir(here: &Path, target: Option<OsString>) -> PathBuf {
     let workspace = here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(here);
     let target = target.unwrap_or_else(|| OsString::from("target"));
     workspace.join(target).join("lab")
 }
 
-/// The path if `number` is 1, else the same with `-number` before its ending.
+/// Returns the path itself if `number` is 1, otherwise the path with `-number` before its extension.
 pub(super) fn numbered(path: &Path, number: usize) -> PathBuf {
     if number == 1 {
         return path.to_path_buf();
@@ -32,7 +33,7 @@ pub(super) fn numbered(path: &Path, number: usize) -> PathBuf {
 ///
 /// # Errors
 ///
-/// If the folder does not exist or cannot be written to.
+/// If the folder does not exist or is not writable.
 pub fn create_new(folder: &Path, name: &str, ending: &str) -> io::Result<(PathBuf, File)> {
     for number in 1.. {
         if let Some(created) = create(folder, name, number, ending)? {
@@ -42,10 +43,10 @@ pub fn create_new(folder: &Path, name: &str, ending: &str) -> io::Result<(PathBu
     unreachable!("some number is free")
 }
 
-/// A path, and the new file that is there.
+/// The path of a new file, and the file.
 type Created = (PathBuf, File);
 
-/// Creates `name.record` and `name.html`, or the first such pair with a number of which neither exists.
+/// Creates `name.record` and `name.html`, or the first numbered pair of which neither exists.
 pub(super) fn create_pair(folder: &Path, name: &str) -> io::Result<(Created, Created)> {
     for number in 1.. {
         let Some(record) = create(folder, name, number, "record")? else { continue };
@@ -53,14 +54,14 @@ pub(super) fn create_pair(folder: &Path, name: &str) -> io::Result<(Created, Cre
         if let Ok(Some(timeline)) = timeline {
             return Ok((record, timeline));
         }
-        // A picture without its record: somebody has removed that, or is between the two steps.
+        // The timeline exists without its record: the record was removed, or another process is between the two steps.
         fs::remove_file(&record.0)?;
         timeline?;
     }
     unreachable!("some number is free")
 }
 
-/// `None` if the file exists.
+/// Creates a file; returns `None` if it already exists.
 fn create(folder: &Path, name: &str, number: usize, ending: &str) -> io::Result<Option<Created>> {
     let path = numbered(&folder.join(format!("{name}.{ending}")), number);
     match File::create_new(&path) {

@@ -1,9 +1,9 @@
-//! Runs under way, and what is said of them before they end: of simulations that take long, that they compute; and after
-//! Ctrl-C: what is known of the runs under way is written before the process ends, because a run that hangs is one that
-//! somebody wants to look into. A second Ctrl-C ends the process at once.
+//! Active runs, and messages about them before they end. A simulation that takes long is reported, so that it does not
+//! seem to hang. On Ctrl-C, the artifacts of the active runs are written before the process ends, because a run that
+//! hangs is one to look into. A second Ctrl-C ends the process immediately.
 //!
-//! The exit status is 130, which shells use for a process that was interrupted (128 + SIGINT): 1 means that something
-//! failed, and of a run that was broken off nobody knows.
+//! The exit status is 130, which shells use for an interrupted process (128 + SIGINT). Status 1 means that something
+//! failed, and the result of an interrupted run is unknown.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,43 +19,45 @@ use super::ArtifactStore;
 use crate::scenario::Scenario;
 use crate::{harness, lines};
 
-/// The exit status of an interrupted process.
+/// Exit status of an interrupted process.
 const STATUS: i32 = 130;
 
-/// The runs of which nobody has been told how they went, by number.
+/// Runs that have not been reported yet, by number.
 static ACTIVE_RUNS: Mutex<BTreeMap<u64, ActiveRunInfo>> = Mutex::new(BTreeMap::new());
 
-/// Held while somebody is told of a run. Whoever is interrupted there still comes to an end; then it is the turn of the
-/// runs that are left.
+/// Held while a run is reported. A report in progress completes before an interrupt; then the interrupt handles the
+/// remaining runs.
 static REPORTING: Mutex<()> = Mutex::new(());
 
-/// What is known of a run.
+/// Known facts about an active run.
 struct ActiveRunInfo {
     name: String,
     record: Recorder,
     begun: Instant,
-    /// Whether it is to be told of if it takes long.
+    /// Whether to report the run if it takes long.
     watched: bool,
 }
 
-/// A run that is under way, until this is dropped.
+/// An active run, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ActiveRun(u64);
 
 impl ActiveRun {
-    /// A run of `scenario` begins, with this record.
+    /// Registers a run of `scenario` that begins with this record.
     pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, record: &Recorder) -> ActiveRun {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
         let name = super::name(&scenario.info, clock, seed, scenario.fault_cutoff);
-        // On threads everything takes its time.
+        // On threads every run takes long.
         let watched = clock == Clock::Simulated;
-        ACTIVE_RUNS.lock().insert(number, ActiveRunInfo { name, record: record.clone(), begun: Instant::now(), watched });
+        ACTIVE_RUNS
+            .lock()
+            .insert(number, ActiveRunInfo { name, record: record.clone(), begun: Instant::now(), watched });
         ActiveRun(number)
     }
 
-    /// Tells somebody of the run, now that it is over. An interrupted process waits for the end of it, or has come first
-    /// and goes on to its own end.
+    /// Reports the run, now that it is finished. If the process is interrupted meanwhile, the interrupt waits for this
+    /// report. If the interrupt came first, it ends the process.
     pub(crate) fn report<T>(self, report: impl FnOnce() -> T) -> T {
         let reporting = REPORTING.lock();
         let result = report();
@@ -71,25 +73,25 @@ impl Drop for ActiveRun {
     }
 }
 
-/// What else an interrupted process has to do: somebody who makes many runs has more to save than those under way.
+/// Additional work of an interrupted process: a series of runs has more to save than the active runs.
 pub trait InterruptHook: Send {
-    /// Called first: saves what there is, and clears the screen for what is said now.
+    /// Called first: saves the results so far, and clears the screen for the messages that follow.
     fn on_interrupt(&mut self);
-    /// Called last. What it returns is printed to standard error.
+    /// Called last; the returned text is printed to standard error.
     fn finish(&mut self) -> String;
 }
 
-/// Who is to be called when the process is interrupted.
+/// The hook to call if the process is interrupted.
 static HOOK: Mutex<Option<Box<dyn InterruptHook>>> = Mutex::new(None);
 
-/// Has `hook` called if the process is interrupted, from now until this is dropped. There is one at a time. It is called
-/// while nobody is told of a run that is over.
+/// Registration of a hook that is called if the process is interrupted, until this is dropped. There is at most one
+/// hook at a time. It is not called while a run is being reported.
 #[derive(Debug)]
-#[must_use = "it ends when it is dropped"]
+#[must_use = "the registration ends when it is dropped"]
 pub struct InterruptGuard(());
 
 impl InterruptGuard {
-    /// From now on.
+    /// Registers `hook` from now on.
     pub fn new(hook: impl InterruptHook + 'static) -> InterruptGuard {
         *HOOK.lock() = Some(Box::new(hook));
         InterruptGuard(())
@@ -102,23 +104,23 @@ impl Drop for InterruptGuard {
     }
 }
 
-/// Looks out for Ctrl-C, and for simulations that take long, from now on. Later calls change nothing.
+/// Starts the handler of Ctrl-C and the watchdog for slow simulations. Later calls have no effect.
 pub fn install() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let handler = ctrlc::set_handler(interrupted);
-        // A process that looks out for Ctrl-C itself has a plan of its own.
+        // If the process handles Ctrl-C itself, leave that to it.
         if let Err(error) = handler
             && !matches!(error, ctrlc::Error::MultipleHandlers)
         {
-            harness::print(&format!("cannot look out for Ctrl-C, which will leave no files: {error}\n"));
+            harness::print(&format!("cannot handle Ctrl-C, so an interrupt will leave no files: {error}\n"));
         }
-        #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside of any run")]
+        #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside any run")]
         std::thread::spawn(report_slow_simulations);
     });
 }
 
-/// Tells of simulations that take long in real time, each once: from outside they look as if they hung.
+/// Reports each simulation that takes long in real time, once: from outside it looks as if it hung.
 fn report_slow_simulations() {
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
     const LONG: Duration = Duration::from_secs(20);
@@ -129,8 +131,8 @@ fn report_slow_simulations() {
             run.watched = false;
             let ActiveRunInfo { name, record, .. } = run;
             lines += &format!(
-                "      {name} has been computing for {} s, and is at event {}: in a simulation only computing takes time, such \
-                 as encoding a long log at every change\n",
+                "      {name} has been computing for {} s, and is at event {}: in a simulation only computation takes \
+                 time, such as encoding a long log at every change\n",
                 LONG.as_secs(),
                 record.len()
             );
@@ -141,22 +143,22 @@ fn report_slow_simulations() {
     }
 }
 
-/// Called on a thread of its own for each Ctrl-C.
+/// Handles a Ctrl-C; called on a separate thread for each one.
 fn interrupted() {
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);
     if INTERRUPTED.swap(true, Relaxed) {
         process::exit(STATUS);
     }
-    #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside of any run")]
+    #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside any run")]
     std::thread::spawn(|| {
         let _ = catch_unwind(AssertUnwindSafe(write_active_runs));
         process::exit(STATUS)
     });
 }
 
-/// Writes what is under way, and says where.
+/// Writes the artifacts of the active runs, and prints their paths.
 fn write_active_runs() {
-    let _telling = REPORTING.lock();
+    let _reporting = REPORTING.lock();
     let mut hook = HOOK.lock().take();
     if let Some(hook) = &mut hook {
         hook.on_interrupt();
@@ -169,9 +171,9 @@ fn write_active_runs() {
         runs => format!("{runs} runs were"),
     };
     let why_nothing = if store.is_disabled() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
-    harness::print(&format!("\ninterrupted: {runs} under way{why_nothing}\n"));
+    harness::print(&format!("\ninterrupted: {runs} active{why_nothing}\n"));
     for ActiveRunInfo { name, record, .. } in active_runs.values().filter(|_| !store.is_disabled()) {
-        // The recorder moves it to the time of the latest event.
+        // The recorder moves the event to the time of the latest event.
         let label = "interrupted".to_string();
         let kind = EventKind::Annotated { tag: "run".to_string(), label, details: String::new(), shape: Shape::Point };
         record.record(Event { at: 0, server: None, kind });
@@ -181,6 +183,6 @@ fn write_active_runs() {
     if let Some(mut hook) = hook {
         harness::print(&hook.finish());
     }
-    // Those who hold it now or wait for it would tell of what has just been told.
+    // Threads that hold the lock or wait for it would report the same runs again.
     process::exit(STATUS)
 }

@@ -1,21 +1,21 @@
-//! What is left of a run on disk: its record, which `raftlab log` prints, and its picture, a page for a browser. Of a run
-//! that did not pass they are written without being asked, as a pair that has one name and replaces nothing:
+//! Files that a run leaves on disk: its record, which `raftlab log` prints, and its timeline, a page for a browser.
+//! Runs that did not pass are always written, as a pair that shares one name and replaces nothing:
 //! `target/lab/backup_3B-simulated-42.record` and `.html`.
 //!
-//! | variable | value | what it does |
+//! | variable | value | effect |
 //! |---|---|---|
 //! | `VIS_ENABLE` | `never` | nothing is written, not even of a run that is [interrupted](interrupt) |
 //! | | `keeps_all` | runs that passed are written too, with the linearizations of their histories |
 //! | | anything else | runs that did not pass are written |
-//! | `VIS_FILE` | a path | where the picture goes; the record stays in `target/lab` |
+//! | `VIS_FILE` | a path | path of the timeline; the record stays in `target/lab` |
 //! | `CARGO_TARGET_DIR` | a folder | its `lab` instead of `target/lab` |
 //!
-//! The first two are the course's. As there, a picture at `VIS_FILE` that an earlier process has left is replaced: a
-//! browser that has it open need only reload. Within a process nothing is lost: the second picture of a process goes to the
-//! same name with `-2` before its ending, and so on.
+//! The first two variables are the course's. As in the course, a timeline at `VIS_FILE` from an earlier process is
+//! replaced, so a browser that shows it only needs to reload. Within a process nothing is replaced: the second timeline
+//! goes to the same name with `-2` before its extension, and so on.
 //!
-//! Only the tests that [`harness`](crate::harness) makes and the command line write files. [`runner::run`](crate::runner::run)
-//! does not.
+//! Only the tests that [`harness`](crate::harness) generates and the command line write files.
+//! [`runner::run`](crate::runner::run) does not.
 
 pub mod interrupt;
 
@@ -39,18 +39,18 @@ use crate::scenario::ScenarioInfo;
 
 pub use folder::create_new;
 
-/// Which runs are written, and where to.
+/// Policy and destination of the files of runs.
 #[derive(Debug)]
 pub struct ArtifactStore {
     policy: WritePolicy,
-    /// Where pictures go if not beside their record.
+    /// Path of the timeline, if it is not next to its record.
     vis_file: Option<PathBuf>,
-    /// How many pictures went there.
+    /// Number of timelines written to that path.
     vis_files: AtomicUsize,
     folder: PathBuf,
 }
 
-/// Which runs are written.
+/// Runs that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WritePolicy {
     Never,
@@ -58,29 +58,29 @@ enum WritePolicy {
     Always,
 }
 
-/// What was written of a run, and what could not be.
+/// Files written for a run, and errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Artifacts {
-    /// Where its record is.
+    /// Path of the record.
     pub record: Option<PathBuf>,
-    /// Where its picture is.
+    /// Path of the timeline.
     pub timeline: Option<PathBuf>,
-    /// What could not be written and why, a line each.
+    /// Files that could not be written, with the reason, one line each.
     pub errors: Vec<String>,
 }
 
 impl ArtifactStore {
-    /// As the environment of this process has it. It is looked at once.
+    /// Returns the store that the environment of this process configures. The environment is read once.
     pub fn from_env() -> &'static ArtifactStore {
         static FROM_ENV: OnceLock<ArtifactStore> = OnceLock::new();
         FROM_ENV.get_or_init(|| {
-            // Without a current directory paths stay relative, and writing will say what is wrong.
+            // Without a current directory the paths stay relative, and the error of a later write explains the problem.
             let here = env::current_dir().unwrap_or_default();
             ArtifactStore::from(&here, |name| env::var_os(name).filter(|value| !value.is_empty()))
         })
     }
 
-    /// As these variables have it, for a process whose current directory is `here`.
+    /// Returns the store that these variables configure, for a process whose current directory is `here`.
     fn from(here: &Path, variable: impl Fn(&str) -> Option<OsString>) -> ArtifactStore {
         let policy = match variable("VIS_ENABLE") {
             Some(value) if value == "never" => WritePolicy::Never,
@@ -92,17 +92,17 @@ impl ArtifactStore {
         ArtifactStore { policy, vis_file, vis_files: AtomicUsize::new(0), folder }
     }
 
-    /// Whether nothing is written at all.
+    /// Returns whether nothing is ever written.
     pub fn is_disabled(&self) -> bool {
         self.policy == WritePolicy::Never
     }
 
-    /// Whether runs that passed are written too.
+    /// Returns whether runs that passed are written too.
     pub fn keeps_all(&self) -> bool {
         self.policy == WritePolicy::Always
     }
 
-    /// Whether a run that came to this is written.
+    /// Returns whether a run with this report is written.
     pub fn should_write(&self, report: &Report) -> bool {
         match self.policy {
             WritePolicy::Never => false,
@@ -111,13 +111,13 @@ impl ArtifactStore {
         }
     }
 
-    /// Where records and pictures go. It need not exist yet.
+    /// Returns the folder of records and timelines. It need not exist yet.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes the record and the picture of the run `name`. What cannot be written is one line of
-    /// [`errors`](Artifacts::errors), and nothing of it is left.
+    /// Writes the record and the timeline of the run `name`. A file that cannot be written becomes one line of
+    /// [`errors`](Artifacts::errors) and is removed.
     pub fn write(&self, name: &str, record: &Recorder) -> Artifacts {
         let mut artifacts = Artifacts::default();
         let files = fs::create_dir_all(&self.folder).and_then(|()| match &self.vis_file {
@@ -128,22 +128,22 @@ impl ArtifactStore {
             Ok(files) => files,
             Err(error) => {
                 let folder = self.folder.display();
-                artifacts.errors.push(format!("cannot write the record and the picture to {folder}: {error}"));
+                artifacts.errors.push(format!("cannot write the record and the timeline to {folder}: {error}"));
                 return artifacts;
             }
         };
         artifacts.record = artifacts.fill("record", record_file, |out| record.write(out));
         artifacts.timeline = match picture_file {
-            Ok(file) => artifacts.fill("picture", file, |out| picture::Run::of(record.events()).write(out)),
+            Ok(file) => artifacts.fill("timeline", file, |out| picture::Run::of(record.events()).write(out)),
             Err(error) => {
-                artifacts.errors.push(format!("cannot write the picture: {error}"));
+                artifacts.errors.push(format!("cannot write the timeline: {error}"));
                 None
             }
         };
         artifacts
     }
 
-    /// The file that `VIS_FILE` names, or, from the second picture on, one of a name of its own.
+    /// Creates the file that `VIS_FILE` names; from the second timeline on, a numbered one.
     fn create_vis_file(&self, path: &Path) -> io::Result<(PathBuf, File)> {
         let number = self.vis_files.fetch_add(1, Relaxed) + 1;
         let path = folder::numbered(path, number);
@@ -154,7 +154,7 @@ impl ArtifactStore {
     }
 }
 
-/// The name of the files of a run, without what tells one from the other.
+/// Returns the common name of a run's files, without the distinguishing number.
 pub(crate) fn name(info: &ScenarioInfo, clock: Clock, seed: u64, fault_cutoff: Option<Duration>) -> String {
     let clock = match clock {
         Clock::Simulated => "simulated",
@@ -168,8 +168,8 @@ pub(crate) fn name(info: &ScenarioInfo, clock: Clock, seed: u64, fault_cutoff: O
 }
 
 impl Artifacts {
-    /// Fills a file, or removes it and says why. A panic of who writes is a reason like others: it must not take the place
-    /// of what went wrong in the run.
+    /// Fills a file, or removes it and stores the reason. A panic of the writer counts as an error, so that it does not
+    /// replace the failure of the run.
     fn fill(
         &mut self,
         what: &str,
@@ -178,20 +178,20 @@ impl Artifacts {
     ) -> Option<PathBuf> {
         let mut out = BufWriter::new(file);
         let written = catch_unwind(AssertUnwindSafe(|| write(&mut out).and_then(|()| out.flush())));
-        let written = written.unwrap_or_else(|_| Err(io::Error::other("a panic on the way")));
+        let written = written.unwrap_or_else(|_| Err(io::Error::other("the writer panicked")));
         if let Err(error) = written {
             self.errors.push(format!("cannot write the {what} {}: {error}", path.display()));
-            // It may be what it is because nothing can be done in its folder.
+            // Removal fails too if the folder is not writable.
             let _ = fs::remove_file(&path);
             return None;
         }
         Some(path)
     }
 
-    /// Where everything is, a line each, the last one without its end; empty if nothing was to be written. `package` is the
-    /// one whose command line prints records.
+    /// Formats the paths, one line each, without a final line break; empty if nothing was to be written. `package` is
+    /// the package whose command line prints records.
     pub fn lines(&self, package: Option<&str>) -> String {
-        let timeline = self.timeline.as_ref().map(|path| format!("picture: {}", path.display()));
+        let timeline = self.timeline.as_ref().map(|path| format!("timeline: {}", path.display()));
         let record = self.record.as_ref().map(|path| match package {
             Some(package) => format!("log:     cargo run --release -p {package} -- log {}", quoted(path)),
             None => format!("record:  {}", path.display()),
@@ -201,7 +201,7 @@ impl Artifacts {
     }
 }
 
-/// A path as a shell takes it.
+/// Quotes a path for a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@%=:,\\".contains(c);

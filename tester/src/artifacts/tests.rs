@@ -8,7 +8,7 @@ use crate::Subject;
 use crate::runner::{Verdict, run, tests::NoRaft};
 use crate::scenarios::raft_scenarios;
 
-/// A folder of a test's own, which goes away with it.
+/// A folder for one test, which is removed with it.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -23,7 +23,7 @@ impl Temporary {
         ArtifactStore::from(&self.0, find)
     }
 
-    /// The names of the files in a folder of it.
+    /// Returns the names of the files in a subfolder.
     fn names(&self, folder: &str) -> BTreeSet<String> {
         let entries = fs::read_dir(self.0.join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -36,7 +36,7 @@ impl Drop for Temporary {
     }
 }
 
-/// A record of one event, a text by which to know it.
+/// Returns a record of one event that contains this text.
 fn record_of(text: &str) -> Recorder {
     let record = Recorder::default();
     record.record(Event { at: 7, server: None, kind: EventKind::Failed { text: text.to_string() } });
@@ -53,7 +53,7 @@ fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_run_leaves_a_pair_that_replaces_nothing() {
+fn a_run_writes_a_pair_of_files_that_replaces_nothing() {
     let temporary = Temporary::new("pair");
     let store = temporary.store(&[]);
     let first = store.write("backup_3B-simulated-42", &record_of("first"));
@@ -73,7 +73,7 @@ fn a_run_leaves_a_pair_that_replaces_nothing() {
 }
 
 #[test]
-fn a_picture_whose_record_is_gone_stays() {
+fn a_timeline_without_its_record_is_not_replaced() {
     let temporary = Temporary::new("widow");
     let store = temporary.store(&[]);
     let first = store.write("run", &record_of("first"));
@@ -83,7 +83,7 @@ fn a_picture_whose_record_is_gone_stays() {
 }
 
 #[test]
-fn writers_at_the_same_time_each_get_a_pair() {
+fn concurrent_writers_each_get_their_own_pair() {
     const WRITERS: usize = 8;
     let temporary = Temporary::new("writers");
     let store = temporary.store(&[]);
@@ -107,17 +107,17 @@ fn writers_at_the_same_time_each_get_a_pair() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_one_line() {
+fn a_folder_that_cannot_be_created_gives_one_error_line() {
     let temporary = Temporary::new("folder");
     fs::write(temporary.0.join("target"), "a file where a folder should be").unwrap();
     let artifacts = temporary.store(&[]).write("run", &record_of("lost"));
     assert_eq!((&artifacts.record, &artifacts.timeline, artifacts.errors.len()), (&None, &None, 1));
     let lines = artifacts.lines(Some("starter"));
-    assert!(lines.starts_with("cannot write the record and the picture to ") && lines.lines().count() == 1, "{lines}");
+    assert!(lines.starts_with("cannot write the record and the timeline to ") && lines.lines().count() == 1, "{lines}");
 }
 
 #[test]
-fn what_cannot_be_written_to_its_end_is_removed_and_named() {
+fn a_partly_written_file_is_removed_and_reported() {
     let temporary = Temporary::new("damaged");
     let file = || folder::create_new(&temporary.0, "run", "html").unwrap();
     let mut artifacts = Artifacts::default();
@@ -125,40 +125,40 @@ fn what_cannot_be_written_to_its_end_is_removed_and_named() {
         out.write_all(b"half of ")?;
         Err(io::Error::other("the disk is full"))
     };
-    assert_eq!(artifacts.fill("picture", file(), full), None);
-    assert_eq!(artifacts.fill("picture", file(), |_| panic!("a mistake in a picture")), None);
+    assert_eq!(artifacts.fill("timeline", file(), full), None);
+    assert_eq!(artifacts.fill("timeline", file(), |_| panic!("a bug in a timeline")), None);
     assert_eq!(temporary.names(""), names([]));
     assert!(artifacts.errors[0].ends_with("run.html: the disk is full"), "{artifacts:?}");
-    assert!(artifacts.errors[1].ends_with("run.html: a panic on the way"), "{artifacts:?}");
+    assert!(artifacts.errors[1].ends_with("run.html: the writer panicked"), "{artifacts:?}");
 }
 
 #[test]
-fn the_picture_goes_to_vis_file_and_a_second_one_of_the_process_beside_it() {
+fn vis_file_gets_the_first_timeline_and_numbered_later_ones() {
     let temporary = Temporary::new("vis-file");
-    fs::write(temporary.0.join("picture.html"), "what an earlier process left").unwrap();
-    let store = temporary.store(&[("VIS_FILE", "picture.html")]);
+    fs::write(temporary.0.join("timeline.html"), "left by an earlier process").unwrap();
+    let store = temporary.store(&[("VIS_FILE", "timeline.html")]);
     let first = store.write("run", &record_of("first"));
     let second = store.write("run", &record_of("second"));
-    assert_eq!(first.timeline, Some(temporary.0.join("picture.html")));
-    assert_eq!(second.timeline, Some(temporary.0.join("picture-2.html")));
+    assert_eq!(first.timeline, Some(temporary.0.join("timeline.html")));
+    assert_eq!(second.timeline, Some(temporary.0.join("timeline-2.html")));
     let read = |artifacts: &Artifacts| fs::read_to_string(artifacts.timeline.as_ref().unwrap()).unwrap();
-    assert!(!read(&first).contains("what an earlier process left"));
+    assert!(!read(&first).contains("left by an earlier process"));
     assert!(read(&first) != read(&second));
     assert_eq!(temporary.names("target/lab"), names(["run-2.record", "run.record"]));
 }
 
 #[test]
-fn a_vis_file_that_cannot_be_written_costs_the_picture_alone() {
+fn an_unwritable_vis_file_loses_only_the_timeline() {
     let temporary = Temporary::new("no-vis-file");
     let store = temporary.store(&[("VIS_FILE", "no/such/folder.html")]);
     let artifacts = store.write("run", &record_of("lost"));
     assert!(artifacts.record.is_some() && artifacts.timeline.is_none());
-    assert!(artifacts.errors[0].starts_with("cannot write the picture: "), "{artifacts:?}");
+    assert!(artifacts.errors[0].starts_with("cannot write the timeline: "), "{artifacts:?}");
     assert!(artifacts.errors[0].contains("folder.html"), "{artifacts:?}");
 }
 
 #[test]
-fn files_go_below_the_target_folder_of_the_workspace() {
+fn files_go_into_the_target_folder_of_the_workspace() {
     let temporary = Temporary::new("workspace");
     let inside = temporary.0.join("starter/src");
     fs::create_dir_all(&inside).unwrap();
@@ -171,7 +171,7 @@ fn files_go_below_the_target_folder_of_the_workspace() {
 }
 
 #[test]
-fn vis_enable_says_which_runs_are_written() {
+fn vis_enable_selects_the_written_runs() {
     let temporary = Temporary::new("when");
     let mut report = run(&raft_scenarios(&Subject::<NoRaft>::new())[0], Clock::Simulated, 1);
     let wanted = |report: &Report| {
@@ -186,7 +186,7 @@ fn vis_enable_says_which_runs_are_written() {
 }
 
 #[test]
-fn the_lines_name_the_files_and_the_command_that_prints_the_log() {
+fn the_lines_name_the_files_and_the_log_command() {
     let artifacts = |name: &str| Artifacts {
         record: Some(PathBuf::from(format!("/{name}.record"))),
         timeline: Some(PathBuf::from(format!("/{name}.html"))),
@@ -194,9 +194,9 @@ fn the_lines_name_the_files_and_the_command_that_prints_the_log() {
     };
     assert_eq!(
         artifacts("lab/run").lines(Some("starter")),
-        "picture: /lab/run.html\nlog:     cargo run --release -p starter -- log /lab/run.record"
+        "timeline: /lab/run.html\nlog:     cargo run --release -p starter -- log /lab/run.record"
     );
-    assert_eq!(artifacts("lab/run").lines(None), "picture: /lab/run.html\nrecord:  /lab/run.record");
+    assert_eq!(artifacts("lab/run").lines(None), "timeline: /lab/run.html\nrecord:  /lab/run.record");
     let spaced = artifacts("my lab/it's").lines(Some("starter"));
     assert!(spaced.ends_with(r"-- log '/my lab/it'\''s.record'"), "{spaced}");
     assert_eq!(Artifacts::default().lines(None), "");

@@ -1,4 +1,4 @@
-//! Agreement on one command: submit it to whoever leads, and wait until enough servers have applied it.
+//! Agreement on one command: submit it to the leader, and wait until enough servers have applied it.
 
 use labstd::thread;
 use labstd::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use super::checks::list;
 use crate::command::Command;
 use crate::diagnosis::Rule;
 
-/// Whether [`Cluster::one`] may submit its command again when the first submission comes to nothing.
+/// Whether [`Cluster::one`] may submit its command again if the first submission does not lead to agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Until it succeeds; the command may end up in the log several times.
+    /// Retry until it succeeds; the log may then contain the command several times.
     Yes,
-    /// Never. A leader that was there when the command was submitted has to see it through.
+    /// Do not retry. The leader that accepts the command must get it committed.
     No,
 }
 
 impl<R: Raft> Cluster<R> {
     /// Reaches agreement on `command` among at least `expected` servers and returns its index.
     ///
-    /// Asks the connected servers in turn until one accepts the command as leader, then waits for up to 2 s until
-    /// `expected` servers have applied it at that index. Ends the run when this has not succeeded after 10 s, or, with
-    /// [`Retry::No`], when the first submission has not.
+    /// Asks the connected servers in turn until one accepts the command as leader. Then waits up to 2 s until
+    /// `expected` servers have applied it at that index. Fails the run if this has not succeeded after 10 s or, with
+    /// [`Retry::No`], if the first submission has not succeeded.
     pub fn one(&self, command: impl Into<Command>, expected: usize, retry: Retry) -> Index {
         const TIMEOUT: Duration = Duration::from_secs(10);
         const PAUSE: Duration = Duration::from_millis(50);
@@ -64,7 +64,8 @@ impl<R: Raft> Cluster<R> {
         check.fail_limit(&likely, text)
     }
 
-    /// Offers `command` to each connected server, beginning after the one asked last, until a leader takes it.
+    /// Offers `command` to each connected server until a leader accepts it, starting after the server that was asked
+    /// last.
     fn submit(&self, command: &Command, last_asked: &mut ServerId) -> Option<(Index, ServerId)> {
         (0..self.len()).find_map(|_| {
             *last_asked = self.after(*last_asked, 1);
@@ -74,7 +75,7 @@ impl<R: Raft> Cluster<R> {
         })
     }
 
-    /// Whether `expected` servers apply `command` at `index` within 2 s.
+    /// Waits up to 2 s until `expected` servers have applied `command` at `index`; returns whether they have.
     fn wait_until_applied(&self, command: &Command, index: Index, expected: usize) -> bool {
         const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
         const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -89,7 +90,7 @@ impl<R: Raft> Cluster<R> {
         false
     }
 
-    /// What became of `index`, for a failure message.
+    /// Describes the state of `index` for a failure message.
     fn describe(&self, index: Index) -> String {
         match self.n_committed(index) {
             (0, _) => "no server applied anything there".to_string(),

@@ -1,5 +1,5 @@
-//! The service that stands on each Raft under test: a thread that reads the apply channel, checks every entry and every
-//! snapshot, and in the scenarios of part 3D makes a snapshot now and then.
+//! The service on top of each Raft under test: a thread that reads the apply channel and checks every entry and every
+//! snapshot. In the scenarios of part 3D it also takes snapshots.
 
 use std::fmt;
 
@@ -20,13 +20,13 @@ use crate::diagnosis::Rule;
 use crate::snapshot::Snapshot;
 use crate::violation::Violation;
 
-/// A service that makes snapshots makes one at each index before a multiple of this, as in the course.
+/// A service that takes snapshots takes one at each index before a multiple of this number, as in the course.
 const SNAPSHOT_INTERVAL: u64 = 10;
 
-/// Makes an applier drop its receiver, which a thread that waits for a message cannot do by itself.
+/// Handle that makes an applier drop its receiver. A thread that is blocked on the receiver cannot do this itself.
 pub(super) struct StopHandle {
     stopped: Arc<AtomicBool>,
-    /// Into the apply channel, to wake the applier.
+    /// Sender of the apply channel, which wakes the applier.
     waker: Sender<ApplyMsg>,
 }
 
@@ -35,10 +35,10 @@ impl StopHandle {
         StopHandle { stopped: Arc::new(AtomicBool::new(false)), waker }
     }
 
-    /// The applier ends before it looks at another message.
+    /// Stops the applier before it handles another message.
     pub(super) fn stop(&self) {
         self.stopped.store(true, SeqCst);
-        // A full channel wakes it as well.
+        // If the channel is full, the messages in it wake the applier.
         let nothing = ApplyMsg::Command { index: Index::ZERO, term: Term::ZERO, command: bytes::Bytes::new() };
         let _ = self.waker.try_send(nothing);
     }
@@ -50,18 +50,18 @@ impl fmt::Debug for StopHandle {
     }
 }
 
-/// What an applier's thread knows of the incarnation that it serves.
+/// The incarnation that an applier thread serves.
 pub(super) struct ServiceContext<R: Raft> {
     pub(super) server: ServerId,
     pub(super) incarnation: u32,
-    /// Not owned: a server that was killed goes when its own threads have ended.
+    /// A weak reference: a killed server is dropped when its own threads have ended.
     pub(super) raft: Weak<R>,
-    /// Whose threads those are that the Raft may start when the service calls it.
+    /// Group of the threads that the Raft starts while the service calls it.
     pub(super) group: Group,
 }
 
 impl<R: Raft> Cluster<R> {
-    /// Starts the thread that reads what a server delivers.
+    /// Starts the thread that reads the messages that a server delivers.
     pub(super) fn spawn_applier(&self, service: ServiceContext<R>, rx: Receiver<ApplyMsg>, stop: &StopHandle) {
         let stopped = Arc::clone(&stop.stopped);
         let inner = Arc::downgrade(&self.0);
@@ -77,7 +77,7 @@ impl<R: Raft> Cluster<R> {
         });
     }
 
-    /// The service takes one message; while it does, it does not read the next.
+    /// Handles one message. The service does not read the next message meanwhile.
     fn handle_message(&self, service: &ServiceContext<R>, message: ApplyMsg) -> Result<(), DeliveryError> {
         match message {
             ApplyMsg::Command { index, term, command } => self.handle_command(service, index, term, &command),
@@ -85,10 +85,16 @@ impl<R: Raft> Cluster<R> {
         }
     }
 
-    fn handle_command(&self, service: &ServiceContext<R>, index: Index, term: Term, command: &[u8]) -> Result<(), DeliveryError> {
+    fn handle_command(
+        &self,
+        service: &ServiceContext<R>,
+        index: Index,
+        term: Term,
+        command: &[u8],
+    ) -> Result<(), DeliveryError> {
         let server = service.server;
         let command = Command::decode(command).map_err(|error| {
-            let text = format!("{server} applied at index {index} something that was never submitted: {error}");
+            let text = format!("{server} applied something at index {index} that was never submitted: {error}");
             DeliveryError::new(&[], text)
         })?;
         let snapshot = {
@@ -115,21 +121,30 @@ impl<R: Raft> Cluster<R> {
         Ok(())
     }
 
-    fn handle_snapshot(&self, service: &ServiceContext<R>, index: Index, term: Term, bytes: &[u8]) -> Result<(), DeliveryError> {
+    fn handle_snapshot(
+        &self,
+        service: &ServiceContext<R>,
+        index: Index,
+        term: Term,
+        bytes: &[u8],
+    ) -> Result<(), DeliveryError> {
         let server = service.server;
         if !self.0.snapshots {
-            let text = format!("{server} delivered a snapshot at index {index}, but nobody ever made one");
+            let text = format!("{server} delivered a snapshot at index {index}, but no service ever made one");
             return Err(DeliveryError::new(&[], text));
         }
         let snapshot = Snapshot::decode(bytes).map_err(|wrong| {
             DeliveryError::new(
                 &[Rule::SaveSnapshot],
-                format!("{server} delivered at index {index} what is no snapshot: {wrong}"),
+                format!("{server} delivered an invalid snapshot at index {index}: {wrong}"),
             )
         })?;
         if snapshot.index() != index {
             let covered = snapshot.index();
-            let text = format!("{server} delivered as a snapshot up to index {index} the one up to index {covered}");
+            let text = format!(
+                "{server} delivered the snapshot up to index {covered} as a snapshot up to index \
+                                {index}"
+            );
             return Err(DeliveryError::new(&[], text));
         }
         let mut applied = self.0.applied.lock();
@@ -142,7 +157,7 @@ impl<R: Raft> Cluster<R> {
 }
 
 impl<R: Raft> ServiceContext<R> {
-    /// Calls the service's own Raft, unless it is gone already.
+    /// Calls the service's own Raft, unless it is already gone.
     fn call<T>(&self, call: impl FnOnce(&R) -> T) {
         if let Some(raft) = self.raft.upgrade() {
             self.group.enter(|| call(&raft));

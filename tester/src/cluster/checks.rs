@@ -1,4 +1,4 @@
-//! The questions that scenarios ask of the whole cluster.
+//! Checks of the whole cluster that scenarios call.
 
 use labstd::rng::RngExt;
 use labstd::thread;
@@ -12,7 +12,7 @@ use crate::command::Command;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// A check under way; it ends up in the record with its outcome.
+/// A check in progress; the record gets its outcome.
 pub(super) struct Check {
     number: u64,
 }
@@ -30,13 +30,13 @@ impl Check {
         self.emit(CheckStep::Neutral, text);
     }
 
-    /// Ends the run: what was seen must never be.
+    /// Fails the run: a safety property is broken.
     pub(super) fn fail_safety(self, likely: &[Rule], text: String) -> ! {
         self.emit(CheckStep::Failed, text.clone());
         Violation::safety(likely, text)
     }
 
-    /// Ends the run: something did not come about in time.
+    /// Fails the run: something did not happen in time.
     pub(super) fn fail_limit(self, likely: &[Rule], text: String) -> ! {
         self.emit(CheckStep::Failed, text.clone());
         Violation::limit(likely, text)
@@ -44,20 +44,21 @@ impl Check {
 }
 
 impl<R: Raft> Cluster<R> {
-    /// Begins a check; `what` is being looked for.
+    /// Begins a check; `what` describes the expected state.
     pub(super) fn check(&self, what: impl Into<String>) -> Check {
         let check = Check { number: self.next_check() };
         check.emit(CheckStep::Begun, what);
         check
     }
 
-    /// Notes that `server` was seen to lead in `term`. Ends the run if another one was, at any time before (election safety;
-    /// paper, Figure 3).
+    /// Records that `server` leads in `term`. Fails the run if another server ever led in that term (Election Safety,
+    /// Figure 3 of the paper).
     pub(super) fn record_leader(&self, server: ServerId, term: Term) {
         let first = *self.0.leaders.lock().entry(term).or_insert(server);
         if first != server {
             let text = format!(
-                "2 servers lead in term {term}: {first} and {server} were both elected in it, so somebody has voted for both"
+                "2 servers lead in term {term}: {first} and {server} were both elected in it, so at least one server \
+                 voted for both"
             );
             let likely = [Rule::OneVotePerTerm, Rule::SaveVote, Rule::MajorityOfVotes];
             let DeliveryError { text, likely } = self.with_suspicion(DeliveryError::new(&likely, text));
@@ -65,9 +66,10 @@ impl<R: Raft> Cluster<R> {
         }
     }
 
-    /// The leader among the connected servers, once there is one: the one of the highest term.
+    /// Returns the leader among the connected servers, as soon as there is one. If several servers lead, it returns the
+    /// one with the highest term.
     ///
-    /// Looks every 450 to 549 ms, ten times. Ends the run if nobody leads.
+    /// Polls every 450 to 549 ms, ten times. Fails the run if no server leads.
     pub fn check_one_leader(&self) -> ServerId {
         const POLLS: usize = 10;
         let check = self.check("one leader");
@@ -96,7 +98,8 @@ impl<R: Raft> Cluster<R> {
         check.fail_limit(&likely, text)
     }
 
-    /// The term on which all connected servers agree; `None` if none is connected. Ends the run if they differ.
+    /// Returns the term of all connected servers; `None` if no server is connected. Fails the run if their terms
+    /// differ.
     pub fn check_terms(&self) -> Option<Term> {
         let check = self.check("one term");
         let terms: Vec<(ServerId, Term)> = self
@@ -112,15 +115,15 @@ impl<R: Raft> Cluster<R> {
             let seen: Vec<String> = terms.iter().map(|(server, term)| format!("{server} is in term {term}")).collect();
             check.fail_limit(
                 &[Rule::StepDown, Rule::GrantResetsTimer],
-                format!("servers disagree on the term, though all can talk: {}", seen.join(", ")),
+                format!("servers disagree on the term, though all of them can communicate: {}", seen.join(", ")),
             );
         }
         check.passed(format!("all are in term {first}"));
         Some(first)
     }
 
-    /// Ends the run if a connected server believes that it leads. Looks at nothing when all is [calm](crate::calm): the fault
-    /// that nobody can lead because of may have been left out.
+    /// Fails the run if a connected server believes that it leads. Skipped after the [fault
+    /// cutoff](crate::fault_cutoff), because the faults that prevent a leader may have been removed.
     pub fn check_no_leader(&self) {
         let check = self.check("no leader");
         if self.0.hosts.faults_ended() {
@@ -132,14 +135,14 @@ impl<R: Raft> Cluster<R> {
             .find(|&server| self.state(server).is_some_and(|(_, leads)| leads));
         if let Some(leader) = leader {
             let connected = self.connected();
-            let text = format!("{leader} leads, though only {connected} can talk, which is no majority");
+            let text = format!("{leader} leads, though only {connected} can communicate, and they are no majority");
             check.fail_safety(&[Rule::MajorityOfVotes, Rule::DropStaleReplies], text);
         }
         check.passed("nobody leads");
     }
 
-    /// Ends the run if any server has applied `index`. Looks at nothing when all is [calm](crate::calm): the fault that nothing
-    /// can be committed because of may have been left out.
+    /// Fails the run if any server has applied `index`. Skipped after the [fault cutoff](crate::fault_cutoff), because
+    /// the faults that prevent the commit may have been removed.
     pub fn check_not_committed(&self, index: Index) {
         let check = self.check(format!("nothing is committed at index {index}"));
         if self.0.hosts.faults_ended() {
@@ -148,7 +151,8 @@ impl<R: Raft> Cluster<R> {
         let (servers, command) = self.n_committed(index);
         if let Some(command) = command {
             let text = format!(
-                "{command} is committed at index {index} on {} (applied by {servers} servers), before a majority had it",
+                "{command} is committed at index {index} on {} (applied by {servers} servers), before a majority had \
+                 it",
                 self.appliers(index)
             );
             check.fail_safety(&[Rule::CommitMajority, Rule::CommitLastNewEntry], text);
@@ -156,8 +160,8 @@ impl<R: Raft> Cluster<R> {
         check.passed("so it is");
     }
 
-    /// Waits until at least `servers` servers have applied `index`, and returns the command. `None` if some server moves
-    /// on from `term` meanwhile. Ends the run after about 30 s.
+    /// Waits until at least `servers` servers have applied `index`, and returns the command. Returns `None` if some
+    /// server leaves `term` meanwhile. Fails the run after about 30 s.
     pub fn wait(&self, index: Index, servers: usize, term: Option<Term>) -> Option<Command> {
         const POLLS: u32 = 30;
         const LONGEST: Duration = Duration::from_secs(1);
@@ -179,18 +183,18 @@ impl<R: Raft> Cluster<R> {
             (count, _) => {
                 let check = self.check(format!("index {index} is committed on {servers} servers"));
                 let who = self.appliers(index);
-                let text = format!("index {index} is applied by {count} servers only ({who}), not by {servers}");
+                let text = format!("index {index} is applied by only {count} servers ({who}), not by {servers}");
                 check.fail_limit(&[Rule::RetryUntilStored, Rule::BackUpNextIndex], text)
             }
         }
     }
 
-    /// Whether a server that runs has a higher term.
+    /// Returns whether a running server has a higher term.
     fn any_term_is_above(&self, term: Term) -> bool {
         self.servers().filter_map(|server| self.state(server)).any(|(now, _)| now > term)
     }
 
-    /// The servers that have applied `index`.
+    /// Returns the servers that have applied `index`, as a list for a sentence.
     fn appliers(&self, index: Index) -> String {
         list(&self.servers().filter(|&server| self.has_applied(server, index)).collect::<Vec<_>>())
     }
@@ -200,7 +204,7 @@ impl<R: Raft> Cluster<R> {
     }
 }
 
-/// Servers as a sentence has them.
+/// Formats servers as a list for a sentence.
 pub(super) fn list(servers: &[ServerId]) -> String {
     if servers.is_empty() {
         return "(none)".to_string();

@@ -1,9 +1,9 @@
-//! A cluster of Raft servers in one process, over the simulated network: what a scenario tells its story with.
+//! A cluster of Raft servers in one process, over the simulated network. Scenarios are written with its methods.
 //!
-//! - where the servers live, whatever they are, is in `hosts/`;
-//! - [`lifecycle`](self) (start, crash, restart, links, the end) is in `lifecycle.rs`;
-//! - what the servers deliver is read and checked in `applier.rs`;
-//! - questions that a scenario asks (one leader? the same term? committed by how many?) are in `next_check_number.rs`;
+//! - Hosting of the servers is in `server_hosts/`.
+//! - Start, crash, restart, links and shutdown are in `lifecycle.rs`.
+//! - `applier.rs` reads and checks the entries and snapshots that the servers deliver.
+//! - The checks that a scenario calls (one leader? the same term? committed on how many servers?) are in `checks.rs`.
 //! - [`Cluster::one`], agreement on one command, is in `agree.rs`.
 
 mod agree;
@@ -31,48 +31,48 @@ use crate::server_hosts::{HostedServer, ServerHosts, server_name};
 
 pub use agree::Retry;
 
-/// How long elections may take, as the course sees it: scenarios sleep in multiples of it.
+/// Time that the course allows for an election; scenarios sleep for multiples of it.
 pub const ELECTION_TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// How a server is built: [`Raft::make`], or something else with the same shape.
+/// Constructor of a server: [`Raft::make`], or a function of the same shape.
 pub type RaftFactory<R> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync>;
 
-/// What a cluster is made of.
+/// Configuration of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
-    /// How many servers there are.
+    /// Number of servers.
     pub servers: usize,
     /// Whether the network is reliable.
     pub reliable: bool,
-    /// Whether the services make snapshots, one every ten indexes.
+    /// Whether the services take snapshots, one every ten indexes.
     pub snapshots: bool,
 }
 
-/// A cluster. Clones are handles to the same one.
+/// A cluster. Clones are handles to the same cluster.
 ///
-/// Checks that do not hold end the run by panicking with a [`Violation`](crate::Violation).
+/// A check that does not hold fails the run by panicking with a [`Violation`](crate::Violation).
 pub struct Cluster<R: Raft>(Arc<Inner<R>>);
 
 struct Inner<R: Raft> {
     hosts: Arc<ServerHosts<Node<R>>>,
     make: RaftFactory<R>,
     applied: Mutex<AppliedEntries>,
-    /// Who was seen to lead in each term.
+    /// The leader of each term, as far as one was seen.
     leaders: Mutex<BTreeMap<Term, ServerId>>,
-    /// Whether the services make snapshots.
+    /// Whether the services take snapshots.
     snapshots: bool,
-    /// Whether the services ask their Rafts something before they read on.
+    /// Whether each service queries its Raft before it reads the next message.
     services_query_raft: AtomicBool,
-    /// What would be to blame if something went wrong now.
+    /// The rule to blame if something goes wrong now.
     suspicion: Mutex<Option<(Rule, String)>>,
     rng: Mutex<rng::Stream>,
-    /// How many random commands were drawn.
+    /// Number of random commands drawn so far.
     commands_drawn: AtomicU64,
     next_check_number: AtomicU64,
     started_at: Instant,
 }
 
-/// An incarnation of a Raft server, and the service that reads what it delivers.
+/// One incarnation of a Raft server, and the service that reads its messages.
 struct Node<R> {
     raft: Arc<R>,
     applier: applier::StopHandle,
@@ -89,18 +89,18 @@ impl<R: Raft> HostedServer for Node<R> {
     }
 }
 
-/// What a run cost, as the course counts it.
+/// The cost of a run, counted as the course counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Metrics {
-    /// From begin to end on the run's own clock.
+    /// Time from start to end on the run's own clock.
     pub elapsed: Duration,
-    /// Servers in the cluster.
+    /// Number of servers in the cluster.
     pub servers: usize,
-    /// RPCs sent, those that were lost included.
+    /// RPCs sent, including lost ones.
     pub rpcs: u64,
-    /// Bytes of arguments and of replies.
+    /// Bytes of arguments and replies.
     pub bytes: u64,
-    /// Commands agreed on.
+    /// Number of commands agreed on.
     pub commands: u64,
 }
 
@@ -111,7 +111,7 @@ impl<R: Raft> Clone for Cluster<R> {
 }
 
 impl<R: Raft> Cluster<R> {
-    /// A running cluster whose servers can all talk to each other, over a network with long delays.
+    /// Starts a cluster whose servers can all communicate, over a network with long delays.
     pub fn new(config: ClusterConfig, make: RaftFactory<R>) -> Cluster<R> {
         let servers = config.servers;
         let network = Network::new();
@@ -139,32 +139,32 @@ impl<R: Raft> Cluster<R> {
         cluster
     }
 
-    /// The number of servers.
+    /// Returns the number of servers.
     pub fn len(&self) -> usize {
         self.0.hosts.len()
     }
 
-    /// Whether the cluster has no servers; it always has some.
+    /// Returns whether the cluster has no servers; it always has some.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All servers, in order.
+    /// Returns all servers, in order.
     pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<R> {
         (0..self.len()).map(ServerId)
     }
 
-    /// The server `steps` places after `server`, around the circle.
+    /// Returns the server `steps` places after `server`, in a circle.
     pub fn after(&self, server: ServerId, steps: usize) -> ServerId {
         ServerId((server.0 + steps) % self.len())
     }
 
-    /// The network, for scenarios that do more to it than disconnect servers.
+    /// Returns the network, for scenarios that do more than disconnect servers.
     pub fn network(&self) -> &Network {
         self.0.hosts.network()
     }
 
-    /// Gives `command` to `server`. `None` if it is not the leader, or does not run.
+    /// Submits `command` to `server`. Returns `None` if it is not the leader or not running.
     pub fn start(&self, server: ServerId, command: impl Into<Command>) -> Option<Started> {
         let command = command.into().encode();
         let bytes = command.len() as u64;
@@ -175,8 +175,8 @@ impl<R: Raft> Cluster<R> {
         Some(started)
     }
 
-    /// The term of `server`, and whether it believes that it leads. `None` if it does not run. Ends the run if another
-    /// server was seen to lead in that term, however long ago.
+    /// Returns the term of `server`, and whether it believes that it leads. Returns `None` if it is not running. Fails
+    /// the run if another server was ever seen to lead in that term.
     pub fn state(&self, server: ServerId) -> Option<(Term, bool)> {
         let (term, leads) = self.call(server, R::get_state)?;
         if leads {
@@ -185,18 +185,19 @@ impl<R: Raft> Cluster<R> {
         Some((term, leads))
     }
 
-    /// From now on each service asks its Raft for the term before it reads the next entry, or no longer.
-    pub fn services_query_raft(&self, ask: bool) {
+    /// From now on, makes each service query the term of its Raft before it reads the next entry (`true`), or not
+    /// (`false`).
+    pub fn set_services_query_raft(&self, ask: bool) {
         self.0.services_query_raft.store(ask, Relaxed);
     }
 
-    /// Says what would be to blame if from now on something wrong were applied, or a second leader elected in a term: a rule,
-    /// and a few words, with which the failure's sentence then ends.
+    /// Sets the cause to report if, from now on, a wrong entry is applied or a second leader is elected in a term: a
+    /// rule, and a few words that end the failure's sentence.
     pub fn suspect(&self, suspicion: Option<(Rule, String)>) {
         *self.0.suspicion.lock() = suspicion;
     }
 
-    /// An objection, with what is suspected.
+    /// Returns the violation with the suspected cause, if one is set.
     fn with_suspicion(&self, DeliveryError { text, likely }: DeliveryError) -> DeliveryError {
         match self.0.suspicion.lock().take() {
             Some((rule, why)) => DeliveryError { text: format!("{text}: {why}"), likely: vec![rule] },
@@ -204,38 +205,38 @@ impl<R: Raft> Cluster<R> {
         }
     }
 
-    /// Whether `server` has applied `index`, in this life or in one before.
+    /// Returns whether `server` has applied `index`, in this incarnation or in an earlier one.
     fn has_applied(&self, server: ServerId, index: Index) -> bool {
         self.0.applied.lock().has(server, index)
     }
 
-    /// How many servers have applied `index`, and what.
+    /// Returns how many servers have applied `index`, and the command.
     pub fn n_committed(&self, index: Index) -> (usize, Option<Command>) {
         self.0.applied.lock().committed(index)
     }
 
-    /// The size of the largest Raft state that a server has saved, without snapshots; those that are crashed or cut off
-    /// count as well.
+    /// Returns the size in bytes of the largest saved Raft state, without snapshots. Crashed and disconnected servers
+    /// count.
     pub fn log_size(&self) -> usize {
         self.0.hosts.max_saved(Persister::raft_state_size)
     }
 
-    /// How many snapshots brought a server further than it had applied entries.
+    /// Returns the number of snapshots that moved a server beyond its last applied entry.
     pub fn snapshots_installed(&self) -> u64 {
         self.0.applied.lock().installed()
     }
 
-    /// RPCs that reached `server` since it was last started.
+    /// Returns the number of RPCs that reached `server` since its last start.
     pub fn rpc_count(&self, server: ServerId) -> u64 {
         self.network().count(server_name(server))
     }
 
-    /// RPCs that reached any server, each counted since it was last started.
+    /// Returns the number of RPCs that reached any server, each counted since its last start.
     pub fn rpcs(&self) -> u64 {
         self.servers().map(|server| self.rpc_count(server)).sum()
     }
 
-    /// Bytes that went over the network so far.
+    /// Returns the number of bytes sent over the network so far.
     pub fn bytes(&self) -> u64 {
         self.network().total_bytes()
     }
@@ -246,20 +247,20 @@ impl<R: Raft> Cluster<R> {
         thread::sleep(duration);
     }
 
-    /// A random command: an integer that is not negative, larger than the numbers that scenarios choose themselves, and
-    /// different from every other one of the run, so that an entry that appears is the one that was submitted.
+    /// Returns a random command: an integer that is not negative, larger than the numbers that scenarios choose, and
+    /// unique in the run. So an entry that appears is the one that was submitted.
     pub fn random_command(&self) -> i64 {
         let random = self.draw(|rng| rng.random_range(1..i64::from(i32::MAX)));
         let number = self.0.commands_drawn.fetch_add(1, Relaxed) & u64::from(u32::MAX);
         random << 32 | number as i64
     }
 
-    /// Draws from the scenario's own stream of chance.
+    /// Draws from the scenario's own random stream.
     pub fn draw<T>(&self, draw: impl FnOnce(&mut rng::Stream) -> T) -> T {
         draw(&mut self.0.rng.lock())
     }
 
-    /// What the run has cost so far.
+    /// Returns the cost of the run so far.
     pub fn metrics(&self) -> Metrics {
         Metrics {
             elapsed: self.0.started_at.elapsed(),
@@ -270,12 +271,13 @@ impl<R: Raft> Cluster<R> {
         }
     }
 
-    /// Calls the Raft of `server`, if it runs, as one of its own threads: what it records or starts meanwhile is its own.
+    /// Calls the Raft of `server`, if it is running, as one of its own threads. Events that it records and threads that
+    /// it starts meanwhile belong to the server.
     fn call<T>(&self, server: ServerId, call: impl FnOnce(&R) -> T) -> Option<T> {
         self.0.hosts.call(server, |node| call(&node.raft))
     }
 
-    /// The number of the next check, for the record.
+    /// Returns the number of the next check, for the record.
     fn next_check(&self) -> u64 {
         self.0.next_check_number.fetch_add(1, Relaxed)
     }

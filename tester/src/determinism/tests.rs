@@ -10,29 +10,30 @@ use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use super::*;
 use crate::{Subject, raft_scenarios};
 
-/// What a Raft takes from outside of the simulation.
+/// Source of nondeterminism that a Raft uses.
 #[derive(Clone, Copy, Debug)]
-enum Outside {
+enum Source {
     Nothing,
-    OrderOfAMap,
+    MapOrder,
     Clock,
     Thread,
-    ThreadThatLocks,
+    LockingThread,
 }
 
-/// A Raft that asks its peers something every 20 ms, in an order and at times that may come from outside.
-struct Asker;
+/// A Raft that calls its peers every 20 ms, in an order and at times that may depend on something outside the
+/// simulation.
+struct Caller;
 
-impl Asker {
-    fn with(outside: Outside) -> Subject<Asker> {
+impl Caller {
+    fn with(source: Source) -> Subject<Caller> {
         Subject::with_factory(move |peers, me, _, _| {
             let peers = Arc::new(peers);
             let asks = Arc::clone(&peers);
             let lock = Arc::new(Mutex::new(0u64));
-            if matches!(outside, Outside::ThreadThatLocks) {
+            if matches!(source, Source::LockingThread) {
                 let (lock, locked) = (Arc::clone(&lock), Arc::new(AtomicBool::new(false)));
                 let sign = Arc::clone(&locked);
-                on_a_thread_of_std(move || {
+                spawn_on_std_thread(move || {
                     std::mem::forget(lock.lock());
                     sign.store(true, SeqCst);
                 });
@@ -43,38 +44,42 @@ impl Asker {
             thread::spawn(format!("{me}/asker"), move || {
                 loop {
                     thread::sleep(Duration::from_millis(20));
-                    if matches!(outside, Outside::ThreadThatLocks) {
+                    if matches!(source, Source::LockingThread) {
                         drop(lock.lock());
                     }
-                    for peer in order(outside, asks.len()) {
+                    for peer in call_order(source, asks.len()) {
                         let _ = asks[peer].call::<u64, u64>("Raft.Ask", &0);
                     }
                 }
             });
-            Asker
+            Caller
         })
     }
 }
 
-/// In which order the peers are asked, after what else comes from outside.
-fn order(outside: Outside, peers: usize) -> Vec<usize> {
-    match outside {
-        #[expect(clippy::disallowed_types, reason = "what this is a test of")]
-        Outside::OrderOfAMap => {
+/// Returns the order in which the peers are called, and uses the other sources of nondeterminism.
+fn call_order(source: Source, peers: usize) -> Vec<usize> {
+    match source {
+        #[expect(clippy::disallowed_types, reason = "the test checks that this is detected")]
+        Source::MapOrder => {
             let peers: std::collections::HashMap<usize, ()> = (0..peers).map(|peer| (peer, ())).collect();
             return peers.into_keys().collect();
         }
-        #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "what this is a test of")]
-        Outside::Clock => {
+        #[expect(
+            clippy::disallowed_methods,
+            clippy::disallowed_types,
+            reason = "the test checks that this is detected"
+        )]
+        Source::Clock => {
             let begun = std::time::Instant::now();
             std::thread::sleep(std::time::Duration::from_micros(1));
             thread::sleep(begun.elapsed());
         }
-        Outside::Thread => {
-            // A number that is as large as the thread is slow to begin.
+        Source::Thread => {
+            // A number that grows with the time that the thread takes to start.
             let begun = Arc::new(AtomicBool::new(false));
             let sign = Arc::clone(&begun);
-            on_a_thread_of_std(move || sign.store(true, SeqCst));
+            spawn_on_std_thread(move || sign.store(true, SeqCst));
             let mut turns = 0;
             while !begun.load(SeqCst) {
                 turns += 1;
@@ -87,14 +92,14 @@ fn order(outside: Outside, peers: usize) -> Vec<usize> {
     (0..peers).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "what this is a test of")]
-fn on_a_thread_of_std(body: impl FnOnce() + Send + 'static) {
+#[expect(clippy::disallowed_methods, reason = "the test checks that this is detected")]
+fn spawn_on_std_thread(body: impl FnOnce() + Send + 'static) {
     std::thread::spawn(body);
 }
 
-impl Raft for Asker {
-    fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> Asker {
-        Asker
+impl Raft for Caller {
+    fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> Caller {
+        Caller
     }
     fn services(&self) -> Vec<Service> {
         vec![Service::new("Raft").method("Ask", |number: u64| number)]
@@ -112,43 +117,43 @@ impl Raft for Asker {
     fn kill(&self) {}
 }
 
-fn twice(outside: Outside) -> (Report, Option<Divergence>) {
-    let scenario = &raft_scenarios(&Asker::with(outside))[0];
+fn run_twice(source: Source) -> (Report, Option<Divergence>) {
+    let scenario = &raft_scenarios(&Caller::with(source))[0];
     let report = runner::run(scenario, Clock::Simulated, 7);
     let divergence = rerun(scenario, &report);
     (report, divergence)
 }
 
 #[test]
-fn what_takes_nothing_from_outside_is_the_same_run_twice() {
-    let (report, divergence) = twice(Outside::Nothing);
-    assert!(report.record.count(Topic::Rpc) > 100, "it asks");
+fn a_deterministic_raft_gives_the_same_run_twice() {
+    let (report, divergence) = run_twice(Source::Nothing);
+    assert!(report.record.count(Topic::Rpc) > 100, "the servers call each other");
     assert_eq!(divergence, None);
 }
 
 #[test]
-fn the_order_of_a_map_the_clock_and_threads_of_the_os_are_found() {
-    for outside in [Outside::OrderOfAMap, Outside::Clock, Outside::Thread] {
-        let (_, divergence) = twice(outside);
-        let divergence = divergence.unwrap_or_else(|| panic!("{outside:?} is not found"));
+fn map_order_os_clock_and_os_threads_are_detected() {
+    for source in [Source::MapOrder, Source::Clock, Source::Thread] {
+        let (_, divergence) = run_twice(source);
+        let divergence = divergence.unwrap_or_else(|| panic!("{source:?} is not detected"));
         let text = divergence.to_string();
-        assert!(text.starts_with("NOT DETERMINISTIC: two runs of seed 7 differ from event "), "{outside:?}: {text}");
+        assert!(text.starts_with("NOT DETERMINISTIC: two runs of seed 7 differ from event "), "{source:?}: {text}");
         assert!(divergence.point.number > 1 && divergence.point.first != divergence.point.second, "{text}");
     }
 }
 
 #[test]
-fn a_lock_that_a_thread_of_std_holds_is_a_failure_that_says_so() {
-    let (report, _) = twice(Outside::ThreadThatLocks);
-    let text = &report.run_failure().expect("nobody else gets the lock").text;
+fn a_lock_held_by_a_std_thread_is_reported() {
+    let (report, _) = run_twice(Source::LockingThread);
+    let text = &report.run_failure().expect("no other thread gets the lock").text;
     assert!(text.starts_with("a lock is held too long: "), "{text}");
     assert!(text.contains("its holder is a thread outside of any run (one of std::thread?)"), "{text}");
 }
 
 #[test]
-fn what_differed_is_what_failed_and_a_run_that_passed_has_not() {
-    let (report, divergence) = twice(Outside::OrderOfAMap);
-    let before = report.run_failure().expect("nobody is elected").text.clone();
+fn a_divergence_fails_the_run_even_if_it_passed() {
+    let (report, divergence) = run_twice(Source::MapOrder);
+    let before = report.run_failure().expect("no server is elected").text.clone();
     let passed = Report { verdict: Verdict::Passed(Vec::new()), ..report.clone() };
     let failed = report.with(divergence.clone());
     let text = &failed.run_failure().expect("as before").text;
@@ -160,8 +165,8 @@ fn what_differed_is_what_failed_and_a_run_that_passed_has_not() {
 }
 
 #[test]
-fn streams_part_where_one_of_them_ends() {
-    let event = |at| Event { at, server: None, kind: EventKind::Failed { text: "it goes on".to_string() } };
+fn streams_diverge_where_one_of_them_ends() {
+    let event = |at| Event { at, server: None, kind: EventKind::Failed { text: "it continues".to_string() } };
     let stream = |length| (0..length).map(event);
     assert_eq!(first_divergence(stream(5), stream(5)), None);
     let shorter = first_divergence(stream(5), stream(4)).expect("one is longer");

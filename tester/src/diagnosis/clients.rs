@@ -1,4 +1,4 @@
-//! Clients of a key/value service: how their operations end, and what those wait for that do not.
+//! Clients of a key/value service: how their operations end, and why some never end.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,30 +9,31 @@ use super::finding::{Findings, time};
 use super::replay::ReplayState;
 use super::rule::Rule;
 
-/// What a client asked during the last while is looked at when its operation never ended, in nanoseconds.
+/// Length of the recent window in nanoseconds. When an operation never ends, the calls in this window before the end of
+/// the record are examined.
 const RECENT: u64 = 1_500_000_000;
 
-/// Fewer calls than this tell nothing of how a clerk chooses.
+/// Minimum number of calls from which a clerk's choice of servers can be judged.
 const CALLS_MIN: usize = 4;
 
-/// Operations under way, and the calls of clerks.
+/// Operations in flight, and the calls of clerks.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     in_flight: BTreeMap<u64, (u32, OperationKind, String)>,
-    /// Whether somebody has read a value that has the same element twice, one not far from the other.
+    /// Whether some client has read a value that contains the same element twice, close together.
     duplicate_seen: bool,
-    /// When a clerk's call was last answered.
+    /// Time of the last reply to a clerk's call.
     answered_at: Option<u64>,
-    /// The clerk's call that was lost last, and to whom it went.
+    /// Time and target server of the last lost call of a clerk.
     lost: Option<(u64, Option<ServerId>)>,
-    /// When clerks' calls were sent, and to whom; the last ones alone.
+    /// Times and target servers of clerks' calls; only the recent ones.
     sent: VecDeque<(u64, ServerId)>,
-    /// Clerks' calls that a server has, and since when.
+    /// Clerks' calls that a server is handling, each with its arrival time and the server.
     waiting: BTreeMap<u64, (u64, ServerId)>,
 }
 
 impl Clients {
-    /// Looks at an event, before it has changed the world.
+    /// Examines an event before it is applied to the state.
     pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
         if !state.kv {
             return;
@@ -46,15 +47,16 @@ impl Clients {
             EventKind::OperationEnded { operation, value } => {
                 self.duplicate_seen |= has_duplicate_element(&value.end);
                 let begun = self.in_flight.remove(operation);
-                // In a simulation a call's end and what follows from it have the same time.
+                // In a simulation, the end of a call and its consequences have the same time.
                 if state.simulated
                     && let (Some((client, what, key)), Some((lost_at, to))) = (begun, self.lost)
                     && lost_at == at
                     && self.answered_at != Some(at)
                 {
-                    let to = to.map_or("nobody".to_string(), |to| to.to_string());
+                    let to = to.map_or("no server".to_string(), |to| to.to_string());
                     let seen = format!(
-                        "client {client} took its {what} of key '{key}' for done at {}, when its call to {to} was lost",
+                        "client {client} treated its {what} of key '{key}' as done at {}, when its call to {to} was \
+                         lost",
                         time(at)
                     );
                     found.add(Rule::RetryUntilReply, seen, &[]);
@@ -87,15 +89,16 @@ impl Clients {
         }
     }
 
-    /// What the last while of the record says about an operation that has no answer.
+    /// Evaluates the recent part of the record for an operation that was never answered.
     pub(crate) fn finish(&self, state: &ReplayState, at: u64, evidence: &mut Evidence) {
-        let all = [Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::DetectLostLeadership, Rule::TryAnotherServer];
+        let all =
+            [Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::DetectLostLeadership, Rule::TryAnotherServer];
         let decide = |evidence: &mut Evidence, rule| {
             all.into_iter().filter(|other| *other != rule).for_each(|other| evidence.rules_out(other));
             evidence.supports(rule);
         };
         if self.duplicate_seen {
-            // What is there twice was not forgotten.
+            // An element that is there twice was not forgotten.
             let forgetful = [Rule::ReadsNeedQuorum, Rule::RestoreSnapshotOnStart, Rule::InstallResetsService];
             forgetful.into_iter().for_each(|rule| evidence.rules_out(rule));
         }
@@ -116,7 +119,7 @@ impl Clients {
     }
 }
 
-/// Whether an element that a client appends, as `x 3 17 y`, is twice in the end of a value.
+/// Returns whether an element that a client appends, such as `x 3 17 y`, occurs twice in the end of a value.
 fn has_duplicate_element(end: &str) -> bool {
     let elements: Vec<&str> = end.split_inclusive('y').filter(|element| element.starts_with("x ")).collect();
     let mut seen = BTreeSet::new();

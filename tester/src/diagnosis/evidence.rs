@@ -1,4 +1,4 @@
-//! What in a record speaks for or against the causes that a check considers.
+//! Evidence in a record for or against the causes that a check considers.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use record::{Event, EventKind, Fault, Index};
 
 use super::rule::Rule;
 
-/// For each rule whether the record speaks for it, as the broken one, or against it.
+/// For each rule, whether the record supports it as the broken rule (`true`) or rules it out (`false`).
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     verdicts: BTreeMap<Rule, bool>,
@@ -17,7 +17,7 @@ pub(crate) struct Evidence {
     restarts_after_snapshot: bool,
 }
 
-/// They cannot have been broken before a server was started again.
+/// Rules that cannot be broken before a server restarts.
 const NEED_A_RESTART: [Rule; 6] = [
     Rule::SaveTerm,
     Rule::SaveVote,
@@ -27,10 +27,11 @@ const NEED_A_RESTART: [Rule; 6] = [
     Rule::RestoreSnapshotOnStart,
 ];
 
-/// They cannot have been broken while nobody crashed or was cut off: there was no leader that did not know of the next.
+/// Rules that cannot be broken while no server has crashed or been disconnected, because every leader then knows of its
+/// successor.
 const NEED_A_LOST_SERVER: [Rule; 3] = [Rule::ReadsNeedQuorum, Rule::ReplyToOwnEntryOnly, Rule::CommitBeforeFirstRead];
 
-/// They cannot have been broken before there was a snapshot.
+/// Rules that cannot be broken before there is a snapshot.
 const NEED_A_SNAPSHOT: [Rule; 6] = [
     Rule::IgnoreOldSnapshot,
     Rule::RetainAfterSnapshot,
@@ -41,22 +42,22 @@ const NEED_A_SNAPSHOT: [Rule; 6] = [
 ];
 
 impl Evidence {
-    /// The record speaks for `rule`.
+    /// Notes that the record supports `rule` as the broken one.
     pub(crate) fn supports(&mut self, rule: Rule) {
         self.verdicts.insert(rule, true);
     }
 
-    /// The record speaks against `rule`.
+    /// Notes that the record rules out `rule`.
     pub(crate) fn rules_out(&mut self, rule: Rule) {
         self.verdicts.insert(rule, false);
     }
 
-    /// The record speaks for `rule`, whether the check considers it or not.
+    /// Notes that the record supports `rule`, even if the check does not consider it.
     pub(crate) fn propose(&mut self, rule: Rule) {
         self.proposed.push(rule);
     }
 
-    /// Looks at an event.
+    /// Examines an event.
     pub(crate) fn observe(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Fault(Fault::Crash(_) | Fault::Disconnect(_)) => self.server_lost = true,
@@ -73,7 +74,7 @@ impl Evidence {
         }
     }
 
-    /// The record is over.
+    /// Evaluates the whole record at its end.
     pub(crate) fn finish(&mut self) {
         if !self.server_lost {
             NEED_A_LOST_SERVER.into_iter().for_each(|rule| self.rules_out(rule));
@@ -90,8 +91,8 @@ impl Evidence {
         }
     }
 
-    /// The first few of `likely`, in this order but for those that the record speaks for, which come first, and those that
-    /// it speaks against, which are left out.
+    /// Returns at most `most` rules of `likely`. Rules that the record supports come first; rules that it rules out are
+    /// removed; otherwise the order stays.
     pub(crate) fn choose(&self, likely: &[Rule], most: usize) -> Vec<Rule> {
         let says = |rule: &Rule| self.verdicts.get(rule).copied();
         let supported = likely.iter().filter(|rule| says(rule) == Some(true));

@@ -1,53 +1,55 @@
-//! What a detector has found, and when it is believed.
+//! Findings of the detectors, and when they are confirmed.
 
 use record::{Event, EventKind, ServerId};
 
 use super::replay::is_report;
 use super::rule::Rule;
 
-/// A rule that was broken, and how the record shows it.
+/// A broken rule, and the evidence in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule.
+    /// The broken rule.
     pub rule: Rule,
-    /// What was seen: servers, terms, indexes, and when.
+    /// The evidence: servers, terms, indexes, and times.
     pub seen: String,
 }
 
-/// Everything that was found, the earliest first.
+/// All findings, the earliest first.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// With the servers on whose logs they rest.
+    /// Confirmed findings, with the servers on whose logs they are based.
     confirmed: Vec<(Finding, Vec<ServerId>)>,
     tentative: Vec<TentativeFinding>,
 }
 
-/// A finding that would be none if its server's next report were another one.
+/// A finding that the server's next report may retract.
 #[derive(Debug)]
 struct TentativeFinding {
     finding: Finding,
     log_sources: Vec<ServerId>,
     server: ServerId,
     at: u64,
-    /// Which reports take it back: a server may report two changes of one moment in the wrong order.
+    /// Returns whether a report retracts the finding: a server may report two changes of one moment in the wrong order.
     retracted_by: fn(&EventKind) -> bool,
 }
 
-/// So long after a report the next one may belong to the same moment, in nanoseconds.
+/// Time after a report, in nanoseconds, within which the next report may belong to the same moment.
 pub(crate) const MOMENT: u64 = 1_000_000;
 
-/// More than this are of no interest: what comes first counts.
+/// Maximum number of findings that are kept; only the earliest ones matter.
 const FINDINGS_MAX: usize = 64;
 
 impl Findings {
-    /// `rule` is broken, as `seen`; it rests on what these servers have reported of their logs.
+    /// Adds a confirmed finding: `rule` is broken, as `seen` describes. The finding is based on the logs that
+    /// `log_sources` reported.
     pub(crate) fn add(&mut self, rule: Rule, seen: String, log_sources: &[ServerId]) {
         if self.confirmed.len() < FINDINGS_MAX {
             self.confirmed.push((Finding { rule, seen }, log_sources.to_vec()));
         }
     }
 
-    /// The same, unless the next report of the event's server belongs to the same moment and is one of `retracted_by`.
+    /// Adds a finding, unless the next report of the event's server belongs to the same moment and satisfies
+    /// `retracted_by`.
     pub(crate) fn add_unless_retracted(
         &mut self,
         event: &Event,
@@ -58,10 +60,16 @@ impl Findings {
     ) {
         let Some(server) = event.server else { return };
         let finding = Finding { rule, seen };
-        self.tentative.push(TentativeFinding { finding, log_sources: log_sources.to_vec(), server, at: event.at, retracted_by });
+        self.tentative.push(TentativeFinding {
+            finding,
+            log_sources: log_sources.to_vec(),
+            server,
+            at: event.at,
+            retracted_by,
+        });
     }
 
-    /// Looks at the next event: what is held is believed now, or not at all.
+    /// Confirms or drops tentative findings, given the next event.
     pub(crate) fn settle(&mut self, event: &Event) {
         if self.tentative.is_empty() || !is_report(&event.kind) && event.at < self.tentative[0].at + MOMENT {
             return;
@@ -76,22 +84,24 @@ impl Findings {
         }
     }
 
-    /// The first of them. What rests on logs that turned out to be `inconsistent` counts for nothing.
+    /// Returns the first finding whose logs are all consistent.
     pub(crate) fn first(mut self, inconsistent: impl Fn(ServerId) -> bool) -> Option<Finding> {
         for tentative in std::mem::take(&mut self.tentative) {
             self.add(tentative.finding.rule, tentative.finding.seen, &tentative.log_sources);
         }
         let mut confirmed = self.confirmed.into_iter();
-        confirmed.find(|(_, log_sources)| !log_sources.iter().any(|&server| inconsistent(server))).map(|(finding, _)| finding)
+        confirmed
+            .find(|(_, log_sources)| !log_sources.iter().any(|&server| inconsistent(server)))
+            .map(|(finding, _)| finding)
     }
 }
 
-/// The server has changed its role or its term.
+/// Returns whether the server has changed its role or its term.
 pub(crate) fn changes_role_or_term(kind: &EventKind) -> bool {
     matches!(kind, EventKind::RoleChanged { .. } | EventKind::TermChanged { .. } | EventKind::Restored { .. })
 }
 
-/// A time as findings have it: `1.234 s`.
+/// Formats a time as findings show it: `1.234 s`.
 pub(crate) fn time(at: u64) -> String {
     format!("{:.3} s", at as f64 / 1e9)
 }

@@ -1,17 +1,18 @@
-//! Locks that are held where something is waited for: known from what threads were doing when the run failed.
+//! Locks that a thread holds while it waits for something else, found from the activities of the threads when the run
+//! failed.
 
 use labstd::{Failure, ThreadStatus};
 
 use super::finding::Finding;
 use super::rule::Rule;
 
-/// A thread that has waited for a lock for so long, in seconds, waits in vain: no rule of Raft takes as long as that.
+/// Waiting time for a lock, in seconds, from which the thread is stuck: correct lab code never holds a lock this long.
 const LONG_WAIT: f64 = 0.3;
 
-/// A thread that has been blocked for a shorter time has just taken the lock, which others were waiting for.
+/// Blocked time of the holder, in seconds, below which it has only just taken the lock that others waited for.
 const HOLDER_BLOCKED_MIN: f64 = 0.05;
 
-/// The rule on locks that a failure is about, if it is.
+/// Returns the locking rule that a failure breaks, if it breaks one.
 pub(crate) fn diagnose_failure(failure: &Failure) -> Option<Finding> {
     match failure {
         Failure::LockHeldTooLong { what, .. } => {
@@ -26,14 +27,15 @@ pub(crate) fn diagnose_failure(failure: &Failure) -> Option<Finding> {
     }
 }
 
-/// The rule that a thread breaks for whose lock another one has been waiting for long.
+/// Returns the rule that a thread breaks if another thread has waited long for its lock.
 pub(crate) fn diagnose_threads(threads: &[ThreadStatus]) -> Option<Finding> {
     threads.iter().filter(|thread| waits_long_for_lock(thread)).find_map(|waiting| {
         let (_, holder) = waiting.doing.split_once(", held by ")?;
         let name = holder.split(" which took it at ").next()?;
         let same_group = |thread: &&ThreadStatus| thread.name == name && thread.group == waiting.group;
         let holder = threads.iter().find(same_group).or_else(|| threads.iter().find(|thread| thread.name == name))?;
-        let rule = rule_for(&holder.doing).filter(|_| seconds(holder).is_some_and(|seconds| seconds >= HOLDER_BLOCKED_MIN))?;
+        let rule =
+            rule_for(&holder.doing).filter(|_| seconds(holder).is_some_and(|seconds| seconds >= HOLDER_BLOCKED_MIN))?;
         Some(Finding { rule, seen: format!("{waiting}; and {holder}") })
     })
 }
@@ -42,18 +44,18 @@ fn waits_long_for_lock(thread: &ThreadStatus) -> bool {
     thread.doing.starts_with("in Mutex::lock") && seconds(thread).is_some_and(|seconds| seconds >= LONG_WAIT)
 }
 
-/// For how long a thread has been blocked, in seconds.
+/// Returns how long a thread has been blocked, in seconds.
 fn seconds(thread: &ThreadStatus) -> Option<f64> {
     thread.doing.split(" for ").nth(1)?.split(" s").next()?.parse().ok()
 }
 
-/// The rule that is broken by who holds a lock and does this.
+/// Returns the rule that a lock holder with this activity breaks.
 fn rule_for(doing: &str) -> Option<Rule> {
     let says = |words: &str| doing.contains(words);
     if says("in Sender::send") {
         Some(Rule::NoLockWhileDelivering)
     } else if says("(called from ") {
-        // The network alone waits on somebody else's behalf.
+        // Only the network waits on behalf of another thread.
         Some(Rule::NoLockOverRpc)
     } else if says("in Mutex::lock") {
         Some(Rule::OneLockOrder)

@@ -1,29 +1,30 @@
-//! Logs and commit indexes: what was removed that should have stayed, added where it does not fit, or committed too early.
+//! Logs and commit indexes: entries removed without need, entries added where they do not fit, and entries committed
+//! too early.
 
 use record::{Event, EventKind, Index, Role, ServerId, Term};
 
 use super::finding::{Findings, changes_role_or_term, time};
-use super::replay::{StaleReply, ServerState, ReplayState};
+use super::replay::{ReplayState, ServerState, StaleReply};
 use super::rule::Rule;
 
-/// Remembers what each server has just removed.
+/// Remembers the entries that each server has just removed.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     removed: Vec<Option<Removed>>,
 }
 
-/// The end of a log, that was removed.
+/// The removed end of a log.
 #[derive(Clone, Copy, Debug)]
 struct Removed {
-    /// The first index that is gone, and the term that its entry had.
+    /// First removed index, and the term of its entry.
     first: (Index, Term),
-    /// The last index that is gone.
+    /// Last removed index.
     last: Index,
     at: u64,
 }
 
 impl Logs {
-    /// Looks at an event, before it has changed the world.
+    /// Examines an event before it is applied to the state.
     pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
         self.removed.resize(state.servers.len(), None);
         let Some((server, replica)) = state.of(event).filter(|(_, replica)| replica.log_known()) else { return };
@@ -34,7 +35,8 @@ impl Logs {
                     && (first, term) == (index, before)
                 {
                     let seen = format!(
-                        "{server} removed {} at {}, and added the entry at index {index}, of the same term {term}, again at {}",
+                        "{server} removed {} at {}, and added the entry at index {index}, of the same term {term}, \
+                         again at {}",
                         indexes(index, last),
                         time(at),
                         time(event.at)
@@ -67,16 +69,24 @@ impl Logs {
         let Some((leader, leader_replica)) = state.leader_of(server) else { return };
         if leader_replica.log.term_at(first) == Some(term) {
             let seen = format!(
-                "{server} removed {gone} at {now}, though the entry at index {first}, of term {term}, is also in the log of its \
-                 leader {leader}"
+                "{server} removed {gone} at {now}, though its leader {leader} also has the entry at index {first}, of \
+                 term {term}"
             );
-            let explained = |kind: &EventKind| changes_role_or_term(kind) || matches!(kind, EventKind::LogCompacted { .. });
+            let explained =
+                |kind: &EventKind| changes_role_or_term(kind) || matches!(kind, EventKind::LogCompacted { .. });
             found.add_unless_retracted(event, explained, Rule::TruncateOnConflict, seen, &[server, leader]);
         }
     }
 }
 
-fn appended(state: &ReplayState, event: &Event, server: ServerId, replica: &ServerState, first: Index, found: &mut Findings) {
+fn appended(
+    state: &ReplayState,
+    event: &Event,
+    server: ServerId,
+    replica: &ServerState,
+    first: Index,
+    found: &mut Findings,
+) {
     let Some((leader, leader_replica)) = state.leader_of(server).filter(|_| first > Index::ZERO) else { return };
     let before = first.prev();
     if replica.role != Some(Role::Leader)
@@ -84,8 +94,8 @@ fn appended(state: &ReplayState, event: &Event, server: ServerId, replica: &Serv
         && here != there
     {
         let seen = format!(
-            "{server} added an entry at index {first} at {}, behind one of term {here}, where its leader {leader} has one of \
-             term {there}",
+            "{server} added an entry at index {first} at {}, after one of term {here}, where its leader {leader} has \
+             one of term {there}",
             time(event.at)
         );
         found.add_unless_retracted(event, changes_role_or_term, Rule::PrevEntryMatches, seen, &[server, leader]);
@@ -103,8 +113,8 @@ fn compacted(
     let now = time(event.at);
     if index < replica.log.base || index < replica.commit && replica.log.last() < replica.commit {
         let seen = format!(
-            "{server} went back to a snapshot up to index {index} at {now}, though everything up to index {} was committed \
-             there already",
+            "{server} went back to a snapshot up to index {index} at {now}, though it had already committed \
+             everything up to index {}",
             replica.commit.max(replica.log.base)
         );
         found.add(Rule::IgnoreOldSnapshot, seen, &[server]);
@@ -114,19 +124,26 @@ fn compacted(
         && event.at == at
     {
         let seen = format!(
-            "{server} removed {} at {now}, when it was sent a snapshot up to index {index}, whose last entry, of term {term}, \
-             was in its log",
+            "{server} removed {} at {now}, when it was sent a snapshot up to index {index}; the last entry of the \
+             snapshot, of term {term}, was in its log",
             indexes(first.0, last)
         );
         found.add(Rule::RetainAfterSnapshot, seen, &[server]);
     }
 }
 
-fn committed(state: &ReplayState, event: &Event, server: ServerId, replica: &ServerState, index: Index, found: &mut Findings) {
+fn committed(
+    state: &ReplayState,
+    event: &Event,
+    server: ServerId,
+    replica: &ServerState,
+    index: Index,
+    found: &mut Findings,
+) {
     let now = time(event.at);
     if index < replica.commit {
         let before = replica.commit;
-        // A log that begins there has just been taken from a snapshot.
+        // If the log starts there, it has just been replaced by a snapshot.
         let (rule, why) = if replica.log.base == index {
             (Rule::IgnoreOldSnapshot, ", with an old snapshot")
         } else {
@@ -157,8 +174,8 @@ fn committed(state: &ReplayState, event: &Event, server: ServerId, replica: &Ser
         let there = leader_replica.log.term_at(index);
         let there = there.map_or("nothing".to_string(), |there| format!("an entry of term {there}"));
         let seen = format!(
-            "{server} committed index {index} at {now}, where it has an entry of term {term}, and its leader {leader} has \
-             {there}"
+            "{server} committed index {index} at {now}, where it has an entry of term {term}, but its leader {leader} \
+             has {there}"
         );
         found.add_unless_retracted(event, changes_role_or_term, Rule::CommitLastNewEntry, seen, &[server, leader]);
     }
@@ -175,13 +192,14 @@ fn leader_committed(
     let (now, leads_in) = (time(event.at), replica.term.value);
     if term < leads_in {
         let seen = format!(
-            "{server}, leader of term {leads_in}, committed index {index} at {now}, where the entry is of the older term {term}, \
-             and none of its own term"
+            "{server}, leader of term {leads_in}, committed index {index} at {now}, although that entry is of the \
+             older term {term}, not of its own term"
         );
         found.add_unless_retracted(event, changes_role_or_term, Rule::CommitOwnTerm, seen, &[server]);
         return;
     }
-    let has = |other: &ServerState| other.inconsistent || other.log.base >= index || other.log.term_at(index) == Some(term);
+    let has =
+        |other: &ServerState| other.inconsistent || other.log.base >= index || other.log.term_at(index) == Some(term);
     let holders: Vec<ServerId> =
         (0..state.servers.len()).map(ServerId).filter(|&other| has(&state.servers[other.0])).collect();
     if !state.is_majority(holders.len()) {
@@ -195,7 +213,10 @@ fn leader_committed(
         let all: Vec<ServerId> = (0..state.servers.len()).map(ServerId).collect();
         let (rule, seen) = match replica.stale_reply(event.at) {
             Some(StaleReply { from, sent_in, .. }) => {
-                let why = format!("; what came then was the answer of {from} to what it had sent in term {sent_in}");
+                let why = format!(
+                    "; {server} had just received the reply of {from} to a request that it had sent in \
+                                   term {sent_in}"
+                );
                 (Rule::DropStaleReplies, seen + &why)
             }
             None => (Rule::CommitMajority, seen),
@@ -204,7 +225,7 @@ fn leader_committed(
     }
 }
 
-/// `index 5`, or `indexes 5 to 7`
+/// Formats `index 5`, or `indexes 5 to 7`.
 pub(crate) fn indexes(first: Index, last: Index) -> String {
     if first == last { format!("index {first}") } else { format!("indexes {first} to {last}") }
 }

@@ -1,13 +1,16 @@
-//! Why a run failed: the rule that was broken, found in the record of the run, or guessed from the check that did not hold.
+//! Diagnosis of a failed run: the broken rule, found in the record of the run or suggested by the check that did not
+//! hold.
 //!
-//! A record says, event by event, what the network, the tester and the servers did. The state of each server at each moment
-//! is put together again from it (`replay.rs`), and detectors look for the first moment in which a rule is broken: in
-//! `votes.rs`, in `logs.rs` and commit indexes, over `restarts.rs`, in election `timers.rs`, in the `traffic.rs`, in what
-//! `services.rs` apply and how `clients.rs` are answered. What a Raft does not report of itself ([`raftapi::report`]) they
-//! cannot see; then there is nothing but the network, the faults, and the check itself, which names the rules that it
-//! considers, the likeliest first. The record strikes out those that it speaks against (`evidence.rs`).
+//! A record says, event by event, what the network, the tester and the servers did. `replay.rs` reconstructs the state
+//! of each server at each moment. Each detector looks for the first moment at which a rule of its topic is broken. The
+//! topics are `votes.rs`, `logs.rs` (with commit indexes), `restarts.rs`, election `timers.rs`, `traffic.rs`, the
+//! entries that services apply (`services.rs`), and the replies to clients (`clients.rs`).
 //!
-//! A diagnosis is a function of the record and of the failure. It is made of runs that failed, and of no others.
+//! The detectors cannot see state that a Raft does not report ([`raftapi::report`]). Then only the network, the faults
+//! and the check itself remain. The check names the rules that it considers, the most likely first, and the record rules
+//! some of them out (`evidence.rs`).
+//!
+//! A diagnosis is a function of the record and of the failure. Only failed runs are diagnosed.
 
 mod clients;
 mod evidence;
@@ -43,25 +46,26 @@ use services::Services;
 use timers::Timers;
 use traffic::Traffic;
 
-/// So many rules are named at most where none is proved.
+/// Maximum number of likely rules that are named if no broken rule is proved.
 const LIKELY_MAX: usize = 3;
 
-/// The rules that a failed run broke, or may have broken.
+/// Rules that a failed run broke or may have broken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// The earliest break of a rule that the record shows.
+    /// The earliest broken rule that the record proves.
     pub found: Option<Finding>,
-    /// If it shows none: what the check that did not hold takes for the cause, the likeliest first, at most three.
+    /// If the record proves none: the likely rules of the failed check, the most likely first, at most three.
     pub likely: Vec<Rule>,
 }
 
 impl Diagnosis {
-    /// The first rule that it names.
+    /// Returns the first rule that the diagnosis names.
     pub fn first(&self) -> Option<Rule> {
         self.found.as_ref().map(|found| found.rule).or(self.likely.first().copied())
     }
 
-    /// `text` with what was found below its first line: what follows there may be long, such as what each thread was doing.
+    /// Inserts the diagnosis below the first line of `text`. The rest of the text may be long, such as the activities
+    /// of all threads.
     pub(crate) fn insert_into(&self, text: &str) -> String {
         let (first, rest) = text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
         let found = self.to_string();
@@ -70,7 +74,7 @@ impl Diagnosis {
     }
 }
 
-/// A line a rule; below one that was found, a line with what was seen.
+/// One line per rule; below a proved rule, one line with the evidence.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Finding { rule, seen }) = &self.found {
@@ -84,16 +88,20 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Finds the rule that was broken in a run that failed because a check did not hold. `likely` are the rules that the check
-/// considers, and `threads` what each thread was doing then.
-pub(crate) fn diagnose_check(events: impl Iterator<Item = Event>, likely: &[Rule], threads: &[ThreadStatus]) -> Diagnosis {
+/// Finds the broken rule of a run that failed because a check did not hold. `likely` contains the rules that the check
+/// considers, `threads` the activity of each thread at that time.
+pub(crate) fn diagnose_check(
+    events: impl Iterator<Item = Event>,
+    likely: &[Rule],
+    threads: &[ThreadStatus],
+) -> Diagnosis {
     match locks::diagnose_threads(threads) {
         Some(found) => Diagnosis { found: Some(found), likely: Vec::new() },
         None => diagnose_record(events, likely),
     }
 }
 
-/// Finds the rule that was broken in a run that came to an end of another sort.
+/// Finds the broken rule of a run that failed in another way.
 pub(crate) fn diagnose_failure(events: impl Iterator<Item = Event>, failure: &Failure) -> Diagnosis {
     let likely: &[Rule] = match failure {
         Failure::TimeLimit { .. } => {
@@ -108,14 +116,15 @@ pub(crate) fn diagnose_failure(events: impl Iterator<Item = Event>, failure: &Fa
     }
 }
 
-/// The first rule that the events show to be broken; if there is none, those of `likely` that they leave.
+/// Returns the first rule that the events prove broken. If there is none, returns those rules of `likely` that the
+/// events do not rule out.
 pub fn diagnose_record(events: impl Iterator<Item = Event>, likely: &[Rule]) -> Diagnosis {
     let mut detectors = Detectors::default();
     events.for_each(|event| detectors.observe(&event));
     detectors.finish(likely)
 }
 
-/// All detectors, and the world that they look at.
+/// All detectors, and the state that they examine.
 #[derive(Debug, Default)]
 struct Detectors {
     state: ReplayState,
@@ -155,7 +164,8 @@ impl Detectors {
         self.clients.finish(&self.state, self.latest, &mut self.evidence);
         self.evidence.finish();
         let state = self.state;
-        let unreliable = |server: record::ServerId| state.servers.get(server.0).is_none_or(|replica| replica.inconsistent);
+        let unreliable =
+            |server: record::ServerId| state.servers.get(server.0).is_none_or(|replica| replica.inconsistent);
         match self.found.first(unreliable) {
             Some(found) => Diagnosis { found: Some(found), likely: Vec::new() },
             None => Diagnosis { found: None, likely: self.evidence.choose(likely, LIKELY_MAX) },

@@ -1,5 +1,5 @@
-//! The state of every server, as far as its reports and the network tell, put together again from the events of a record:
-//! Figure 2's state, at each moment.
+//! State of every server, reconstructed from the events of a record as far as its reports and the network show it. It
+//! is the state of Figure 2, at each moment.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,70 +7,70 @@ use record::{Event, EventKind, Fault, Index, Loss, Peer, Role, ServerId, Term};
 
 use super::finding::MOMENT;
 
-/// All servers, and what is between them.
+/// State of all servers, and the calls between them.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayState {
     pub(crate) servers: Vec<ServerState>,
-    /// Whether it is a simulation, where what happens at once has the same time.
+    /// Whether the run is a simulation, where simultaneous events have the same time.
     pub(crate) simulated: bool,
-    /// Whether a key/value service stands on the servers.
+    /// Whether a key/value service runs on the servers.
     pub(crate) kv: bool,
-    /// Events so far: the order in which things happened.
+    /// Number of events so far; it orders the events.
     pub(crate) seq: u64,
-    /// Calls under way.
+    /// Calls in flight.
     pub(crate) calls: BTreeMap<u64, Call>,
-    /// Who said that it leads in a term.
+    /// The server that reported leadership in each term.
     pub(crate) leaders: BTreeMap<Term, ServerId>,
-    /// How the log of a candidate ended when it began to ask for votes: the last term, and the last index.
+    /// Last term and last index of a candidate's log when it began to request votes.
     pub(crate) candidacies: BTreeMap<(Term, ServerId), (Term, Index)>,
-    /// Who has voted for whom.
+    /// The voters of each candidate in each term.
     pub(crate) votes: BTreeMap<(Term, ServerId), BTreeSet<ServerId>>,
-    /// Whether some server has reported a vote for another.
+    /// Whether some server has reported a vote for another server.
     pub(crate) reports_votes: bool,
 }
 
-/// What is known of a server.
+/// Known state of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ServerState {
     pub(crate) running: bool,
-    /// It was started again, and has not yet said with what.
+    /// Whether it was restarted and has not yet reported its restored state.
     awaits_restore: bool,
-    /// Its reports contradict each other, or lack something: nothing is concluded from its log.
+    /// Whether its reports contradict each other or are incomplete. Then its log is not used as evidence.
     pub(crate) inconsistent: bool,
     pub(crate) role: Option<Role>,
     pub(crate) term: Tracked<Term>,
     pub(crate) vote: Option<Vote>,
     pub(crate) log: Log,
     pub(crate) commit: Index,
-    /// When it last saved something, as a number of an event.
+    /// Sequence number of the event with which it last saved something.
     pub(crate) saved: u64,
-    /// The last answer that came when it was in a later term than when it had asked.
+    /// The last reply that it received in a later term than the term of the request.
     stale_reply: Option<StaleReply>,
 }
 
-/// An answer to something that was asked in an earlier term.
+/// A reply to a request that was sent in an earlier term.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StaleReply {
     pub(crate) from: ServerId,
     pub(crate) sent_in: Term,
-    /// When it came, in nanoseconds.
+    /// Time of the reply, in nanoseconds.
     at: u64,
 }
 
-/// A vote that was given.
+/// A granted vote.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vote {
     pub(crate) term: Term,
     pub(crate) to: ServerId,
-    /// When, in nanoseconds.
+    /// Time of the vote, in nanoseconds.
     pub(crate) at: u64,
-    /// When, as a number of an event.
+    /// Sequence number of the event.
     pub(crate) seq: u64,
-    /// Whether somebody was told of it.
+    /// Whether another server has been told of the vote.
     pub(crate) known_to_others: bool,
 }
 
-/// A value, and whether somebody was told of it.
+/// A value, and whether another server has been told of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tracked<T> {
     pub(crate) value: T,
@@ -79,7 +79,7 @@ pub(crate) struct Tracked<T> {
     pub(crate) known_to_others: bool,
 }
 
-/// An entry, as reports know it.
+/// An entry, as reported.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) term: Term,
@@ -88,7 +88,7 @@ pub(crate) struct Entry {
     pub(crate) known_to_others: bool,
 }
 
-/// A log behind a snapshot.
+/// A log that starts after a snapshot.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     pub(crate) base: Index,
@@ -96,17 +96,17 @@ pub(crate) struct Log {
     entries: VecDeque<Entry>,
 }
 
-/// A call under way.
+/// A call in flight.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) from: Option<ServerId>,
     pub(crate) to: Option<ServerId>,
     pub(crate) method: String,
-    /// The term of the caller then, as far as it has said.
+    /// Term of the caller when it sent the call, as far as reported.
     term: Term,
-    /// When it was made, in nanoseconds.
+    /// Time when the call was sent, in nanoseconds.
     pub(crate) sent: u64,
-    /// When it reached its handler: the number of the event, and the time.
+    /// Sequence number and time of the event with which the call reached its handler.
     pub(crate) delivered: Option<(u64, u64)>,
 }
 
@@ -119,23 +119,23 @@ impl Log {
         self.entries.back().map_or(self.base_term, |entry| entry.term)
     }
 
-    /// The entry at `index`, if it is there and no snapshot covers it.
+    /// Returns the entry at `index`, if the log contains it after the snapshot.
     pub(crate) fn entry(&self, index: Index) -> Option<&Entry> {
         let position = index.0.checked_sub(self.base.0 + 1)?;
         self.entries.get(position as usize)
     }
 
-    /// The term of the entry at `index`; that of the last one that a snapshot covers is known as well.
+    /// Returns the term of the entry at `index`; the last entry that the snapshot covers is included.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.base { Some(self.base_term) } else { self.entry(index).map(|entry| entry.term) }
     }
 
-    /// The entries that no snapshot covers, with their indexes.
+    /// Returns the entries after the snapshot, with their indexes.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (Index, &Entry)> {
         (self.base.0 + 1..).map(Index).zip(&self.entries)
     }
 
-    /// Marks the entries as told of which `known`, given index and term, says that others have them.
+    /// Marks the entries as known to others for which `known` returns true, given index and term.
     pub(crate) fn mark_known_to_others(&mut self, known: impl Fn(Index, Term) -> bool) {
         let first = self.base.0 + 1;
         for (index, entry) in (first..).map(Index).zip(&mut self.entries) {
@@ -159,24 +159,30 @@ impl Log {
 }
 
 impl ServerState {
-    /// Whether its log can be relied on.
+    /// Returns whether its log can be used as evidence.
     pub(crate) fn log_known(&self) -> bool {
         self.running && !self.awaits_restore && !self.inconsistent
     }
 
-    /// The answer to an earlier term's question that came in this very moment.
+    /// Returns the stale reply that arrived at this very moment, if there is one.
     pub(crate) fn stale_reply(&self, now: u64) -> Option<StaleReply> {
         self.stale_reply.filter(|answer| now < answer.at + MOMENT)
     }
 
-    /// Whether it leads in `term`, as far as it has said.
+    /// Returns whether it leads in `term`, as far as reported.
     pub(crate) fn leads_in(&self, term: Term) -> bool {
         self.role == Some(Role::Leader) && self.term.value == term
     }
 
-    /// It has answered a call that had reached it after the event `delivered`: what came of it was told.
+    /// Marks everything after the event `delivered` as known to others, because the server has replied to the call that
+    /// arrived with that event.
     fn mark_known_since(&mut self, delivered: u64) {
-        self.log.entries.iter_mut().rev().take_while(|entry| entry.seq > delivered).for_each(|entry| entry.known_to_others = true);
+        self.log
+            .entries
+            .iter_mut()
+            .rev()
+            .take_while(|entry| entry.seq > delivered)
+            .for_each(|entry| entry.known_to_others = true);
         if let Some(vote) = self.vote.as_mut().filter(|vote| vote.seq > delivered) {
             vote.known_to_others = true;
         }
@@ -189,11 +195,11 @@ impl ServerState {
         }
     }
 
-    /// What it reports of its Raft.
+    /// Applies a report of its Raft.
     fn report(&mut self, event: &Event, seq: u64) {
         let at = event.at;
         if self.awaits_restore && !matches!(event.kind, EventKind::Restored { .. }) {
-            // It does not say what it began with.
+            // It does not report its restored state.
             self.awaits_restore = false;
             self.inconsistent = true;
         }
@@ -221,7 +227,7 @@ impl ServerState {
                     return;
                 }
                 for index in (first.0..=last.0).map(Index) {
-                    // An entry that is reported again is the same one.
+                    // An entry that is reported again is the same entry.
                     if self.log.entry(index).is_none_or(|known| known.term != term) {
                         self.log.truncate(Index(index.0 - 1));
                         self.log.entries.push_back(Entry { term, at, seq, known_to_others: false });
@@ -241,13 +247,13 @@ impl ServerState {
 }
 
 impl ReplayState {
-    /// What is known of the server that an event is about.
+    /// Returns the server that an event is about, and its state.
     pub(crate) fn of(&self, event: &Event) -> Option<(ServerId, &ServerState)> {
         let server = event.server?;
         Some((server, self.servers.get(server.0)?))
     }
 
-    /// The other server that leads in the present term of `server` and has its log known.
+    /// Returns the other server that leads in the current term of `server`, if its log is known.
     pub(crate) fn leader_of(&self, server: ServerId) -> Option<(ServerId, &ServerState)> {
         let term = self.servers[server.0].term.value;
         let leader = *self.leaders.get(&term)?;
@@ -255,12 +261,12 @@ impl ReplayState {
         (leader != server && replica.log_known() && replica.leads_in(term)).then_some((leader, replica))
     }
 
-    /// Whether so many of the servers are a majority.
+    /// Returns whether this number of servers is a majority.
     pub(crate) fn is_majority(&self, servers: usize) -> bool {
         2 * servers > self.servers.len()
     }
 
-    /// Goes on by one event.
+    /// Applies one event.
     pub(crate) fn apply(&mut self, event: &Event) {
         self.seq += 1;
         let seq = self.seq;
@@ -346,7 +352,7 @@ impl ReplayState {
     }
 }
 
-/// Whether an event is a report of a Raft about itself.
+/// Returns whether an event is a report of a Raft about itself.
 pub(crate) fn is_report(kind: &EventKind) -> bool {
     matches!(
         kind,

@@ -1,8 +1,8 @@
-//! The rules that people break: where each stands, and what it demands.
+//! The rules that implementations often break: the source of each rule, and its requirement.
 
 use std::fmt;
 
-/// Defines [`Rule`]: each variant with its explanation, the place where the rule stands, and what it demands.
+/// Defines [`Rule`]: each variant with its explanation, its source, and its requirement.
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident: $source:literal, $requirement:literal;)+) => {
         /// A rule of the paper, or of the lab, that a failed run may have broken.
@@ -12,15 +12,16 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// All of them: those of Raft, then those of every server, then those of the key/value service and its clerks.
+            /// All rules: those of Raft, then those of every server, then those of the key/value service and its
+            /// clerks.
             pub const ALL: &'static [Rule] = &[$(Rule::$name),+];
 
-            /// Where it stands, such as `Figure 2, RequestVote RPC, receiver 2`.
+            /// Returns the source of the rule, such as `Figure 2, RequestVote RPC, receiver 2`.
             pub fn source(self) -> &'static str {
                 match self { $(Rule::$name => $source),+ }
             }
 
-            /// What it demands.
+            /// Returns the requirement.
             pub fn requirement(self) -> &'static str {
                 match self { $(Rule::$name => $requirement),+ }
             }
@@ -35,174 +36,181 @@ impl fmt::Display for Rule {
 }
 
 rules! {
-    /// Whoever hears of no leader campaigns.
+    /// A server that hears from no leader campaigns.
     CampaignOnTimeout: "Figure 2, Followers and Candidates",
-        "a server that hears of no leader for an election timeout asks for votes, again and again";
+        "a server that hears from no leader for an election timeout requests votes, and does so again until it hears \
+         from one";
     /// A heartbeat postpones the next campaign.
     HeartbeatResetsTimer: "Figure 2, Followers",
-        "an AppendEntries of the current leader begins the election timeout anew";
-    /// A vote that is granted postpones the voter's own campaign.
+        "an AppendEntries of the current leader resets the election timer";
+    /// A granted vote postpones the voter's own campaign.
     GrantResetsTimer: "Figure 2, Followers",
-        "granting a vote begins the election timeout anew";
-    /// A vote that is refused postpones nothing.
+        "granting a vote resets the election timer";
+    /// A refused vote postpones nothing.
     OnlyGrantResetsTimer: "Figure 2, Followers",
-        "a request for a vote begins the election timeout anew only if the vote is granted";
-    /// One vote in a term.
+        "a RequestVote resets the election timer only if the vote is granted";
+    /// One vote per term.
     OneVotePerTerm: "Figure 2, RequestVote RPC, receiver 2",
         "a server votes for at most one candidate in a term";
-    /// No vote for a log that lacks something.
+    /// No vote for a log that is behind.
     UpToDateCandidate: "Figure 2, RequestVote RPC, receiver 2, and section 5.4.1",
-        "no vote for a candidate whose last entry has an older term, or the same term and a smaller index";
-    /// No vote for an election that is over.
+        "no vote for a candidate whose last entry has an older term than the voter's, or the same term and a smaller \
+         index";
+    /// No vote for an election of an older term.
     RefuseOlderTerm: "Figure 2, RequestVote RPC, receiver 1",
-        "no vote for a candidate of an older term than the server's own";
-    /// Somebody else has won.
+        "no vote for a candidate whose term is older than the server's own";
+    /// A candidate gives up when another server wins.
     FollowNewLeader: "Figure 2, Candidates",
-        "a candidate that hears from a leader of its own term follows it";
-    /// What makes a leader.
+        "a candidate that hears from a leader of its own term becomes its follower";
+    /// A majority of votes makes a leader.
     MajorityOfVotes: "Figure 2, Candidates",
-        "a candidate leads when a majority has voted for it in its present term, and not before";
-    /// A higher term ends a leader's time.
+        "a candidate becomes leader when a majority has voted for it in its current term, not earlier";
+    /// A higher term ends leadership.
     StepDown: "Figure 2, All Servers",
-        "a server that sees a higher term, in a request or in a reply, moves to it and follows";
+        "a server that sees a higher term, in a request or in a reply, adopts it and becomes a follower";
     /// Terms only grow.
     TermOnlyGrows: "Figure 2, State, currentTerm",
-        "a server's term never goes back";
-    /// Answers that come late.
+        "a server's term never decreases";
+    /// Late replies do not count.
     DropStaleReplies: "the lab's advice on Raft's structure",
-        "a reply counts only while the server is still in the term, and the role, in which it asked";
+        "a reply counts only while the server is still in the term, and in the role, in which it sent the request";
     /// Terms are saved.
     SaveTerm: "Figure 2, Persistent state on all servers, currentTerm",
-        "a server is in no older term after a restart than before";
+        "a server's term after a restart is at least its term before";
     /// Votes are saved.
     SaveVote: "Figure 2, Persistent state on all servers, votedFor",
-        "a server remembers after a restart whom it voted for in its term";
+        "after a restart, a server remembers its vote of the current term";
     /// Entries are saved.
     SaveLog: "Figure 2, Persistent state on all servers, log[]",
-        "a server has after a restart the entries that it had before";
-    /// Saved first, said afterwards.
+        "after a restart, a server has the entries that it had before";
+    /// A server saves first and replies afterwards.
     SaveBeforeReply: "Figure 2, Persistent state on all servers",
-        "term, vote and log are on stable storage before anybody is answered or asked";
+        "term, vote and log are on stable storage before the server sends any reply or request";
     /// A leader's log only grows.
     LeaderAppendOnly: "Figure 3, Leader Append-Only",
         "a leader never overwrites or deletes entries in its own log";
     /// The consistency check.
     PrevEntryMatches: "Figure 2, AppendEntries RPC, receiver 2",
-        "no entries are added behind one that has another term than the leader's";
-    /// Nothing is removed without need.
+        "no entries are added after an entry whose term differs from the leader's";
+    /// Entries are removed only on a conflict.
     TruncateOnConflict: "Figure 2, AppendEntries RPC, receiver 3 and 4",
-        "entries are removed only if one of them has another term than the leader's entry of the same index";
-    /// How far a follower may commit.
+        "entries are removed only if one of them has another term than the leader's entry at the same index";
+    /// Upper bound of a follower's commit index.
     CommitLastNewEntry: "Figure 2, AppendEntries RPC, receiver 5",
         "a follower commits no further than the last entry that the message has shown to match";
-    /// Counting is for entries of one's own term.
+    /// Counting replicas works only for entries of the leader's own term.
     CommitOwnTerm: "Figure 2, Leaders, and section 5.4.2 (Figure 8)",
-        "a leader commits by counting only an entry of its own term";
-    /// A majority has it.
+        "a leader counts replicas only for an entry of its own term";
+    /// A committed entry is on a majority.
     CommitMajority: "Figure 2, Leaders",
-        "a leader commits an entry when it is in the logs of a majority, and not before";
-    /// What is committed stays so.
+        "a leader commits an entry when it is in the logs of a majority, not earlier";
+    /// Committed entries stay committed.
     CommitOnlyGrows: "Figure 2, State, commitIndex",
-        "a server's commit index never goes back";
-    /// In order, each once.
+        "a server's commit index never decreases";
+    /// Entries are applied in order, each once.
     ApplyInOrder: "Figure 2, All Servers",
-        "entries are applied one after the other, each index once";
-    /// A leader does not give up.
+        "entries are applied in order, each index once";
+    /// A leader retries without end.
     RetryUntilStored: "section 5.3, and Figure 2, Leaders",
-        "a leader sends to each follower what it lacks, again and again, until the follower has it, and commits it then";
-    /// Where logs differ, try further back.
+        "a leader sends missing entries to each follower again and again until the follower has stored them, and then \
+         commits them";
+    /// If logs differ, the leader tries an earlier index.
     BackUpNextIndex: "section 5.3",
-        "a leader whose AppendEntries is refused goes back with nextIndex, by more than one entry at a time, and tries again";
+        "when an AppendEntries is refused, the leader decreases nextIndex, by more than one entry at a time, and \
+         retries";
     /// Heartbeats are for idle periods.
     HeartbeatWhenIdle: "Figure 2, Leaders",
-        "what has nothing new to say is sent in idle periods only, about ten times a second";
-    /// Nothing is sent again without need.
+        "messages without new content are sent only in idle periods, about ten times a second";
+    /// Entries are not sent twice without need.
     SendOnce: "the lab, limits of RPCs and bytes",
-        "an entry goes to each follower about once while nothing is lost";
-    /// An old snapshot is no news.
+        "an entry goes to each follower about once while no message is lost";
+    /// An old snapshot does not remove newer state.
     IgnoreOldSnapshot: "Figure 13, InstallSnapshot RPC, receiver 5 and 6",
-        "a snapshot that covers no more than what the server has takes nothing back";
-    /// What follows a snapshot stays.
+        "a snapshot that covers no more than the server already has does not undo anything";
+    /// Entries after a snapshot stay.
     RetainAfterSnapshot: "Figure 13, InstallSnapshot RPC, receiver 6",
-        "if the log has the snapshot's last entry, the entries that follow it stay";
-    /// Snapshots are saved, with the state that begins behind them.
+        "if the log has the snapshot's last entry, the entries after it stay";
+    /// Snapshots are saved, together with the state that starts after them.
     SaveSnapshot: "section 7",
-        "the snapshot is saved with every state whose log begins behind it: what it covers is nowhere else";
-    /// What a snapshot covers leaves the log.
+        "the snapshot is saved with every state whose log starts after it, because the covered entries are nowhere \
+         else";
+    /// Covered entries leave the log.
     CompactLog: "section 7",
-        "what a snapshot covers leaves the log, and who lacks it is sent the snapshot";
+        "covered entries are removed from the log, and a follower that lacks them is sent the snapshot";
 
-    /// The lock and the apply channel.
+    /// No lock during delivery to the apply channel.
     NoLockWhileDelivering: "the lab's advice on locking",
-        "no lock is held while something is delivered to the service";
-    /// The lock and the network.
+        "no lock is held while a message is delivered to the service";
+    /// No lock during an RPC.
     NoLockOverRpc: "the lab's advice on locking",
-        "no lock is held while an RPC is waited for";
-    /// The lock and everything else that takes time.
+        "no lock is held while a thread waits for an RPC";
+    /// No lock during any other wait.
     NoLockWhileWaiting: "the lab's advice on locking",
-        "no lock is held while something is waited for that somebody else needs the lock to bring about";
-    /// Two locks.
+        "no lock is held while a thread waits for something that another thread can do only with that lock";
+    /// One order of locks.
     OneLockOrder: "the lab's advice on locking",
-        "whoever takes several locks takes them in the same order as everybody else";
-    /// A killed server ends.
+        "every thread that takes several locks takes them in the same order";
+    /// The threads of a killed server end.
     StopWhenKilled: "the lab, kill",
-        "all threads of a server that is killed end soon, and whoever waits for it is answered";
+        "all threads of a killed server end soon, and its waiting clients get an answer";
 
-    /// Each operation once.
+    /// Each operation takes effect once.
     ExecuteOnce: "section 8",
-        "a write that was executed is not executed again when its clerk asks again";
-    /// The look at the table belongs where entries are applied.
+        "a write that was executed is not executed again when its clerk retries";
+    /// Duplicates are detected when entries are applied.
     CheckDuplicateAtApply: "section 8",
-        "whether a write was executed already is looked up when its entry is applied: the log may have it twice";
-    /// What was executed belongs to the state.
+        "the check for an executed write happens when its entry is applied, because the log may contain the write \
+         twice";
+    /// The duplicate table is part of the state.
     DuplicateTableInSnapshot: "sections 7 and 8",
-        "a snapshot holds what was executed for each client, and not the values alone";
+        "a snapshot holds the last executed write of each client, not only the values";
     /// A duplicate is answered.
     AnswerDuplicates: "section 8",
-        "a write that was executed already is answered as if it had just been, and not refused";
-    /// Whoever waits for a duplicate is answered.
+        "a write that was already executed is answered as if it had just been executed, not refused";
+    /// A client that waits for a duplicate is answered.
     AnswerWaitingClients: "section 8",
-        "whoever waits for an entry is answered when it is applied, also if its write was executed before";
-    /// Reads must know who leads.
+        "a client that waits for an entry is answered when the entry is applied, even if its write was executed before";
+    /// A read needs proof of leadership.
     ReadsNeedQuorum: "section 8",
-        "a read goes through the log, or its leader exchanges messages with a majority before it answers";
-    /// Reads must know what is committed.
+        "a read goes through the log, or its leader exchanges messages with a majority before it replies";
+    /// A read needs to know the committed entries.
     CommitBeforeFirstRead: "section 8",
         "a leader answers no read before it has committed an entry of its own term";
-    /// Answers for the own entry.
+    /// A client gets the result of its own entry.
     ReplyToOwnEntryOnly: "sections 5.3 and 8",
-        "whoever waits at an index is answered by his own entry: one of the same index and term, or of his own number";
-    /// Lost leadership is noticed.
+        "a client that waits at an index is answered only for its own entry: one with the same index and term, or \
+         with its own request number";
+    /// Lost leadership is detected.
     DetectLostLeadership: "the lab, key/value service",
-        "whoever waits at a server that no longer leads in that term is told to ask another";
-    /// Snapshots when they are due.
+        "a client that waits at a server which no longer leads in that term is told to try another server";
+    /// Snapshots are taken when the state is large.
     SnapshotWhenLarge: "the lab, key/value service with snapshots",
-        "a service makes a snapshot when its Raft's state comes near maxraftstate";
-    /// No snapshots when none are wanted.
+        "a service takes a snapshot when its Raft's state comes near maxraftstate";
+    /// No snapshots without maxraftstate.
     NoUnrequestedSnapshot: "the lab, key/value service",
-        "a service that was given no maxraftstate makes no snapshot";
-    /// Snapshots hold what is needed, and nothing else.
+        "a service without a maxraftstate takes no snapshot";
+    /// Snapshots hold only necessary data.
     SmallSnapshot: "the lab, key/value service with snapshots",
-        "a snapshot holds the values, and of each client only what was executed last";
+        "a snapshot holds the values, and for each client only the last executed write";
     /// A service starts with its snapshot.
     RestoreSnapshotOnStart: "section 7",
-        "a service that is started goes on from the snapshot that was saved: what it covers is not applied again";
+        "a service that starts restores the saved snapshot and does not apply the covered entries again";
     /// A snapshot from the leader replaces the state.
     InstallResetsService: "Figure 13, InstallSnapshot RPC, receiver 8",
-        "a service that is delivered a snapshot goes on from it";
+        "a service that receives a snapshot replaces its state with it";
     /// A retry is the same operation.
     RetryKeepsNumber: "section 8",
-        "a clerk numbers its operations, and not its attempts: who asks again asks with the same number";
-    /// No answer is no answer.
+        "a clerk numbers its operations, not its attempts: a retry has the same number";
+    /// No reply means no result.
     RetryUntilReply: "section 8, and the lab, clerk",
-        "a clerk asks again until it has an answer: a call without a reply says nothing";
-    /// Clerks are told apart.
+        "a clerk retries until it has a reply: a call without a reply says nothing";
+    /// Clerks are distinguishable.
     UniqueClientId: "section 8",
         "each clerk has a number that no other clerk has";
-    /// Somebody else leads.
+    /// Another server leads.
     TryAnotherServer: "section 8, and the lab, clerk",
-        "a clerk whose server does not lead asks another one";
-    /// At once, and not at the next heartbeat.
+        "a clerk whose server does not lead tries another server";
+    /// New commands are sent immediately, not with the next heartbeat.
     ReplicateImmediately: "the lab, key/value service",
-        "what a leader is given goes to its followers at once, and not with the next heartbeat";
+        "a leader sends a new command to its followers immediately, not with the next heartbeat";
 }

@@ -1,4 +1,4 @@
-//! What services apply: each entry, in order, or a snapshot in the place of entries.
+//! Entries that services apply: each entry, in order, or a snapshot in place of entries.
 
 use record::{Event, EventKind, Fault, Index, ServerId};
 
@@ -6,15 +6,15 @@ use super::finding::{Findings, time};
 use super::replay::ReplayState;
 use super::rule::Rule;
 
-/// How far each service is.
+/// Progress of each service.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
-    /// What each has applied last; not known after a restart, for a snapshot may have been read back.
+    /// Last index that each service applied; unknown after a restart, because the service may have restored a snapshot.
     last: Vec<Option<Index>>,
 }
 
 impl Services {
-    /// Looks at an event, before it has changed the world.
+    /// Examines an event before it is applied to the state.
     pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
         self.last.resize(state.servers.len(), Some(Index::ZERO));
         if let EventKind::Fault(Fault::Restart(servers)) = &event.kind {
@@ -38,8 +38,8 @@ impl Services {
             EventKind::SnapshotInstalled { index, .. } => {
                 if let Some(last) = self.last[server.0].replace(index).filter(|last| index < *last) {
                     let seen = format!(
-                        "{server} delivered a snapshot up to index {index} at {}, when its service had applied everything up to \
-                         index {last}",
+                        "{server} delivered a snapshot up to index {index} at {}, when its service had applied \
+                         everything up to index {last}",
                         time(event.at)
                     );
                     found.add(Rule::IgnoreOldSnapshot, seen, &[]);
@@ -54,12 +54,12 @@ fn applied(server: ServerId, last: Index, index: Index, skipped: bool, at: u64, 
     let now = time(at);
     if skipped {
         let seen = format!(
-            "the service of {server} applied index {index} at {now}, and before that index {last}: what lies between them is in \
-             a snapshot that its leader had sent, and from which it did not go on"
+            "the service of {server} applied index {index} at {now}, and before that index {last}: the entries \
+             between them are in a snapshot that its leader had sent, and the service did not restore it"
         );
         found.add(Rule::InstallResetsService, seen, &[]);
     } else {
-        let seen = format!("{server} applied index {index} at {now}, and the one before it was {last}");
+        let seen = format!("{server} applied index {index} at {now}, but the index before it was {last}");
         found.add(Rule::ApplyInOrder, seen, &[]);
     }
 }

@@ -1,4 +1,4 @@
-//! Election timeouts: campaigns that come too early, and those that never come.
+//! Election timers: campaigns that start too early, and campaigns that never start.
 
 use record::{Event, EventKind, Fault, Loss, Role, ServerId, Term};
 
@@ -6,34 +6,34 @@ use super::finding::{Findings, time};
 use super::replay::ReplayState;
 use super::rule::Rule;
 
-/// No election timeout is as short as this, in nanoseconds: the lab allows about ten heartbeats in a second.
+/// Lower bound of every election timeout, in nanoseconds: the lab allows about ten heartbeats a second.
 const TIMEOUT_MIN: u64 = 100_000_000;
 
-/// No election timeout is as long as this: the lab demands a leader within five seconds. On a busy machine a thread may
-/// wake late.
+/// Upper bound of every election timeout, in nanoseconds: the lab demands a leader within five seconds. On threads the
+/// bound is larger, because on a busy machine a thread may wake late.
 const TIMEOUT_MAX: u64 = 3_000_000_000;
 const TIMEOUT_MAX_ON_THREADS: u64 = 6_000_000_000;
 
-/// So many requests for a vote make it plain what a server waits for.
+/// Number of vote requests from which they count as the reason of the silence.
 const REQUESTS_MIN: u64 = 4;
 
-/// What each server waits for.
+/// Election timers of all servers.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     timers: Vec<Timer>,
-    /// What the silence of a server is likely to come from that does not answer either.
+    /// Likely rule behind the silence of a server that does not reply either.
     pub(crate) stuck_rule: Option<Rule>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Timer {
-    /// The last vote that it granted: when, in which term, to whom.
+    /// Last vote that it granted: time, term, and candidate.
     granted: Option<(u64, Term, ServerId)>,
-    /// The last message of its leader that it has answered: when it came, the term, and whose it was.
+    /// Last message of its leader that it replied to: arrival time, term, and leader.
     heard: Option<(u64, Term, ServerId)>,
-    /// Since when it has neither heard of a leader, nor granted a vote, nor sent anything.
+    /// Time since which it has heard from no leader, granted no vote, and sent nothing.
     quiet_since: u64,
-    /// Requests for its vote since then, and the longest time without one.
+    /// Vote requests since then, and the longest time without one.
     requests: u64,
     request_at: u64,
     longest_gap: u64,
@@ -52,7 +52,7 @@ impl Timer {
 }
 
 impl Timers {
-    /// Looks at an event, before it has changed the world.
+    /// Examines an event before it is applied to the state.
     pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
         self.timers.resize(state.servers.len(), Timer::default());
         match &event.kind {
@@ -111,14 +111,14 @@ impl Timers {
         }
     }
 
-    /// The record is over.
+    /// Checks all timers at the end of the record.
     pub(crate) fn finish(&mut self, state: &ReplayState, at: u64, found: &mut Findings) {
         for server in (0..self.timers.len()).map(ServerId) {
             self.reset_timer(state, server, at, found);
         }
     }
 
-    /// `server` begins an election.
+    /// Checks a campaign that `server` starts.
     fn check_campaign(&mut self, state: &ReplayState, server: ServerId, term: Term, at: u64, found: &mut Findings) {
         let timer = &self.timers[server.0];
         let early = |since: u64, before: Term| at - since < TIMEOUT_MIN && before < term;
@@ -129,8 +129,8 @@ impl Timers {
         if let Some((since, voted_in, to)) = timer.granted.filter(|&(since, voted_in, _)| early(since, voted_in)) {
             let (then, ms) = (time(since), ms(since));
             let seen = format!(
-                "{server} voted for {to} in term {voted_in} at {then}, and began an election of its own, for term {term}, \
-                 {ms} ms later"
+                "{server} voted for {to} in term {voted_in} at {then}, and started its own election, for term {term}, \
+                 only {ms} ms later"
             );
             found.add(Rule::GrantResetsTimer, seen, &[]);
         }
@@ -138,8 +138,8 @@ impl Timers {
         if let Some((since, led_in, leader)) = heard.filter(|heard| state.servers[server.0].term.value == heard.1) {
             let (then, ms) = (time(since), ms(since));
             let seen = format!(
-                "{server} heard from {leader}, leader of term {led_in}, at {then}, and began an election, for term {term}, {ms} ms \
-                 later"
+                "{server} heard from {leader}, leader of term {led_in}, at {then}, and started an election, for term \
+                 {term}, only {ms} ms later"
             );
             let campaigned = state.servers[server.0].role == Some(Role::Candidate);
             let rule = if campaigned { Rule::FollowNewLeader } else { Rule::HeartbeatResetsTimer };
@@ -147,13 +147,14 @@ impl Timers {
         }
     }
 
-    /// `server` does something, or hears of a leader, or the record ends.
+    /// Resets the timer of `server`: it sent something, or heard from a leader, or the record ended. A silence that was
+    /// too long is reported.
     fn reset_timer(&mut self, state: &ReplayState, server: ServerId, at: u64, found: &mut Findings) {
         let (Some(replica), Some(timer)) = (state.servers.get(server.0), self.timers.get_mut(server.0)) else { return };
         let limit = if state.simulated { TIMEOUT_MAX } else { TIMEOUT_MAX_ON_THREADS };
         let quiet = at - timer.quiet_since;
         if replica.running && quiet > limit && is_unresponsive(state, server, timer.quiet_since) {
-            // It is not the timer that does not go off.
+            // The timer is not the problem.
             let waits = state.calls.values().any(|call| call.from == Some(server) && call.sent + TIMEOUT_MIN < at);
             let rule = if waits { Rule::NoLockOverRpc } else { Rule::NoLockWhileDelivering };
             self.stuck_rule.get_or_insert(rule);
@@ -161,13 +162,13 @@ impl Timers {
             let (since, seconds, requests) = (time(timer.quiet_since), quiet as f64 / 1e9, timer.requests);
             let asked = at - timer.request_at < limit && timer.longest_gap < limit;
             let (rule, meanwhile) = if requests >= REQUESTS_MIN && asked {
-                let what = format!(", while {requests} requests for its vote came, none of which it granted");
+                let what = format!("; meanwhile {requests} requests for its vote arrived, and it granted none");
                 (Rule::OnlyGrantResetsTimer, what)
             } else {
                 (Rule::CampaignOnTimeout, String::new())
             };
             let seen = format!(
-                "{server} heard of no leader for {seconds:.1} s, since {since}, and asked for no vote{meanwhile}"
+                "{server} heard from no leader for {seconds:.1} s, since {since}, and requested no votes{meanwhile}"
             );
             found.add(rule, seen, &[]);
         }
@@ -175,8 +176,8 @@ impl Timers {
     }
 }
 
-/// Whether requests of other servers have reached `server` and none was answered since `since`: its handlers wait for
-/// something.
+/// Returns whether requests of other servers have reached `server` since `since` and none was answered. Then its
+/// handlers are blocked.
 fn is_unresponsive(state: &ReplayState, server: ServerId, since: u64) -> bool {
     const REQUESTS: usize = 2;
     let left = |delivered: Option<(u64, u64)>| delivered.is_some_and(|(_, at)| at >= since);

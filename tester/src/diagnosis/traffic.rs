@@ -1,4 +1,4 @@
-//! Messages that say nothing new, far more often than heartbeats may be sent.
+//! Messages without new content that are sent far more often than heartbeats may be.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use record::{Event, EventKind, Peer, ServerId};
 use super::finding::{Findings, time};
 use super::rule::Rule;
 
-/// So long a time is looked at, in nanoseconds.
+/// Length of the examined period, in nanoseconds.
 const WINDOW: u64 = 1_000_000_000;
 
-/// What follows this soon after something new may still be due to it.
+/// Time after something new, in nanoseconds, within which messages may still result from it.
 const SETTLE_TIME: u64 = 300_000_000;
 
-/// More messages from one server to another than this in an idle second are no heartbeats. The lab allows twenty in all to
-/// each server of three.
+/// Maximum number of messages from one server to another in an idle second that still count as heartbeats. The lab
+/// allows twenty in all to each server of three.
 const MESSAGES_MAX: u64 = 40;
 
-/// What is sent while there is nothing to say.
+/// Messages that are sent while there is nothing new.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    /// Since when there has been nothing new.
+    /// Time since which there has been nothing new.
     idle_since: u64,
-    /// Messages of one length since then, by sender and receiver.
+    /// Number of messages of one length since then, by sender and receiver.
     sent: BTreeMap<(ServerId, ServerId, u64), u64>,
     reported: bool,
 }
 
 impl Traffic {
-    /// Looks at an event.
+    /// Examines an event.
     pub(crate) fn observe(&mut self, event: &Event, found: &mut Findings) {
         match &event.kind {
             EventKind::RpcSent { from: Some(from), to: Peer::Server(to), method, bytes, .. }
@@ -69,8 +69,8 @@ impl Traffic {
         let seconds = (at - self.idle_since) as f64 / 1e9;
         let (since, at) = (time(self.idle_since), time(at));
         let seen = format!(
-            "{from} sent {count} messages of one length to {to} within {seconds:.1} s, from {since} to {at}, while there was \
-             nothing new to say"
+            "{from} sent {count} messages of one length to {to} within {seconds:.1} s, from {since} to {at}, while \
+             there was nothing new to send"
         );
         found.add(Rule::HeartbeatWhenIdle, seen, &[]);
     }

@@ -1,12 +1,12 @@
-//! Votes and terms: who voted for whom, with which log, and who leads with how many votes.
+//! Votes and terms: who voted for whom, with which log, and which leader has how many votes.
 
 use record::{Event, EventKind, Role, ServerId, Term};
 
 use super::finding::{Findings, time};
-use super::replay::{StaleReply, Vote, ReplayState};
+use super::replay::{ReplayState, StaleReply, Vote};
 use super::rule::Rule;
 
-/// Looks at an event, before it has changed the world.
+/// Examines an event before it is applied to the state.
 pub(crate) fn observe(state: &ReplayState, event: &Event, found: &mut Findings) {
     let Some((server, replica)) = state.of(event).filter(|(_, replica)| replica.running) else { return };
     match event.kind {
@@ -42,8 +42,8 @@ fn voted(state: &ReplayState, event: &Event, server: ServerId, term: Term, to: S
         && replica.log_known()
     {
         let seen = format!(
-            "{server} voted for {to} in term {term} at {}, though its own log ends at index {} of term {}, and that of {to} \
-             at index {} of term {}",
+            "{server} voted for {to} in term {term} at {}, though its own log ends at index {} of term {}, and the \
+             log of {to} ends at index {} of term {}",
             time(event.at),
             mine.1,
             mine.0,
@@ -56,11 +56,11 @@ fn voted(state: &ReplayState, event: &Event, server: ServerId, term: Term, to: S
 
 fn elected(state: &ReplayState, event: &Event, server: ServerId, term: Term, found: &mut Findings) {
     let Some(voters) = state.votes.get(&(term, server)) else { return };
-    // Who reports its own vote only, says nothing of the others'.
+    // A server that reports only its own vote says nothing about the votes of others.
     if state.reports_votes && voters.contains(&server) && !state.is_majority(voters.len()) {
         let names: Vec<String> = voters.iter().map(ToString::to_string).collect();
         let seen = format!(
-            "{server} leads in term {term} since {}, with the votes of {} of {} servers: {}",
+            "{server} became leader in term {term} at {}, with the votes of {} of {} servers: {}",
             time(event.at),
             voters.len(),
             state.servers.len(),
@@ -68,7 +68,10 @@ fn elected(state: &ReplayState, event: &Event, server: ServerId, term: Term, fou
         );
         match state.servers[server.0].stale_reply(event.at) {
             Some(StaleReply { from, sent_in, .. }) => {
-                let why = format!("; what came then was the answer of {from} to what it had asked in term {sent_in}");
+                let why = format!(
+                    "; {server} had just received the reply of {from} to a request that it had sent in \
+                                   term {sent_in}"
+                );
                 found.add(Rule::DropStaleReplies, seen + &why, &[]);
             }
             None => found.add(Rule::MajorityOfVotes, seen, &[]),

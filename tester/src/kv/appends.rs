@@ -1,39 +1,43 @@
-//! What must be in a value to which clients append. Each appends elements of its own, `x CLIENT NUMBER y`, numbered from
-//! 0; so the value shows whether each of them took effect, once, in its client's order, and nothing else did.
+//! Check of a value to which clients append. Each client appends its own elements, `x CLIENT NUMBER y`, numbered from
+//! 0. So the value shows whether each append took effect once, in its client's order, and that it contains nothing
+//! else.
 
 use crate::diagnosis::Rule;
 
-/// What is wrong with a value.
+/// An error in a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendError {
-    /// Which sort of fault it is.
+    /// Kind of the error.
     pub kind: AppendErrorKind,
-    /// A sentence that says so.
+    /// A sentence that describes it.
     pub text: String,
 }
 
-/// Sorts of faults.
+/// Kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendErrorKind {
-    /// Something is there twice.
+    /// An element occurs twice.
     Duplicated,
-    /// Something is missing that was acknowledged.
+    /// An acknowledged element is missing.
     Missing,
-    /// The last of what a client has appended is missing, though it was acknowledged: the value may be an old one.
+    /// The last acknowledged elements of a client are missing: the value may be an old one.
     LastMissing,
-    /// What a client has appended is there in another order.
+    /// The elements of a client are in another order.
     OutOfOrder,
-    /// Something is there that nobody has appended.
+    /// The value contains something that no client has appended.
     NeverAppended,
 }
 
 impl AppendError {
-    /// The rules that may have been broken, the likeliest first.
+    /// Returns the rules that may be broken, the most likely first.
     pub fn likely(&self) -> &'static [Rule] {
         match self.kind {
-            AppendErrorKind::Duplicated => {
-                &[Rule::ExecuteOnce, Rule::DuplicateTableInSnapshot, Rule::CheckDuplicateAtApply, Rule::RetryKeepsNumber]
-            }
+            AppendErrorKind::Duplicated => &[
+                Rule::ExecuteOnce,
+                Rule::DuplicateTableInSnapshot,
+                Rule::CheckDuplicateAtApply,
+                Rule::RetryKeepsNumber,
+            ],
             AppendErrorKind::Missing => &[
                 Rule::RestoreSnapshotOnStart,
                 Rule::InstallResetsService,
@@ -55,9 +59,9 @@ impl AppendError {
     }
 }
 
-/// The element number `number` of a client.
+/// Returns the element `number` of a client.
 pub fn element(client: u32, number: u64) -> String {
-    // What `format!` writes, at a quarter of its cost: it is made for every append.
+    // Same result as `format!` at a quarter of the cost; it runs for every append.
     let mut element = String::with_capacity(32);
     element.push_str("x ");
     push_decimal(&mut element, client.into());
@@ -74,19 +78,19 @@ fn push_decimal(text: &mut String, number: u64) {
     text.push(char::from(b'0' + (number % 10) as u8));
 }
 
-/// Checks a value to which each client of `counts` has appended its first so many elements, and all of them have been
-/// acknowledged: they are there, each once, those of one client in its order, and there is nothing else.
+/// Checks a value to which each client in `counts` has appended its first so many elements, all of them acknowledged.
+/// Each element must be there exactly once, the elements of one client in order, and nothing else.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// If the value contains an error.
 pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), AppendError> {
     let mut next: Vec<u64> = vec![0; counts.len()];
     let mut rest = value;
     while !rest.is_empty() {
         let at = value.len() - rest.len();
         let never_appended = || {
-            let text = format!("at byte {at} it goes on with '{}', which nobody has appended", beginning(rest));
+            let text = format!("at byte {at} it continues with '{}', which no client has appended", beginning(rest));
             AppendError { kind: AppendErrorKind::NeverAppended, text }
         };
         let (client, number, after) = split(rest).ok_or_else(never_appended)?;
@@ -97,8 +101,8 @@ pub fn check(value: &str, counts: &[(u32, u64)]) -> Result<(), AppendError> {
         }
         if number < due {
             let text = format!(
-                "'{}' is in it twice, though client {client} appended it once: the append was executed again when its clerk \
-                 had lost the reply and asked again",
+                "'{}' is in it twice, though client {client} appended it once: the append was executed again when its \
+                 clerk lost the reply and retried",
                 element(client, number)
             );
             return Err(AppendError { kind: AppendErrorKind::Duplicated, text });
@@ -129,18 +133,18 @@ fn missing(client: u32, number: u64) -> AppendError {
     AppendError { kind: AppendErrorKind::Missing, text }
 }
 
-/// Takes an element off the front of `text`: its client, its number, and what follows it.
+/// Splits the first element off `text`: its client, its number, and the rest.
 fn split(text: &str) -> Option<(u32, u64, &str)> {
     let (client, text) = text.strip_prefix("x ")?.split_once(' ')?;
     let (number, after) = text.split_once(' ')?;
     let after = after.strip_prefix('y')?;
     let element = (client.parse().ok()?, number.parse().ok()?, after);
-    // Signs and leading zeros are nothing that a client has written.
+    // Clients never write signs or leading zeros.
     let plain = |digits: &str| digits == "0" || digits.starts_with(|first: char| ('1'..='9').contains(&first));
     (plain(client) && plain(number)).then_some(element)
 }
 
-/// As much of a text as fits into a sentence.
+/// Returns the beginning of a text, short enough for a sentence.
 fn beginning(text: &str) -> String {
     const SHOWN: usize = 24;
     let dots = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_is_written_as_format_would() {
+    fn an_element_equals_the_result_of_format() {
         for number in [0, 9, 10, 99, 100, 1234567890, u64::MAX] {
             let client = number as u32;
             assert_eq!(element(client, number), format!("x {client} {number} y"));
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_one_client_and_of_several_in_any_mixture_are_right() {
+    fn interleaved_elements_of_several_clients_are_correct() {
         assert_eq!(check("", &[(0, 0)]), Ok(()));
         assert_eq!(check("x 3 0 yx 3 1 yx 3 2 y", &[(3, 3)]), Ok(()));
         assert_eq!(check("x 0 0 yx 1 0 yx 1 1 yx 0 1 y", &[(0, 2), (1, 2)]), Ok(()));
@@ -173,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_is_missing_is_named() {
+    fn a_missing_element_is_named() {
         let last = "'x 0 2 y' is not in it, though the append of client 0 was acknowledged";
         assert_eq!(wrong("x 0 0 yx 0 1 y", &[(0, 3)]), last);
         assert!(wrong("x 0 0 yx 0 2 y", &[(0, 3)]).starts_with("'x 0 1 y' is not in it"));
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_is_there_twice_is_named() {
+    fn a_duplicated_element_is_named() {
         for value in ["x 0 0 yx 0 1 yx 0 1 y", "x 0 0 yx 0 1 yx 0 0 y"] {
             assert!(wrong(value, &[(0, 2)]).contains("is in it twice, though client 0 appended it once"), "{value}");
         }
@@ -194,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_found() {
+    fn text_that_no_client_appended_is_found() {
         for (value, rest) in [
             ("x 0 0 yz", "'z'"),
             ("zx 0 0 y", "'zx 0 0 y'"),
@@ -206,7 +210,7 @@ mod tests {
         ] {
             let sentence = wrong(value, &[(0, 1)]);
             assert!(
-                sentence.contains(&format!("goes on with {rest}, which nobody has appended")),
+                sentence.contains(&format!("continues with {rest}, which no client has appended")),
                 "{value}: {sentence}"
             );
         }

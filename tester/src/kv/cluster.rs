@@ -1,11 +1,11 @@
-//! What a story needs of key/value servers, wherever they run.
+//! Interface to key/value servers that scenarios use, wherever the servers run.
 
 use std::fmt;
 
 use labrpc::Network;
 use raftapi::{KvClerk, ServerId, Term};
 
-/// A clerk of a cluster: the first is 0.
+/// Number of a clerk of a cluster, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClerkId(pub usize);
 
@@ -15,81 +15,81 @@ impl fmt::Display for ClerkId {
     }
 }
 
-/// A cluster of key/value servers. At first all of them run, and all can talk to each other.
+/// A cluster of key/value servers. At first all of them are running and can communicate.
 ///
-/// Time is that of [`labstd`]: a story sleeps and looks at the clock by itself.
+/// Time is that of [`labstd`]: a scenario sleeps and reads the clock itself.
 pub trait KvCluster: Send + Sync {
-    /// The number of servers, those that do not run included.
+    /// Returns the number of servers, including stopped ones.
     fn len(&self) -> usize;
 
-    /// Whether there are no servers; there always are some.
+    /// Returns whether there are no servers; there always are some.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Of the servers that run and believe that they lead, the one of the highest term.
+    /// Returns the running server that believes that it leads; if there are several, the one with the highest term.
     fn leader(&self) -> Option<(Term, ServerId)>;
 
-    /// Servers can talk to those of their own part, and not to those of another. A server that is in no part keeps its
-    /// links. Clerks are not concerned: they reach both sides.
+    /// Partitions the servers: a server can communicate only within its own part. A server that is in no part keeps its
+    /// links. Clerks are not affected: they reach both sides.
     fn partition(&self, parts: &[&[ServerId]]);
 
-    /// Stops `server`; what it has saved stays. Does nothing if it does not run.
+    /// Stops `server`; its saved state stays. Does nothing if it is not running.
     fn crash(&self, server: ServerId);
 
-    /// Starts a crashed server from what it has saved. Clerks can reach it at once, other servers only after the next
-    /// [`partition`](KvCluster::partition), which may be one part of all servers. One whose crash was left out because all is
-    /// [calm](crate::calm) runs on.
+    /// Starts a crashed server from its saved state. Clerks can reach it immediately, other servers only after the next
+    /// [`partition`](KvCluster::partition), which may be one part of all servers. If its crash was skipped after the
+    /// [fault cutoff](crate::fault_cutoff), the server keeps running.
     ///
     /// # Panics
     ///
-    /// If it runs, and not for that reason.
+    /// If it is running for another reason.
     fn start(&self, server: ServerId);
 
-    /// A new clerk, that can reach only the servers in `to`.
+    /// Creates a clerk that can reach only the servers in `to`.
     fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn ErasedClerk>);
 
-    /// A clerk can reach the servers in `to` too, from now on.
+    /// Also connects a clerk to the servers in `to`, from now on.
     fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]);
 
-    /// The size in bytes of the largest Raft state that a server has saved, without snapshots; those that are crashed or
-    /// cut off count as well.
+    /// Returns the size in bytes of the largest saved Raft state, without snapshots. Crashed and disconnected servers
+    /// count.
     fn log_size(&self) -> usize;
 
-    /// The size in bytes of the largest snapshot that a server has saved; those that are crashed or cut off count as well.
+    /// Returns the size in bytes of the largest saved snapshot. Crashed and disconnected servers count.
     fn snapshot_size(&self) -> usize;
 
-    /// RPCs sent so far, between servers and by clerks, those that were lost included.
+    /// Returns the number of RPCs so far, between servers and by clerks, including lost ones.
     fn rpcs(&self) -> u64;
 
-    /// Bytes of arguments and of replies so far.
+    /// Returns the number of bytes of arguments and replies so far.
     fn bytes(&self) -> u64;
 
-    /// Ends the story: stops every server and the network between them. Returns when nothing of them is left.
+    /// Ends the scenario: stops every server and the network between them. Returns when everything has ended.
     ///
     /// # Panics
     ///
     /// If something does not end.
     fn shut_down(&self);
 
-    /// Stops everything without waiting for it, because the run has failed already.
+    /// Stops everything without waiting, because the run has already failed.
     fn abandon(&self);
 
-    /// The network, if it is one in this process whose single messages a story can hold and lose.
+    /// Returns the network, if it is in this process, so that a scenario can hold and drop single messages.
     fn network(&self) -> Option<&Network> {
         None
     }
 }
 
-/// A [`KvClerk`], whatever its type.
+/// A [`KvClerk`] of any type.
 pub trait ErasedClerk: Send {
-    /// See [`KvClerk::get`].
+    /// Calls [`KvClerk::get`].
     fn get(&mut self, key: &str) -> String;
 
-    /// See [`KvClerk::put`].
+    /// Calls [`KvClerk::put`].
     fn put(&mut self, key: &str, value: &str);
 
-    /// See [`KvClerk::append`].
+    /// Calls [`KvClerk::append`].
     fn append(&mut self, key: &str, value: &str);
 }
 

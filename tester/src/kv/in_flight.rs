@@ -1,17 +1,17 @@
-//! The operations that have no answer yet.
+//! Operations in flight.
 
 use labstd::time::Instant;
 use record::OperationKind;
 
-/// What each client has under way. A client has a place, which its next operation writes over: that costs less than a
-/// place for each operation.
+/// Operations in flight, one slot per client. A client's next operation overwrites its slot, which is cheaper than a
+/// slot per operation.
 #[derive(Default)]
 pub(super) struct InFlightOperations(Vec<Operation>);
 
-/// An operation of a client: the one under way, or its last.
+/// An operation of a client: the one in flight, or its last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
-    /// Operations have numbers in the order in which they begin.
+    /// Number in the order in which operations begin.
     pub(super) number: u64,
     pub(super) client: u32,
     pub(super) what: OperationKind,
@@ -20,12 +20,12 @@ pub(super) struct Operation {
     answered: bool,
 }
 
-/// A client's place.
+/// Slot of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperationSlot(usize);
 
 impl InFlightOperations {
-    /// An operation begins: of a client that has a place or, with its first, is given one.
+    /// Begins an operation of a client. The first operation of a client gets a new slot.
     pub(super) fn begin(
         &mut self,
         slot: Option<OperationSlot>,
@@ -44,12 +44,12 @@ impl InFlightOperations {
         OperationSlot(slot)
     }
 
-    /// The operation of a place has its answer.
+    /// Marks the operation in a slot as answered.
     pub(super) fn end(&mut self, OperationSlot(slot): OperationSlot) {
         self.0[slot].answered = true;
     }
 
-    /// The one without an answer that began first.
+    /// Returns the unanswered operation that began first.
     pub(super) fn oldest(&self) -> Option<&Operation> {
         self.0.iter().filter(|operation| !operation.answered).min_by_key(|operation| operation.number)
     }
@@ -60,11 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_the_first_that_has_no_answer() {
+    fn the_oldest_operation_is_the_first_unanswered_one() {
         let (mut operations, started_at) = (InFlightOperations::default(), Instant::now());
         let mut begin = |slot, number, key| operations.begin(slot, (number, 7, OperationKind::Get, key), started_at);
         let (one, other) = (begin(None, 1, "a"), begin(None, 0, "b"));
-        let oldest = |operations: &InFlightOperations| operations.oldest().map(|oldest| (oldest.number, oldest.key.clone()));
+        let oldest =
+            |operations: &InFlightOperations| operations.oldest().map(|oldest| (oldest.number, oldest.key.clone()));
         assert_eq!(oldest(&operations), Some((0, "b".to_string())));
         operations.end(other);
         assert_eq!(oldest(&operations), Some((1, "a".to_string())));

@@ -9,31 +9,31 @@ use labstd::sync::{Arc, Mutex};
 use raftapi::{KvClerk, KvService, Persister, ServerId, Term};
 use record::{EventKind, Fault};
 
-use super::cluster::{ClerkId, KvCluster, ErasedClerk};
+use super::cluster::{ClerkId, ErasedClerk, KvCluster};
 use crate::server_hosts::{HostedServer, ServerHosts, server_name};
 
-/// How a server is built: [`KvService::make`], or something else with the same shape.
+/// Constructor of a server: [`KvService::make`], or a function of the same shape.
 pub type KvFactory<K> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync>;
 
-/// What is put to the test: an implementation of [`KvService`], and how its servers are made.
+/// System under test: an implementation of [`KvService`], and the constructor of its servers.
 pub struct KvSubject<K: KvService> {
     make: KvFactory<K>,
 }
 
 impl<K: KvService> KvSubject<K> {
-    /// Servers made by [`KvService::make`].
+    /// Creates a subject whose servers are made by [`KvService::make`].
     pub fn new() -> KvSubject<K> {
         KvSubject::with_factory(K::make)
     }
 
-    /// Servers made by something else with the same arguments.
+    /// Creates a subject whose servers are made by another function with the same arguments.
     pub fn with_factory(
         make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync + 'static,
     ) -> KvSubject<K> {
         KvSubject { make: Arc::new(make) }
     }
 
-    /// How they are made.
+    /// Returns the constructor of the servers.
     pub(crate) fn factory(&self) -> KvFactory<K> {
         Arc::clone(&self.make)
     }
@@ -57,18 +57,18 @@ impl<K: KvService> fmt::Debug for KvSubject<K> {
     }
 }
 
-/// What a cluster is made of.
+/// Configuration of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KvClusterConfig {
-    /// How many servers there are.
+    /// Number of servers.
     pub servers: usize,
     /// Whether the network is reliable.
     pub reliable: bool,
-    /// The size in bytes of the saved Raft state at which a service should make a snapshot; `None` means never.
+    /// Size in bytes of the saved Raft state at which a service should take a snapshot; `None` means never.
     pub max_raft_state: Option<usize>,
 }
 
-/// A cluster in this process.
+/// A cluster of key/value servers in this process.
 pub struct InProcessCluster<K: KvService> {
     hosts: Arc<ServerHosts<Server<K>>>,
     make: KvFactory<K>,
@@ -91,7 +91,7 @@ impl<K: KvService> HostedServer for Server<K> {
 }
 
 impl<K: KvService> InProcessCluster<K> {
-    /// A running cluster whose servers can all talk to each other, over a network without long delays.
+    /// Starts a cluster whose servers can all communicate, over a network without long delays.
     pub fn new(config: KvClusterConfig, make: KvFactory<K>) -> InProcessCluster<K> {
         let KvClusterConfig { servers, reliable, max_raft_state } = config;
         let cluster = InProcessCluster {
@@ -157,7 +157,7 @@ impl<K: KvService> KvCluster for InProcessCluster<K> {
         };
         let mut ends: Vec<ClientEnd> = self.hosts.servers().map(end).collect();
         self.connect_clerk(clerk, to);
-        // A clerk's list says nothing about which server is which.
+        // The order of a clerk's list says nothing about the numbers of the servers.
         ends.shuffle(&mut *self.rng.lock());
         (clerk, Box::new(K::Clerk::make(ends)))
     }
@@ -201,22 +201,22 @@ impl<K: KvService> fmt::Debug for InProcessCluster<K> {
     }
 }
 
-/// The name of a clerk's end to a server.
+/// Returns the name of a clerk's end to a server.
 fn end_of(clerk: ClerkId, server: ServerId) -> Name {
     Name::from(format!("{clerk}->{server}"))
 }
 
-/// Whether a message is one of `clerk`, or a reply to it.
+/// Returns whether a message is a request of `clerk`, or a reply to one.
 pub(crate) fn is_of_clerk(message: &Message<'_>, clerk: ClerkId) -> bool {
     message.end.as_str().strip_prefix(&clerk.to_string()).is_some_and(|rest| rest.starts_with("->"))
 }
 
-/// Whether a message is one that `server` sends to another server, or a reply to it.
+/// Returns whether a message is a request of `server` to another server, or a reply to one.
 pub(crate) fn is_of_server(message: &Message<'_>, server: ServerId) -> bool {
     message.end.as_str().strip_prefix(&server.to_string()).is_some_and(|rest| rest.starts_with('#'))
 }
 
-/// Whether a message is for `server`, or a reply to such a one.
+/// Returns whether a message is a request to `server`, or a reply to one.
 pub(crate) fn is_for(message: &Message<'_>, server: ServerId) -> bool {
     message.server.as_str() == server.to_string()
 }

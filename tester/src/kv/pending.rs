@@ -1,4 +1,4 @@
-//! What goes on in the background of a story, and is expected to end in time, or not to end yet.
+//! Work in the background of a scenario, which must end in time, or must not have ended yet.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use labstd::time::Duration;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// Something that a thread of its own does.
+/// Work that runs on its own thread.
 pub struct Pending<T> {
     what: String,
     result_rx: Receiver<T>,
@@ -18,18 +18,18 @@ pub struct Pending<T> {
 }
 
 impl<T: Send + 'static> Pending<T> {
-    /// Does `work` in the background; `what` is what it is called, such as `the Get of client 3`.
+    /// Starts `work` in the background; `what` names it, such as `the Get of client 3`.
     pub fn start(what: impl Into<String>, work: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
         let what = what.into();
         let (tx, result_rx) = channel::bounded(1);
         thread::spawn(what.clone(), move || {
-            // Nobody may be waiting for it any more.
+            // The receiver may already be gone.
             let _ = tx.send(work());
         });
         Pending { what, result_rx, result: Mutex::new(None) }
     }
 
-    /// Whether it is done at the latest after `time`.
+    /// Waits up to `time` and returns whether the work is done.
     pub fn is_done_within(&self, time: Duration) -> bool {
         let mut result = self.result.lock();
         if result.is_none() {
@@ -38,13 +38,13 @@ impl<T: Send + 'static> Pending<T> {
         result.is_some()
     }
 
-    /// What came of it, which must be there at the latest after `limit`. Otherwise the run ends, with a sentence that goes
-    /// on with `why`; the cause is likely to be one of the rules `likely`.
+    /// Returns the result of the work, which must be there within `limit`. Otherwise the run fails with a sentence that
+    /// ends with `why`; `likely` contains the likely broken rules.
     pub fn expect_within(self, limit: Duration, why: &str, likely: &[Rule]) -> T {
         if !self.is_done_within(limit) {
             Violation::limit(likely, format!("{} had no answer after {:.1} s: {why}", self.what, limit.as_secs_f64()));
         }
-        self.result.into_inner().expect("it is done")
+        self.result.into_inner().expect("the work is done")
     }
 }
 

@@ -1,4 +1,4 @@
-//! A story of part 4 under way: its cluster, its clients, its stages, and the history of its clients.
+//! A running scenario of part 4: its cluster, its clients, its stages, and the history of its clients.
 
 use std::fmt;
 use std::mem;
@@ -12,47 +12,52 @@ use linearizability::kv::Kind;
 use raftapi::ServerId;
 use record::{EventKind, Excerpt, OperationKind};
 
-use super::cluster::{ClerkId, KvCluster, ErasedClerk};
-use super::in_flight::{Operation, InFlightOperations, OperationSlot};
+use super::cluster::{ClerkId, ErasedClerk, KvCluster};
+use super::in_flight::{InFlightOperations, Operation, OperationSlot};
 use crate::cluster::Metrics;
 use crate::diagnosis::Rule;
 use crate::runner::TIME_LIMIT;
-use crate::scenario::{ClientHistory, ActiveStage, Progress, Stage};
+use crate::scenario::{ActiveStage, ClientHistory, Progress, Stage};
 use crate::violation::Violation;
 
-/// A story under way. Clones are handles to the same one.
+/// A running scenario. Clones are handles to the same scenario.
 ///
-/// Checks that do not hold end the run by panicking with a [`Violation`], on whatever thread they are made.
+/// A check that does not hold fails the run by panicking with a [`Violation`], on any thread.
 #[derive(Clone)]
 pub struct KvTest(Arc<Inner>);
 
 struct Inner {
     cluster: Arc<dyn KvCluster>,
-    /// Clients that were given a number.
+    /// Number of clients that were created with a new number.
     clients: AtomicU32,
-    /// Operations begun.
+    /// Number of operations begun.
     operations_begun: AtomicU64,
-    /// Operations answered.
+    /// Number of operations answered.
     operations_answered: AtomicU64,
     progress: Progress,
     operations: Mutex<OperationLog>,
-    /// Whether the story is over, and a signal for who waits for that.
+    /// Whether the scenario is over, and the condition variable of the thread that waits for this.
     scenario_over: Mutex<bool>,
     scenario_over_changed: Condvar,
 }
 
-/// What clients ask and were answered.
+/// Operations of the clients.
 #[derive(Default)]
 struct OperationLog {
     in_flight: InFlightOperations,
-    /// Those of the clients whose operations go into the history.
+    /// Operations of the clients that write into the history.
     history: ClientHistory,
 }
 
 impl KvTest {
-    /// A story of `cluster` that begins with the stage `title`, and notes in `progress` where it is. It ends the run if an
-    /// operation has no answer after `operation_timeout`, if that is given.
-    pub fn new(cluster: Arc<dyn KvCluster>, progress: Progress, title: &str, operation_timeout: Option<Duration>) -> KvTest {
+    /// Starts a scenario on `cluster` with the stage `title`; `progress` tracks its stages. The run fails if an
+    /// operation has no answer after `operation_timeout`, if one is given.
+    pub fn new(
+        cluster: Arc<dyn KvCluster>,
+        progress: Progress,
+        title: &str,
+        operation_timeout: Option<Duration>,
+    ) -> KvTest {
         let test = KvTest(Arc::new(Inner {
             cluster,
             clients: AtomicU32::new(0),
@@ -69,28 +74,28 @@ impl KvTest {
         test
     }
 
-    /// The servers.
+    /// Returns the servers.
     pub fn cluster(&self) -> &dyn KvCluster {
         &*self.0.cluster
     }
 
-    /// All servers, in order.
+    /// Returns all servers, in order.
     pub fn servers(&self) -> Vec<ServerId> {
         (0..self.0.cluster.len()).map(ServerId).collect()
     }
 
-    /// All servers but `server`, in order around the circle.
+    /// Returns all servers except `server`, in order around the circle.
     pub fn others(&self, server: ServerId) -> Vec<ServerId> {
         let servers = self.0.cluster.len();
         (1..servers).map(|steps| ServerId((server.0 + steps) % servers)).collect()
     }
 
-    /// Heals everything: all servers can talk to each other.
+    /// Heals everything: all servers can communicate.
     pub fn connect_all(&self) {
         self.0.cluster.partition(&[&self.servers()]);
     }
 
-    /// The server that leads; waits until there is one. Ends the run after 5 s without.
+    /// Returns the leader; waits until there is one. Fails the run after 5 s without a leader.
     pub fn leader(&self) -> ServerId {
         const LIMIT: Duration = Duration::from_secs(5);
         const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -101,7 +106,7 @@ impl KvTest {
             }
             if started.elapsed() > LIMIT {
                 let (servers, seconds) = (self.0.cluster.len(), LIMIT.as_secs());
-                let text = format!("none of the {servers} servers has said for {seconds} s that it leads");
+                let text = format!("none of the {servers} servers has reported for {seconds} s that it leads");
                 Violation::limit(&[Rule::CampaignOnTimeout, Rule::GrantResetsTimer], text);
             }
             thread::sleep(POLL_INTERVAL);
@@ -114,13 +119,13 @@ impl KvTest {
         thread::sleep(duration);
     }
 
-    /// A client of its own number, that can reach the servers in `to`.
+    /// Creates a client with its own number that can reach the servers in `to`.
     pub fn clerk(&self, to: &[ServerId]) -> Clerk {
         let client = self.0.clients.fetch_add(1, Relaxed);
         self.client(client, to, false)
     }
 
-    /// The client `client`, with a new clerk that can reach all servers. Its operations go into the history.
+    /// Creates a new clerk of the client `client` that can reach all servers. Its operations go into the history.
     pub fn logged_clerk(&self, client: u32) -> Clerk {
         self.client(client, &self.servers(), true)
     }
@@ -130,7 +135,7 @@ impl KvTest {
         Clerk { test: self.clone(), id, client, logged, slot: None, handle }
     }
 
-    /// A stage begins, with counters at zero. One that had begun and was not ended never was.
+    /// Begins a stage, with counters at zero. If another stage has begun and not ended, it is discarded.
     pub fn begin_stage(&self, title: &str) {
         let cluster = &self.0.cluster;
         self.0.progress.0.lock().active = Some(ActiveStage {
@@ -142,7 +147,7 @@ impl KvTest {
         });
     }
 
-    /// The present stage ends, if there is one.
+    /// Ends the current stage, if there is one.
     pub fn end_stage(&self) {
         let cluster = &self.0.cluster;
         let mut stages = self.0.progress.0.lock();
@@ -157,7 +162,7 @@ impl KvTest {
         stages.finished.push(Stage { title, metrics });
     }
 
-    /// The story is over: ends the present stage, and returns all of them.
+    /// Ends the scenario and its current stage, and returns all stages.
     pub fn finish(&self) -> Vec<Stage> {
         self.end_stage();
         *self.0.scenario_over.lock() = true;
@@ -165,8 +170,9 @@ impl KvTest {
         self.0.progress.0.lock().finished.clone()
     }
 
-    /// Looks after operations that have no answer, until the story is over: for longer than `operation_timeout`, or, shortly before
-    /// the run's time is over, for some while. (The time limit of the run itself knows threads, but no operations.)
+    /// Watches unanswered operations until the scenario is over. An operation may take `operation_timeout`; shortly
+    /// before the run's time limit, it may take only 5 s. (The time limit of the run itself knows threads, but no
+    /// operations.)
     fn watch(&self, operation_timeout: Option<Duration>) {
         const POLL_INTERVAL: Duration = Duration::from_millis(500);
         const BEFORE_TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -181,8 +187,12 @@ impl KvTest {
                 && started_at.elapsed() > operation_timeout
             {
                 let seconds = started_at.elapsed().as_secs();
-                let likely =
-                    [Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::DetectLostLeadership, Rule::TryAnotherServer];
+                let likely = [
+                    Rule::AnswerDuplicates,
+                    Rule::AnswerWaitingClients,
+                    Rule::DetectLostLeadership,
+                    Rule::TryAnotherServer,
+                ];
                 let text = format!(
                     "client {client} has waited for {seconds} s for the answer to its {what} of key '{key}'{}",
                     thread_table(&thread::statuses())
@@ -192,35 +202,36 @@ impl KvTest {
         }
     }
 
-    /// What the clients made by [`logged_clerk`](KvTest::logged_clerk) asked and were answered.
+    /// Takes the history of the clients made by [`logged_clerk`](KvTest::logged_clerk).
     pub fn take_history(&self) -> ClientHistory {
         mem::take(&mut self.0.operations.lock().history)
     }
 
-    /// Ends the run if a server has more Raft state saved than eight times what it was told to keep, as in the course.
+    /// Fails the run if a server has saved more than eight times the permitted Raft state, as in the course.
     pub fn check_log_size(&self, max_raft_state: usize) {
         let (bytes, most) = (self.0.cluster.log_size(), 8 * max_raft_state);
         if bytes > most {
             Violation::limit(
                 &[Rule::SnapshotWhenLarge, Rule::CompactLog],
                 format!(
-                    "a server has {bytes} bytes of Raft state saved, more than {most}: logs were not trimmed; a service must \
-                 make a snapshot when the state comes near {max_raft_state} bytes, and its Raft must then let go of the log \
-                 before it, also if a server that is away has not acknowledged it"
+                    "a server has {bytes} bytes of Raft state saved, more than {most}: logs were not trimmed; a \
+                     service must take a snapshot when the state comes near {max_raft_state} bytes, and its Raft must \
+                     then remove the covered entries from the log, even if an unreachable server has not acknowledged \
+                     them"
                 ),
             );
         }
     }
 
-    /// Ends the run if a server has made a snapshot, though it was told never to.
+    /// Fails the run if a server has taken a snapshot although it must never take one.
     pub fn check_no_snapshot(&self) {
         let bytes = self.0.cluster.snapshot_size();
         if bytes > 0 {
             Violation::safety(
                 &[Rule::NoUnrequestedSnapshot],
                 format!(
-                    "a server has a snapshot of {bytes} bytes saved, though it was made without a limit for its Raft state \
-                 (maxraftstate is -1 in the course), and must then never make one"
+                    "a server has a snapshot of {bytes} bytes saved, though it was made without a limit for its Raft \
+                     state (maxraftstate is -1 in the course), and then must never take one"
                 ),
             );
         }
@@ -240,23 +251,23 @@ pub struct Clerk {
     client: u32,
     /// Whether its operations go into the history.
     logged: bool,
-    /// Where its operations are noted while they have no answer, once it has begun one.
+    /// Slot of its operations in the list of unanswered operations, after its first operation.
     slot: Option<OperationSlot>,
     handle: Box<dyn ErasedClerk>,
 }
 
 impl Clerk {
-    /// Which clerk of the cluster it is.
+    /// Returns the number of the clerk in the cluster.
     pub fn id(&self) -> ClerkId {
         self.id
     }
 
-    /// The number of the client.
+    /// Returns the number of the client.
     pub fn client(&self) -> u32 {
         self.client
     }
 
-    /// The value of `key`; empty if there is none.
+    /// Returns the value of `key`; empty if there is none.
     pub fn get(&mut self, key: &str) -> String {
         self.perform(OperationKind::Get, key, "")
     }
@@ -266,7 +277,7 @@ impl Clerk {
         self.perform(OperationKind::Put, key, value);
     }
 
-    /// Adds `value` at the end of the value of `key`.
+    /// Appends `value` to the value of `key`.
     pub fn append(&mut self, key: &str, value: &str) {
         self.perform(OperationKind::Append, key, value);
     }
@@ -315,7 +326,7 @@ impl Clerk {
     }
 }
 
-/// Who is doing what, a line a thread.
+/// Formats the activity of each thread, one line per thread.
 fn thread_table(threads: &[ThreadStatus]) -> String {
     let lines: String = threads.iter().map(|thread| format!("\n    {thread}")).collect();
     format!("\n  threads:{lines}")

@@ -1,4 +1,4 @@
-//! The table of the scenarios of part 4. [`kv_scenarios`] lists the course's, in the course's order, and after them ours.
+//! Table of the scenarios of part 4. [`kv_scenarios`] lists the course's first, in the course's order, and then ours.
 
 use labrpc::Network;
 use labstd::sync::Arc;
@@ -8,13 +8,13 @@ use raftapi::KvService;
 use super::kv_generic::GenericTest;
 use super::{ours_kv, ours_reads, part_4a, part_4b};
 use crate::kv::{InProcessCluster, KvCluster, KvClusterConfig, KvSubject, KvTest};
-use crate::scenario::{ScenarioInfo, AbandonOnFailure, Part, Scenario, ScenarioOutcome};
+use crate::scenario::{AbandonOnFailure, Part, Scenario, ScenarioInfo, ScenarioOutcome};
 
-/// How long an operation may take in a scenario of ours, several elections included. In one of the course it may take as
-/// long as the run.
+/// Maximum duration of an operation in a scenario of ours, including several elections. In a scenario of the course, an
+/// operation may take as long as the run.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A row of the table: a story, and the cluster that it is told of.
+/// A row of the table: a scenario, and the configuration of its cluster.
 struct Row {
     info: ScenarioInfo,
     reliable: bool,
@@ -22,26 +22,26 @@ struct Row {
     body: Body,
 }
 
-/// What happens.
+/// Body of a scenario.
 #[derive(Clone, Copy)]
 enum Body {
-    /// The generic test; its history is judged when the run is over.
+    /// The generic test, whose history is checked after the run.
     Generic(GenericTest),
-    /// Something else, for servers wherever they run.
+    /// A body for a cluster of any kind.
     AnyCluster(fn(&KvTest)),
-    /// A story that takes single messages out of the hands of a network in this process.
+    /// A body that intercepts single messages, which needs a network in this process.
     Intercepting(fn(&KvTest, &Network)),
 }
 
 impl Row {
-    /// A generic test of the course.
+    /// Creates a generic test of the course.
     fn generic(name: &'static str, part: Part, seconds: u32, generic: GenericTest) -> Row {
         let GenericTest { servers, unreliable, max_raft_state, .. } = generic;
         let info = ScenarioInfo { name, part, title: generic.title(), from_course: true, servers, seconds };
         Row { info, reliable: !unreliable, max_raft_state, body: Body::Generic(generic) }
     }
 
-    /// Another one of the course, over a reliable network.
+    /// Creates another scenario of the course, over a reliable network.
     fn course(
         name: &'static str,
         part: Part,
@@ -54,18 +54,18 @@ impl Row {
         Row { info, reliable: true, max_raft_state: snapshots_in(part), body: Body::AnyCluster(body) }
     }
 
-    /// One of ours: three servers over a reliable network.
+    /// Creates one of our own scenarios: three servers over a reliable network.
     fn ours(name: &'static str, part: Part, title: &'static str, seconds: u32, body: fn(&KvTest, &Network)) -> Row {
         let info = ScenarioInfo { name, part, title: title.to_string(), from_course: false, servers: 3, seconds };
         Row { info, reliable: true, max_raft_state: snapshots_in(part), body: Body::Intercepting(body) }
     }
 
-    /// The same over an unreliable network.
+    /// Switches to an unreliable network.
     fn unreliable(self) -> Row {
         Row { reliable: false, ..self }
     }
 
-    /// The scenario: this story, told of a cluster that `make_cluster` starts.
+    /// Returns the scenario, which runs on a cluster that `make_cluster` starts.
     fn into_scenario(self, make_cluster: KvClusterFactory) -> Scenario {
         let Row { info, reliable, max_raft_state, body } = self;
         let title = info.title.clone();
@@ -79,7 +79,13 @@ impl Row {
             match body {
                 Body::Generic(generic) => generic.run(&test),
                 Body::AnyCluster(body) => body(&test),
-                Body::Intercepting(body) => body(&test, cluster.network().expect("it is one in this process")),
+                Body::Intercepting(body) => body(
+                    &test,
+                    cluster.network().expect(
+                        "intercepting scenarios run on a \
+                                                                                  network in this process",
+                    ),
+                ),
             }
             let stages = test.finish();
             cluster.shut_down();
@@ -87,30 +93,36 @@ impl Row {
         })
     }
 
-    /// Whether it can be told of servers wherever they run.
+    /// Returns whether the scenario can run on a cluster of any kind.
     fn runs_on_any_cluster(&self) -> bool {
         !matches!(self.body, Body::Intercepting(_))
     }
 }
 
-/// When the services of a part make snapshots.
+/// Returns the maximum Raft state in a part; `None` if its services take no snapshots.
 fn snapshots_in(part: Part) -> Option<usize> {
     (part == Part::P4B).then_some(part_4b::MAX_RAFT_STATE)
 }
 
-/// All scenarios that a key/value service is put through, the course's first, told of `subject`.
+/// Returns all scenarios of a key/value service, the course's first, for `subject`.
 pub fn kv_scenarios<K: KvService>(subject: &KvSubject<K>) -> Vec<Scenario> {
     let make = subject.factory();
-    let make_cluster: KvClusterFactory = Arc::new(move |config| Arc::new(InProcessCluster::new(config, Arc::clone(&make))));
+    let make_cluster: KvClusterFactory =
+        Arc::new(move |config| Arc::new(InProcessCluster::new(config, Arc::clone(&make))));
     table().into_iter().map(|row| row.into_scenario(Arc::clone(&make_cluster))).collect()
 }
 
-/// How a cluster for a story is started.
+/// Function that starts a cluster for a scenario.
 pub type KvClusterFactory = Arc<dyn Fn(KvClusterConfig) -> Arc<dyn KvCluster> + Send + Sync>;
 
-/// The scenarios that need no network in this process, which are all of the course's: told of clusters that `make_cluster` starts.
+/// Returns the scenarios that need no network in this process, which include all of the course's. They run on clusters
+/// that `make_cluster` starts.
 pub fn kv_scenarios_on(make_cluster: &KvClusterFactory) -> Vec<Scenario> {
-    table().into_iter().filter(Row::runs_on_any_cluster).map(|row| row.into_scenario(Arc::clone(make_cluster))).collect()
+    table()
+        .into_iter()
+        .filter(Row::runs_on_any_cluster)
+        .map(|row| row.into_scenario(Arc::clone(make_cluster)))
+        .collect()
 }
 
 #[rustfmt::skip]
@@ -150,19 +162,19 @@ fn table() -> Vec<Row> {
         generic("snapshot_unreliable_recover_concurrent_partition_4B", P4B, 28, crash(partitions(snapshots_unreliable))),
         generic("snapshot_unreliable_recover_concurrent_partition_linearizable_4B", P4B, 29, random_keys(crash(partitions(snapshots_unreliable)))),
         ours("first_get_4A", P4A, "the first operation of a new leader is a Get", 5, ours_reads::first_get),
-        ours("cut_off_get_4A", P4A, "a leader that is cut off answers no Get", 7, ours_reads::cut_off_get),
+        ours("cut_off_get_4A", P4A, "a disconnected leader answers no Get", 7, ours_reads::cut_off_get),
         ours("lost_reply_4A", P4A, "an operation whose reply is lost is executed once", 2, ours_kv::lost_reply),
         ours("next_leader_4A", P4A, "the next leader executes nothing again", 5, ours_kv::next_leader),
         ours("twice_in_the_log_4A", P4A, "an operation is twice in the log", 5, ours_kv::twice_in_the_log),
-        ours("anothers_result_4A", P4A, "nobody is given another's result", 3, ours_kv::anothers_result),
-        ours("lost_entry_4A", P4A, "an entry is lost, and its waiter is told", 8, ours_kv::lost_entry),
-        ours("duplicate_after_snapshot_4B", P4B, "a snapshot remembers what was executed", 3, ours_kv::duplicate_after_snapshot),
-        ours("duplicate_after_install_4B", P4B, "a snapshot from the leader remembers what was executed", 4, ours_kv::duplicate_after_install),
+        ours("anothers_result_4A", P4A, "a client never gets another operation's result", 3, ours_kv::anothers_result),
+        ours("lost_entry_4A", P4A, "an entry is lost, and its client is told", 8, ours_kv::lost_entry),
+        ours("duplicate_after_snapshot_4B", P4B, "a snapshot remembers executed operations", 3, ours_kv::duplicate_after_snapshot),
+        ours("duplicate_after_install_4B", P4B, "a snapshot from the leader remembers executed operations", 4, ours_kv::duplicate_after_install),
     ]
 }
 
-/// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a key/value service. The
-/// names are those of [`kv_scenarios`], which a test compares.
+/// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a key/value service.
+/// A test checks that the names are those of [`kv_scenarios`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_kv_scenario {
@@ -209,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_of_the_tests_are_the_names_in_the_table() {
+    fn test_names_equal_the_names_in_the_table() {
         let table = table();
         let infos: Vec<_> = table.iter().map(|row| &row.info).collect();
         let names: Vec<_> = infos.iter().map(|info| info.name).collect();
@@ -219,10 +231,10 @@ mod tests {
         assert_eq!((of(Part::P4A), of(Part::P4B)), (14, 9));
     }
 
-    /// As the table of the course has it: clients, servers, unreliable, restarts, partitions, random keys, and the title.
+    /// The course's table: clients, servers, flags (unreliable, restarts, partitions, random keys), and the title.
     #[test]
     #[rustfmt::skip]
-    fn parameters_and_titles_are_those_of_the_course() {
+    fn parameters_and_titles_equal_those_of_the_course() {
         let expected = [
             ("basic_4A", 1, 5, "----", "one client"),
             ("concurrent_4A", 5, 5, "----", "many clients"),

@@ -1,8 +1,8 @@
-//! The one story behind most of part 4: clients that write and read, on a cluster that goes through faults meanwhile.
+//! The generic test behind most of part 4: clients write and read on a cluster with faults.
 //!
-//! Three times over: clients work for 5 s, with a partition that changes every second, if there are partitions; then
-//! everything is healed, or all servers are crashed and restarted while clients are inside their last operation; then what
-//! each client wrote is read and compared. What the clients saw is judged when the run is over.
+//! Each of the three iterations goes as follows. Clients work for 5 s; if there are partitions, a new one replaces the
+//! old every second. Then everything is healed, or all servers crash and restart while clients are in their last
+//! operation. Then the elements of each client are read and compared. The history is checked after the run.
 
 use labstd::rng::{self, RngExt};
 use labstd::sync::Arc;
@@ -16,25 +16,25 @@ use crate::kv::appends::{self, element};
 use crate::kv::{Clerk, KvTest};
 use crate::violation::Violation;
 
-/// How often it all happens.
+/// Number of iterations.
 const ITERATIONS: usize = 3;
 
-/// How long clients work each time.
+/// Working time of the clients in each iteration.
 const WORK: Duration = Duration::from_secs(5);
 
-/// A client that has made so many operations in an iteration pauses before each further one. A fast service would otherwise
-/// grow its values without end. (The course's clients never pause; its services are slower than that.)
+/// Number of operations in an iteration from which a client pauses before each further one. Otherwise a fast service
+/// would grow its values without bound. (The course's clients never pause, because its services are slower.)
 const OPERATIONS_AT_FULL_SPEED: u64 = 2000;
 
-/// For how long it pauses.
+/// Duration of the pause.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What clients and servers have to cope with.
+/// Parameters of the generic test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GenericTest {
-    /// How many clients there are.
+    /// Number of clients.
     pub clients: u32,
-    /// How many servers there are.
+    /// Number of servers.
     pub servers: usize,
     /// Whether the network loses messages.
     pub unreliable: bool,
@@ -42,14 +42,14 @@ pub struct GenericTest {
     pub crash: bool,
     /// Whether servers are partitioned while clients work.
     pub partitions: bool,
-    /// The size in bytes of the saved Raft state at which a service should make a snapshot; `None` means never.
+    /// Size in bytes of the saved Raft state at which a service should take a snapshot; `None` means never.
     pub max_raft_state: Option<usize>,
-    /// Whether clients use each other's keys, and put as well.
+    /// Whether clients use each other's keys, and also call Put.
     pub random_keys: bool,
 }
 
 impl GenericTest {
-    /// The title, as the course prints it.
+    /// Returns the title, as the course prints it.
     pub fn title(&self) -> String {
         let pieces = [
             (self.unreliable, "unreliable net, "),
@@ -62,7 +62,7 @@ impl GenericTest {
         pieces.collect::<String>() + if self.clients > 1 { "many clients" } else { "one client" }
     }
 
-    /// Tells the story.
+    /// Runs the test.
     pub fn run(&self, test: &KvTest) {
         let mut reader = test.logged_clerk(self.clients);
         for iteration in 0..ITERATIONS {
@@ -81,8 +81,8 @@ impl GenericTest {
         }
     }
 
-    /// The clients work, with all faults, and end. Returns how many elements each has written, one client after the other:
-    /// what is done between two of them is done while the others may still be busy.
+    /// Runs the clients with all faults, and ends them. Returns the number of elements that each client has written,
+    /// lazily: the caller's work between two clients happens while the others may still be busy.
     fn work<'a>(&self, test: &'a KvTest, iteration: usize) -> impl Iterator<Item = (u32, u64)> + use<'a> {
         let stop = Arc::new(AtomicBool::new(false));
         let clients: Vec<_> = (0..self.clients)
@@ -113,12 +113,12 @@ impl GenericTest {
         clients.into_iter().map(|(number, client)| (number, client.join().expect("a client that does not panic")))
     }
 
-    /// One client: works until it is over, and returns how many elements it has written.
+    /// Runs one client until `stop` is set, and returns the number of elements that it has written.
     fn client(&self, mut clerk: Clerk, number: u32, iteration: usize, stop: &AtomicBool) -> u64 {
         let mut rng = rng::stream(&format!("client-{number}#{iteration}"));
         let own_key = number.to_string();
         let mut written = 0;
-        // All that it has appended in this iteration.
+        // All elements that the client has appended in this iteration.
         let mut last = String::new();
         let mut operations = 0;
         if !self.random_keys {
@@ -151,14 +151,14 @@ impl GenericTest {
     }
 }
 
-/// Ends the run if `value`, of the key that `client` alone writes, is not what it has written: its first `count` elements.
+/// Fails the run if `value`, of a key that only `client` writes, is not the client's first `count` elements.
 fn expect(value: &str, client: u32, count: u64, when: &str) {
     if let Err(wrong) = appends::check(value, &[(client, count)]) {
         Violation::safety(
             wrong.likely(),
             format!(
-                "client {client}, the only one to write key {client}, had appended {count} elements to it, and a Get {when} \
-             returned {} bytes: {}",
+                "client {client}, the only one to write key {client}, had appended {count} elements to it, but a Get \
+                 {when} returned {} bytes: {}",
                 value.len(),
                 wrong.text
             ),
@@ -166,7 +166,7 @@ fn expect(value: &str, client: u32, count: u64, when: &str) {
     }
 }
 
-/// Puts each server on one of two sides by chance, about once a second, until it is over.
+/// Assigns each server to one of two sides at random, about once a second, until `stop` is set.
 fn repartition(test: &KvTest, iteration: usize, stop: &AtomicBool) {
     let mut rng = rng::stream(&format!("repartitioner#{iteration}"));
     while !stop.load(Relaxed) {
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_are_those_of_the_course() {
+    fn titles_equal_those_of_the_course() {
         let many = GenericTest { clients: 5, servers: 5, ..GenericTest::default() };
         let title = |generic: GenericTest| generic.title();
         assert_eq!(title(GenericTest { clients: 1, ..many }), "one client");

@@ -1,5 +1,5 @@
-//! A reply that is lost, so that its clerk asks again: what comes then is held until the story lets it go. It can tell whether
-//! the clerk asks in the same words, for a service that executes something twice may have been asked for two things.
+//! A lost reply, so that its clerk retries. The retry is held until the scenario releases it. The retry is compared
+//! with the first request: if they differ, then a service that executes both may have been asked for two operations.
 
 use labrpc::{Direction, Message, Network, Verdict};
 use labstd::sync::Arc;
@@ -12,18 +12,18 @@ use crate::diagnosis::Rule;
 use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
 use crate::kv::{ClerkId, Pending};
 
-/// A reply that is lost, and what its clerk asks next, which is held.
+/// A lost reply, and the clerk's next requests, which are held.
 pub(super) struct LostReply {
     clerk: ClerkId,
     leader: ServerId,
     lost: Arc<AtomicBool>,
-    /// What the request said whose reply was lost, as a number: the requests that are let go are compared with it.
+    /// Fingerprint of the request whose reply was lost, to compare with the released requests.
     request_fingerprint: Arc<AtomicU64>,
-    /// Whether it was asked again in other words.
+    /// Whether the retry differed from the request.
     retry_differs: AtomicBool,
 }
 
-/// Loses the next reply of `leader` to `clerk`, and from then on holds all that the clerk asks of anybody.
+/// Drops the next reply of `leader` to `clerk`, and from then on holds all requests of the clerk.
 pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) -> LostReply {
     let lost_reply = LostReply {
         clerk,
@@ -38,7 +38,8 @@ pub(super) fn lose_reply(network: &Network, clerk: ClerkId, leader: ServerId) ->
 
 impl LostReply {
     fn interceptor(&self) -> impl Fn(&Message<'_>) -> Verdict + Send + Sync + use<> {
-        let (clerk, leader, lost, request_fingerprint) = (self.clerk, self.leader, Arc::clone(&self.lost), Arc::clone(&self.request_fingerprint));
+        let (clerk, leader, lost, request_fingerprint) =
+            (self.clerk, self.leader, Arc::clone(&self.lost), Arc::clone(&self.request_fingerprint));
         move |message| {
             if !is_of_clerk(message, clerk) {
                 return Verdict::Pass;
@@ -46,7 +47,7 @@ impl LostReply {
             match message.direction {
                 Direction::Request if lost.load(SeqCst) => Verdict::Hold,
                 Direction::Request => {
-                    // A clerk has one request under way, so this is the one whose reply is lost.
+                    // A clerk has one request in flight, so this is the request whose reply is lost.
                     request_fingerprint.store(fingerprint(message.bytes), SeqCst);
                     Verdict::Pass
                 }
@@ -56,7 +57,7 @@ impl LostReply {
         }
     }
 
-    /// Goes on with it, and lets nobody but `server` be elected.
+    /// Keeps intercepting, and also drops the votes for every server except `server`.
     pub(super) fn only_elected(&self, network: &Network, server: ServerId) {
         let interceptor = self.interceptor();
         network.intercept(move |message| {
@@ -65,13 +66,13 @@ impl LostReply {
         });
     }
 
-    /// Waits until the reply is lost. That does not come about if the server does not lead any more; then the clerk was
-    /// answered by another, and there is nothing to see.
+    /// Waits until the reply is lost. This does not happen if the server no longer leads; then another server has
+    /// answered the clerk, and there is nothing to test.
     pub(super) fn wait<T: Send + 'static>(&self, operation: &Pending<T>) {
         wait_until(SOON, || self.lost.load(SeqCst) || operation.is_done_within(Duration::ZERO));
     }
 
-    /// Lets everything go on.
+    /// Stops intercepting and releases all held messages.
     pub(super) fn release(&self, network: &Network) {
         network.stop_intercepting();
         for message in network.held() {
@@ -84,20 +85,20 @@ impl LostReply {
         }
     }
 
-    /// What may be the cause if the operation was executed twice.
+    /// Returns the likely causes if the operation was executed twice.
     pub(super) fn causes_of_second_execution(&self) -> Vec<Rule> {
         let other = self.retry_differs.load(SeqCst);
         vec![if other { Rule::RetryKeepsNumber } else { Rule::ExecuteOnce }]
     }
 
-    /// The same, if there was a snapshot in between.
+    /// Returns the likely causes if the operation was executed twice and there was a snapshot in between.
     pub(super) fn causes_of_second_execution_after_snapshot(&self) -> Vec<Rule> {
         let other = self.retry_differs.load(SeqCst);
         if other { vec![Rule::RetryKeepsNumber] } else { vec![Rule::DuplicateTableInSnapshot, Rule::ExecuteOnce] }
     }
 }
 
-/// A number that two messages have in common if they say the same, and hardly otherwise (FNV-1a).
+/// Returns a hash (FNV-1a) that is equal for equal messages, and almost certainly differs otherwise.
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,16 +1,16 @@
-//! The scenarios, and the one table of them that tests and command line share.
+//! The scenarios, and the one table of them that tests and the command line share.
 //!
-//! Each is a story over a handful of verbs. [`raft_scenarios`] lists the course's, in the course's order, and after them
-//! ours, which catch what the course's do not.
+//! Each scenario is a short function over a few methods. [`raft_scenarios`] lists the course's first, in the course's
+//! order, and then ours, which catch mistakes that the course's do not.
 
 pub mod kv;
 pub mod kv_generic;
 mod lost_reply;
 pub mod ours;
-pub mod ours_replies;
 pub mod ours_entries;
 pub mod ours_kv;
 pub mod ours_reads;
+pub mod ours_replies;
 pub mod ours_terms;
 pub mod ours_votes;
 pub mod part_3a;
@@ -24,22 +24,22 @@ use labstd::sync::Arc;
 use raftapi::Raft;
 
 use crate::cluster::{Cluster, ClusterConfig};
-use crate::scenario::{ScenarioInfo, AbandonOnFailure, Part, Scenario, Stage, ScenarioOutcome};
+use crate::scenario::{AbandonOnFailure, Part, Scenario, ScenarioInfo, ScenarioOutcome, Stage};
 use crate::subject::Subject;
 
-/// A row of the table: a story, and the cluster that it is told of.
+/// A row of the table: a scenario, and the configuration of its cluster.
 struct Row<R: Raft> {
     info: ScenarioInfo,
     /// Whether the network is reliable.
     reliable: bool,
-    /// Whether the services make snapshots.
+    /// Whether the services take snapshots.
     snapshots: bool,
-    /// What happens.
+    /// Body of the scenario.
     body: fn(&Cluster<R>),
 }
 
 impl<R: Raft> Row<R> {
-    /// A scenario of the course over a reliable network, without snapshots.
+    /// Creates a scenario of the course over a reliable network, without snapshots.
     fn course(
         name: &'static str,
         part: Part,
@@ -52,22 +52,22 @@ impl<R: Raft> Row<R> {
         Row { info, reliable: true, snapshots: false, body }
     }
 
-    /// The same over an unreliable network.
+    /// Switches to an unreliable network.
     fn unreliable(self) -> Row<R> {
         Row { reliable: false, ..self }
     }
 
-    /// The same with services that make snapshots.
+    /// Switches to services that take snapshots.
     fn with_snapshots(self) -> Row<R> {
         Row { snapshots: true, ..self }
     }
 
-    /// The same, as one of ours.
+    /// Marks the scenario as one of ours.
     fn ours(self) -> Row<R> {
         Row { info: ScenarioInfo { from_course: false, ..self.info }, ..self }
     }
 
-    /// The scenario: this story, told of servers of `subject`.
+    /// Returns the scenario, which runs on servers of `subject`.
     fn into_scenario(self, subject: &Subject<R>) -> Scenario {
         let Row { info, reliable, snapshots, body } = self;
         let (make, title) = (subject.factory(), info.title.clone());
@@ -84,7 +84,7 @@ impl<R: Raft> Row<R> {
     }
 }
 
-/// All scenarios that a Raft is put through, the course's first, told of `subject`.
+/// Returns all scenarios of a Raft, the course's first, for `subject`.
 pub fn raft_scenarios<R: Raft>(subject: &Subject<R>) -> Vec<Scenario> {
     table().into_iter().map(|row| row.into_scenario(subject)).collect()
 }
@@ -122,21 +122,21 @@ fn table<R: Raft>() -> Vec<Row<R>> {
         course("snapshot_install_un_crash_3D", P3D, "install snapshots (unreliable+crash)", 3, 49, part_3d::install_crash).with_snapshots().unreliable(),
         course("snapshot_all_crash_3D", P3D, "crash and restart all servers", 3, 14, part_3d::all_crash).with_snapshots(),
         course("snapshot_init_3D", P3D, "snapshot initialization after crash", 3, 6, part_3d::init).with_snapshots(),
-        course("catch_up_3B", P3B, "a returning follower catches up at once", 3, 12, ours::catch_up).ours(),
-        course("one_leader_a_term_3A", P3A, "one leader a term on a slow network", 5, 8, ours::one_leader_a_term).ours(),
-        course("time_to_lead_3A", P3A, "a voter waits for its leader", 3, 10, ours::time_to_lead).ours(),
+        course("catch_up_3B", P3B, "a returning follower catches up immediately", 3, 12, ours::catch_up).ours(),
+        course("one_leader_a_term_3A", P3A, "one leader per term on a slow network", 5, 8, ours::one_leader_a_term).ours(),
+        course("time_to_lead_3A", P3A, "a voter waits for its leader's first heartbeat", 3, 10, ours::time_to_lead).ours(),
         course("late_entries_3B", P3B, "late entries remove nothing", 3, 4, ours::late_entries).ours(),
-        course("asking_service_3B", P3B, "a service that asks while it is delivered to", 3, 2, ours::asking_service).ours(),
-        course("old_candidates_3A", P3A, "old requests for votes keep nobody waiting", 5, 11, ours_votes::old_candidates).ours(),
+        course("asking_service_3B", P3B, "a service that queries its Raft between deliveries", 3, 2, ours::asking_service).ours(),
+        course("old_candidates_3A", P3A, "old vote requests do not delay a campaign", 5, 11, ours_votes::old_candidates).ours(),
         course("shorter_log_3B", P3B, "a shorter log is not elected", 3, 11, ours_votes::shorter_log).ours(),
         course("new_leader_3B", P3B, "a new leader keeps its log", 3, 5, ours_entries::new_leader).ours(),
-        course("commit_index_3B", P3B, "nothing is committed beyond what is shared", 3, 3, ours_entries::commit_index).ours(),
+        course("commit_index_3B", P3B, "nothing is committed beyond the matching entries", 3, 3, ours_entries::commit_index).ours(),
         course("vote_once_3C", P3C, "a vote outlives a crash", 3, 14, ours_votes::vote_once).ours(),
-        course("acknowledged_3C", P3C, "what was acknowledged outlives a crash", 3, 8, ours_entries::acknowledged).ours(),
+        course("acknowledged_3C", P3C, "an acknowledged entry outlives a crash", 3, 8, ours_entries::acknowledged).ours(),
         course("older_term_3C", P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).ours(),
-        course("old_snapshot_3D", P3D, "a late snapshot takes nothing back", 3, 4, ours_entries::old_snapshot).with_snapshots().ours(),
+        course("old_snapshot_3D", P3D, "a late snapshot undoes nothing", 3, 4, ours_entries::old_snapshot).with_snapshots().ours(),
         course("old_votes_3A", P3A, "a vote counts in its own election only", 3, 8, ours_terms::old_votes).ours(),
-        course("higher_term_3A", P3A, "a reply of a higher term ends a leader's time", 3, 4, ours_terms::higher_term).ours(),
+        course("higher_term_3A", P3A, "a reply of a higher term ends leadership", 3, 4, ours_terms::higher_term).ours(),
         course("older_candidate_3A", P3A, "no vote for a candidate of an older term", 3, 3, ours_terms::older_candidate).ours(),
         course("same_term_3A", P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).ours(),
         course("old_replies_3B", P3B, "a reply says nothing about a later term", 5, 6, ours_replies::old_replies).ours(),
@@ -144,8 +144,8 @@ fn table<R: Raft>() -> Vec<Row<R>> {
     ]
 }
 
-/// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a Raft. The names are
-/// those of [`raft_scenarios`], which a test compares.
+/// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a Raft. A test checks
+/// that the names are those of [`raft_scenarios`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_raft_scenario {
@@ -214,7 +214,7 @@ mod tests {
     use crate::runner::tests::NoRaft;
 
     #[test]
-    fn the_names_of_the_tests_are_the_names_in_the_table() {
+    fn test_names_equal_the_names_in_the_table() {
         let table: Vec<_> = super::raft_scenarios(&Subject::<NoRaft>::new());
         let infos: Vec<_> = table.iter().map(|scenario| &scenario.info).collect();
         let names: Vec<_> = infos.iter().map(|info| info.name).collect();

@@ -1,4 +1,4 @@
-//! Our own scenarios, for what the course's do not catch.
+//! Our own scenarios, for mistakes that the course's scenarios do not catch.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// No term ever has two leaders, even while messages are so slow that several servers campaign at once.
+/// No term ever has two leaders, even if messages are so slow that several servers campaign at the same time.
 ///
-/// A server that votes twice in a term fails this. The course's scenarios look only now and then, and on a fast network
-/// the second leader has stepped down long before.
+/// A server that votes twice in a term fails this scenario. The course's scenarios look only at intervals, and on a
+/// fast network the second leader has stepped down long before.
 pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
     const SLOW: Duration = Duration::from_millis(100);
     const ROUNDS: usize = 4;
@@ -27,13 +27,13 @@ pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
         let mut latest = None;
         while begun.elapsed() < ROUND {
             for server in cluster.servers() {
-                // To look is to check: the cluster remembers who led in which term.
+                // The query itself is a check: the cluster remembers the leader of each term.
                 let Some((term, true)) = cluster.state(server) else { continue };
                 latest = latest.max(Some((term, server)));
             }
             cluster.sleep(POLL_INTERVAL);
         }
-        // The next election is held without the leader of this one.
+        // The next election happens without the leader of this one.
         if let Some(server) = cut_off.take() {
             cluster.connect(server);
         }
@@ -49,16 +49,16 @@ pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// A server that has voted lets the one it voted for lead: it does not campaign before that one's first heartbeat can
-/// have reached it.
+/// A server that has voted gives its candidate time to lead: it does not campaign before the candidate's first
+/// heartbeat can reach it.
 ///
-/// Messages take 30 ms, so that this heartbeat comes 60 ms after the vote. A server that does not begin its election
-/// timeout anew when it grants a vote fails this: whenever its own patience ends within these 60 ms, the new leader is
-/// deposed before it could do anything.
+/// Messages take 30 ms, so this heartbeat arrives 60 ms after the vote. A server that does not reset its election timer
+/// when it grants a vote fails this scenario. If its timer fires within these 60 ms, then the new leader is deposed
+/// before it could do anything.
 pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 8;
     const SLOW: Duration = Duration::from_millis(30);
-    /// From the election; no election timeout is as short as this and the way of the vote together.
+    /// Measured from the election; every election timeout plus the travel time of the vote is longer than this.
     const NO_CAMPAIGN: Duration = Duration::from_millis(80);
     const ELECTION_MAX: Duration = Duration::from_secs(5);
     const POLL_INTERVAL: Duration = Duration::from_millis(2);
@@ -69,7 +69,7 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
         let old = cluster.check_one_leader();
         let [a, b] = [1, 2].map(|steps| cluster.after(old, steps));
         if [a, b].iter().any(|&server| term_of(server) != term_of(old)) {
-            // Not at rest: a campaign that is under way already would prove nothing.
+            // The servers are not at rest, and a campaign that is already in progress would prove nothing.
             continue;
         }
         cluster.disconnect(old);
@@ -83,13 +83,13 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
             if cut_off.elapsed() > ELECTION_MAX {
                 Violation::limit(
                     &[Rule::CampaignOnTimeout, Rule::GrantResetsTimer],
-                    format!("{a} and {b} elected no leader within 5 s after leader {old} was cut off"),
+                    format!("{a} and {b} elected no leader within 5 s after leader {old} was disconnected"),
                 );
             }
             looked = Instant::now();
             cluster.sleep(POLL_INTERVAL);
         };
-        // There was no leader when it looked before, so this is how long ago the election was, at most.
+        // The previous poll found no leader, so the election happened at most this long ago.
         while looked.elapsed() < NO_CAMPAIGN {
             let now = term_of(voter);
             let after = looked.elapsed();
@@ -97,9 +97,9 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
                 Violation::limit(
                     &[Rule::GrantResetsTimer],
                     format!(
-                        "{voter} voted for {leader} in term {term}, but within {} ms after that election it is in term \
-                     {later}: it did not begin a new election timeout when it granted its vote, and so did not wait for \
-                     the first heartbeat",
+                        "{voter} voted for {leader} in term {term}, but at most {} ms after that election it was in \
+                         term {later}: it did not reset its election timer when it granted its vote, so it did not \
+                         wait for the first heartbeat",
                         after.as_millis()
                     ),
                 );
@@ -112,11 +112,12 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// Entries that come late take nothing away from a log that is already longer.
+/// Late entries remove nothing from a log that is already longer.
 ///
-/// The first message that brings a command to each follower is held; the leader sends again, and more; all of it is
-/// committed. Then the leader is cut off and the held messages arrive. A follower that replaces the end of its log by
-/// what a message carries, conflict or not, loses committed entries, and with it the next leader.
+/// The first message that brings a command to each follower is held. The leader sends the command again, and more
+/// commands, and all of them are committed. Then the leader is disconnected and the held messages arrive. A follower
+/// that replaces the end of its log by the entries of a message, even without a conflict, loses committed entries. The
+/// next leader then lacks them too.
 pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
     const CHARS: usize = 1000;
     const TIMEOUT: Duration = Duration::from_secs(2);
@@ -132,7 +133,7 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
     let leader = cluster.check_one_leader();
     let network = cluster.network();
 
-    // The only long messages are those that carry this command.
+    // Only the messages that carry this command are long.
     let held = Mutex::new(BTreeSet::new());
     network.intercept(move |message| {
         let carries = message.direction == Direction::Request && message.bytes.len() >= CHARS;
@@ -147,7 +148,7 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
     if all_have && both_held {
         cluster.disconnect(leader);
     }
-    // On a leader that sends nothing more before it has an answer, they were not late at all.
+    // If the leader sends nothing more before it has a reply, then these messages were not late at all.
     for message in network.held() {
         message.release();
     }
@@ -159,8 +160,8 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
         Violation::safety(
             &[Rule::TruncateOnConflict, Rule::LeaderAppendOnly],
             format!(
-                "leader {next} put a new command at index {}, though everything up to index {} was committed: a message that \
-             came late has removed entries from the logs",
+                "leader {next} put a new command at index {}, though everything up to index {} was committed: a late \
+                 message has removed entries from the logs",
                 started.index, last.index
             ),
         );
@@ -169,14 +170,15 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
 
-/// A Raft answers its service at any time, also while it has more to deliver than the service has read.
+/// A Raft answers its service at any time, even while it has more to deliver than the service has read.
 ///
-/// The service asks its Raft for the term before it reads the next entry, as a key/value server does. A Raft that holds
-/// its lock while it delivers fails this: it waits for its service to read, and the service for the lock.
+/// The service queries the term of its Raft before it reads the next entry, as a key/value server does. A Raft that
+/// holds its lock during delivery fails this scenario: it waits for its service to read, and the service waits for the
+/// lock.
 pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 3;
     const MANY: usize = 20;
-    cluster.services_query_raft(true);
+    cluster.set_services_query_raft(true);
     for _ in 0..ROUNDS {
         let leader = cluster.check_one_leader();
         for _ in 0..MANY {
@@ -186,10 +188,10 @@ pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-/// A follower to which entries were sent while it was cut off has them within 300 ms of its return, although the calls
-/// that were begun meanwhile may take up to 7 s to fail.
+/// A follower that was disconnected while entries were sent has them within 300 ms after its return, although the calls
+/// that were sent meanwhile may take up to 7 s to fail.
 ///
-/// A leader that sends one RPC at a time to each peer, and waits for its end, fails this.
+/// A leader that sends one RPC at a time to each peer, and waits for its end, fails this scenario.
 pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 5;
     const AT_ONCE: Duration = Duration::from_millis(300);
@@ -205,7 +207,7 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
             cluster.start(leader, cluster.random_command());
         }
         let last = cluster.one(cluster.random_command(), 2, Retry::Yes);
-        // Long enough to send to it in vain, short enough that it does not campaign.
+        // Long enough for the leader to send to it in vain, short enough that it does not campaign.
         cluster.sleep(Duration::from_millis(100));
         cluster.connect(follower);
         let returned = Instant::now();
@@ -217,13 +219,14 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
                 Violation::limit(
                     &[Rule::RetryUntilStored, Rule::BackUpNextIndex],
                     format!(
-                        "{follower} has not caught up 5 s after its return: its leader {leader} and another server have applied index {last}, and it has not"
+                        "{follower} has not caught up 5 s after its return: its leader {leader} and another server \
+                         have applied index {last}, but it has not"
                     ),
                 );
             }
             cluster.sleep(POLL_INTERVAL);
         };
-        // An election after the return takes its own time.
+        // An election after the return needs extra time.
         let undisturbed = cluster.state(leader) == before.map(|term| (term, true));
         let noted = if undisturbed { "" } else { ", with an election in between" };
         log::info!("{follower} caught up {} ms after its return{noted}", caught_up_after.as_millis());
@@ -231,7 +234,7 @@ pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
             Violation::limit(
                 &[Rule::RetryUntilStored, Rule::NoLockOverRpc],
                 format!(
-                    "{follower} caught up {} ms after its return; {} ms are enough when its leader stays",
+                    "{follower} caught up {} ms after its return; {} ms are enough if its leader stays",
                     caught_up_after.as_millis(),
                     AT_ONCE.as_millis()
                 ),

@@ -1,5 +1,5 @@
-//! Our own scenarios about entries that must not get lost: acknowledged and not saved, committed too early, or covered by
-//! a snapshot that comes late.
+//! Our own scenarios about entries that must not get lost: entries acknowledged but not saved, committed too early, or
+//! covered by a snapshot that arrives late.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +14,17 @@ use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// Only a message that carries a command of this many characters is as long as this.
+/// Length of a command in characters; only messages that carry such a command are at least this long.
 pub(super) const CHARS: usize = 1000;
 
-/// How long a Raft may take for what it does at once or with its next heartbeat.
+/// Maximum time for actions that a Raft takes immediately or with its next heartbeat.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a follower acknowledged it still has after a crash.
+/// A follower still has an acknowledged entry after a crash.
 ///
-/// It crashes in the moment in which its reply leaves it. The leader gets the reply, and commits; then it is cut off, and
-/// the follower returns. A follower that replies before it has saved loses the entry, and the third server, which never
-/// had it, is of no help.
+/// It crashes at the moment at which it sends its reply. The leader gets the reply and commits. Then the leader is
+/// disconnected, and the follower returns. A follower that replies before it saves loses the entry, and the third
+/// server never had it.
 pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 3;
     for _ in 0..ROUNDS {
@@ -50,11 +50,11 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
         }
         network.stop_intercepting();
 
-        // No other leader has followed, and nothing else can be at this index.
+        // No other leader has been elected, so only this entry can be at the index.
         let committed = |index| wait_until(cluster, TIMEOUT, || cluster.n_committed(index).0 > 0);
         let last = started.map(|Started { index, .. }| index).filter(|&index| replied && committed(index));
         cluster.disconnect(leader);
-        // It is the only one of the two that a majority may elect.
+        // Of these two servers, only the follower may be elected.
         only_elected(cluster, follower);
         cluster.restart(follower);
         cluster.connect(other);
@@ -65,9 +65,9 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
             Violation::safety(
                 &[Rule::SaveBeforeReply, Rule::SaveLog, Rule::LeaderAppendOnly],
                 format!(
-                    "{follower} acknowledged the entry at index {last}, so that {leader} committed it, and crashed; when \
-                 {follower} was back, {next} was elected, and put a new command at index {index}: {follower} had not saved \
-                 the entry when it acknowledged it, or has removed it since"
+                    "{follower} acknowledged the entry at index {last}, so {leader} committed it, and {follower} \
+                     crashed; after the restart of {follower}, {next} was elected and put a new command at index \
+                     {index}: {follower} had not saved the entry when it acknowledged it, or has removed it since"
                 ),
             );
         }
@@ -77,10 +77,10 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
 
-/// A new leader keeps what is in its log, also what it does not know to be committed.
+/// A new leader keeps the entries in its log, even if it does not know that they are committed.
 ///
-/// When both followers have acknowledged an entry, nothing more reaches them: the leader alone knows that it is committed.
-/// Then the leader is cut off.
+/// When both followers have acknowledged an entry, no more requests reach them, so only the leader knows that it is
+/// committed. Then the leader is disconnected.
 pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 2;
     for _ in 0..ROUNDS {
@@ -111,9 +111,9 @@ pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
             Violation::safety(
                 &[Rule::LeaderAppendOnly, Rule::UpToDateCandidate],
                 format!(
-                    "{next}, leader of term {term}, put a new command at index {index}, though {leader} had committed everything \
-                 up to index {last}, and {next} had acknowledged it: a new leader must keep what is in its log, whether \
-                 it knows that it is committed or not"
+                    "{next}, leader of term {term}, put a new command at index {index}, though {leader} had committed \
+                     everything up to index {last}, and {next} had acknowledged it: a new leader must keep the \
+                     entries in its log, whether or not it knows that they are committed"
                 ),
             );
         }
@@ -122,8 +122,8 @@ pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
 
-/// Figure 8 of the paper, step by step: an entry of an older term is not committed, though a majority has it, because a
-/// server without it can still be elected.
+/// Figure 8 of the paper, step by step: an entry of an older term is not committed by counting replicas, even if a
+/// majority has it, because a server without it can still be elected.
 pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     const ELECTION: Duration = Duration::from_secs(6);
     const REPLICATION: Duration = Duration::from_millis(500);
@@ -137,14 +137,14 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     let s1 = cluster.check_one_leader();
     let [s2, s3, s4, s5] = [1, 2, 3, 4].map(|steps| cluster.after(s1, steps));
 
-    // (a) S1 leads, and brings an entry to S2 only.
+    // (a) S1 leads, and replicates an entry only to S2.
     [s3, s4, s5].iter().for_each(|&server| cluster.disconnect(server));
     let Some(first) = cluster.start(s1, cluster.random_command()) else {
         return heal("gave up at (a): the leader does not lead any more");
     };
     cluster.sleep(REPLICATION);
 
-    // (b) S1 and S2 are gone; S5 is elected, and has another entry at the same index.
+    // (b) S1 and S2 are disconnected; S5 is elected, and gets another entry at the same index.
     [s1, s2].iter().for_each(|&server| cluster.disconnect(server));
     only_elected(cluster, s5);
     [s3, s4, s5].iter().for_each(|&server| cluster.connect(server));
@@ -155,7 +155,8 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
         return heal("gave up at (b): S5 was not elected");
     };
 
-    // (c) S5 is gone; S1 returns, is elected, and goes on with its entry, which S3 gets: now three of five have it.
+    // (c) S5 is disconnected; S1 returns, is elected, and continues with its entry, which S3 gets. Now three of five
+    // have it.
     only_elected(cluster, s1);
     cluster.reboot(s1);
     [s2, s3].iter().for_each(|&server| cluster.connect(server));
@@ -166,7 +167,7 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     cluster.sleep(REPLICATION);
     let committed = cluster.n_committed(first.index).0 > 0;
 
-    // (d) S1 is gone again; S5 is elected by those to whom its last entry is the newer one.
+    // (d) S1 is disconnected again; servers whose last entry is older than that of S5 elect S5.
     cluster.disconnect(s1);
     only_elected(cluster, s5);
     [s4, s5].iter().for_each(|&server| cluster.connect(server));
@@ -177,9 +178,10 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
         Violation::safety(
             &[Rule::CommitOwnTerm],
             format!(
-                "{s1}, leader of term {later}, committed index {index} because a majority ({s1}, {s2}, {s3}) had that entry, \
-             which is of the older term {term}; but {s5} could still be elected, in term {last}, and will overwrite it \
-             with its own of term {}: a leader may count only entries of its own term (Figure 8)",
+                "{s1}, leader of term {later}, committed index {index} because a majority ({s1}, {s2}, {s3}) had that \
+                 entry, which is of the older term {term}; but {s5} could still be elected, in term {last}, and will \
+                 overwrite it with its own entry of term {}: a leader may count replicas only for entries of its own \
+                 term (Figure 8)",
                 second.term
             ),
         );
@@ -187,11 +189,11 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
     heal("came to the end of Figure 8");
 }
 
-/// A follower commits no further than the leader has shown that their logs agree.
+/// A follower commits no further than the leader has shown that their logs match.
 ///
-/// A leader that was cut off has entries of its own, and returns as a follower; it agrees with the new leader on
-/// everything before them. The message with the new leader's entry is held, but what comes later says that this entry is
-/// committed. A follower that takes the leader's commit index as it is commits its own entry instead.
+/// A disconnected leader has entries of its own, and returns as a follower; its log matches the new leader's up to
+/// these entries. The message with the new leader's entry is held, but later messages say that this entry is committed.
+/// A follower that adopts the leader's commit index without a check commits its own entry instead.
 pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
     const COMMANDS: usize = 5;
     const LATER_MESSAGES: Duration = Duration::from_millis(130);
@@ -211,8 +213,8 @@ pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
         if carries_long_command(message) && is_for(message, follower) { Verdict::Hold } else { Verdict::Pass }
     });
     let why = format!(
-        "{follower} was never sent the entry of leader {leader} at index {}, and has one of its own there; that {leader} has \
-         committed its entry does not make that of {follower} committed",
+        "{follower} never received the entry of leader {leader} at index {}, and has an entry of its own there; \
+         {leader} has committed its entry, which does not make the entry of {follower} committed",
         before.next()
     );
     cluster.suspect(Some((Rule::CommitLastNewEntry, why)));
@@ -231,12 +233,13 @@ pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
 
-/// A snapshot that comes late takes nothing back.
+/// A late snapshot does not undo anything.
 ///
-/// A follower hears of its leader, but entries do not arrive until it has missed so much that it is sent a snapshot. The
-/// first message with it is held, the leader sends it again, and more is committed. Then the held one arrives.
+/// Messages of the leader reach a follower, but entries do not, until it lacks so many entries that it is sent a
+/// snapshot. The first message with the snapshot is held, the leader sends it again, and more entries are committed.
+/// Then the held message arrives.
 pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
-    /// More than from one snapshot to the next.
+    /// More than the number of entries between two snapshots.
     const MANY: usize = 15;
     const FURTHER: usize = 3;
     const LATE: Duration = Duration::from_millis(500);
@@ -263,7 +266,7 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
     let missed = (0..MANY).fold(Index::ZERO, |_, _| agree(2));
     misses_entries.store(false, Relaxed);
 
-    // A leader that does not send again before it has an answer sends nothing that could come late.
+    // If the leader sends nothing again before it has a reply, then no message can be late.
     if wait_until(cluster, TIMEOUT, || cluster.n_committed(missed).0 == 3) {
         for _ in 0..FURTHER {
             agree(3);
@@ -279,14 +282,14 @@ pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
         Violation::safety(
             &[Rule::IgnoreOldSnapshot, Rule::RetainAfterSnapshot],
             format!(
-                "after an old snapshot came late to {follower}, a command came to index {last}, though everything up to index \
-             {missed} had been committed"
+                "after an old snapshot arrived late at {follower}, a command was put at index {last}, though \
+                 everything up to index {missed} had been committed"
             ),
         );
     }
 }
 
-/// Whether a message brings a command of [`CHARS`] characters to a follower.
+/// Returns whether a message brings a command of [`CHARS`] characters to a follower.
 pub(super) fn carries_long_command(message: &Message<'_>) -> bool {
     message.direction == Direction::Request && message.bytes.len() >= CHARS
 }

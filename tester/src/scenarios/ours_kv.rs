@@ -1,8 +1,8 @@
-//! Our own scenarios about clients that ask again, and about answers that belong to another question: what a service does
-//! twice, never, or for the wrong client.
+//! Our own scenarios about clients that retry, and about answers to the wrong operation. They catch a service that
+//! executes an operation twice, never, or for the wrong client.
 //!
-//! They take single messages of a clerk out of the network's hands. Whether a message is a clerk's is known from its end;
-//! what is in it is the business of the service under test.
+//! They intercept single messages of a clerk. The end of a message shows whether it belongs to a clerk; the content of
+//! a message depends on the service under test.
 
 use labrpc::{Direction, Network, Verdict};
 use labstd::sync::Arc;
@@ -20,26 +20,26 @@ use crate::kv::in_process::is_of_server;
 use crate::kv::{Clerk, KvTest, Pending};
 use crate::violation::Violation;
 
-/// How long a service may take for an operation while nothing is wrong with its servers and the network.
+/// Maximum time of an operation while the servers and the network have no faults.
 pub(super) const SOON: Duration = Duration::from_secs(2);
 
-/// How long it may take while it has to elect a leader first.
+/// Maximum time of an operation that includes an election.
 pub(super) const AFTER_AN_ELECTION: Duration = Duration::from_secs(6);
 
-/// Only a message that carries a value of this many characters is as long as this.
+/// Length of a value in characters; only messages that carry such a value are at least this long.
 pub(super) const CHARS: usize = 1000;
 
-/// Why an operation that was asked for again has to be answered.
-const WHY_RETRY_NEEDS_ANSWER: &str = "its reply was lost, and its clerk asked again; that it has been executed already does not \
-                           mean that nobody waits for the answer";
+/// Reason why a retried operation must be answered.
+const WHY_RETRY_NEEDS_ANSWER: &str = "its reply was lost, and its clerk retried; the operation has been executed \
+                                      before, but the client still waits for the answer";
 
-/// What may be the cause if it is not.
+/// Likely causes if it is not answered.
 const CAUSES_OF_NO_ANSWER: [Rule; 3] = [Rule::AnswerDuplicates, Rule::AnswerWaitingClients, Rule::TryAnotherServer];
 
-/// An append whose reply is lost is asked for again: it is executed once, and answered twice.
+/// An append whose reply is lost is retried: it is executed once, and answered twice.
 ///
-/// Then the same with a `Put`, and before it is asked for again, another client puts something else, having seen the value:
-/// done again, the first would undo the second.
+/// Then the same with a `Put`. Before the retry, another client reads the value and puts another one. A second
+/// execution of the first Put would undo the second Put.
 pub fn lost_reply(test: &KvTest, network: &Network) {
     const ROUNDS: u64 = 5;
     let all = test.servers();
@@ -65,20 +65,21 @@ pub fn lost_reply(test: &KvTest, network: &Network) {
         lost_reply.release(network);
         clerk = put.expect_within(SOON, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
         let value = other.get(key);
-        // One that took effect only when it was asked for again, may come last.
+        // A Put that took effect only with its retry may come last.
         if seen && value != second {
             Violation::safety(
                 &[Rule::ExecuteOnce, Rule::RetryKeepsNumber],
                 format!(
-                    "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns '{value}': the \
-                 first Put was executed again when its clerk had lost the reply and asked again"
+                    "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns \
+                     '{value}': the first Put was executed again when its clerk lost the reply and retried"
                 ),
             );
         }
     }
 }
 
-/// What was executed by a leader that crashes before anybody hears of it, the next leader does not execute again.
+/// If a leader executes an operation and crashes before its reply arrives, then the next leader does not execute the
+/// operation again.
 pub fn next_leader(test: &KvTest, network: &Network) {
     const ROUNDS: u64 = 3;
     let all = test.servers();
@@ -95,8 +96,8 @@ pub fn next_leader(test: &KvTest, network: &Network) {
     }
 }
 
-/// What a leader that crashed had only just begun, the next leader finds in its log, and is asked for again: two entries
-/// for one operation, neither of them applied yet.
+/// If a leader crashes just after it replicated an entry, then the next leader has the entry in its log and gets the
+/// retry: two entries for one operation, neither of them applied yet.
 pub fn twice_in_the_log(test: &KvTest, network: &Network) {
     const ROUNDS: u64 = 3;
     const KEY: &str = "x";
@@ -108,7 +109,7 @@ pub fn twice_in_the_log(test: &KvTest, network: &Network) {
         let short = element(0, round);
         clerk.append(KEY, &short);
         let leader = test.leader();
-        // From the long entry on, the leader hears of no success.
+        // From the long entry on, the leader receives no acknowledgment.
         let shared = Arc::new((AtomicBool::new(false), AtomicUsize::new(0)));
         let progress = Arc::clone(&shared);
         network.intercept(move |message| {
@@ -130,12 +131,13 @@ pub fn twice_in_the_log(test: &KvTest, network: &Network) {
         });
         let long = long(&format!("long {round}"));
         let append = append_in_background(clerk, KEY, long.clone());
-        // Both followers have the entry, or it makes no difference which of them is elected.
+        // Either both followers have the entry, or it does not matter which of them is elected.
         wait_until(SOON, || shared.1.load(SeqCst) >= 2);
         test.cluster().crash(leader);
         network.stop_intercepting();
-        let why = "its leader crashed, and its clerk asked another server, which had the entry in its log already, not \
-                   applied yet: when it comes to the second entry of the same operation, somebody waits for the answer";
+        let why = "its leader crashed, and its clerk retried at another server, which already had the entry in its \
+                   log, but had not applied it; when this server applies the second entry of the same operation, the \
+                   client still waits for the answer";
         clerk = append.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         expected = expected + &short + &long;
         let value = reader.get(KEY);
@@ -144,9 +146,9 @@ pub fn twice_in_the_log(test: &KvTest, network: &Network) {
             Violation::safety(
                 &[Rule::CheckDuplicateAtApply, Rule::ExecuteOnce, Rule::RetryKeepsNumber],
                 format!(
-                    "an append was asked of a leader, which crashed, and then of the next one, which had its entry in the log \
-                 already; now the value has {} bytes instead of {}, and what was appended is in it {times} times: an \
-                 operation must be executed once, however often it is in the log",
+                    "an append was sent to a leader, which crashed, and then to the next leader, which already had \
+                     its entry in the log; now the value has {} bytes instead of {}, and it contains the appended \
+                     text {times} times: an operation must be executed once, however often it is in the log",
                     value.len(),
                     expected.len()
                 ),
@@ -157,13 +159,14 @@ pub fn twice_in_the_log(test: &KvTest, network: &Network) {
     }
 }
 
-/// Whoever waits for an entry that is overwritten by another leader's is not given that one's result.
+/// If another leader's entry overwrites the entry of a waiting client, then the client does not get the result of the
+/// other entry.
 ///
-/// Some clients ask a leader that is cut off. Meanwhile the majority executes other operations, at the same indexes. After
-/// the heal nobody may be told that all is done, who has not really been served.
+/// Some clients call a disconnected leader. Meanwhile the majority executes other operations at the same indexes. After
+/// the heal, no client may get a success for an operation that was not executed.
 ///
-/// The clients ask one after the other: a server that looks now and then whether it still leads looks for each of them at
-/// another moment, and at least one of them learns first what has come to its index.
+/// The clients start one after the other. A server that polls whether it still leads therefore polls at a different
+/// moment for each of them, and at least one client learns first which entry took its index.
 pub fn anothers_result(test: &KvTest, _network: &Network) {
     const ROUNDS: u32 = 5;
     const APPENDERS: u32 = 6;
@@ -195,7 +198,7 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
         }
         test.connect_all();
         ids.into_iter().for_each(|id| test.cluster().connect_clerk(id, &all));
-        let why = "it was asked of a leader that was cut off, which has to say so when it hears of the next leader";
+        let why = "it was sent to a disconnected leader, which must report its lost leadership when it hears from the next leader";
         for (append, key, appended) in appends {
             append.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
             let value = clerk.get(&key);
@@ -203,9 +206,9 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
                 Violation::safety(
                     &[Rule::ReplyToOwnEntryOnly],
                     format!(
-                        "an append of '{appended}' to an empty key, asked of a leader that was cut off, was acknowledged after \
-                     the heal, but the value is '{value}': whoever waited for it was given the answer to another operation, \
-                     which had taken its index"
+                        "an append of '{appended}' to an empty key, sent to a disconnected leader, was acknowledged \
+                         after the heal, but the value is '{value}': its client got the result of another operation, \
+                         which had taken its index"
                     ),
                 );
             }
@@ -215,16 +218,16 @@ pub fn anothers_result(test: &KvTest, _network: &Network) {
             Violation::safety(
                 &[Rule::ReplyToOwnEntryOnly],
                 format!(
-                    "a Get of key 'known', which always was 'value', was asked of a leader that was cut off and returned \
-                 '{value}' after the heal: it was given the answer to another operation, which had taken its index"
+                    "a Get of key 'known', which always was 'value', was sent to a disconnected leader and returned \
+                     '{value}' after the heal: it got the result of another operation, which had taken its index"
                 ),
             );
         }
     }
 }
 
-/// Whoever waits at a leader that was cut off is told when another leads, also if nothing else is asked of anybody, so that
-/// no other entry takes the index of the one that it waits for.
+/// A client that waits at a disconnected leader is told when another server leads, even if there are no other
+/// operations, so that no other entry takes the index of its entry.
 pub fn lost_entry(test: &KvTest, _network: &Network) {
     const ROUNDS: u64 = 3;
     let all = test.servers();
@@ -240,14 +243,15 @@ pub fn lost_entry(test: &KvTest, _network: &Network) {
         wait_until(AFTER_AN_ELECTION, || test.cluster().leader().is_some_and(|(_, leads)| leads != leader));
         test.connect_all();
         test.cluster().connect_clerk(id, &all);
-        let why = "it was asked of a leader that was cut off, and is lost, since another was elected meanwhile; nothing else \
-                   was asked, so nothing is applied at its index: its server has to look whether it still leads";
+        let why = "it was sent to a disconnected leader, and its entry is lost because another leader was elected; \
+                   there were no other operations, so nothing is applied at its index: its server must check whether \
+                   it still leads";
         append.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         expect_appended(&clerk.get(&key), &[(0, 1)]);
     }
 }
 
-/// What was executed before a snapshot is not executed again after all servers have come back with it.
+/// An operation that was executed before a snapshot is not executed again after all servers restart from it.
 pub fn duplicate_after_snapshot(test: &KvTest, network: &Network) {
     let all = test.servers();
     let mut clerk = test.clerk(&all);
@@ -261,17 +265,18 @@ pub fn duplicate_after_snapshot(test: &KvTest, network: &Network) {
     all.iter().for_each(|&server| test.cluster().crash(server));
     all.iter().for_each(|&server| test.cluster().start(server));
     test.connect_all();
-    // Not before they have replayed what they had.
+    // Wait until the servers have replayed their logs.
     expect_appended(&other.get("x"), &[(0, 2)]);
     lost_reply.release(network);
     append.expect_within(AFTER_AN_ELECTION, WHY_RETRY_NEEDS_ANSWER, &CAUSES_OF_NO_ANSWER);
     expect_appended_once(&other.get("x"), &[(0, 2)], &lost_reply.causes_of_second_execution_after_snapshot());
 }
 
-/// What was executed before a snapshot is not executed again by a server that was given the snapshot by its leader.
+/// An operation that was executed before a snapshot is not executed again by a server that got the snapshot from its
+/// leader.
 ///
-/// A follower is cut off while a client appends, so that it learns of that from a snapshot alone. Then it is elected: the
-/// votes for everybody else are lost.
+/// A follower is disconnected while a client appends, so it learns of the append only from a snapshot. Then it is
+/// elected, because the votes for all other servers are lost.
 pub fn duplicate_after_install(test: &KvTest, network: &Network) {
     const LEADS: Duration = Duration::from_secs(6);
     let all = test.servers();
@@ -286,7 +291,7 @@ pub fn duplicate_after_install(test: &KvTest, network: &Network) {
     lost_reply.wait(&append);
     fill_log(test, &mut other);
 
-    // Without the third, nothing is committed before the one behind has caught up.
+    // Without the third server, nothing is committed before the server behind has caught up.
     test.cluster().crash(third);
     test.connect_all();
     other.put("filler", "");
@@ -300,7 +305,7 @@ pub fn duplicate_after_install(test: &KvTest, network: &Network) {
     expect_appended_once(&other.get("x"), &[(0, 2)], &lost_reply.causes_of_second_execution_after_snapshot());
 }
 
-/// Writes so much that every server that takes part must have made a snapshot.
+/// Writes so much that every participating server must have taken a snapshot.
 fn fill_log(test: &KvTest, clerk: &mut Clerk) {
     let value = "filler ".repeat(10);
     for _ in 0..10 * MAX_RAFT_STATE / value.len() {
@@ -309,8 +314,8 @@ fn fill_log(test: &KvTest, clerk: &mut Clerk) {
     test.check_log_size(MAX_RAFT_STATE);
 }
 
-/// Two appends to `x`, the elements of `round`; waits until the reply to the second is lost. Returns the leader that had
-/// executed it, and the append, which goes on.
+/// Appends the two elements of `round` to `x`, and waits until the reply to the second append is lost. Returns the
+/// leader that executed it, and the append, which is still in progress.
 fn lose_reply_to_append(
     test: &KvTest,
     network: &Network,
@@ -334,7 +339,7 @@ fn append_in_background(mut clerk: Clerk, key: &str, value: String) -> Pending<C
     })
 }
 
-/// Waits until `holds`, but not for longer than `timeout`. Whether it holds.
+/// Waits until `holds` returns true, at most for `timeout`; returns whether it does.
 pub(super) fn wait_until(timeout: Duration, holds: impl Fn() -> bool) -> bool {
     const POLL_INTERVAL: Duration = Duration::from_millis(1);
     let begun = Instant::now();
@@ -347,7 +352,7 @@ pub(super) fn wait_until(timeout: Duration, holds: impl Fn() -> bool) -> bool {
     true
 }
 
-/// A value that nobody overlooks in the network.
+/// Returns a value that is long enough to recognize its message in the network.
 pub(super) fn long(text: &str) -> String {
     format!("{text} ").repeat(CHARS / (text.len() + 1) + 1)
 }

@@ -1,5 +1,5 @@
-//! Our own scenarios about reads: a Get that is not put into the log must still know what is committed, and that its server
-//! leads.
+//! Our own scenarios about reads: a Get that does not go through the log must still know the committed entries, and
+//! that its server leads.
 
 use labrpc::{Direction, Network, Verdict};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,11 +13,11 @@ use crate::kv::in_process::{is_for, is_of_server};
 use crate::kv::{Clerk, ClerkId, KvTest, Pending};
 use crate::violation::Violation;
 
-/// A new leader that has committed nothing in its term yet does not know what is committed; when the first that it is asked
-/// is a Get, it finds out.
+/// A new leader that has committed nothing in its term does not know which entries are committed. It must find out,
+/// even if its first operation is a Get.
 ///
-/// The old leader brings an entry to one follower, hears that it arrived, and answers the client; nothing more reaches that
-/// follower. Then the old leader is cut off: only that follower can be elected.
+/// The old leader brings an entry to one follower, gets the acknowledgment, and answers the client; no more requests
+/// reach that follower. Then the old leader is disconnected, and only that follower can be elected.
 pub fn first_get(test: &KvTest, network: &Network) {
     const ROUNDS: usize = 3;
     let mut clerk = test.clerk(&test.servers());
@@ -34,7 +34,7 @@ pub fn first_get(test: &KvTest, network: &Network) {
                 return Verdict::Pass;
             }
             let entries = is_of_server(message, leader) && is_for(message, next) && !sent.load(SeqCst);
-            // The last that arrives.
+            // The last message that arrives.
             if entries && message.bytes.len() >= CHARS {
                 sent.store(true, SeqCst);
             }
@@ -48,16 +48,16 @@ pub fn first_get(test: &KvTest, network: &Network) {
         test.cluster().partition(&[&[leader], &next_ones]);
         network.stop_intercepting();
         let get = get_in_background(test.clerk(&next_ones));
-        let why = "it was the first thing asked after an election: a leader must commit something of its own term to know \
-                   what is committed, and must not wait for a client to write something";
+        let why = "it was the first operation after an election: a leader must commit an entry of its own term to \
+                   know which entries are committed, and must not wait until a client writes";
         let value = get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
         if acknowledged && value != new {
             Violation::safety(
                 &[Rule::CommitBeforeFirstRead],
                 format!(
-                    "a Get returned '{}', though '{}' had been put and acknowledged before it began: it was the first thing asked \
-                 after an election, and the new leader had the entry, but did not know yet that it was committed; it must \
-                 commit something of its own term before it answers",
+                    "a Get returned '{}', though '{}' had been put and acknowledged before the Get began. The Get was \
+                     the first operation after an election: the new leader had the entry, but did not yet know that \
+                     it was committed; it must commit an entry of its own term before it answers",
                     beginning(&value),
                     beginning(&new)
                 ),
@@ -69,11 +69,12 @@ pub fn first_get(test: &KvTest, network: &Network) {
     }
 }
 
-/// A leader that is cut off, and still believes that it leads, answers no Get with a value that has been overwritten.
+/// A disconnected leader that still believes that it leads answers no Get with an overwritten value.
 ///
-/// Three times over. First it is merely cut off. Then the replies to its last messages come late: after the new value was
-/// written, and after the Get began. They show that it led when it sent the messages, and nothing about now. The third time
-/// another Get has begun before, for which those replies are good.
+/// The scenario runs three times. First, the leader is only disconnected. The second time, the replies to its last
+/// messages arrive late: after the new value was written and after the Get began. They prove that it led when it sent
+/// the messages, and nothing about the present. The third time, another Get began earlier, and the replies are valid
+/// for that one.
 pub fn cut_off_get(test: &KvTest, network: &Network) {
     for timing in [Timing::CutOff, Timing::LateReplies, Timing::LateRepliesForAnother] {
         round(test, network, timing);
@@ -110,7 +111,7 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
 
     let mut writer = test.clerk(&others);
     let put = Pending::start("a Put to a majority", move || writer.put("x", "new"));
-    put.expect_within(AFTER_AN_ELECTION, "its servers are a majority, and have to elect a leader", &CAUSES_OF_WAITING);
+    put.expect_within(AFTER_AN_ELECTION, "its servers are a majority, and must elect a leader", &CAUSES_OF_WAITING);
     let late = ask(test, leader);
     test.sleep(BEGUN);
     network.stop_intercepting();
@@ -122,30 +123,28 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
     for asked in [Some(&late), early.as_ref()].into_iter().flatten() {
         test.cluster().connect_clerk(asked.clerk, &all);
     }
-    let why = "its leader was cut off, and has to say that it leads no longer when it hears of the next one";
+    let why = "its leader was disconnected, and must report its lost leadership when it hears from the next leader";
     let value = late.get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);
     if value != "new" {
         let likely: &[Rule] =
             if answered { &[Rule::ReadsNeedQuorum] } else { &[Rule::ReplyToOwnEntryOnly, Rule::ReadsNeedQuorum] };
         let how = match (answered, timing) {
-            (true, Timing::CutOff) => "by a leader that was cut off, and did not ask anybody whether it still led",
+            (true, Timing::CutOff) => "by a disconnected leader that did not confirm its leadership with a majority",
             (true, Timing::LateReplies) => {
-                "by a leader that was cut off, when it got late replies to what it had sent before the Get began, which say \
-                 nothing about who leads now"
+                "by a disconnected leader, when it got late replies to messages from before the Get began; these \
+                 replies say nothing about the current leader"
             }
             (true, Timing::LateRepliesForAnother) => {
-                "by a leader that was cut off, when it got late replies to what it had sent for another Get, before this one \
-                 began, which say nothing about who leads now"
+                "by a disconnected leader, when it got late replies to messages for another Get, from before this Get \
+                 began; these replies say nothing about the current leader"
             }
-            (false, _) => {
-                "after the heal, with the answer to another operation, or by a server that had missed that Put"
-            }
+            (false, _) => "after the heal, with the result of another operation, or by a server that lacked that Put",
         };
         Violation::safety(
             likely,
             format!(
-                "a Get returned '{value}', though 'new' had been put by a majority and acknowledged before it began; it was \
-             answered {how}"
+                "a Get returned '{value}', though 'new' had been put by a majority and acknowledged before the Get \
+                 began; it was answered {how}"
             ),
         );
     }
@@ -154,13 +153,13 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
     }
 }
 
-/// A Get under way, and whose it is.
+/// A Get in progress, and its clerk.
 struct PendingGet {
     clerk: ClerkId,
     get: Pending<String>,
 }
 
-/// Asks one server alone for the value of `x`.
+/// Sends a Get of `x` to one server only.
 fn ask(test: &KvTest, server: ServerId) -> PendingGet {
     let clerk = test.clerk(&[server]);
     PendingGet { clerk: clerk.id(), get: get_in_background(clerk) }

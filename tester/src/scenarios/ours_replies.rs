@@ -1,4 +1,5 @@
-//! Our own scenarios about answers: what they say is of one term, and what a server has said in one it must remember.
+//! Our own scenarios about replies: a reply belongs to one term, and a server must remember the term in which it
+//! replied.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +11,16 @@ use raftapi::{Raft, Started};
 
 use super::ours_entries::{CHARS, carries_long_command};
 use super::ours_terms::{CAMPAIGNS, TIMEOUT, heal, term_of};
-use super::ours_votes::{is_vote_request, is_for, is_from, leading, only_elected, wait_until};
+use super::ours_votes::{is_for, is_from, is_vote_request, leading, only_elected, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// What a follower acknowledged to a leader of an earlier term, it need not have in this one.
+/// An acknowledgment to a leader of an earlier term says nothing about the entries of this term.
 ///
-/// A leader brings entries to one follower, whose answer is held. The others elect another leader, which overwrites them.
-/// Then the old leader is elected again, has new entries in their places, and brings them to one server; two of five
-/// have them when the held answer arrives.
+/// A leader brings entries to one follower, whose reply is held. The others elect another leader, which overwrites
+/// these entries. Then the old leader is elected again, gets new entries at the same indexes, and brings them to one
+/// server. Two of five servers have them when the held reply arrives.
 pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     const ENTRIES: usize = 6;
     const AT_ONCE: Duration = Duration::from_millis(500);
@@ -35,7 +36,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     let [follower, second, third, fourth] = [1, 2, 3, 4].map(|steps| cluster.after(leader, steps));
     let network = cluster.network();
 
-    // The entries go out in one message, when all of them are there.
+    // The entries are sent in one message, when all of them are in the log.
     let complete = Arc::new(AtomicBool::new(false));
     let (goes, calls) = (Arc::clone(&complete), Mutex::new(BTreeSet::new()));
     network.intercept(move |message| {
@@ -67,7 +68,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
     }
     let [holder, other] = {
         let mut others = [second, third, fourth].into_iter().filter(|&server| server != between);
-        [others.next(), others.next()].map(|server| server.expect("only one of the three is cut off"))
+        [others.next(), others.next()].map(|server| server.expect("only one of the three is disconnected"))
     };
     let brought = Arc::new(AtomicBool::new(false));
     let (arrives, calls) = (Arc::clone(&brought), Mutex::new(BTreeSet::new()));
@@ -95,22 +96,23 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
         Violation::safety(
             &[Rule::DropStaleReplies, Rule::CommitMajority],
             format!(
-                "{leader}, leader of term {term}, committed index {index} of that term when {leader} and {holder} had it at the most: no \
-                 message with it has reached {other}, and {follower} and {between} are cut off; what came late was the answer of \
-                 {follower} to what {leader} had sent as leader of term {before}, and it says nothing about the entries of now"
+                "{leader}, leader of term {term}, committed index {index} of that term when at most {leader} and \
+                 {holder} had it: no message with it has reached {other}, and {follower} and {between} are \
+                 disconnected. The late reply of {follower} was for a request that {leader} had sent as leader of \
+                 term {before}; it says nothing about the current entries"
             ),
         );
     }
     heal_and_agree("came to the end");
 }
 
-/// A server is in no older term after a crash than it was in when it answered, also if it has not voted since.
+/// After a crash, a server's term is at least the term in which it last replied, even if it has not voted since.
 ///
-/// While a server is down, the others elect a leader. The server returns, answers the leader's first message, which is of a
-/// term that it did not know, and crashes in the moment in which its reply leaves it.
+/// While a server is down, the others elect a leader. The server returns, replies to the leader's first message, which
+/// has a term that the server did not know, and crashes at the moment at which it sends the reply.
 pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 3;
-    /// No server campaigns as soon as this after its start.
+    /// No server campaigns sooner than this after its start.
     const START: Duration = Duration::from_millis(50);
     for _ in 0..ROUNDS {
         cluster.one(cluster.random_command(), 3, Retry::Yes);
@@ -129,7 +131,7 @@ pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
                 _ => Verdict::Pass,
             }
         });
-        // Whatever this leader sends from now on is of this term, or of a later one.
+        // All messages of this leader from now on have this term or a later one.
         let term = leading(cluster, leader);
         cluster.restart(server);
         let answered = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
@@ -146,8 +148,9 @@ pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
             Violation::safety(
                 &[Rule::SaveTerm, Rule::SaveBeforeReply],
                 format!(
-                    "{server} answered a message of {leader}, leader of term {term}, crashed, and was in term {back} when it was started \
-                     again: it had not saved the term when it answered, and has forgotten that there was a later one"
+                    "{server} replied to a message of {leader}, leader of term {term}, crashed, and was in term \
+                     {back} after its restart: it had not saved the term when it replied, so it forgot that there was \
+                     a later one"
                 ),
             );
         }

@@ -1,8 +1,8 @@
-//! Our own scenarios about terms: a higher one is heeded wherever it is heard of, and what belongs to an earlier one and
-//! comes late counts for nothing.
+//! Our own scenarios about terms: a server adopts a higher term from every message, and late messages of an earlier
+//! term do not count.
 //!
-//! What is in a message they cannot see. They know the terms from the servers, and of a message who sent it, and in which
-//! order: a server that nothing reaches begins one election in each term.
+//! The scenarios cannot see the content of a message. They know the terms from the servers, and the sender and order of
+//! the messages: a server that receives nothing starts one election in each term.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::{Duration, Instant};
 use raftapi::{Raft, ServerId, Term};
 
-use super::ours_votes::{is_vote_request, is_for, is_from, leading, wait_until};
+use super::ours_votes::{is_for, is_from, is_vote_request, leading, wait_until};
 use crate::cluster::Cluster;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// How long a server that hears of nobody may take to campaign, and to do so again.
+/// Maximum time until a server that receives nothing campaigns, and campaigns again.
 pub(super) const CAMPAIGNS: Duration = Duration::from_secs(6);
 
-/// How long a Raft may take for what it does at once or with its next heartbeat.
+/// Maximum time for actions that a Raft takes immediately or with its next heartbeat.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A vote counts in the election for which it was asked, and in no later one.
+/// A vote counts in the election for which it was requested, and in no later one.
 ///
-/// No message arrives any more, but for the first request for the vote of the old leader; the answer is held. When that
-/// candidate has begun its next election, for which it has asked nobody with success, the answer arrives.
+/// No message arrives any more, except the first vote request to the old leader; its reply is held. When that candidate
+/// has started its next election, in which none of its requests arrives, the reply arrives.
 pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 3;
     const AT_ONCE: Duration = Duration::from_millis(500);
@@ -46,7 +46,7 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
         wait_until(cluster, CAMPAIGNS, || !network.held().is_empty());
         if let Some(vote) = network.held().pop()
             && let Some(candidate) = [1, 2].map(|steps| cluster.after(voter, steps)).into_iter().find(|&a| sent(&vote, a))
-            // The request that has arrived was of this term, or of one before.
+            // The request that arrived had this term or an earlier one.
             && let Some(asked_in) = term_of(cluster, candidate)
             && wait_until(cluster, CAMPAIGNS, || term_of(cluster, candidate) > Some(asked_in))
         {
@@ -57,9 +57,10 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
                 Violation::safety(
                     &[Rule::DropStaleReplies, Rule::MajorityOfVotes],
                     format!(
-                        "{candidate} leads in term {term}, though nobody can have voted for it in that term: of all its requests only \
-                         one has arrived, one of term {asked_in} at the most; the answer of {voter} came after {candidate} had begun \
-                         its next election, and a vote counts only in the election for which it was asked"
+                        "{candidate} leads in term {term}, though no other server can have voted for it in that term: \
+                         only one of its requests has arrived, with term {asked_in} at most; the reply of {voter} \
+                         arrived after {candidate} had started its next election, and a vote counts only in the \
+                         election for which it was requested"
                     ),
                 );
             }
@@ -69,10 +70,10 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// A leader that hears of a higher term in a reply leads no longer.
+/// A leader that sees a higher term in a reply steps down.
 ///
-/// A follower is cut off until it has campaigned. Then messages reach it again, and its answers arrive, but nothing that it
-/// sends of itself: the leader can know only from the answers that its term is over.
+/// A follower is disconnected until it has campaigned. Then messages reach it again, and its replies arrive, but its
+/// own requests do not. So the leader can learn only from the replies that its term is over.
 pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 2;
     const ANSWERS: usize = 5;
@@ -111,9 +112,9 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
                 Violation::limit(
                     &[Rule::StepDown],
                     format!(
-                        "{leader} still leads in term {term}, though {ahead}, in term {higher} or later, has answered {answers} of \
-                         its messages within {} s, and each answer says so: a higher term in a reply ends a leader's time, as one \
-                         in a request does",
+                        "{leader} still leads in term {term}, though {ahead}, in term {higher} or later, has replied \
+                         to {answers} of its messages within {} s, and each reply contains that term: a leader must \
+                         step down when it sees a higher term in a reply, as it must for one in a request",
                         TIMEOUT.as_secs()
                     ),
                 );
@@ -124,14 +125,15 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// A candidate of an older term gets no vote, also if the server has not voted in its own term.
+/// A candidate of an older term gets no vote, even if the server has not voted in its own term.
 ///
-/// Both followers campaign, and their requests are held. The old leader learns the term of the later one from that one's answer
-/// to a heartbeat, so that it is in this term and has not voted. Then the earlier one's request arrives, which is of an older
-/// term, and after it the request of the later one, which nothing speaks against.
+/// Both followers campaign, and their requests are held. The old leader learns the later candidate's term from its
+/// reply to a heartbeat, so it is in this term and has not voted. Then the earlier candidate's request arrives, which
+/// has an older term. After it, the later candidate's request arrives, which deserves the vote.
 pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 8;
-    /// A vote may come too late for its candidate, on a busy machine, but not as often as this.
+    /// Number of missing votes that count as a failure. On a busy machine a vote may arrive too late for its candidate,
+    /// but not this often.
     const REFUSALS: usize = 3;
     const IN_TIME: Duration = Duration::from_millis(100);
     let mut refused = 0;
@@ -155,7 +157,8 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
         wait_until(cluster, CAMPAIGNS, || !requests(a).is_empty() || !requests(b).is_empty());
         let (early, late) = if requests(a).is_empty() { (b, a) } else { (a, b) };
         let (first, first_term) = (requests(early).into_iter().next(), term_of(cluster, early));
-        // Its present term, if it is a later one, and it has asked in it, as in each term before.
+        // Returns the current term of the later candidate, if it is later, and if it has requested votes in it and in
+        // each term before.
         let campaigns = || {
             let (before, now) = (before?, term_of(cluster, late)?);
             (Some(now) > first_term && requests(late).len() as u64 == now.0 - before.0).then_some(now)
@@ -178,7 +181,7 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
                 let answered_at = Instant::now();
                 wait_until(cluster, TIMEOUT, || !in_this_term(late) || leading(cluster, late).is_some());
                 if leading(cluster, late) == Some(term) {
-                    // It got the vote.
+                    // The candidate got the vote.
                     heal(cluster);
                     break;
                 }
@@ -188,9 +191,10 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
                 Violation::limit(
                     &[Rule::RefuseOlderTerm, Rule::OneVotePerTerm],
                     format!(
-                        "{voter}, in term {term}, did not vote for {late}, though it had voted for nobody in that term, and nothing \
-                         speaks against {late}; only a request of {early} had come before, which was of an earlier term: that one \
-                         must get no vote, or else none is left for the candidate of the present term"
+                        "{voter}, in term {term}, did not vote for {late}, though it had voted for no server in that \
+                         term, and there is no reason to refuse {late}; before that, it had only received a request \
+                         of {early} with an earlier term: {early} must get no vote, because otherwise no vote is left \
+                         for the candidate of the current term"
                     ),
                 );
             }
@@ -200,14 +204,14 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// A candidate that hears from the leader of its own term follows it.
+/// A candidate that hears from the leader of its own term becomes its follower.
 ///
-/// Both followers campaign in the same term, and the request of one of them arrives. It is elected, and its heartbeats reach
-/// the other one, which has no reason to campaign any more.
+/// Both followers campaign in the same term, and the request of one of them arrives. It is elected, and its heartbeats
+/// reach the other one, which then has no reason to campaign again.
 pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 3;
     const WATCH: Duration = Duration::from_secs(2);
-    /// No election timeout is as short as this.
+    /// Every election timeout is longer than this.
     const NO_CAMPAIGN: Duration = Duration::from_millis(100);
     for _ in 0..ROUNDS {
         let voter = settled_leader(cluster);
@@ -219,7 +223,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
         });
         let before = leading(cluster, voter);
         let earlier = Mutex::new(a);
-        // The term in which both have asked, as in each term before.
+        // Returns the term in which both servers have requested votes, as in each term before.
         let both_ask = || {
             let (before, in_a, in_b) = (before?, term_of(cluster, a)?, term_of(cluster, b)?);
             if in_a != in_b {
@@ -251,7 +255,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
             let (mut times, mut latest) = *heard.lock();
             while begun.elapsed() < WATCH {
                 let now = *heard.lock();
-                // What it had answered by then it answered in this term.
+                // The replies up to now were sent in this term.
                 if term_of(cluster, rival) == Some(term) {
                     (times, latest) = now;
                     cluster.sleep(Duration::from_millis(1));
@@ -262,9 +266,9 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
                     Violation::limit(
                         &[Rule::FollowNewLeader, Rule::HeartbeatResetsTimer],
                         format!(
-                            "{rival} was a candidate of term {term} when {leader} was elected in it, and answered {times} heartbeats of \
-                             {leader}; but {} ms after the last of them it began another election: a candidate that hears from the \
-                             leader of its own term must follow it",
+                            "{rival} was a candidate of term {term} when {leader} was elected in it, and replied to \
+                             {times} heartbeats of {leader}; but {} ms after the last of them it started another \
+                             election: a candidate that hears from the leader of its own term must become its follower",
                             since.as_millis()
                         ),
                     );
@@ -277,7 +281,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// A leader that has led for a while: whatever it has to say at the beginning, the others have heard.
+/// Returns a leader that has led for a while, so that the others have received everything that it sent at the start.
 fn settled_leader<R: Raft>(cluster: &Cluster<R>) -> ServerId {
     const POLLS: usize = 5;
     let mut seen = None;
@@ -292,7 +296,7 @@ fn settled_leader<R: Raft>(cluster: &Cluster<R>) -> ServerId {
     seen.map_or_else(|| cluster.check_one_leader(), |(leader, _)| leader)
 }
 
-/// Everything arrives again; what is held is lost.
+/// Ends the interception; held messages are dropped.
 pub(super) fn heal<R: Raft>(cluster: &Cluster<R>) {
     cluster.network().stop_intercepting();
     for message in cluster.network().held() {
@@ -300,17 +304,17 @@ pub(super) fn heal<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-/// The term of `server`, if it runs.
+/// Returns the term of `server`, if it is running.
 pub(super) fn term_of<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Option<Term> {
     cluster.state(server).map(|(term, _)| term)
 }
 
-/// Whether a message belongs to a call of `server`.
+/// Returns whether a message belongs to a call of `server`.
 fn sent(held: &Held, server: ServerId) -> bool {
     is_from(&held.message(), server)
 }
 
-/// The messages of the calls of `server` that are held, in the order in which they came.
+/// Returns the held messages of the calls of `server`, in the order of arrival.
 fn held_by<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Vec<Held> {
     cluster.network().held().into_iter().filter(|held| sent(held, server)).collect()
 }

@@ -1,6 +1,7 @@
-//! Our own scenarios about votes: who may get one, who may not, and what a server does that is asked for one.
+//! Our own scenarios about votes: which candidate may get one, which may not, and what a server does when it is asked
+//! for one.
 //!
-//! They decide by method, size and sender which messages arrive; what is in a message is the business of the Raft under
+//! They decide by method, size and sender which messages arrive; the content of a message depends on the Raft under
 //! test.
 
 use labrpc::{Direction, Message, Verdict};
@@ -11,17 +12,17 @@ use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// How often a story looks whether something has come about.
+/// Polling interval of the scenarios.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The name of the lab for what a candidate asks.
+/// The lab's name of a candidate's RPC.
 const REQUEST_VOTE: &str = "Raft.RequestVote";
 
 /// A server that voted, crashed and returned does not vote again in the same term.
 ///
-/// No heartbeat arrives any more, and requests for a vote reach the old leader only. It votes for the first candidate,
-/// and is restarted at once; the other follower, which has heard nothing of it, campaigns in the same term. A server that
-/// does not save its vote makes both of them leaders.
+/// No heartbeat arrives any more, and vote requests reach only the old leader. It votes for the first candidate, and is
+/// restarted immediately. The other follower, which has heard nothing of this, campaigns in the same term. If the
+/// restarted server has not saved its vote, then both followers become leaders.
 pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 4;
     const FIRST: Duration = Duration::from_secs(2);
@@ -39,11 +40,13 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
             && let Some((first, second, term)) = elected()
         {
             let why = format!(
-                "{voter} voted for {first}, was restarted, and voted for {second}: it had not saved its vote when it gave it"
+                "{voter} voted for {first}, was restarted, and voted for {second}: it had not saved its vote when it \
+                 granted it"
             );
             cluster.suspect(Some((Rule::SaveVote, why)));
             cluster.reboot(voter);
-            // It leads, in the same term, or its campaign has failed. Two leaders in one term are found by the look itself.
+            // Either it leads in the same term, or its campaign has failed. The query itself detects two leaders in one
+            // term.
             wait_until(cluster, SECOND, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
             cluster.suspect(None);
         }
@@ -52,10 +55,11 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
 
-/// A server whose log is shorter is not elected, however high its term.
+/// A server with a shorter log is not elected, however high its term is.
 ///
-/// A follower is cut off while entries are committed. Then it is the leader who is cut off, and the votes for the third
-/// server are lost: the follower needs one vote, that of a server whose log is longer, and ends in the same term.
+/// A follower is disconnected while entries are committed. Then it is connected, the leader is disconnected, and the
+/// votes for the third server are lost. The follower needs one vote, from a server whose log is longer and ends in the
+/// same term.
 pub fn shorter_log<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 2;
     const CAMPAIGN: Duration = Duration::from_secs(3);
@@ -71,31 +75,32 @@ pub fn shorter_log<R: Raft>(cluster: &Cluster<R>) {
         only_elected(cluster, behind);
         cluster.disconnect(leader);
         cluster.connect(behind);
-        // Not one who led before, and has not heard yet that it does no longer.
+        // Ignores a server that led before and does not know yet that its leadership is over.
         let elected = || leading(cluster, behind).filter(|&term| committed_in.is_some_and(|before| term > before));
         wait_until(cluster, CAMPAIGN, || elected().is_some());
         if let Some(term) = elected() {
             Violation::safety(
                 &[Rule::UpToDateCandidate],
                 format!(
-                    "{behind} was elected in term {term} with the vote of {voter}, whose log is longer: {behind} was cut off \
-                 when everything up to index {last} was committed on {leader} and {voter}, and will overwrite it"
+                    "{behind} was elected in term {term} with the vote of {voter}, whose log is longer: {behind} was \
+                     disconnected when everything up to index {last} was committed on {leader} and {voter}, and will \
+                     overwrite it"
                 ),
             );
         }
         cluster.network().stop_intercepting();
-        // Now the other one can be elected.
+        // Now the other server can be elected.
         cluster.check_one_leader();
         cluster.connect(leader);
     }
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
 
-/// A server that hears of no leader campaigns, however often it is asked for votes that it cannot give.
+/// A server that hears from no leader campaigns, however often it gets vote requests that it must refuse.
 ///
-/// All messages are lost, but requests for the vote of one follower are held. When there are many, the one of the highest
-/// term is let go, so that all others are too old to be granted, and then those, every 100 ms one. A server that begins
-/// its election timeout anew with each of them never campaigns.
+/// All messages are lost, except vote requests to one follower, which are held. When there are many, the request with
+/// the highest term is released, so that all other requests are too old to be granted. Then the others are released,
+/// one every 100 ms. A server that resets its election timer with each of them never campaigns.
 pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
     const REQUESTS: usize = 60;
     const COLLECT: Duration = Duration::from_secs(15);
@@ -128,14 +133,14 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
         released += usize::from(request.release());
         cluster.sleep(BETWEEN);
     }
-    // Fewer, and it may just be patient.
+    // With fewer requests, its election timer may not have fired yet.
     if released >= REQUESTS / 2 && term_of(asked) == before {
         Violation::limit(
             &[Rule::OnlyGrantResetsTimer],
             format!(
-                "{asked} heard of no leader for {:.1} s and did not campaign; meanwhile {released} old requests for its vote \
-             arrived, none of which it could grant: they must have begun its election timeout anew, but only a vote \
-             that is granted may",
+                "{asked} heard from no leader for {:.1} s and did not campaign; meanwhile {released} old vote \
+                 requests arrived, and it could grant none of them: they must have reset its election timer, but only \
+                 a granted vote may do this",
                 begun.elapsed().as_secs_f64()
             ),
         );
@@ -147,8 +152,8 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// From now on nobody but `server` learns who has voted for it, and so nobody else is elected. The requests arrive, so
-/// that the servers stay in about the same term.
+/// From now on only `server` receives votes, so no other server is elected. The requests arrive, so the servers stay in
+/// about the same term.
 pub(super) fn only_elected<R: Raft>(cluster: &Cluster<R>, server: ServerId) {
     cluster.network().intercept(move |message| {
         let vote = message.direction == Direction::Reply && message.method == REQUEST_VOTE;
@@ -156,7 +161,7 @@ pub(super) fn only_elected<R: Raft>(cluster: &Cluster<R>, server: ServerId) {
     });
 }
 
-/// Waits until `holds`, but not for longer than `timeout`. Whether it holds.
+/// Waits until `holds` returns true, at most for `timeout`; returns whether it does.
 pub(super) fn wait_until<R: Raft>(cluster: &Cluster<R>, timeout: Duration, holds: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !holds() {
@@ -168,22 +173,22 @@ pub(super) fn wait_until<R: Raft>(cluster: &Cluster<R>, timeout: Duration, holds
     true
 }
 
-/// The term in which `server` leads, if it does.
+/// Returns the term in which `server` leads, if it leads.
 pub(super) fn leading<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Option<Term> {
     cluster.state(server).filter(|&(_, leads)| leads).map(|(term, _)| term)
 }
 
-/// Whether a message is for `server`, or a reply to such a one.
+/// Returns whether a message is a request to `server`, or a reply to one.
 pub(super) fn is_for(message: &Message<'_>, server: ServerId) -> bool {
     message.server.as_str() == server.to_string()
 }
 
-/// Whether a message is a candidate's request.
+/// Returns whether a message is a candidate's request.
 pub(super) fn is_vote_request(message: &Message<'_>) -> bool {
     message.direction == Direction::Request && message.method == REQUEST_VOTE
 }
 
-/// Whether `server` is the caller. An end has the name of its incarnation, and whom it leads to.
+/// Returns whether `server` is the caller. The name of an end contains its incarnation and its target.
 pub(super) fn is_from(message: &Message<'_>, server: ServerId) -> bool {
     message.end.as_str().starts_with(&format!("{server}#"))
 }

@@ -20,13 +20,13 @@ pub fn initial_election<R: Raft>(cluster: &Cluster<R>) {
     cluster.sleep(2 * ELECTION_TIMEOUT);
     let after = cluster.check_terms();
     if before != after {
-        // Not forbidden, but somebody held an election that nobody needed.
+        // This is not forbidden, but the election was unnecessary.
         log::warn!("the term changed though nothing failed");
     }
     cluster.check_one_leader();
 }
 
-/// A new leader follows a lost one; an old one that returns does no harm; without a majority nobody leads.
+/// A new leader follows a lost one; an old leader that returns does no harm; without a majority there is no leader.
 pub fn re_election<R: Raft>(cluster: &Cluster<R>) {
     let first = cluster.check_one_leader();
     cluster.disconnect(first);
@@ -46,12 +46,12 @@ pub fn re_election<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_one_leader();
 }
 
-/// Whichever minority of seven servers is cut off, the rest elect a leader.
+/// If any minority of seven servers is disconnected, the rest elect a leader.
 pub fn many_elections<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 9;
     cluster.check_one_leader();
     for _ in 0..ROUNDS {
-        // The three draws may coincide, so one to three servers are cut off and at least four remain.
+        // The three draws may coincide, so one to three servers are disconnected and at least four remain.
         let cut_off: [ServerId; 3] = cluster.draw(|rng| std::array::from_fn(|_| ServerId(rng.random_range(0..7))));
         cut_off.iter().for_each(|&server| cluster.disconnect(server));
         cluster.check_one_leader();

@@ -12,7 +12,7 @@ use crate::command::Command;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// Three commands are agreed on at the first three indexes, none before it was submitted.
+/// Three commands are agreed on at the first three indexes, and none is committed before it was submitted.
 pub fn basic_agree<R: Raft>(cluster: &Cluster<R>) {
     for n in 1..=3 {
         let index = Index(n);
@@ -44,7 +44,7 @@ pub fn rpc_bytes<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-/// Agreement goes on while a majority is connected, and stops without one.
+/// Agreement continues while a majority is connected, and stops without one.
 pub fn follower_failure<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(101, 3, Retry::No);
     let leader = cluster.check_one_leader();
@@ -85,7 +85,7 @@ pub fn leader_failure<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_not_committed(Index(4));
 }
 
-/// A follower that returns gets what it missed.
+/// A follower that returns gets its missing entries.
 pub fn fail_agree<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(101, 3, Retry::No);
     let leader = cluster.check_one_leader();
@@ -103,7 +103,7 @@ pub fn fail_agree<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(107, 3, Retry::Yes);
 }
 
-/// With three of five servers cut off nothing is committed; when they return, agreement is possible again.
+/// While three of five servers are disconnected, nothing is committed; when they return, agreement is possible again.
 pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(10, 5, Retry::No);
     let leader = cluster.check_one_leader();
@@ -120,7 +120,7 @@ pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
     cluster.check_not_committed(index);
 
     cut_off.iter().for_each(|&server| cluster.connect(server));
-    // The majority may have elected another leader, which has never heard of the command at index 2.
+    // The majority may have elected another leader, which has never received the command at index 2.
     let leader = cluster.check_one_leader();
     let Some(Started { index, .. }) = cluster.start(leader, 30) else {
         Violation::limit(
@@ -132,7 +132,7 @@ pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(1000, 5, Retry::Yes);
 }
 
-/// Commands that are submitted at one moment are all agreed on.
+/// Commands that are submitted at the same time are all agreed on.
 pub fn concurrent_starts<R: Raft>(cluster: &Cluster<R>) {
     const STARTS: i64 = 5;
     in_one_term(cluster, |leader, _, term| {
@@ -157,7 +157,8 @@ pub fn concurrent_starts<R: Raft>(cluster: &Cluster<R>) {
                 Violation::safety(
                     &[Rule::LeaderAppendOnly],
                     format!(
-                        "{command} was submitted to leader {leader} together with others and is lost, though term {term} lasts"
+                        "{command} was submitted to leader {leader} together with others and is lost, though term \
+                         {term} did not end"
                     ),
                 );
             }
@@ -166,7 +167,7 @@ pub fn concurrent_starts<R: Raft>(cluster: &Cluster<R>) {
     });
 }
 
-/// A leader returns from a partition with entries that nobody else has.
+/// A leader returns from a partition with entries that no other server has.
 pub fn rejoin<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(101, 3, Retry::Yes);
     let first = cluster.check_one_leader();
@@ -185,7 +186,7 @@ pub fn rejoin<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(105, 3, Retry::Yes);
 }
 
-/// Followers whose logs hold many entries of leaders that never had a majority are brought into line quickly.
+/// Followers whose logs hold many entries of leaders that never had a majority are repaired quickly.
 pub fn backup<R: Raft>(cluster: &Cluster<R>) {
     const MANY: usize = 50;
     let half = ELECTION_TIMEOUT / 2;
@@ -213,14 +214,14 @@ pub fn backup<R: Raft>(cluster: &Cluster<R>) {
     [third, fourth, fifth].iter().for_each(|&server| cluster.connect(server));
     agree_on_many();
 
-    // One of the three goes; the remaining two get many that are never committed either.
+    // One of the three is disconnected; the other two get many entries that are never committed either.
     let second = cluster.check_one_leader();
     let other = if second == third { cluster.after(second, 1) } else { third };
     cluster.disconnect(other);
     start_many(second);
     cluster.sleep(half);
 
-    // Whoever was cut off first meets the one that went last, and they agree on many more.
+    // The two servers that were disconnected first and the one that was disconnected last agree on many more.
     cluster.servers().for_each(|server| cluster.disconnect(server));
     [first, follower, other].iter().for_each(|&server| cluster.connect(server));
     agree_on_many();
@@ -229,7 +230,7 @@ pub fn backup<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 5, Retry::Yes);
 }
 
-/// Elections, agreement and idleness take few RPCs.
+/// Elections, agreement and idle periods take few RPCs.
 pub fn count<R: Raft>(cluster: &Cluster<R>) {
     const COMMANDS: u64 = 10;
     const ELECTION: std::ops::RangeInclusive<u64> = 1..=30;
@@ -240,7 +241,7 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
     if !ELECTION.contains(&election) {
         Violation::limit(
             &[Rule::HeartbeatWhenIdle],
-            format!("{election} RPCs to elect the first leader; {ELECTION:?} are expected"),
+            format!("the first election took {election} RPCs; {ELECTION:?} are expected"),
         );
     }
 
@@ -276,7 +277,7 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
         if rpcs > AGREEMENT_MAX {
             Violation::limit(
                 &[Rule::HeartbeatWhenIdle, Rule::SendOnce],
-                format!("{rpcs} RPCs for {COMMANDS} commands; {AGREEMENT_MAX} are enough"),
+                format!("{COMMANDS} commands took {rpcs} RPCs; {AGREEMENT_MAX} are enough"),
             );
         }
         Some(cluster.rpcs())
@@ -287,13 +288,14 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
     if idle > IDLE_SECOND_MAX {
         Violation::limit(
             &[Rule::HeartbeatWhenIdle],
-            format!("{idle} RPCs in a second in which nothing was to be done; at most {IDLE_SECOND_MAX}"),
+            format!("an idle second took {idle} RPCs; at most {IDLE_SECOND_MAX} are allowed"),
         );
     }
 }
 
-/// Submits a first command to the leader and calls `attempt_body` with the leader, that command's index and its term; begins
-/// again, up to five times in all, when the leader is not one or the term changed under the story (`None`).
+/// Submits a first command to the leader, and calls `attempt_body` with the leader, the index and the term of that
+/// command. Starts again, up to five times in all, if the leader no longer leads or if the term changed meanwhile
+/// (`None`).
 fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, attempt_body: impl Fn(ServerId, Index, Term) -> Option<T>) -> T {
     const ATTEMPTS: usize = 5;
     const PAUSE: Duration = Duration::from_secs(3);
@@ -309,28 +311,28 @@ fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, attempt_body: impl Fn(ServerId,
     }
     Violation::limit(
         &[Rule::HeartbeatResetsTimer, Rule::GrantResetsTimer],
-        format!("the term changed under each of {ATTEMPTS} attempts, though nothing failed"),
+        format!("the term changed during each of {ATTEMPTS} attempts, though nothing failed"),
     )
 }
 
-/// Whether every server is in `term`.
+/// Returns whether every server is in `term`.
 fn all_are_in<R: Raft>(cluster: &Cluster<R>, term: Term) -> bool {
     cluster.servers().all(|server| cluster.state(server).is_some_and(|(now, _)| now == term))
 }
 
-/// Agrees on `command`, submitted once, which has to come to `index`.
+/// Agrees on `command`, submitted once, which must be put at `index`.
 fn agree_at<R: Raft>(cluster: &Cluster<R>, command: impl Into<Command>, expected: usize, index: Index) {
     let command = command.into();
     let got = cluster.one(command.clone(), expected, Retry::No);
     if got != index {
         Violation::safety(
             &[Rule::LeaderAppendOnly, Rule::GrantResetsTimer],
-            format!("{command} came to index {got}, though {index} is the next free one"),
+            format!("{command} was put at index {got}, though {index} is the next free one"),
         );
     }
 }
 
-/// The leader put a command at `index`, which must be between `first` and `last`.
+/// Fails the run if the leader put a command at an `index` outside `first` to `last`.
 fn expect_index(leader: ServerId, index: Index, first: Index, last: Index) {
     if !(first..=last).contains(&index) {
         Violation::safety(
@@ -340,7 +342,7 @@ fn expect_index(leader: ServerId, index: Index, first: Index, last: Index) {
     }
 }
 
-/// A random text of letters, digits, `-` and `_`.
+/// Returns a random text of letters, digits, `-` and `_`.
 fn random_text(rng: &mut labstd::rng::Stream, chars: u64) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     (0..chars).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()

@@ -1,5 +1,5 @@
 //! Part 3C: persistence (paper, section 5.1 and Figure 2: a server that returns from a crash keeps its promises), and
-//! everything before under crashes and an unreliable network.
+//! the earlier parts with crashes and an unreliable network.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::command::Command;
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// Servers that crash, all of them or the leader or a follower, return with their logs.
+/// Servers crash (all of them, the leader, or a follower) and return with their logs.
 pub fn persist_1<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(11, 3, Retry::Yes);
     cluster.servers().for_each(|server| cluster.crash(server));
@@ -39,7 +39,7 @@ pub fn persist_1<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(16, 3, Retry::Yes);
 }
 
-/// Majorities that overlap in one server only, and that one has just been restarted.
+/// Two successive majorities share only one server, which has just been restarted.
 pub fn persist_2<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: i64 = 5;
     for round in 0..ROUNDS {
@@ -54,7 +54,7 @@ pub fn persist_2<R: Raft>(cluster: &Cluster<R>) {
 
         [a, b].iter().for_each(|&server| cluster.reboot(server));
         cluster.sleep(ELECTION_TIMEOUT);
-        // Only this one of the three knows the last command.
+        // Of the three servers, only this one has the last command.
         cluster.reboot(c);
         cluster.one(command + 2, 3, Retry::Yes);
 
@@ -63,7 +63,7 @@ pub fn persist_2<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(1000, 5, Retry::Yes);
 }
 
-/// A command that only the two servers have that crash survives with the one of them that returns.
+/// Only the two servers that crash have a command; it survives with the one that returns.
 pub fn persist_3<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(101, 3, Retry::Yes);
     let leader = cluster.check_one_leader();
@@ -81,11 +81,11 @@ pub fn persist_3<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(104, 3, Retry::Yes);
 }
 
-/// How often a leader is lost in the two scenarios after Figure 8 of the paper.
+/// Number of lost leaders in the two scenarios after Figure 8 of the paper.
 const LEADERS_LOST: usize = 1000;
 
-/// Leaders crash soon after they accepted a command, before or after it was committed, so that entries of many terms lie
-/// about (paper, section 5.4.2 and Figure 8).
+/// Leaders crash soon after they accepted a command, before or after it was committed, so logs contain entries of many
+/// terms (paper, section 5.4.2 and Figure 8).
 pub fn figure_8<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 1, Retry::Yes);
     for _ in 0..LEADERS_LOST {
@@ -105,7 +105,7 @@ pub fn figure_8<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 5, Retry::Yes);
 }
 
-/// The same over a network that loses, delays and reorders messages, with leaders that are cut off.
+/// Figure 8 over a network that loses, delays and reorders messages, with leaders that are disconnected.
 pub fn figure_8_unreliable<R: Raft>(cluster: &Cluster<R>) {
     const REORDERING_FROM: usize = 200;
     cluster.one(cluster.random_command(), 1, Retry::Yes);
@@ -132,7 +132,7 @@ pub fn figure_8_unreliable<R: Raft>(cluster: &Cluster<R>) {
     cluster.one(cluster.random_command(), 5, Retry::Yes);
 }
 
-/// Many clients at once come to agreement over an unreliable network.
+/// Many concurrent clients reach agreement over an unreliable network.
 pub fn unreliable_agree<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: i64 = 49;
     const AT_ONCE: i64 = 4;
@@ -150,15 +150,15 @@ pub fn unreliable_agree<R: Raft>(cluster: &Cluster<R>) {
     for client in clients {
         client.join().expect("a client that does not panic");
     }
-    // None of the clients had this number.
+    // No client used this number.
     cluster.one(100 * (ROUNDS + 1), 5, Retry::Yes);
 }
 
-/// What three clients saw committed stays committed while servers crash, return and are cut off at random.
+/// Commands that three clients saw committed stay committed while servers crash, return and are disconnected at random.
 pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     const CLIENTS: u64 = 3;
     const ROUNDS: usize = 20;
-    /// Rounds in a row with a majority that can talk, 7 s, in which something has to be committed.
+    /// Consecutive rounds, 7 s in all, with a majority that can communicate, after which something must be committed.
     const ENOUGH: usize = 10;
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
@@ -196,13 +196,13 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     over.store(true, Relaxed);
     let seen = clients.into_iter().flat_map(|client| client.join().expect("a client that does not panic"));
     let seen: Vec<(Index, Command)> = seen.collect();
-    // Chance may cut off so many for so long that nothing can be committed, which is nobody's fault.
+    // The random faults may disconnect so many servers for so long that nothing can be committed. That is no failure.
     if seen.is_empty() && longest >= ENOUGH {
         Violation::limit(
             &[Rule::RetryUntilStored, Rule::BackUpNextIndex, Rule::GrantResetsTimer],
             format!(
-                "not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults, though a majority could talk \
-             in {longest} of them in a row"
+                "not one command of {CLIENTS} clients was committed in {ROUNDS} rounds of faults, though a majority \
+                 could communicate in {longest} rounds in a row"
             ),
         );
     }
@@ -217,15 +217,16 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
             Violation::safety(
                 &[Rule::SaveLog, Rule::CommitOwnTerm, Rule::UpToDateCandidate, Rule::TruncateOnConflict],
                 format!(
-                    "a client saw {command} committed at index {index}, where the servers, whose logs end at index {last}, have \
-                 {now} in the end"
+                    "a client saw {command} committed at index {index}; at the end, the servers, whose logs end at \
+                     index {last}, have {now} there"
                 ),
             );
         }
     }
 }
 
-/// One client of [`churn`]: submits one command after another and returns those that it saw committed, and where.
+/// Runs one client of [`churn`]: submits one command after another and returns those that it saw committed, with their
+/// indexes.
 fn churn_client<R: Raft>(cluster: &Cluster<R>, number: u64, over: &AtomicBool) -> Vec<(Index, Command)> {
     const LOOKS_MS: [u64; 5] = [10, 20, 50, 100, 200];
     let mut seen = Vec::new();
@@ -251,19 +252,19 @@ fn churn_client<R: Raft>(cluster: &Cluster<R>, number: u64, over: &AtomicBool) -
     seen
 }
 
-/// Offers each server a command of its own. Returns the last connected one that accepts: the likely leader.
+/// Offers each server its own command. Returns the last connected server that accepts, which is probably the leader.
 fn offer_to_all<R: Raft>(cluster: &Cluster<R>) -> Option<ServerId> {
     let accepts = |&server: &ServerId| cluster.start(server, cluster.random_command()).is_some();
     cluster.servers().filter(accepts).filter(|&server| cluster.is_connected(server)).last()
 }
 
-/// Up to 12 ms, in one of ten cases up to 499 ms.
+/// Returns up to 12 ms; in one of ten cases, up to 499 ms.
 fn often_short<R: Raft>(cluster: &Cluster<R>) -> Duration {
     let bound_ms = if chance(cluster, 100) { 500 } else { 13 };
     Duration::from_millis(cluster.draw(|rng| rng.random_range(0..bound_ms)))
 }
 
-/// True in `in_thousand` of 1000 cases.
+/// Returns true in `in_thousand` of 1000 cases.
 fn chance<R: Raft>(cluster: &Cluster<R>, in_thousand: u32) -> bool {
     cluster.draw(|rng| rng.random_range(0..1000) < in_thousand)
 }

@@ -1,5 +1,5 @@
-//! Part 3D: log compaction (paper, section 7). The service on each server makes a snapshot of everything it has applied
-//! every ten indexes; the log may keep what comes after.
+//! Part 3D: log compaction (paper, section 7). The service on each server takes a snapshot of everything that it has
+//! applied every ten indexes; the log may keep the later entries.
 
 use labstd::rng::RngExt;
 use raftapi::{Index, Raft, ServerId};
@@ -8,11 +8,11 @@ use crate::cluster::{Cluster, Retry};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// No server ever has as many bytes of Raft state saved as this. Thirty entries are far below it; a log that is never
-/// cut reaches it after less than a hundred.
+/// Upper bound of a server's saved Raft state in bytes. Thirty entries are far below it; a log that is never compacted
+/// reaches it after fewer than a hundred.
 const LOG_BYTES_MAX: usize = 2000;
 
-/// What becomes of one server in each round.
+/// Absence of one server in each round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absence {
     Stays,
@@ -20,24 +20,24 @@ enum Absence {
     Crashed,
 }
 
-/// Logs are cut where there is a snapshot.
+/// Logs are compacted up to the snapshot.
 pub fn basic<R: Raft>(cluster: &Cluster<R>) {
     rounds(cluster, Absence::Stays);
 }
 
-/// A server that was cut off for so long that its leader no longer has what it missed is given a snapshot.
+/// A server that was disconnected so long that its leader no longer has the missing entries is sent a snapshot.
 pub fn install<R: Raft>(cluster: &Cluster<R>) {
     rounds(cluster, Absence::CutOff);
     expect_installed(cluster);
 }
 
-/// The same with a server that had crashed: it begins with the snapshot that it saved itself.
+/// The same with a server that crashed: it starts from its own saved snapshot.
 pub fn install_crash<R: Raft>(cluster: &Cluster<R>) {
     rounds(cluster, Absence::Crashed);
     expect_installed(cluster);
 }
 
-/// All servers crash at once, again and again; what was agreed on stays, in log or snapshot.
+/// All servers crash together, several times; committed commands stay, in the log or in the snapshot.
 pub fn all_crash<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 5;
     agree(cluster, 3);
@@ -52,17 +52,17 @@ pub fn all_crash<R: Raft>(cluster: &Cluster<R>) {
             Violation::safety(
                 &[Rule::SaveLog, Rule::SaveSnapshot],
                 format!(
-                    "a command came to index {after} after all servers were restarted, though everything up to index {before} \
-                 had been agreed on"
+                    "a command was put at index {after} after all servers were restarted, though everything up to \
+                     index {before} had been agreed on"
                 ),
             );
         }
     }
 }
 
-/// A snapshot survives two crashes in a row: what a server saves after the first must not erase it.
+/// A snapshot survives two crashes in a row: the state that a server saves after the first crash must not erase it.
 pub fn init<R: Raft>(cluster: &Cluster<R>) {
-    // Enough for a snapshot, and more.
+    // Enough for one snapshot, and some more.
     const COMMANDS: usize = 12;
     for _ in 0..COMMANDS {
         agree(cluster, 3);
@@ -73,11 +73,11 @@ pub fn init<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-/// Rounds of many commands, in each of which a server, every third time the leader, is absent and returns.
+/// Runs rounds with many commands; in each round a server, every third time the leader, is absent and returns.
 ///
-/// As in the course, the leader's neighbour is given the commands when the leader is the victim. They come to something
-/// if the neighbour has become the leader, so about one round in six has few commands; where nobody is absent, it never
-/// has.
+/// As in the course, the leader's neighbor gets the commands when the leader is the absent server. They are committed
+/// only if the neighbor has become the leader, so about one round in six has few commands. If no server is absent, the
+/// neighbor never becomes the leader.
 fn rounds<R: Raft>(cluster: &Cluster<R>, absence: Absence) {
     const ROUNDS: usize = 30;
     agree(cluster, 3);
@@ -109,12 +109,12 @@ fn rounds<R: Raft>(cluster: &Cluster<R>, absence: Absence) {
     }
 }
 
-/// Agrees on some command.
+/// Agrees on a random command.
 fn agree<R: Raft>(cluster: &Cluster<R>, expected: usize) -> Index {
     cluster.one(cluster.random_command(), expected, Retry::Yes)
 }
 
-/// About as many as there are from one snapshot to the next.
+/// Returns about as many commands as there are between two snapshots.
 fn several<R: Raft>(cluster: &Cluster<R>) -> usize {
     cluster.draw(|rng| rng.random_range(5..15))
 }
@@ -138,16 +138,17 @@ fn check_log_size<R: Raft>(cluster: &Cluster<R>) {
     }
 }
 
-/// That absent servers were brought up to date by snapshots is what the scenario is for. In thirty rounds a Raft that cuts
-/// its log where there is a snapshot, as the lab demands, cannot do without, unless nobody was absent because all is calm.
+/// Fails the run if no absent server caught up with a snapshot, which is the purpose of the scenario. In thirty rounds,
+/// a Raft that compacts its log up to each snapshot, as the lab demands, must send snapshots. The exception is a run in
+/// which no server was absent because of the [fault cutoff](crate::fault_cutoff).
 fn expect_installed<R: Raft>(cluster: &Cluster<R>) {
     let installed = cluster.snapshots_installed();
     log::info!("{installed} snapshots brought a server up to date");
     if installed == 0 && !cluster.network().is_calm() {
         Violation::safety(
             &[Rule::CompactLog],
-            "no server was ever given a snapshot by its leader: it had entries of which there were snapshots already, so \
-             logs are not cut",
+            "no server was ever sent a snapshot by its leader: the leader still had entries that snapshots cover, so \
+             logs are not compacted",
         );
     }
 }

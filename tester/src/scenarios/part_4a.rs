@@ -1,4 +1,4 @@
-//! Part 4A: the key/value service without snapshots, beside what the [generic test](super::kv_generic) tells.
+//! Part 4A: the key/value service without snapshots, in addition to the [generic test](super::kv_generic).
 
 use labstd::thread;
 use labstd::time::{Duration, Instant};
@@ -10,10 +10,11 @@ use crate::kv::appends::{self, element};
 use crate::kv::{KvTest, Pending};
 use crate::violation::Violation;
 
-/// What may be the cause if an operation has no answer after its leader was cut off.
-pub(super) const CAUSES_OF_WAITING: [Rule; 3] = [Rule::DetectLostLeadership, Rule::TryAnotherServer, Rule::AnswerWaitingClients];
+/// Likely causes if an operation has no answer after its leader was disconnected.
+pub(super) const CAUSES_OF_WAITING: [Rule; 3] =
+    [Rule::DetectLostLeadership, Rule::TryAnotherServer, Rule::AnswerWaitingClients];
 
-/// One client after the other operation: at least three of them in a heartbeat interval.
+/// One client runs one operation after the other: at least three of them per heartbeat interval.
 pub fn speed(test: &KvTest) {
     const OPERATIONS: u64 = 1000;
     const HEARTBEAT: Duration = Duration::from_millis(100);
@@ -42,7 +43,7 @@ pub fn speed(test: &KvTest) {
     }
 }
 
-/// Many clients append to one key over an unreliable network: everything is there once, and in each client's order.
+/// Many clients append to one key over an unreliable network: every element is there once, in its client's order.
 pub fn unreliable_one_key(test: &KvTest) {
     const CLIENTS: u32 = 5;
     const EACH: u64 = 10;
@@ -63,7 +64,8 @@ pub fn unreliable_one_key(test: &KvTest) {
     expect_appended(&clerk.get("k"), &counts);
 }
 
-/// A majority without the old leader goes on; the minority with it does not; what it was asked is done after the heal.
+/// A majority without the old leader continues; the minority with the old leader does not; its operations complete
+/// after the heal.
 pub fn one_partition(test: &KvTest) {
     const HEAL: Duration = Duration::from_secs(3);
     let all = test.servers();
@@ -92,7 +94,8 @@ pub fn one_partition(test: &KvTest) {
             Violation::safety(
                 &[Rule::ReadsNeedQuorum, Rule::CommitMajority],
                 format!(
-                    "a {name} was answered by a leader that is cut off from the majority: it cannot know that it still leads"
+                    "a {name} was answered by a leader that is disconnected from the majority: it cannot know whether it \
+                     still leads"
                 ),
             );
         }
@@ -107,15 +110,15 @@ pub fn one_partition(test: &KvTest) {
     test.cluster().connect_clerk(writer_id, &all);
     test.cluster().connect_clerk(reader_id, &all);
     test.sleep(ELECTION_TIMEOUT);
-    let why = "it was asked of a leader that was cut off, and everything was healed 1 s before";
+    let why = "it was sent to a disconnected leader, and the network was healed 1 s earlier";
     put.expect_within(HEAL, why, &CAUSES_OF_WAITING);
-    // It began before anything was written in the majority, and ends after everything.
+    // The Get began before the majority wrote anything, and ends after its last write.
     expect_value("1", &get.expect_within(HEAL, why, &CAUSES_OF_WAITING), &["14", "15", "16"]);
     expect_value("1", &clerk.get("1"), &["15"]);
     test.end_stage();
 }
 
-/// Ends the run if `value` is not one of `expected`.
+/// Fails the run if `value` is not one of `expected`.
 pub(super) fn expect_value(key: &str, value: &str, expected: &[&str]) {
     if !expected.contains(&value) {
         let expected: Vec<String> = expected.iter().map(|value| format!("'{value}'")).collect();
@@ -132,12 +135,13 @@ pub(super) fn expect_value(key: &str, value: &str, expected: &[&str]) {
     }
 }
 
-/// Ends the run if `value` is not what clients have appended: each so many elements.
+/// Fails the run if `value` is not the concatenation of the clients' elements; each client has appended the given
+/// number.
 pub(super) fn expect_appended(value: &str, counts: &[(u32, u64)]) {
     expect_appended_once(value, counts, &[]);
 }
 
-/// The same; if something is there twice, the cause is likely to be one of the rules `twice`.
+/// Like [`expect_appended`]; `twice` contains the likely causes if an element is there twice.
 pub(super) fn expect_appended_once(value: &str, counts: &[(u32, u64)], twice: &[Rule]) {
     if let Err(wrong) = appends::check(value, counts) {
         let known = wrong.kind == appends::AppendErrorKind::Duplicated && !twice.is_empty();

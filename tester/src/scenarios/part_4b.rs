@@ -1,4 +1,4 @@
-//! Part 4B: the key/value service with snapshots, beside what the [generic test](super::kv_generic) tells.
+//! Part 4B: the key/value service with snapshots, in addition to the [generic test](super::kv_generic).
 
 use raftapi::ServerId;
 
@@ -8,10 +8,11 @@ use crate::diagnosis::Rule;
 use crate::kv::{Clerk, KvTest};
 use crate::violation::Violation;
 
-/// The size in bytes of the saved Raft state at which services should make a snapshot.
+/// Size in bytes of the saved Raft state at which services should take a snapshot.
 pub const MAX_RAFT_STATE: usize = 1000;
 
-/// A majority trims its logs although one server is away; that one is brought up to date by a snapshot, and is needed.
+/// A majority trims its logs while one server is disconnected; that server then catches up with a snapshot, and is
+/// needed for a majority.
 pub fn snapshot_rpc(test: &KvTest) {
     const MISSED: usize = 50;
     let [first, second, third] = [0, 1, 2].map(ServerId);
@@ -43,7 +44,7 @@ pub fn snapshot_rpc(test: &KvTest) {
     }
 }
 
-/// Logs are trimmed, and a snapshot of one short value is short.
+/// Logs are trimmed, and a snapshot of one short value is small.
 pub fn snapshot_size(test: &KvTest) {
     const ROUNDS: usize = 200;
     const SNAPSHOT_BYTES_MAX: usize = 500;
@@ -60,8 +61,9 @@ pub fn snapshot_size(test: &KvTest) {
         Violation::safety(
             &[Rule::SmallSnapshot],
             format!(
-                "a server has a snapshot of {bytes} bytes saved, more than {SNAPSHOT_BYTES_MAX}: one key with a value of one \
-             character and what is remembered of one clerk take less; what is kept that is of no use any more?"
+                "a server has a snapshot of {bytes} bytes saved, more than {SNAPSHOT_BYTES_MAX}: one key with a value \
+                 of one character and the last write of one client need less; does the snapshot keep data that is no \
+                 longer needed?"
             ),
         );
     }

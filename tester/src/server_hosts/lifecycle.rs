@@ -1,8 +1,8 @@
-//! Starting and crashing servers, and the end of all of them.
+//! Start, crash and shutdown of servers.
 //!
-//! A crash is cooperative, as in the course: the network is cut, the storage is copied, `kill` is called, and the threads
-//! of the dead incarnation have to end by themselves. What it saves after the copy is never read; its pending calls
-//! return at once; a thread of it that is alive 2 s later fails the run.
+//! A crash is cooperative, as in the course: the network is cut, the storage is copied, `kill` is called, and the
+//! threads of the dead incarnation must end on their own. Its later saves are never read, and its pending calls return
+//! immediately. If one of its threads is still alive 2 s later, the run fails.
 
 use labrpc::{ClientEnd, Name};
 use labstd::sync::Arc;
@@ -11,37 +11,38 @@ use labstd::time::{Duration, Instant};
 use raftapi::{Persister, ServerId};
 use record::{EventKind, Fault, Scope};
 
-use super::{HostedServer, ServerHosts, RunningServer, server_name};
+use super::{HostedServer, RunningServer, ServerHosts, server_name};
 use crate::diagnosis::Rule;
 use crate::violation::Violation;
 
-/// How long the threads of a killed server may take to end, on the run's clock.
+/// Time that the threads of a killed server have to end, on the run's clock.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
-/// What there is of an incarnation before its server is built.
+/// The parts of an incarnation that exist before its server is built.
 pub(crate) struct Incarnation {
-    /// Whose it is.
+    /// The server that it belongs to.
     pub(crate) server: ServerId,
     /// Its number, from 1.
     pub(crate) number: u32,
-    /// What those before it saved, and where it saves.
+    /// Storage with the saved state of earlier incarnations; this incarnation saves here too.
     pub(crate) persister: Arc<Persister>,
-    /// Whose threads those are that it starts.
+    /// Group of the threads that it starts.
     pub(crate) group: Group,
     ends: Vec<Name>,
 }
 
 impl<S: HostedServer> ServerHosts<S> {
-    /// Begins an incarnation of `server`, with what it saved, and with one end to each server, all of them closed.
+    /// Begins an incarnation of `server` with its saved state. Returns it with one end to each server; all ends are
+    /// closed.
     ///
     /// # Panics
     ///
-    /// If it runs.
+    /// If the server is already running.
     pub(crate) fn begin_incarnation(&self, server: ServerId) -> (Incarnation, Vec<ClientEnd>) {
         let (number, persister) = {
             let mut slots = self.slots.lock();
             let slot = &mut slots[server.0];
-            assert!(slot.running.is_none(), "{server} runs already");
+            assert!(slot.running.is_none(), "{server} is already running");
             slot.incarnations += 1;
             slot.persister = Arc::new(slot.persister.copy());
             (slot.incarnations, Arc::clone(&slot.persister))
@@ -57,7 +58,7 @@ impl<S: HostedServer> ServerHosts<S> {
         (Incarnation { server, number, persister, group, ends }, peers)
     }
 
-    /// Puts what was built for an incarnation into the network. It is not connected yet.
+    /// Adds the server of an incarnation to the network. It is not connected yet.
     pub(crate) fn attach(&self, incarnation: Incarnation, built: S) {
         let Incarnation { server, group, ends, .. } = incarnation;
         let rpc_server = group.enter(|| built.services().into_iter().fold(labrpc::Server::new(), labrpc::Server::with));
@@ -65,13 +66,13 @@ impl<S: HostedServer> ServerHosts<S> {
         self.slots.lock()[server.0].running = Some(RunningServer { server: Arc::new(built), group, ends });
     }
 
-    /// Kills `server`, whose links are closed already; what it has saved stays. Does nothing if it does not run, or when all is
-    /// [calm](crate::calm).
+    /// Kills `server`, whose links are already closed; its saved state stays. Does nothing if it is not running, or
+    /// after the [fault cutoff](crate::fault_cutoff).
     pub(crate) fn crash(self: &Arc<Self>, server: ServerId) {
         if self.faults_ended() {
             return;
         }
-        // From here on it can neither be heard nor acknowledge anything.
+        // From here on it receives nothing and can acknowledge nothing.
         self.network.delete_server(server_name(server));
         let Some(running) = ({
             let mut slots = self.slots.lock();
@@ -85,7 +86,7 @@ impl<S: HostedServer> ServerHosts<S> {
         self.stop_incarnation(running);
     }
 
-    /// Stops an incarnation that is off the network already, and sees to it that its threads end.
+    /// Stops an incarnation that is already off the network, and starts a watchdog that checks the end of its threads.
     fn stop_incarnation(self: &Arc<Self>, running: RunningServer<S>) {
         for end in &running.ends {
             self.network.delete_end(end.clone());
@@ -96,15 +97,18 @@ impl<S: HostedServer> ServerHosts<S> {
         let hosts = Arc::clone(self);
         thread::spawn(format!("watch-{}", group.name()), move || {
             let mut scenario_over = hosts.scenario_over.lock();
-            while !*scenario_over && !hosts.scenario_over_changed.wait_until(&mut scenario_over, deadline).timed_out() {}
+            while !*scenario_over && !hosts.scenario_over_changed.wait_until(&mut scenario_over, deadline).timed_out() {
+            }
             drop(scenario_over);
             wait_for_end(&group, deadline);
         });
     }
 
-    /// Ends the scenario: kills every server and takes the network down. Returns when all their threads have ended.
+    /// Ends the scenario: kills every server and shuts the network down. Returns when all their threads have ended.
     ///
-    /// Panics if a thread survives `kill` by 2 s.
+    /// # Panics
+    ///
+    /// If a thread is still alive 2 s after `kill`.
     pub(crate) fn shut_down(self: &Arc<Self>) {
         let running = self.take_running();
         let groups: Vec<Group> = running.iter().map(|running| running.group.clone()).collect();
@@ -117,10 +121,11 @@ impl<S: HostedServer> ServerHosts<S> {
         groups.iter().for_each(|group| wait_for_end(group, deadline));
     }
 
-    /// Stops everything without waiting for it, because the run has failed already.
+    /// Stops everything without waiting, because the run has already failed.
     ///
-    /// The network stays, without servers: a call then takes its time to fail, and there threads of a failed run end. On a
-    /// network that is down it would fail at once, and a client that never gives up would go round for ever.
+    /// The network stays up, without servers: a call then takes some time to fail, and threads of a failed run end
+    /// there. If the network were down, a call would fail immediately, and a client that never gives up would loop
+    /// forever.
     pub(crate) fn abandon(&self) {
         self.network.set_long_delays(false);
         for server in self.servers() {
@@ -143,13 +148,13 @@ impl<S: HostedServer> ServerHosts<S> {
     }
 }
 
-/// The group of one incarnation's threads; what they record belongs to the server.
+/// Creates the group of one incarnation's threads; their events are recorded under the server.
 fn group_of(server: ServerId, incarnation: u32) -> Group {
     let context = record::scope().map(|scope| Scope::new(&scope.recorder, Some(server)).into_context());
     Group::new(format!("{server}#{incarnation}"), context)
 }
 
-/// Waits until `group` has no threads; ends the run if it has some at the deadline.
+/// Waits until `group` has no threads; fails the run if some are left at the deadline.
 fn wait_for_end(group: &Group, deadline: Instant) {
     const POLL_INTERVAL: Duration = Duration::from_millis(5);
     loop {

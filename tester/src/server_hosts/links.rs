@@ -1,15 +1,15 @@
-//! Who can talk to whom. Each incarnation of a server has one end to every server. Links are opened and closed in both
-//! directions, in one of two manners: between all servers that are flagged as connected, as the course's Raft tests do it,
-//! or between those of the same part, as its key/value tests do.
+//! Links between servers. Each incarnation of a server has one end to every server. Links are opened and closed in both
+//! directions, in one of two ways. The course's Raft tests open the links between all connected servers; its key/value
+//! tests open the links within each part of a partition.
 
 use raftapi::ServerId;
 use record::{EventKind, Fault};
 
-use super::{HostedServer, ServerHosts, HostSlot};
+use super::{HostSlot, HostedServer, ServerHosts};
 
 impl<S: HostedServer> ServerHosts<S> {
-    /// Opens the links between `server` and every connected server. Only a server that runs can be connected: the ends
-    /// of an incarnation that was killed are never used again.
+    /// Opens the links between `server` and every connected server. Only a running server can be connected, because the
+    /// ends of a killed incarnation are never used again.
     pub(crate) fn connect(&self, server: ServerId) {
         let mut slots = self.slots.lock();
         if slots[server.0].running.is_none() {
@@ -25,7 +25,7 @@ impl<S: HostedServer> ServerHosts<S> {
         record::emit(EventKind::Fault(Fault::Connect(vec![server])));
     }
 
-    /// Closes all links from and to `server`, unless all is [calm](crate::calm).
+    /// Closes all links from and to `server`. Does nothing after the [fault cutoff](crate::fault_cutoff).
     pub(crate) fn disconnect(&self, server: ServerId) {
         if self.faults_ended() {
             return;
@@ -34,7 +34,8 @@ impl<S: HostedServer> ServerHosts<S> {
         record::emit(EventKind::Fault(Fault::Disconnect(vec![server])));
     }
 
-    /// Closes all links from and to `server`, unless all is [calm](crate::calm), and says nothing of it.
+    /// Closes all links from and to `server` without recording a fault. Does nothing after the [fault
+    /// cutoff](crate::fault_cutoff).
     pub(crate) fn close_links(&self, server: ServerId) {
         if self.faults_ended() {
             return;
@@ -46,13 +47,14 @@ impl<S: HostedServer> ServerHosts<S> {
         }
     }
 
-    /// Whether `server` runs and is connected.
+    /// Returns whether `server` is running and connected.
     pub(crate) fn is_connected(&self, server: ServerId) -> bool {
         self.slots.lock()[server.0].connected
     }
 
-    /// Opens all links within each part and closes those between one part and another. A server that is in no part keeps
-    /// its links. One part of all servers heals everything. When all is [calm](crate::calm), nothing else is done.
+    /// Opens all links within each part, and closes all links between parts. A server that is in no part keeps its
+    /// links. One part with all servers heals everything. After the [fault cutoff](crate::fault_cutoff), only healing
+    /// works.
     pub(crate) fn partition(&self, parts: &[&[ServerId]]) {
         let heals = parts.iter().any(|part| part.len() == self.len());
         if self.faults_ended() && !heals {

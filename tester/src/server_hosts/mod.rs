@@ -1,9 +1,9 @@
-//! Where servers live, of whatever sort: a network, and for each server a place with its storage, which outlives it, and
-//! its present incarnation, if it runs. Raft servers alone are a [`Cluster`](crate::Cluster); the key/value servers are in
-//! [`kv`](crate::kv).
+//! Hosting of servers of any kind: a network, and for each server a slot with its storage, which outlives the server,
+//! and its current incarnation, if it is running. [`Cluster`](crate::Cluster) hosts plain Raft servers;
+//! [`kv`](crate::kv) hosts key/value servers.
 //!
-//! - [`lifecycle`](self) (start, crash, the end) is in `lifecycle.rs`;
-//! - who can talk to whom is in `links.rs`.
+//! - Start, crash and shutdown are in `lifecycle.rs`.
+//! - Links between servers are in `links.rs`.
 
 mod lifecycle;
 mod links;
@@ -13,12 +13,12 @@ use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread::Group;
 use raftapi::{Persister, ServerId};
 
-/// One incarnation of a server, as its host sees it.
+/// One incarnation of a server, as its host uses it.
 pub(crate) trait HostedServer: Send + Sync + 'static {
-    /// What it offers to the network.
+    /// Returns the RPC services of the server.
     fn services(&self) -> Vec<Service>;
 
-    /// Asks it to stop.
+    /// Asks the server to stop.
     fn kill(&self);
 }
 
@@ -26,21 +26,21 @@ pub(crate) trait HostedServer: Send + Sync + 'static {
 pub(crate) struct ServerHosts<S: HostedServer> {
     network: Network,
     slots: Mutex<Vec<HostSlot<S>>>,
-    /// Whether the scenario is over, and a signal for those who wait for that.
+    /// Whether the scenario is over, and the condition variable of the threads that wait for this.
     scenario_over: Mutex<bool>,
     scenario_over_changed: Condvar,
 }
 
-/// One server: its storage, and its present incarnation, if it runs.
+/// One server: its storage, and its current incarnation, if it is running.
 struct HostSlot<S> {
     persister: Arc<Persister>,
-    /// Whether it takes part in links between all that do; see [`ServerHosts::connect`].
+    /// Whether it is one of the connected servers; see [`ServerHosts::connect`].
     connected: bool,
     incarnations: u32,
     running: Option<RunningServer<S>>,
 }
 
-/// An incarnation of a server that runs.
+/// A running incarnation of a server.
 struct RunningServer<S> {
     server: Arc<S>,
     group: Group,
@@ -48,9 +48,10 @@ struct RunningServer<S> {
 }
 
 impl<S: HostedServer> ServerHosts<S> {
-    /// Places for `servers` servers, none of which runs, on `network`.
+    /// Creates slots for `servers` servers on `network`; no server is running.
     pub(crate) fn new(servers: usize, network: Network) -> Arc<ServerHosts<S>> {
-        let slot = || HostSlot { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, running: None };
+        let slot =
+            || HostSlot { persister: Arc::new(Persister::new()), connected: false, incarnations: 0, running: None };
         Arc::new(ServerHosts {
             network,
             slots: Mutex::new((0..servers).map(|_| slot()).collect()),
@@ -59,27 +60,28 @@ impl<S: HostedServer> ServerHosts<S> {
         })
     }
 
-    /// The number of servers, those that do not run included.
+    /// Returns the number of servers, including stopped ones.
     pub(crate) fn len(&self) -> usize {
         self.slots.lock().len()
     }
 
-    /// All servers, in order.
+    /// Returns all servers, in order.
     pub(crate) fn servers(&self) -> impl Iterator<Item = ServerId> + use<S> {
         (0..self.len()).map(ServerId)
     }
 
-    /// The network between them.
+    /// Returns the network between the servers.
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Whether nothing goes wrong any more: see [`calm`](crate::fault_cutoff).
+    /// Returns whether the [fault cutoff](crate::fault_cutoff) has passed.
     pub(crate) fn faults_ended(&self) -> bool {
         self.network.is_calm()
     }
 
-    /// Calls `server`, if it runs, as one of its own threads: what it records or starts meanwhile is its own.
+    /// Calls `server`, if it is running, as one of its own threads. Events that it records and threads that it starts
+    /// meanwhile belong to it.
     pub(crate) fn call<T>(&self, server: ServerId, call: impl FnOnce(&S) -> T) -> Option<T> {
         let (running, group) = {
             let slots = self.slots.lock();
@@ -89,19 +91,19 @@ impl<S: HostedServer> ServerHosts<S> {
         Some(group.enter(|| call(&running)))
     }
 
-    /// Whether `server` runs.
+    /// Returns whether `server` is running.
     pub(crate) fn is_running(&self, server: ServerId) -> bool {
         self.slots.lock()[server.0].running.is_some()
     }
 
-    /// The largest of what `size` says about the storages of all servers; those that are crashed or cut off count as well.
+    /// Returns the maximum of `size` over the storages of all servers, including crashed and disconnected ones.
     pub(crate) fn max_saved(&self, size: impl Fn(&Persister) -> usize) -> usize {
         let slots = self.slots.lock();
         slots.iter().map(|slot| size(&slot.persister)).max().unwrap_or(0)
     }
 }
 
-/// The name under which the network knows a server.
+/// Returns the network's name of a server.
 pub(crate) fn server_name(server: ServerId) -> String {
     server.to_string()
 }

@@ -13,30 +13,30 @@ use raftapi::{KvClerk, KvService, Persister, ServerId, Term};
 use serde::{Deserialize, Serialize};
 use tester::{Clock, KvSubject};
 
-/// What is wrong, if anything.
+/// The mistake of a server, if it makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     Nothing,
-    ForgetsDuplicates,
+    ExecutesDuplicates,
     LosesAppends,
-    AddsText,
+    AddsSpace,
     SwapsAppends,
     ReadsOldValues,
-    ReadsCutOff,
-    WritesCutOff,
-    DropsWhatWaited,
+    ReadsWhileCutOff,
+    WritesWhileCutOff,
+    DropsWaitingPuts,
     NeverRecovers,
     NeverAnswers,
-    NeverAnswersAgain,
-    IsSlow,
+    IgnoresRetries,
+    ExecutesSlowly,
     SavesTooMuch,
-    MakesSnapshotsUnasked,
-    MakesLargeSnapshots,
+    SavesUnrequestedSnapshot,
+    SavesLargeSnapshot,
     NeverLeads,
-    SurvivesItsDeath,
+    OutlivesKill,
 }
 
-/// How often clerks on threads have asked anything.
+/// Number of requests that clerks on threads have sent.
 pub(super) static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,21 +55,21 @@ enum What {
     Append,
 }
 
-/// All keys, on all servers.
+/// The store: all keys, shared by all servers.
 #[derive(Default)]
 struct Store {
     values: BTreeMap<String, String>,
     /// The values before the last writes.
     before: BTreeMap<String, String>,
-    /// The last number of each clerk.
+    /// The last executed number of each clerk.
     done: BTreeMap<u64, u64>,
     operations: u64,
     /// An append that is executed after the next one.
     late: Option<Request>,
 }
 
-/// A server that executes an operation when it reaches a majority and no server before it, and leads if it reaches no server
-/// before it.
+/// A fake server. It leads if it reaches no server with a lower number. It executes an operation if it leads and
+/// reaches a majority.
 pub(super) struct Fake(Arc<Inner>);
 
 struct Inner {
@@ -89,9 +89,9 @@ impl Fake {
             let was_cut_off = AtomicBool::new(false);
             match mistake {
                 Mistake::SavesTooMuch => persister.save(vec![0; 8001], Bytes::new()),
-                Mistake::MakesSnapshotsUnasked => persister.save(vec![], Bytes::from_static(&[0])),
-                Mistake::MakesLargeSnapshots => persister.save(vec![], Bytes::from_static(&[0; 501])),
-                Mistake::SurvivesItsDeath => {
+                Mistake::SavesUnrequestedSnapshot => persister.save(vec![], Bytes::from_static(&[0])),
+                Mistake::SavesLargeSnapshot => persister.save(vec![], Bytes::from_static(&[0; 501])),
+                Mistake::OutlivesKill => {
                     thread::spawn("survivor", || thread::sleep(Duration::from_secs(100)));
                 }
                 _ => {}
@@ -102,7 +102,7 @@ impl Fake {
 }
 
 impl KvService for Fake {
-    type Clerk = Asker;
+    type Clerk = FakeClerk;
 
     fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Option<usize>) -> Fake {
         unreachable!("these servers are made by `Fake::with`")
@@ -112,8 +112,8 @@ impl KvService for Fake {
         let inner = Arc::clone(&self.0);
         let ask = move |request: Request| inner.ask(&request);
         let service = Service::new("Fake").nonblocking_method("Ping", |(): ()| ());
-        // Whoever is never answered and never waits either, is stopped by nothing but the network.
-        let at_once = self.0.mistake == Mistake::NeverAnswersAgain;
+        // Only the network stops a clerk that never gets an answer and never waits.
+        let at_once = self.0.mistake == Mistake::IgnoresRetries;
         vec![if at_once { service.nonblocking_method("Ask", ask) } else { service.method("Ask", ask) }]
     }
 
@@ -132,8 +132,8 @@ impl Inner {
         }
         if !self.reaches_majority() {
             let answers = match mistake {
-                Mistake::ReadsCutOff => request.what == What::Get,
-                Mistake::WritesCutOff => request.what == What::Put,
+                Mistake::ReadsWhileCutOff => request.what == What::Get,
+                Mistake::WritesWhileCutOff => request.what == What::Put,
                 _ => false,
             };
             was_cut_off.store(true, SeqCst);
@@ -141,18 +141,18 @@ impl Inner {
         }
         if was_cut_off.load(SeqCst) {
             match mistake {
-                Mistake::DropsWhatWaited if request.what == What::Put => return Some(String::new()),
+                Mistake::DropsWaitingPuts if request.what == What::Put => return Some(String::new()),
                 Mistake::NeverRecovers => return None,
                 _ => {}
             }
         }
-        if *mistake == Mistake::IsSlow {
+        if *mistake == Mistake::ExecutesSlowly {
             thread::sleep(Duration::from_millis(35));
         }
         let mut store = self.store.lock();
         store.operations += 1;
         let again = store.done.get(&request.clerk) == Some(&request.number);
-        if *mistake == Mistake::NeverAnswers && store.operations > 100 || *mistake == Mistake::NeverAnswersAgain && again {
+        if *mistake == Mistake::NeverAnswers && store.operations > 100 || *mistake == Mistake::IgnoresRetries && again {
             return None;
         }
         Some(store.execute(request, *mistake))
@@ -181,7 +181,7 @@ impl Store {
             let values = if mistake == Mistake::ReadsOldValues && some { &self.before } else { &self.values };
             return values.get(key).cloned().unwrap_or_default();
         }
-        if self.done.insert(*clerk, *number) == Some(*number) && mistake != Mistake::ForgetsDuplicates {
+        if self.done.insert(*clerk, *number) == Some(*number) && mistake != Mistake::ExecutesDuplicates {
             return String::new();
         }
         let present = self.values.entry(key.clone()).or_default();
@@ -192,7 +192,7 @@ impl Store {
         }
         match mistake {
             Mistake::LosesAppends if some => {}
-            Mistake::AddsText if some => present.push_str(&format!("{value} ")),
+            Mistake::AddsSpace if some => present.push_str(&format!("{value} ")),
             Mistake::SwapsAppends if some => self.late = Some(request.clone()),
             _ => present.push_str(value),
         }
@@ -205,14 +205,14 @@ impl Store {
     }
 }
 
-/// A clerk that asks again and again, without a pause.
-pub(super) struct Asker {
+/// A clerk that retries without a pause.
+pub(super) struct FakeClerk {
     clerk: u64,
     number: u64,
     servers: Vec<ClientEnd>,
 }
 
-impl Asker {
+impl FakeClerk {
     fn ask(&mut self, what: What, key: &str, value: &str) -> String {
         self.number += 1;
         let (clerk, number) = (self.clerk, self.number);
@@ -228,10 +228,10 @@ impl Asker {
     }
 }
 
-impl KvClerk for Asker {
-    fn make(servers: Vec<ClientEnd>) -> Asker {
+impl KvClerk for FakeClerk {
+    fn make(servers: Vec<ClientEnd>) -> FakeClerk {
         let clerk = rng::stream(&format!("asker/{}", servers[0].name())).random();
-        Asker { clerk, number: 0, servers }
+        FakeClerk { clerk, number: 0, servers }
     }
     fn get(&mut self, key: &str) -> String {
         self.ask(What::Get, key, "")

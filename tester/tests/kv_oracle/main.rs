@@ -1,5 +1,5 @@
-//! That the checks of part 4 can fail: servers that agree by sharing one map in memory, each with something wrong with it
-//! that the named check can see.
+//! Proof that the checks of part 4 can fail: servers that agree by sharing one map in memory, each with one mistake
+//! that the named check detects.
 
 mod fake;
 
@@ -19,7 +19,7 @@ fn run(name: &str, mistake: Mistake, clock: Clock) -> Report {
     runner::run(scenario, clock, 1)
 }
 
-/// The scenario fails, and with these words.
+/// Asserts that the scenario fails, with these words.
 fn assert_says(name: &str, mistake: Mistake, parts: &[&str]) {
     let report = run(name, mistake, Clock::Simulated);
     let text = report.run_failure().unwrap_or_else(|| panic!("{mistake:?} passes {name}")).text.clone();
@@ -29,7 +29,7 @@ fn assert_says(name: &str, mistake: Mistake, parts: &[&str]) {
 }
 
 #[test]
-fn servers_that_agree_pass_everything() {
+fn correct_servers_pass_everything() {
     for scenario in kv_scenarios(&Fake::with(Mistake::Nothing)) {
         let report = run(scenario.info.name, Mistake::Nothing, Clock::Simulated);
         assert!(report.passed(), "{}", report.lines());
@@ -70,28 +70,32 @@ fn one_partition_has_three_titles() {
 }
 
 #[test]
-fn an_append_that_is_executed_twice_is_found() {
+fn an_append_executed_twice_is_found() {
     for name in ["unreliable_4A", "unreliable_one_key_4A", "snapshot_unreliable_4B", "lost_reply_4A"] {
-        assert_says(name, Mistake::ForgetsDuplicates, &["is in it twice, though client ", " appended it once"]);
+        assert_says(name, Mistake::ExecutesDuplicates, &["is in it twice, though client ", " appended it once"]);
     }
 }
 
 #[test]
-fn an_append_that_is_lost_is_found() {
+fn a_lost_append_is_found() {
     assert_says("basic_4A", Mistake::LosesAppends, &["client 0, the only one to write key 0", "is not in it, though"]);
     assert_says("unreliable_one_key_4A", Mistake::LosesAppends, &["is not in it, though the append of client "]);
     assert_says("speed_4A", Mistake::LosesAppends, &["'x 0 18 y' is not in it"]);
 }
 
 #[test]
-fn text_that_nobody_has_appended_is_found() {
-    assert_says("speed_4A", Mistake::AddsText, &["goes on with ' x 0 19 y", "which nobody has appended"]);
-    assert_says("basic_4A", Mistake::AddsText, &["goes on with ' x 0 ", "which nobody has appended"]);
+fn text_that_no_client_appended_is_found() {
+    assert_says("speed_4A", Mistake::AddsSpace, &["continues with ' x 0 19 y", "which no client has appended"]);
+    assert_says("basic_4A", Mistake::AddsSpace, &["continues with ' x 0 ", "which no client has appended"]);
 }
 
 #[test]
-fn appends_of_one_client_have_their_order() {
-    assert_says("speed_4A", Mistake::SwapsAppends, &["'x 0 18 y' comes after 'x 0 19 y', which client 0 appended later"]);
+fn swapped_appends_of_one_client_are_found() {
+    assert_says(
+        "speed_4A",
+        Mistake::SwapsAppends,
+        &["'x 0 18 y' comes after 'x 0 19 y', which client 0 appended later"],
+    );
 }
 
 #[test]
@@ -102,13 +106,13 @@ fn a_get_that_returns_an_old_value_is_found() {
 }
 
 #[test]
-fn with_random_keys_the_history_shows_an_old_value() {
+fn the_history_shows_an_old_value_of_a_random_key() {
     let name = "persist_partition_unreliable_linearizable_4A";
     assert_says(name, Mistake::ReadsOldValues, &["linearizable"]);
 }
 
 #[test]
-fn a_history_that_is_not_linearizable_is_told_with_its_keys_and_recorded_with_its_orders() {
+fn a_history_violation_names_its_keys_and_records_orders() {
     let report = run("persist_partition_unreliable_linearizable_4A", Mistake::ReadsOldValues, Clock::Simulated);
     let text = &report.run_failure().expect("its history is not linearizable").text;
     println!("{text}");
@@ -132,16 +136,28 @@ fn a_history_that_is_not_linearizable_is_told_with_its_keys_and_recorded_with_it
 }
 
 #[test]
-fn who_is_cut_off_answers_nothing() {
+fn an_answer_of_a_disconnected_leader_is_found() {
     let name = "one_partition_4A";
-    assert_says(name, Mistake::ReadsCutOff, &["a Get was answered by a leader that is cut off from the majority"]);
-    assert_says(name, Mistake::WritesCutOff, &["a Put was answered by a leader that is cut off from the majority"]);
-    assert_says("cut_off_get_4A", Mistake::ReadsCutOff, &["though 'new' had been put by a majority and acknowledged"]);
+    assert_says(
+        name,
+        Mistake::ReadsWhileCutOff,
+        &["a Get was answered by a leader that is disconnected from the majority"],
+    );
+    assert_says(
+        name,
+        Mistake::WritesWhileCutOff,
+        &["a Put was answered by a leader that is disconnected from the majority"],
+    );
+    assert_says(
+        "cut_off_get_4A",
+        Mistake::ReadsWhileCutOff,
+        &["though 'new' had been put by a majority and acknowledged"],
+    );
 }
 
 #[test]
-fn what_was_asked_of_a_minority_is_done_after_the_heal() {
-    assert_says("one_partition_4A", Mistake::DropsWhatWaited, &["a Get of key '1' returned '16' instead of '15'"]);
+fn a_minority_operation_lost_after_the_heal_is_found() {
+    assert_says("one_partition_4A", Mistake::DropsWaitingPuts, &["a Get of key '1' returned '16' instead of '15'"]);
     assert_says("one_partition_4A", Mistake::NeverRecovers, &["to the minority had no answer after 3.0 s"]);
 }
 
@@ -157,14 +173,14 @@ fn an_operation_that_is_never_answered_is_named() {
 }
 
 #[test]
-fn beside_the_operation_that_is_never_answered_is_who_waits_where() {
+fn an_unanswered_operation_lists_what_each_thread_does() {
     let parts = ["\n  threads:\n    ", "client-0: in ", "watch-operations: running"];
     assert_says("basic_4A", Mistake::NeverAnswers, &parts);
 }
 
 #[test]
-fn a_later_stage_that_fails_has_its_own_title_and_those_before_it_their_figures() {
-    let lines = run("one_partition_4A", Mistake::WritesCutOff, Clock::Simulated).lines();
+fn a_failed_stage_follows_the_lines_of_passed_stages() {
+    let lines = run("one_partition_4A", Mistake::WritesWhileCutOff, Clock::Simulated).lines();
     let lines: Vec<&str> = lines.lines().collect();
     assert_eq!(lines[0], "Test: progress in majority (4A) ...");
     assert!(lines[1].starts_with("  ... Passed -- "), "{lines:?}");
@@ -173,27 +189,27 @@ fn a_later_stage_that_fails_has_its_own_title_and_those_before_it_their_figures(
 }
 
 #[test]
-fn slow_operations_fail() {
-    assert_says("speed_4A", Mistake::IsSlow, &["an operation took 3", " ms on average, more than 33.3 ms"]);
+fn slow_operations_are_found() {
+    assert_says("speed_4A", Mistake::ExecutesSlowly, &["an operation took 3", " ms on average, more than 33.3 ms"]);
 }
 
 #[test]
-fn what_is_saved_has_its_limits() {
+fn saved_state_and_snapshots_have_limits() {
     let log = ["a server has 8001 bytes of Raft state saved, more than 8000: logs were not trimmed"];
     for name in ["snapshot_rpc_4B", "snapshot_size_4B", "snapshot_unreliable_4B", "duplicate_after_snapshot_4B"] {
         assert_says(name, Mistake::SavesTooMuch, &log);
     }
-    assert_says("basic_4A", Mistake::MakesSnapshotsUnasked, &["a server has a snapshot of 1 bytes saved, though"]);
-    assert_says("snapshot_size_4B", Mistake::MakesLargeSnapshots, &["a snapshot of 501 bytes saved, more than 500"]);
+    assert_says("basic_4A", Mistake::SavesUnrequestedSnapshot, &["a server has a snapshot of 1 bytes saved, though"]);
+    assert_says("snapshot_size_4B", Mistake::SavesLargeSnapshot, &["a snapshot of 501 bytes saved, more than 500"]);
 }
 
 #[test]
-fn a_cluster_without_a_leader_fails() {
-    assert_says("one_partition_4A", Mistake::NeverLeads, &["none of the 5 servers has said for 5 s that it leads"]);
+fn a_cluster_without_a_leader_is_found() {
+    assert_says("one_partition_4A", Mistake::NeverLeads, &["none of the 5 servers has reported for 5 s that it leads"]);
 }
 
 #[test]
-fn a_client_that_finds_a_fault_ends_the_run_at_once() {
+fn a_client_that_finds_a_mistake_ends_the_run_immediately() {
     for clock in [Clock::Simulated, Clock::Threads] {
         let report = run("concurrent_4A", Mistake::LosesAppends, clock);
         let run_failure = report.run_failure().expect("an append was lost");
@@ -203,21 +219,21 @@ fn a_client_that_finds_a_fault_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_server_that_survives_its_death_is_found() {
-    assert_says("snapshot_rpc_4B", Mistake::SurvivesItsDeath, &["#1 was killed, but 2 s later", "survivor"]);
+fn a_server_that_outlives_kill_is_found() {
+    assert_says("snapshot_rpc_4B", Mistake::OutlivesKill, &["#1 was killed, but 2 s later", "survivor"]);
 }
 
 #[test]
-fn clients_of_a_failed_run_end_though_they_never_give_up() {
+fn clients_of_a_failed_run_end() {
     const STILL: Duration = Duration::from_millis(500);
     const LONG: Duration = Duration::from_secs(60);
-    let report = run("lost_reply_4A", Mistake::NeverAnswersAgain, Clock::Threads);
+    let report = run("lost_reply_4A", Mistake::IgnoresRetries, Clock::Threads);
     let text = &report.run_failure().expect("an append has no answer").text;
     assert!(text.contains("an Append of client 0 had no answer after 2.0 s: its reply was lost"), "{text}");
     let begun = Instant::now();
     let mut last = (ATTEMPTS.load(SeqCst), Instant::now());
     while last.1.elapsed() < STILL {
-        assert!(begun.elapsed() < LONG, "its clients go on asking");
+        assert!(begun.elapsed() < LONG, "its clients still send requests");
         thread::sleep(Duration::from_millis(20));
         let now = ATTEMPTS.load(SeqCst);
         if now != last.0 {
