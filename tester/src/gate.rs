@@ -52,10 +52,10 @@ pub fn admit(clock: Clock, info: &ScenarioInfo) -> GatePermit {
         Clock::Threads => {
             queue.on_threads(layer).waiting.push(seconds);
             GATE.changed.wait_while(&mut queue, |queue| !queue.admits_on_threads(layer, seconds));
-            let ours = queue.on_threads(layer);
-            let place = ours.waiting.iter().position(|&waiting| waiting == seconds);
-            ours.waiting.swap_remove(place.expect("it was put there above"));
-            ours.running += 1;
+            let own = queue.on_threads(layer);
+            let position = own.waiting.iter().position(|&waiting| waiting == seconds);
+            own.waiting.swap_remove(position.expect("the run was added above"));
+            own.running += 1;
         }
     }
     GATE.changed.notify_all();

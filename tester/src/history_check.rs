@@ -62,8 +62,8 @@ pub(crate) fn check_history(client_history: &ClientHistory, orders: OrdersToReco
         Verdict::Ok => String::new(),
         Verdict::Illegal => {
             let illegal: Vec<&Explanation> = with(Verdict::Illegal).collect();
-            let culprits = illegal.iter().filter_map(|key| first_unexplained(key));
-            let first_unexplained = culprits.min_by_key(|operation| operation.ret);
+            let candidates = illegal.iter().filter_map(|key| first_unexplained(key));
+            let first_unexplained = candidates.min_by_key(|operation| operation.ret);
             let first_unexplained = first_unexplained
                 .map(|operation| format!("; the first result that no order explains: {}", describe(operation)));
             let details: String = illegal.iter().map(|key| format!("\n{}", describe_longest_order(key))).collect();

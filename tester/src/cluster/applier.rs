@@ -46,7 +46,7 @@ impl StopHandle {
 
 impl fmt::Debug for StopHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stop").field("stopped", &self.stopped).finish_non_exhaustive()
+        f.debug_struct("StopHandle").field("stopped", &self.stopped).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Determinism check: a second run of the same seed, and the first event at which it differs from the first run.
 //!
-//! In a simulation the seed decides everything, so two runs of one seed are equal to the last event. They differ only if
-//! the code under test takes something from outside the simulation. Examples are the iteration order of a `HashMap` of
-//! `std`, the OS clock, a thread that the simulation does not know, and a random generator of its own. Then a failure
-//! does not replay, and no statement about replays holds. This module finds such code.
+//! In a simulation the seed decides everything, so two runs of one seed are equal to the last event. They differ only
+//! if the code under test takes something from outside the simulation. Examples are the iteration order of a `HashMap`
+//! of `std`, the OS clock, a thread that the simulation does not know, and a random generator of its own. Then a
+//! failure does not replay, and no statement about replays holds. This module finds such code.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -106,14 +106,14 @@ impl Clients {
             return;
         }
         let waits = self.waiting.values().filter(|(since, _)| since + RECENT < at).map(|(_, server)| *server).next();
-        let asked: BTreeSet<ServerId> =
+        let called: BTreeSet<ServerId> =
             self.sent.iter().filter(|(sent, _)| sent + RECENT > at).map(|(_, server)| *server).collect();
         let leader = state.leaders.last_key_value().map(|(_, leader)| *leader);
         if let Some(server) = waits {
             let leads = Some(server) == leader && state.servers[server.0].role == Some(Role::Leader);
             decide(evidence, if leads { Rule::AnswerWaitingClients } else { Rule::DetectLostLeadership });
         } else if self.sent.len() >= CALLS_MIN {
-            let one_server_only = asked.len() == 1 && asked.first().copied() != leader;
+            let one_server_only = called.len() == 1 && called.first().copied() != leader;
             decide(evidence, if one_server_only { Rule::TryAnotherServer } else { Rule::AnswerDuplicates });
         }
     }

@@ -7,8 +7,8 @@
 //! entries that services apply (`services.rs`), and the replies to clients (`clients.rs`).
 //!
 //! The detectors cannot see state that a Raft does not report ([`raftapi::report`]). Then only the network, the faults
-//! and the check itself remain. The check names the rules that it considers, the most likely first, and the record rules
-//! some of them out (`evidence.rs`).
+//! and the check itself remain. The check names the rules that it considers, the most likely first, and the record
+//! rules some of them out (`evidence.rs`).
 //!
 //! A diagnosis is a function of the record and of the failure. Only failed runs are diagnosed.
 

@@ -133,9 +133,9 @@ fn a_leader_without_a_majority_of_votes_is_found() {
 
 #[test]
 fn a_leader_that_counts_a_stale_reply_is_found() {
-    let asked = [(1, 2, vote(2, 2)), (2, 2, sent(1, Some(2), 1, "Raft.RequestVote")), (3, 1, delivered(1))];
+    let vote_requests = [(1, 2, vote(2, 2)), (2, 2, sent(1, Some(2), 1, "Raft.RequestVote")), (3, 1, delivered(1))];
     let next = [(4, 1, vote(2, 2)), (400, 2, vote(3, 2))];
-    let leads_at = |ms| [&asked[..], &next, &[(500, 2, answered(1)), (ms, 2, role(Role::Leader, 3))]].concat();
+    let leads_at = |ms| [&vote_requests[..], &next, &[(500, 2, answered(1)), (ms, 2, role(Role::Leader, 3))]].concat();
     assert_eq!(found(&leads_at(500)), Some(Rule::DropStaleReplies));
     assert_eq!(found(&leads_at(502)), Some(Rule::MajorityOfVotes), "the reply came earlier, and counted for nothing");
     let entries =
@@ -276,20 +276,20 @@ fn a_campaign_soon_after_a_heartbeat_is_found() {
 #[test]
 fn a_server_that_never_campaigns_is_found() {
     assert_eq!(found(&[(3500, 0, apply(1))]), Some(Rule::CampaignOnTimeout));
-    let asks =
+    let request_votes =
         |ms: u64| (0..3).map(move |server| (ms, server, sent(ms, Some(server), (server + 1) % 3, "Raft.RequestVote")));
-    let campaigns: Vec<TestEvent> = (1..8).flat_map(|half| asks(half * 500)).collect();
+    let campaigns: Vec<TestEvent> = (1..8).flat_map(|half| request_votes(half * 500)).collect();
     assert_eq!(found(&campaigns), None);
 }
 
 #[test]
 fn vote_requests_that_silence_a_server_are_found() {
-    let asked = (1..40).flat_map(|n| {
+    let vote_requests = (1..40).flat_map(|n| {
         let ms = n * 100;
         [(ms, 0, sent(n, Some(0), 1, "Raft.RequestVote")), (ms, 1, delivered(n)), (ms, 0, answered(n))]
     });
     // S2 hears from no leader either, but it is not running.
-    let test_events: Vec<TestEvent> = [(0, 2, crash(2))].into_iter().chain(asked).collect();
+    let test_events: Vec<TestEvent> = [(0, 2, crash(2))].into_iter().chain(vote_requests).collect();
     assert_eq!(found(&test_events), Some(Rule::OnlyGrantResetsTimer));
 }
 

@@ -197,7 +197,7 @@ impl<K: KvService> KvCluster for InProcessCluster<K> {
 
 impl<K: KvService> fmt::Debug for InProcessCluster<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InProcess").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("InProcessCluster").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

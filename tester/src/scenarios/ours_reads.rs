@@ -120,8 +120,8 @@ fn round(test: &KvTest, network: &Network, timing: Timing) {
     }
     let answered = late.get.is_done_within(ANSWERED);
     test.connect_all();
-    for asked in [Some(&late), early.as_ref()].into_iter().flatten() {
-        test.cluster().connect_clerk(asked.clerk, &all);
+    for pending in [Some(&late), early.as_ref()].into_iter().flatten() {
+        test.cluster().connect_clerk(pending.clerk, &all);
     }
     let why = "its leader was disconnected, and must report its lost leadership when it hears from the next leader";
     let value = late.get.expect_within(AFTER_AN_ELECTION, why, &CAUSES_OF_WAITING);

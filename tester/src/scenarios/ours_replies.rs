@@ -123,10 +123,10 @@ pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
         let leader = cluster.check_one_leader();
         let network = cluster.network();
         network.intercept(move |message| {
-            let result = !is_vote_request(message) && is_from(message, leader) && is_for(message, server);
+            let from_leader = !is_vote_request(message) && is_from(message, leader) && is_for(message, server);
             match message.direction {
-                Direction::Request if result => Verdict::Pass,
-                Direction::Reply if result => Verdict::Hold,
+                Direction::Request if from_leader => Verdict::Pass,
+                Direction::Reply if from_leader => Verdict::Hold,
                 _ if is_from(message, server) || is_for(message, server) => Verdict::Drop,
                 _ => Verdict::Pass,
             }

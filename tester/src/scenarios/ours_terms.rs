@@ -33,15 +33,15 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
     for _ in 0..ROUNDS {
         let voter = settled_leader(cluster);
         let network = cluster.network();
-        let asked = Mutex::new(None);
+        let first_request = Mutex::new(None);
         network.intercept(move |message| {
-            let mut asked = asked.lock();
-            if is_vote_request(message) && is_for(message, voter) && asked.is_none() {
-                *asked = Some(message.call);
+            let mut first_request = first_request.lock();
+            if is_vote_request(message) && is_for(message, voter) && first_request.is_none() {
+                *first_request = Some(message.call);
                 return Verdict::Pass;
             }
-            let answer = message.direction == Direction::Reply && *asked == Some(message.call);
-            if answer { Verdict::Hold } else { Verdict::Drop }
+            let is_reply = message.direction == Direction::Reply && *first_request == Some(message.call);
+            if is_reply { Verdict::Hold } else { Verdict::Drop }
         });
         wait_until(cluster, CAMPAIGNS, || !network.held().is_empty());
         if let Some(vote) = network.held().pop()
@@ -83,7 +83,7 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
         let ahead = cluster.after(leader, 1);
         let network = cluster.network();
         let (within_reach, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (reached, answered, asked) = (Arc::clone(&within_reach), Arc::clone(&answers), Mutex::new(BTreeSet::new()));
+        let (reached, answered, calls) = (Arc::clone(&within_reach), Arc::clone(&answers), Mutex::new(BTreeSet::new()));
         network.intercept(move |message| {
             if is_from(message, ahead) {
                 return Verdict::Drop;
@@ -91,10 +91,10 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
             if !is_for(message, ahead) {
                 return Verdict::Pass;
             }
-            let mut asked = asked.lock();
+            let mut calls = calls.lock();
             let passes = match message.direction {
-                Direction::Request => reached.load(SeqCst) && asked.insert(message.call),
-                Direction::Reply => asked.contains(&message.call),
+                Direction::Request => reached.load(SeqCst) && calls.insert(message.call),
+                Direction::Reply => calls.contains(&message.call),
             };
             if passes && message.direction == Direction::Reply && is_from(message, leader) {
                 answered.fetch_add(1, SeqCst);
@@ -106,9 +106,9 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
             && let Some(higher) = term_of(cluster, ahead)
         {
             within_reach.store(true, SeqCst);
-            let over = wait_until(cluster, TIMEOUT, || term_of(cluster, leader) > Some(term));
+            let stepped_down = wait_until(cluster, TIMEOUT, || term_of(cluster, leader) > Some(term));
             let answers = answers.load(SeqCst);
-            if !over && answers >= ANSWERS && leading(cluster, leader) == Some(term) {
+            if !stepped_down && answers >= ANSWERS && leading(cluster, leader) == Some(term) {
                 Violation::limit(
                     &[Rule::StepDown],
                     format!(
@@ -177,7 +177,8 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
             let (first_call, last_call) = (first.message().call, last.message().call);
             if learned && in_this_term(voter) && first.release() && has_answered(first_call) {
                 passing.store(true, SeqCst);
-                let asked = last.release() && has_answered(last_call) && in_this_term(voter) && in_this_term(late);
+                let request_arrived =
+                    last.release() && has_answered(last_call) && in_this_term(voter) && in_this_term(late);
                 let answered_at = Instant::now();
                 wait_until(cluster, TIMEOUT, || !in_this_term(late) || leading(cluster, late).is_some());
                 if leading(cluster, late) == Some(term) {
@@ -185,7 +186,7 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
                     heal(cluster);
                     break;
                 }
-                refused += usize::from(asked && answered_at.elapsed() >= IN_TIME);
+                refused += usize::from(request_arrived && answered_at.elapsed() >= IN_TIME);
             }
             if refused == REFUSALS {
                 Violation::limit(
@@ -218,8 +219,8 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
         let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
         let network = cluster.network();
         network.intercept(move |message| {
-            let asked = is_vote_request(message) && is_for(message, voter);
-            if asked { Verdict::Hold } else { Verdict::Drop }
+            let to_voter = is_vote_request(message) && is_for(message, voter);
+            if to_voter { Verdict::Hold } else { Verdict::Drop }
         });
         let before = leading(cluster, voter);
         let earlier = Mutex::new(a);

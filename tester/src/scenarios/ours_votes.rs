@@ -32,8 +32,8 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
         let voter = cluster.check_one_leader();
         let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
         cluster.network().intercept(move |message| {
-            let asked = is_vote_request(message) && is_for(message, voter);
-            if asked || message.direction == Direction::Reply { Verdict::Pass } else { Verdict::Drop }
+            let to_voter = is_vote_request(message) && is_for(message, voter);
+            if to_voter || message.direction == Direction::Reply { Verdict::Pass } else { Verdict::Drop }
         });
         let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
         if wait_until(cluster, FIRST, || elected().is_some())
@@ -106,11 +106,11 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
     const COLLECT: Duration = Duration::from_secs(15);
     const BETWEEN: Duration = Duration::from_millis(100);
     let leader = cluster.check_one_leader();
-    let [asked, others @ ..] = [1, 2, 3, 4].map(|steps| cluster.after(leader, steps));
+    let [follower, others @ ..] = [1, 2, 3, 4].map(|steps| cluster.after(leader, steps));
     let network = cluster.network();
     network.intercept(move |message| {
-        let wanted = is_vote_request(message) && is_for(message, asked);
-        if wanted { Verdict::Hold } else { Verdict::Drop }
+        let to_follower = is_vote_request(message) && is_for(message, follower);
+        if to_follower { Verdict::Hold } else { Verdict::Drop }
     });
     wait_until(cluster, COLLECT, || network.held().len() > REQUESTS);
 
@@ -124,21 +124,21 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
     }
     cluster.sleep(BETWEEN);
     let begun = Instant::now();
-    let before = term_of(asked);
+    let before = term_of(follower);
     let mut released = 0;
     for request in older.into_iter().rev() {
-        if term_of(asked) > before {
+        if term_of(follower) > before {
             break;
         }
         released += usize::from(request.release());
         cluster.sleep(BETWEEN);
     }
     // With fewer requests, its election timer may not have fired yet.
-    if released >= REQUESTS / 2 && term_of(asked) == before {
+    if released >= REQUESTS / 2 && term_of(follower) == before {
         Violation::limit(
             &[Rule::OnlyGrantResetsTimer],
             format!(
-                "{asked} heard from no leader for {:.1} s and did not campaign; meanwhile {released} old vote \
+                "{follower} heard from no leader for {:.1} s and did not campaign; meanwhile {released} old vote \
                  requests arrived, and it could grant none of them: they must have reset its election timer, but only \
                  a granted vote may do this",
                 begun.elapsed().as_secs_f64()

@@ -160,11 +160,11 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     const ROUNDS: usize = 20;
     /// Consecutive rounds, 7 s in all, with a majority that can communicate, after which something must be committed.
     const ENOUGH: usize = 10;
-    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|n| {
-            let (cluster, over) = (cluster.clone(), Arc::clone(&over));
-            thread::spawn(format!("client-{n}"), move || churn_client(&cluster, n, &over))
+            let (cluster, stop) = (cluster.clone(), Arc::clone(&stop));
+            thread::spawn(format!("client-{n}"), move || churn_client(&cluster, n, &stop))
         })
         .collect();
     let mut in_a_row = 0;
@@ -193,7 +193,7 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
     restart_all_crashed(cluster);
     cluster.servers().for_each(|server| cluster.connect(server));
 
-    over.store(true, Relaxed);
+    stop.store(true, Relaxed);
     let seen = clients.into_iter().flat_map(|client| client.join().expect("a client that does not panic"));
     let seen: Vec<(Index, Command)> = seen.collect();
     // The random faults may disconnect so many servers for so long that nothing can be committed. That is no failure.
@@ -227,10 +227,10 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
 
 /// Runs one client of [`churn`]: submits one command after another and returns those that it saw committed, with their
 /// indexes.
-fn churn_client<R: Raft>(cluster: &Cluster<R>, number: u64, over: &AtomicBool) -> Vec<(Index, Command)> {
+fn churn_client<R: Raft>(cluster: &Cluster<R>, number: u64, stop: &AtomicBool) -> Vec<(Index, Command)> {
     const LOOKS_MS: [u64; 5] = [10, 20, 50, 100, 200];
     let mut seen = Vec::new();
-    while !over.load(Relaxed) {
+    while !stop.load(Relaxed) {
         let command = Command::Int(cluster.random_command());
         let accepted = cluster.servers().filter_map(|server| cluster.start(server, command.clone())).last();
         let Some(Started { index, .. }) = accepted else {
