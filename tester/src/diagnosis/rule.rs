@@ -38,8 +38,8 @@ impl fmt::Display for Rule {
 rules! {
     /// A server that hears from no leader campaigns.
     CampaignOnTimeout: "Figure 2, Followers and Candidates",
-        "a server that hears from no leader for an election timeout requests votes, and does so again until it hears \
-         from one";
+        "a server that hears from no leader for an election timeout requests votes, and requests them again after \
+         each further timeout";
     /// A heartbeat postpones the next campaign.
     HeartbeatResetsTimer: "Figure 2, Followers",
         "an AppendEntries of the current leader resets the election timer";
@@ -100,7 +100,7 @@ rules! {
         "a follower commits no further than the last entry that the message has shown to match";
     /// Counting replicas works only for entries of the leader's own term.
     CommitOwnTerm: "Figure 2, Leaders, and section 5.4.2 (Figure 8)",
-        "a leader counts replicas only for an entry of its own term";
+        "a leader commits an entry by counting replicas only if the entry is of its own term";
     /// A committed entry is on a majority.
     CommitMajority: "Figure 2, Leaders",
         "a leader commits an entry when it is in the logs of a majority, not earlier";

@@ -143,7 +143,7 @@ impl GenericTest {
             } else {
                 let value = clerk.get(key);
                 if !self.random_keys && value != last {
-                    expect(&value, number, written, "while it worked");
+                    expect(&value, number, written, "while it was working");
                 }
             }
         }

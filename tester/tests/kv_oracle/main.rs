@@ -100,7 +100,7 @@ fn swapped_appends_of_one_client_are_found() {
 
 #[test]
 fn a_get_that_returns_an_old_value_is_found() {
-    let parts = ["and a Get while it worked returned ", "is not in it, though the append of client "];
+    let parts = ["but a Get while it was working returned ", "is not in it, though the append of client "];
     assert_says("basic_4A", Mistake::ReadsOldValues, &parts);
     assert_says("concurrent_4A", Mistake::ReadsOldValues, &parts);
 }
@@ -213,7 +213,7 @@ fn a_client_that_finds_a_mistake_ends_the_run_immediately() {
     for clock in [Clock::Simulated, Clock::Threads] {
         let report = run("concurrent_4A", Mistake::LosesAppends, clock);
         let run_failure = report.run_failure().expect("an append was lost");
-        assert!(run_failure.text.contains("while it worked"), "{}", run_failure.text);
+        assert!(run_failure.text.contains("while it was working"), "{}", run_failure.text);
         assert!(run_failure.at < Duration::from_secs(4), "after {:?}", run_failure.at);
     }
 }
