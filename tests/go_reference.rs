@@ -1,5 +1,5 @@
-//! Our figures beside those of a passing Go solution. The Go outputs are not part of this repository; where they are
-//! absent, the test says that it was skipped.
+//! Comparison of our figures with those of a passing Go solution. The Go outputs are not part of this repository;
+//! without them, the test prints that it was skipped.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,10 +8,10 @@ use tester::{
     About, Clock, Figures, KvSubject, Scenario, Stage, Subject, Verdict, kv_scenarios, lines, raft_scenarios, runner,
 };
 
-/// The outputs of `go test -v` of the course's 2024 edition.
+/// The folder of `go test -v` outputs of the course's 2024 edition.
 const GO_OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/go-reference");
 
-/// What Go printed for one test, or what we have for it.
+/// The figures of one test, printed by Go or measured here.
 #[derive(Debug)]
 struct Costs {
     seconds: f64,
@@ -22,7 +22,7 @@ struct Costs {
     commands: f64,
 }
 
-/// A Go output, if it is here; else says that the test was skipped.
+/// Reads a Go output; if it is absent, prints that the test was skipped.
 fn go_output(file: &str) -> Option<String> {
     let output = std::fs::read_to_string(format!("{GO_OUTPUTS}/{file}"));
     if output.is_err() {
@@ -31,7 +31,7 @@ fn go_output(file: &str) -> Option<String> {
     output.ok()
 }
 
-/// The figures in a Go output, by title and part.
+/// Returns the figures in a Go output, by title and part.
 fn parse(output: &str) -> BTreeMap<String, Costs> {
     let mut title = String::new();
     let mut found = BTreeMap::new();
@@ -51,7 +51,7 @@ fn parse(output: &str) -> BTreeMap<String, Costs> {
     found
 }
 
-/// Medians over simulated runs with seeds from 1 on, for each stage of a scenario, by title.
+/// Returns medians over simulated runs with seeds from 1 on, for each stage of a scenario, by title.
 fn medians(scenario: &Scenario, runs: u64) -> Vec<(String, Costs)> {
     let runs: Vec<Vec<Stage>> = (1..=runs)
         .map(|seed| match runner::run(scenario, Clock::Simulated, seed).verdict {
@@ -77,7 +77,7 @@ fn medians(scenario: &Scenario, runs: u64) -> Vec<(String, Costs)> {
 }
 
 #[test]
-fn every_scenario_of_raft_takes_fewer_bytes_than_go_and_hardly_more_rpcs() {
+fn raft_scenarios_take_fewer_bytes_and_few_more_rpcs_than_go() {
     let Some(output) = go_output("raft-2024.txt") else { return };
     let go = parse(&output);
     let scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
@@ -87,11 +87,11 @@ fn every_scenario_of_raft_takes_fewer_bytes_than_go_and_hardly_more_rpcs() {
         let theirs = &go[title];
         let Costs { seconds, rpcs, bytes, commands } = ours;
         assert!(*bytes < theirs.bytes, "{name}: {bytes} bytes, Go has {}", theirs.bytes);
-        // Ten heartbeats a second to each follower are what the course allows, and what it may cost to be quick.
+        // The course allows ten heartbeats per second to each follower. That is the permitted price of a fast failover.
         let followers = (servers - 1) as f64;
         let heartbeats = 10.0 * followers * seconds;
-        // Clients that wait for one command before they submit the next submit more to who is quicker: each command may
-        // go to each follower in an RPC of its own.
+        // A client that waits for one command before it submits the next submits more commands to a faster service.
+        // Each command may go to each follower in an RPC of its own.
         let closed_loop = name.ends_with("churn_3C");
         let allowed = heartbeats + if closed_loop { followers * commands } else { theirs.rpcs };
         assert!(*rpcs <= allowed, "{name}: {rpcs} RPCs; Go has {} and heartbeats are {heartbeats:.0}", theirs.rpcs);
@@ -100,7 +100,7 @@ fn every_scenario_of_raft_takes_fewer_bytes_than_go_and_hardly_more_rpcs() {
 }
 
 #[test]
-fn every_scenario_of_the_service_takes_hardly_more_rpcs_an_operation_than_go() {
+fn kv_scenarios_take_few_more_rpcs_an_operation_than_go() {
     let Some(output) = go_output("kv-2024.txt") else { return };
     let go = parse(&output);
     let scenarios = kv_scenarios(&KvSubject::<kvraft::KvServer<raft::Raft>>::new());
@@ -111,7 +111,7 @@ fn every_scenario_of_the_service_takes_hardly_more_rpcs_an_operation_than_go() {
             // The course does not count the operations of its speed test.
             let operations = if theirs.commands == 0.0 { 1000.0 } else { theirs.commands };
             let (each, of_go) = (rpcs / commands, theirs.rpcs / operations);
-            // In the short ones the heartbeats count, and chance.
+            // In short scenarios heartbeats and chance weigh more.
             let allowed = 1.25 * of_go + 40.0 * seconds / commands;
             assert!(each <= allowed, "{name}, {title}: {each:.1} RPCs an operation, Go has {of_go:.1}");
             assert!(seconds <= 1.5 * theirs.seconds + 1.0, "{name}, {title}: {seconds} s, Go has {}", theirs.seconds);

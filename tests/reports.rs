@@ -1,5 +1,5 @@
-//! What a user is told when a thread of a server goes wrong in the middle of a live cluster: the reference Raft, five
-//! servers of it, and on one of them a thread too many.
+//! Tests of the failure report for a faulty thread in a running cluster. The cluster has five servers of the reference
+//! Raft, and one of them has an additional, faulty thread.
 
 use bytes::Bytes;
 use labrpc::{ClientEnd, Service};
@@ -11,41 +11,41 @@ use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId, Started, Term};
 use tester::{Clock, Report, Subject, raft_scenarios, runner};
 
-/// What is wrong with server 2.
+/// The fault of server 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Trouble {
+enum ServerFault {
     TwoLocksInOppositeOrders,
     PollsWithoutBlocking,
     Panics,
     SurvivesKill,
 }
 
-/// The spinning thread has been found.
+/// Whether the spinning thread was found.
 static FOUND: AtomicBool = AtomicBool::new(false);
 
-/// The reference with a troubled thread beside it.
-struct Troubled {
+/// The reference Raft with a faulty thread beside it.
+struct FaultyRaft {
     raft: raft::Raft,
     killed: Arc<AtomicBool>,
 }
 
-impl Troubled {
-    fn with(trouble: Trouble) -> Subject<Troubled> {
+impl FaultyRaft {
+    fn with(fault: ServerFault) -> Subject<FaultyRaft> {
         Subject::made_by(move |peers, me, persister, apply_ch| {
             let raft = raft::Raft::make(peers, me, persister, apply_ch);
             let killed = Arc::new(AtomicBool::new(false));
             if me == ServerId(2) {
-                start_trouble(trouble, Arc::clone(&killed));
+                start_faulty_thread(fault, Arc::clone(&killed));
             }
-            Troubled { raft, killed }
+            FaultyRaft { raft, killed }
         })
     }
 }
 
-fn start_trouble(trouble: Trouble, killed: Arc<AtomicBool>) {
+fn start_faulty_thread(fault: ServerFault, killed: Arc<AtomicBool>) {
     let a_while = Duration::from_millis(1200);
-    match trouble {
-        Trouble::TwoLocksInOppositeOrders => {
+    match fault {
+        ServerFault::TwoLocksInOppositeOrders => {
             let (log, peers) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
             let holding = Arc::new(AtomicUsize::new(0));
             for (name, first, second) in [("S2/alice", &log, &peers), ("S2/bob", &peers, &log)] {
@@ -61,10 +61,10 @@ fn start_trouble(trouble: Trouble, killed: Arc<AtomicBool>) {
                 });
             }
         }
-        Trouble::PollsWithoutBlocking => {
+        ServerFault::PollsWithoutBlocking => {
             thread::spawn("S2/poller", move || {
                 thread::sleep(a_while);
-                // On threads it stops when it has been found.
+                // On threads the loop ends when it was found.
                 let begun = Instant::now();
                 let on_threads = labstd::clock() == Clock::Threads;
                 while !(on_threads && FOUND.load(SeqCst)) {
@@ -72,17 +72,17 @@ fn start_trouble(trouble: Trouble, killed: Arc<AtomicBool>) {
                 }
             });
         }
-        Trouble::Panics => {
+        ServerFault::Panics => {
             thread::spawn("S2/applier-2", move || {
                 thread::sleep(a_while);
                 panic!("commit index {} is beyond the log", 9)
             });
         }
-        Trouble::SurvivesKill => {
+        ServerFault::SurvivesKill => {
             thread::spawn("S2/heartbeats", move || {
                 let begun = Instant::now();
                 while begun.elapsed() < Duration::from_secs(60) {
-                    // The mistake: nobody looks at `killed`.
+                    // The mistake: the loop does not look at `killed`.
                     let _ = &killed;
                     thread::sleep(Duration::from_millis(50));
                 }
@@ -91,9 +91,9 @@ fn start_trouble(trouble: Trouble, killed: Arc<AtomicBool>) {
     }
 }
 
-impl raftapi::Raft for Troubled {
-    fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> Troubled {
-        unreachable!("these servers are made by `Troubled::with`")
+impl raftapi::Raft for FaultyRaft {
+    fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> FaultyRaft {
+        unreachable!("these servers are made by `FaultyRaft::with`")
     }
     fn services(&self) -> Vec<Service> {
         self.raft.services()
@@ -116,14 +116,15 @@ impl raftapi::Raft for Troubled {
     }
 }
 
-/// Runs a scenario of five servers, long enough for a lock to be waited for 5 s, with this trouble; it has to fail.
-fn report(trouble: Trouble, clock: Clock) -> (Report, String) {
-    let scenarios = raft_scenarios(&Troubled::with(trouble));
+/// Runs a scenario of five servers with this fault; the run must fail. It is long enough for a lock to be waited for 5
+/// s.
+fn report(fault: ServerFault, clock: Clock) -> (Report, String) {
+    let scenarios = raft_scenarios(&FaultyRaft::with(fault));
     let scenario = scenarios.iter().find(|scenario| scenario.about.name == "backup_3B").unwrap();
     assert_eq!(scenario.about.servers, 5);
     let report = runner::run(scenario, clock, 1);
-    // A lock that is held too long on a busy machine is judged a disturbance; it is reported all the same.
-    let broken = report.broken().unwrap_or_else(|| panic!("{trouble:?} was not found: {:?}", report.verdict));
+    // On a busy machine, a lock that is held too long counts as a disturbance, but the report says it all the same.
+    let broken = report.broken().unwrap_or_else(|| panic!("{fault:?} was not found: {:?}", report.verdict));
     let text = broken.text.clone();
     (report, text)
 }
@@ -135,8 +136,8 @@ fn assert_says(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn a_deadlock_in_a_simulated_cluster_ends_the_run_at_once_with_threads_locks_and_lines() {
-    let (report, text) = report(Trouble::TwoLocksInOppositeOrders, Clock::Simulated);
+fn a_simulated_deadlock_ends_the_run_with_threads_and_locks() {
+    let (report, text) = report(ServerFault::TwoLocksInOppositeOrders, Clock::Simulated);
     assert_says(
         &text,
         &[
@@ -149,12 +150,15 @@ fn a_deadlock_in_a_simulated_cluster_ends_the_run_at_once_with_threads_locks_and
         ],
     );
     let at = report.broken().unwrap().at;
-    assert!(at < Duration::from_millis(1250), "the other servers' timers go on for ever, yet it was found at {at:?}");
+    assert!(
+        at < Duration::from_millis(1250),
+        "the other servers' timers go on for ever, but it was found only at {at:?}"
+    );
 }
 
 #[test]
-fn a_deadlock_in_a_cluster_on_threads_is_reported_after_five_seconds_with_what_the_holder_is_blocked_in() {
-    let (report, text) = report(Trouble::TwoLocksInOppositeOrders, Clock::Threads);
+fn a_deadlock_on_threads_is_reported_after_five_seconds() {
+    let (report, text) = report(ServerFault::TwoLocksInOppositeOrders, Clock::Threads);
     assert_says(
         &text,
         &[
@@ -170,14 +174,14 @@ fn a_deadlock_in_a_cluster_on_threads_is_reported_after_five_seconds_with_what_t
 }
 
 #[test]
-fn a_spinning_thread_in_a_simulated_cluster_is_found_and_named() {
-    let (_, text) = report(Trouble::PollsWithoutBlocking, Clock::Simulated);
+fn a_spinning_simulated_thread_is_found_and_named() {
+    let (_, text) = report(ServerFault::PollsWithoutBlocking, Clock::Simulated);
     assert_says(&text, &["spin: thread 'S2/poller' keeps calling from tests/reports.rs:", "the clock never moved"]);
 }
 
 #[test]
-fn a_spinning_thread_in_a_cluster_on_threads_is_named_when_the_cluster_is_killed() {
-    let (_, text) = report(Trouble::PollsWithoutBlocking, Clock::Threads);
+fn a_spinning_os_thread_is_named_when_its_server_is_killed() {
+    let (_, text) = report(ServerFault::PollsWithoutBlocking, Clock::Threads);
     FOUND.store(true, SeqCst);
     assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/poller: running (it has not blocked)"]);
 }
@@ -185,7 +189,7 @@ fn a_spinning_thread_in_a_cluster_on_threads_is_named_when_the_cluster_is_killed
 #[test]
 fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
     for clock in [Clock::Simulated, Clock::Threads] {
-        let (report, text) = report(Trouble::Panics, clock);
+        let (report, text) = report(ServerFault::Panics, clock);
         assert_says(&text, &["thread 'S2/applier-2' panicked at ", "commit index 9 is beyond the log"]);
         assert_says(&text, &["at tests/reports.rs:"]);
         assert!(report.broken().unwrap().at >= Duration::from_millis(1200));
@@ -193,9 +197,9 @@ fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
 }
 
 #[test]
-fn a_thread_that_survives_kill_is_named_with_what_it_waits_for() {
+fn a_thread_that_survives_kill_is_named_with_its_wait() {
     for clock in [Clock::Simulated, Clock::Threads] {
-        let (_, text) = report(Trouble::SurvivesKill, clock);
+        let (_, text) = report(ServerFault::SurvivesKill, clock);
         assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/heartbeats: in thread::sleep at tests/reports.rs:"]);
     }
 }

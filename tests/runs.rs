@@ -1,5 +1,5 @@
-//! Many runs, what is saved of them, and what is run again: by processes of their own, as people start them. The reference
-//! never fails; a Raft that fails with some seeds does it in [`a_child`].
+//! Tests of many runs, their saved results, and their replay. Each test starts processes, as users do. The reference
+//! never fails; [`child_process`] has a Raft that fails with some seeds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,23 +13,28 @@ use labstd::sync::Arc;
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use serde_json::Value;
 
-mod target;
-use target::Target;
+mod target_dir;
+use target_dir::TargetDir;
 
-/// The arguments of [`a_child`].
+/// The environment variable with the arguments of [`child_process`].
 const ARGUMENTS: &str = "RAFTLAB_ARGUMENTS";
 
-/// What [`a_child`] ends its standard output with.
-const END: &str = "the end of the child, with status ";
+/// The text before the exit status at the end of the output of [`child_process`].
+const STATUS_LINE: &str = "the child process ends with status ";
 
-/// The reference, with whom every third seed goes wrong.
-struct Unlucky(raft::Raft);
+/// The reference, which fails with every third seed.
+struct FailsEveryThirdSeed(raft::Raft);
 
-impl Raft for Unlucky {
-    fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Unlucky {
+impl Raft for FailsEveryThirdSeed {
+    fn make(
+        peers: Vec<ClientEnd>,
+        me: ServerId,
+        persister: Arc<Persister>,
+        apply_ch: Sender<ApplyMsg>,
+    ) -> FailsEveryThirdSeed {
         let raft = <raft::Raft as Raft>::make(peers, me, persister, apply_ch);
-        assert!(!labstd::rng::seed().is_multiple_of(3) || std::env::var("RAFTLAB_MENDED").is_ok(), "an unlucky seed");
-        Unlucky(raft)
+        assert!(!labstd::rng::seed().is_multiple_of(3) || std::env::var("RAFTLAB_FIXED").is_ok(), "this seed fails");
+        FailsEveryThirdSeed(raft)
     }
     fn services(&self) -> Vec<Service> {
         self.0.services()
@@ -52,22 +57,22 @@ impl Raft for Unlucky {
 }
 
 #[test]
-#[ignore = "the others run it, in processes of their own"]
-fn a_child() {
+#[ignore = "the other tests run it in processes of their own"]
+fn child_process() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     let arguments = ["raftlab"].into_iter().chain(arguments.split(' ')).map(Into::into);
-    let status = cli::with::<Unlucky, kvraft::KvServer<Unlucky>>("raftlab", arguments);
-    println!("{END}{status}");
+    let status = cli::with::<FailsEveryThirdSeed, kvraft::KvServer<FailsEveryThirdSeed>>("raftlab", arguments);
+    println!("{STATUS_LINE}{status}");
 }
 
-/// How a process ended.
-struct Ended {
+/// The result of a process.
+struct Finished {
     status: Option<i32>,
     out: String,
     err: String,
 }
 
-impl Target {
+impl TargetDir {
     /// The command line over the reference.
     fn lab(&self, arguments: &str) -> Command {
         let mut command = self.process(env!("CARGO_BIN_EXE_raftlab"));
@@ -75,11 +80,11 @@ impl Target {
         command
     }
 
-    /// The command line over servers with whom every third seed goes wrong.
-    fn unlucky(&self, arguments: &str) -> Command {
+    /// The command line over servers that fail with every third seed.
+    fn failing_lab(&self, arguments: &str) -> Command {
         let this = std::env::current_exe().expect("this test is a program");
         let mut command = self.process(this.to_str().expect("its path is text"));
-        command.args(["--exact", "a_child", "--ignored", "--nocapture"]).env(ARGUMENTS, arguments);
+        command.args(["--exact", "child_process", "--ignored", "--nocapture"]).env(ARGUMENTS, arguments);
         command
     }
 
@@ -87,7 +92,7 @@ impl Target {
         self.0.join("lab").join(name)
     }
 
-    /// The lines of saved results that are about this.
+    /// The lines of saved results of this kind.
     fn lines(&self, name: &str, is: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
@@ -100,12 +105,13 @@ impl Target {
     }
 }
 
-fn end(command: &mut Command) -> Ended {
+fn finish(command: &mut Command) -> Finished {
     let output = command.output().expect("it starts");
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
-    // That of a child stands in its output, where its tests have theirs around it.
-    let own = out.split_once(END).map(|(_, rest)| rest.lines().next().expect("a number").parse().expect("a number"));
-    Ended { status: own.or(output.status.code()), out, err }
+    // The status of a child process is in its output, surrounded by the output of the test harness.
+    let own =
+        out.split_once(STATUS_LINE).map(|(_, rest)| rest.lines().next().expect("a number").parse().expect("a number"));
+    Finished { status: own.or(output.status.code()), out, err }
 }
 
 fn assert_says(text: &str, parts: &[&str]) {
@@ -115,9 +121,9 @@ fn assert_says(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn many_runs_leave_their_results_and_say_where() {
-    let target = Target::new("passed");
-    let Ended { status, out, err } = end(&mut target.lab("run initial_election_3A re_election_3A -n 5"));
+fn many_runs_save_their_results_and_print_the_path() {
+    let target = TargetDir::new("passed");
+    let Finished { status, out, err } = finish(&mut target.lab("run initial_election_3A re_election_3A -n 5"));
     assert_eq!((status, err.as_str()), (Some(0), ""));
     assert!(out.ends_with(&format!("\n\nresults: {}\n", target.path("run.json").display())), "{out}");
     assert_eq!(target.names(), ["run.json".to_string()].into());
@@ -125,25 +131,25 @@ fn many_runs_leave_their_results_and_say_where() {
     assert_eq!((&head["clock"], &head["runs"], &head["first_seed"]), (&"simulated".into(), &5.into(), &1.into()));
     assert_eq!(target.lines("run.json", "scenario").len(), 2);
     assert_eq!(target.lines("run.json", "end")[0]["passed"], 10);
-    let again = end(&mut target.lab(&format!("replay {}", target.path("run.json").display())));
-    assert_eq!((again.status, again.out.as_str()), (Some(0), "nothing in it failed\n"));
+    let again = finish(&mut target.lab(&format!("replay {}", target.path("run.json").display())));
+    assert_eq!((again.status, again.out.as_str()), (Some(0), "no run in it failed\n"));
 }
 
 #[test]
-fn single_runs_and_never_leave_no_results() {
-    let target = Target::new("never");
-    assert_eq!(end(&mut target.lab("run initial_election_3A")).status, Some(0));
-    assert_eq!(end(target.lab("run initial_election_3A -n 5").env("VIS_ENABLE", "never")).status, Some(0));
+fn single_runs_and_vis_enable_never_save_no_results() {
+    let target = TargetDir::new("never");
+    assert_eq!(finish(&mut target.lab("run initial_election_3A")).status, Some(0));
+    assert_eq!(finish(target.lab("run initial_election_3A -n 5").env("VIS_ENABLE", "never")).status, Some(0));
     assert_eq!(target.names(), BTreeSet::new());
 }
 
 #[test]
-fn the_standard_output_is_the_same_however_progress_is_shown() {
+fn standard_output_does_not_depend_on_the_progress_mode() {
     let outs = ["none", "lines", "bar", "auto"].map(|how| {
-        let target = Target::new(&format!("output-{how}"));
-        let out = end(&mut target.unlucky(&format!("run initial_election_3A -n 20 --progress {how}"))).out;
+        let target = TargetDir::new(&format!("output-{how}"));
+        let out = finish(&mut target.failing_lab(&format!("run initial_election_3A -n 20 --progress {how}"))).out;
         let out = out.replace(&target.0.display().to_string(), "TARGET");
-        // What differs each time: how long it took.
+        // The real time differs in each run.
         out.lines()
             .filter(|line| !line.contains("of real time") && !line.starts_with("test result"))
             .collect::<Vec<_>>()
@@ -157,9 +163,10 @@ fn the_standard_output_is_the_same_however_progress_is_shown() {
 }
 
 #[test]
-fn the_first_failure_is_told_at_once_and_all_failing_seeds_are_saved() {
-    let target = Target::new("failed");
-    let Ended { status, out, err } = end(&mut target.unlucky("run initial_election_3A -n 20 --progress lines"));
+fn the_first_failure_is_printed_at_once_and_all_are_saved() {
+    let target = TargetDir::new("failed");
+    let Finished { status, out, err } =
+        finish(&mut target.failing_lab("run initial_election_3A -n 20 --progress lines"));
     assert_eq!(status, Some(1), "{out}{err}");
     let record = target.path("initial_election_3A-simulated-3.record");
     assert_says(&err, &["initial_election_3A does not pass with seed 3: ", &record.display().to_string()]);
@@ -167,58 +174,58 @@ fn the_first_failure_is_told_at_once_and_all_failing_seeds_are_saved() {
     let first = &target.lines("run.json", "run")[0];
     assert_eq!((&first["verdict"], &first["record"]), (&"failed".into(), &record.display().to_string().into()));
     assert!(target.lines("run.json", "run")[5]["record"].is_null(), "the files of the first five are kept");
-    // What failed fails again, and passes when the mistake is mended.
+    // The failed runs fail again, and they pass once the mistake is fixed.
     let replay = format!("replay {}", target.path("run.json").display());
-    let again = end(&mut target.unlucky(&replay));
+    let again = finish(&mut target.failing_lab(&replay));
     assert_eq!(again.status, Some(1), "{}", again.out);
     assert_says(&again.out, &["1 scenarios, 6 runs: 0 passed, 6 failed"]);
-    let mended = end(target.unlucky(&replay).env("RAFTLAB_MENDED", "yes"));
-    assert_eq!(mended.status, Some(0), "{}", mended.out);
-    assert_says(&mended.out, &["1 scenarios, 6 runs: 6 passed, 0 failed"]);
+    let fixed = finish(target.failing_lab(&replay).env("RAFTLAB_FIXED", "yes"));
+    assert_eq!(fixed.status, Some(0), "{}", fixed.out);
+    assert_says(&fixed.out, &["1 scenarios, 6 runs: 6 passed, 0 failed"]);
 }
 
 #[test]
 fn a_record_is_replayed_and_compared() {
-    let target = Target::new("record");
-    end(&mut target.unlucky("run initial_election_3A --seed 3"));
+    let target = TargetDir::new("record");
+    finish(&mut target.failing_lab("run initial_election_3A --seed 3"));
     let names = target.names();
     let replay = format!("replay {}", target.path("initial_election_3A-simulated-3.record").display());
-    let same = end(&mut target.unlucky(&replay));
+    let same = finish(&mut target.failing_lab(&replay));
     assert_eq!(same.status, Some(1), "{}", same.out);
     assert_says(&same.out, &["FAILED after", "the same run as recorded: all ", "seed:    3"]);
     assert_eq!(target.names(), names, "the files of this run are there already");
-    let mended = end(&mut target.lab(&replay));
-    assert_eq!(mended.status, Some(0), "{}", mended.out);
-    assert_says(&mended.out, &["Passed", "NOT the run that was recorded: it differs from event ", "recorded:", "now:"]);
+    let fixed = finish(&mut target.lab(&replay));
+    assert_eq!(fixed.status, Some(0), "{}", fixed.out);
+    assert_says(&fixed.out, &["Passed", "NOT the run that was recorded: it differs from event ", "recorded:", "now:"]);
 }
 
 #[test]
-fn a_record_on_threads_is_run_again_and_is_another_run() {
-    let target = Target::new("threads");
-    end(&mut target.unlucky("run initial_election_3A --seed 3 --clock threads"));
+fn a_record_on_threads_runs_again_with_the_same_seed() {
+    let target = TargetDir::new("threads");
+    finish(&mut target.failing_lab("run initial_election_3A --seed 3 --clock threads"));
     let replay = format!("replay {}", target.path("initial_election_3A-threads-3.record").display());
-    let again = end(&mut target.unlucky(&replay));
+    let again = finish(&mut target.failing_lab(&replay));
     assert_eq!(again.status, Some(1), "{}", again.out);
-    assert_says(&again.out, &["threads cannot be replayed exactly", "FAILED after", "(seed 3, "]);
+    assert_says(&again.out, &["a run on threads cannot be replayed exactly", "FAILED after", "(seed 3, "]);
 }
 
 #[test]
-fn after_a_failure_no_run_begins() {
-    let target = Target::new("fail-fast");
-    let stopped = end(&mut target.unlucky("run initial_election_3A re_election_3A -n 20 -j 1 --fail-fast"));
+fn fail_fast_and_until_fail_start_no_run_after_a_failure() {
+    let target = TargetDir::new("fail-fast");
+    let stopped = finish(&mut target.failing_lab("run initial_election_3A re_election_3A -n 20 -j 1 --fail-fast"));
     assert_eq!(stopped.status, Some(1), "{}", stopped.out);
     assert_says(&stopped.out, &["2 scenarios, 3 runs: 2 passed, 1 failed"]);
     assert_eq!(target.lines("run.json", "end")[0]["how"], "stopped_at_a_failure");
-    let found = end(&mut target.unlucky("run initial_election_3A re_election_3A -j 1 --until-fail --seed 4"));
+    let found = finish(&mut target.failing_lab("run initial_election_3A re_election_3A -j 1 --until-fail --seed 4"));
     assert_eq!(found.status, Some(1), "{}", found.out);
     assert_says(&found.out, &["2 scenarios, 5 runs: 4 passed, 1 failed", "initial_election_3A with seed 6: "]);
     assert_eq!(target.failed("run-2.json"), [6]);
 }
 
 #[test]
-fn what_cannot_be_replayed_is_refused_in_one_line() {
-    let target = Target::new("refused");
-    end(&mut target.unlucky("run initial_election_3A -n 3"));
+fn an_unreplayable_file_is_refused_in_one_line() {
+    let target = TargetDir::new("refused");
+    finish(&mut target.failing_lab("run initial_election_3A -n 3"));
     let record = fs::read(target.path("initial_election_3A-simulated-3.record")).expect("a record");
     let results = fs::read_to_string(target.path("run.json")).expect("results");
     let files: [(&str, Vec<u8>, &str); 6] = [
@@ -230,16 +237,16 @@ fn what_cannot_be_replayed_is_refused_in_one_line() {
         (
             "gone.json",
             results.replace("initial_election_3A", "gone_3A").into_bytes(),
-            "there is no scenario 'gone_3A' here",
+            "this program has no scenario 'gone_3A'",
         ),
     ];
     for (name, bytes, why) in files {
         fs::write(target.path(name), bytes).expect("it is written");
-        let Ended { status, out, err } = end(&mut target.lab(&format!("replay {}", target.path(name).display())));
+        let Finished { status, out, err } = finish(&mut target.lab(&format!("replay {}", target.path(name).display())));
         assert_eq!((status, out.as_str()), (Some(2), ""), "{name}: {err}");
         assert!(err.starts_with("error: cannot replay '") && err.contains(why) && err.lines().count() == 1, "{err}");
     }
-    assert_eq!(end(&mut target.lab("replay no-such-file")).status, Some(2));
+    assert_eq!(finish(&mut target.lab("replay no-such-file")).status, Some(2));
 }
 
 #[cfg(unix)]
@@ -248,8 +255,8 @@ mod unix {
 
     use super::*;
 
-    /// Waits until a file of results has a line about this.
-    fn wait_for(target: &Target, is: &str) {
+    /// Waits until the results file has a line of this kind.
+    fn wait_for(target: &TargetDir, is: &str) {
         let there = || {
             let text = fs::read_to_string(target.path("run.json")).unwrap_or_default();
             text.contains(&format!("{{\"is\":\"{is}\""))
@@ -265,10 +272,10 @@ mod unix {
     }
 
     #[test]
-    fn ctrl_c_leaves_what_is_known_and_says_where() {
-        let target = Target::new("interrupted");
+    fn ctrl_c_saves_the_results_and_prints_their_path() {
+        let target = TargetDir::new("interrupted");
         let mut child =
-            target.unlucky("run initial_election_3A -n 1000000 --progress none").spawn().expect("it starts");
+            target.failing_lab("run initial_election_3A -n 1000000 --progress none").spawn().expect("it starts");
         wait_for(&target, "run");
         signal("INT", child.id());
         let mut err = String::new();
@@ -286,24 +293,24 @@ mod unix {
     }
 
     #[test]
-    fn of_a_process_that_was_killed_the_failures_are_there() {
-        let target = Target::new("killed");
+    fn a_killed_process_leaves_its_failures() {
+        let target = TargetDir::new("killed");
         let mut child =
-            target.unlucky("run initial_election_3A -n 1000000 --progress none").spawn().expect("it starts");
+            target.failing_lab("run initial_election_3A -n 1000000 --progress none").spawn().expect("it starts");
         wait_for(&target, "run");
         signal("KILL", child.id());
         child.wait().expect("it ends");
         let replay = format!("replay {}", target.path("run.json").display());
-        let again = end(target.unlucky(&replay).env("RAFTLAB_MENDED", "yes"));
+        let again = finish(target.failing_lab(&replay).env("RAFTLAB_FIXED", "yes"));
         assert_eq!(again.status, Some(0), "{}{}", again.out, again.err);
         assert_says(&again.out, &["Passed --", "1 scenarios, "]);
     }
 
     #[test]
-    fn whoever_reads_the_first_line_alone_has_seen_enough() {
-        let target = Target::new("head");
+    fn the_command_succeeds_if_its_output_is_closed_early() {
+        let target = TargetDir::new("head");
         let lab = format!("'{}' run 3A -n 3; echo status $? >&2", env!("CARGO_BIN_EXE_raftlab"));
-        let ended = end(target.process("sh").args(["-c", &format!("({lab}) | head -n 1")]));
+        let ended = finish(target.process("sh").args(["-c", &format!("({lab}) | head -n 1")]));
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("Test (3A): initial election ...\n", "status 0\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The arguments, as `clap` reads them. The comments here are the text of `--help`.
+//! The command-line arguments, parsed by `clap`. The doc comments of this file are the text of `--help`.
 
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use record::Topic;
 
-use crate::log::{Moment, Place};
+use crate::log::{Moment, ServerFilter};
 
 /// Learn, test and compare Raft: the scenarios of the MIT 6.5840 lab, simulated or on threads.
 #[derive(Debug, Parser)]
@@ -21,96 +21,99 @@ pub(crate) enum Command<M: Subcommand> {
     #[command(flatten)]
     Lab(LabCommand),
     #[command(flatten)]
-    More(M),
+    Extra(M),
 }
 
-/// What can be done with the lab.
+/// The commands of the lab.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LabCommand {
-    /// Run scenarios and print what they cost
+    /// Run scenarios and print their cost
     ///
-    /// What came of many runs (-n, --until-fail) is saved to target/lab as run.json, run-2.json and so on, and what did not pass
-    /// is run again by `replay`. Exit status: 0 if all passed, 1 if a run did not, 130 after Ctrl-C.
+    /// A command with many runs (-n, --until-fail) saves its results to target/lab as run.json, run-2.json and so on;
+    /// `replay` repeats the failed runs of such a file. Exit status: 0 if all runs passed, 1 if a run did not pass, 130
+    /// after Ctrl-C.
     Run(RunArgs),
 
-    /// Tell whether recorded histories are linearizable
+    /// Check whether recorded histories are linearizable
     ///
-    /// Exit status: 0 if all are, 1 if some are not, 2 if a file cannot be read or a history is too hard to decide.
+    /// Exit status: 0 if all are linearizable, 1 if some are not, 2 if a file cannot be read or a history is too hard
+    /// to decide.
     Check(CheckArgs),
 
     /// Print the record of a run as text
     ///
     /// A line has the time in tenths of a millisecond, the topic, the server (-- for the tester, the network and the
-    /// clients) and what happened. Topics, with the letters that stand for them in a line: rpc RPCS, drop DROP, vote VOTE,
-    /// term TERM, lead LEAD, log LOG1 (also: append), commit CMIT, apply APLY, snapshot SNAP, persist PERS, fault FALT, test
+    /// clients) and the event. The topics, each with its letters in a line, are: rpc RPCS, drop DROP, vote VOTE, term
+    /// TERM, lead LEAD, log LOG1 (also: append), commit CMIT, apply APLY, snapshot SNAP, persist PERS, fault FALT, test
     /// TEST, check CHEK, client CLNT, note NOTE, line INFO, failure ERRO.
     Log(LogArgs),
 
-    /// Run again what did not pass
+    /// Run failed runs again
     ///
-    /// Of the record of a simulated run it also says whether this is the same run, event by event. Runs on threads cannot be
-    /// replayed exactly: those run again with the same seed. Exit status: 0 if all passes now, 1 if something fails again.
+    /// For the record of a simulated run, replay also compares the two runs event by event. Runs on threads cannot be
+    /// replayed exactly; they run again with the same seed. Exit status: 0 if all runs pass now, 1 if a run fails
+    /// again.
     Replay(ReplayArgs),
 
-    /// Look for the shortest run that fails in the same way: fewer faults, an earlier end
+    /// Search for the shortest run that fails in the same way: fewer faults, an earlier failure
     ///
-    /// Exit status: 1 if a run that fails was found, and its files were written; 0 if none of those that were tried fails.
+    /// Exit status: 1 if a failing run was found and its files were written, 0 if no tried run fails.
     Shrink(ShrinkArgs),
 
-    /// Run the scenarios of a Go lab's output, and print both side by side
+    /// Run the scenarios of a Go lab's output, and print both results side by side
     ///
-    /// Medians of several runs, with ratios: above 1 where ours takes more.
+    /// The table has medians of several runs, with ratios. A ratio above 1 means that our run takes more.
     Compare(CompareArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// Parts (3A), scenarios (backup_3B) or pieces of their names; none: everything
+    /// Parts (3A), scenarios (backup_3B) or pieces of scenario names; default: everything
     pub(crate) filters: Vec<String>,
 
-    /// The clock to run under
+    /// Clock of the runs
     #[arg(long, value_enum, default_value_t = ClockName::Simulated)]
     pub(crate) clock: ClockName,
 
-    /// The first seed; on threads the default is another one every time
+    /// First seed; on threads the default is a fresh seed for each run
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
 
-    /// How many runs of each scenario, each with the next seed
+    /// Number of runs of each scenario; each run takes the next seed
     #[arg(short = 'n', long = "runs", value_name = "RUNS", default_value_t = NonZeroU64::MIN)]
     pub(crate) runs: NonZeroU64,
 
-    /// How many runs at once [default: one a processor; on threads as many as there are]
+    /// Number of concurrent runs [default: one per processor; on threads as many as there are]
     #[arg(short, long)]
     pub(crate) jobs: Option<NonZeroU16>,
 
-    /// Start no further run once one has not passed
+    /// Start no further run after a run that did not pass
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// Run seed after seed, all scenarios with each, until a run does not pass
+    /// Run all scenarios with one seed after the other until a run does not pass
     #[arg(long, conflicts_with = "runs")]
     pub(crate) until_fail: bool,
 
-    /// Run each seed twice, and report where the second run differs from the first (simulated only)
+    /// Run each seed twice, and report the first difference between the two runs (simulated only)
     #[arg(long)]
     pub(crate) twice: bool,
 
-    /// From this moment of each run on nothing goes wrong any more: seconds, such as 1.25 or 1.25s, or 250ms (simulated only)
+    /// End all faults of each run at this time: seconds (1.25 or 1.25s) or milliseconds (250ms) (simulated only)
     #[arg(long, value_name = "TIME")]
     pub(crate) calm_from: Option<Moment>,
 
-    /// How to show how far it is; auto: a bar in a terminal, else lines, if there are many runs
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressName::Auto)]
-    pub(crate) progress: ProgressName,
+    /// Progress display; auto: bars in a terminal, else lines if there are many runs
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = ProgressMode::Auto)]
+    pub(crate) progress: ProgressMode,
 
-    /// Print scenario, seed and hash of each run, and nothing else
+    /// Print only the scenario, seed and hash of each run
     #[arg(long)]
     pub(crate) hashes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressName {
+pub(crate) enum ProgressMode {
     Auto,
     Bar,
     Lines,
@@ -119,49 +122,49 @@ pub(crate) enum ProgressName {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// The record of a run, or the saved results of many, of which those are run again that did not pass
+    /// Record of one run, or saved results of many runs; only their failed runs run again
     pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShrinkArgs {
-    /// The record of the run that failed, or the name of its scenario
+    /// Record of the failed run, or name of its scenario
     pub(crate) run: PathBuf,
 
-    /// The seed of the run that failed, if its scenario is given
+    /// Seed of the failed run, if its scenario is given by name
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
 
-    /// How many runs to try, neighbouring seeds and the same runs with fewer faults
+    /// Number of runs to try: neighbouring seeds, and the same runs with fewer faults
     #[arg(long, value_name = "RUNS", default_value_t = NonZeroU64::new(1000).expect("not zero"))]
     pub(crate) tries: NonZeroU64,
 
-    /// How many runs at once; the result does not depend on it [default: one a processor]
+    /// Number of concurrent runs; it does not change the result [default: one per processor]
     #[arg(short, long)]
     pub(crate) jobs: Option<NonZeroU16>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {
-    /// The output of `go test -v` of the 2024 or 2025 edition; - is the standard input
+    /// Output of `go test -v` of the 2024 or 2025 edition; - reads standard input
     pub(crate) file: PathBuf,
 
-    /// How many runs of each scenario to take medians of
+    /// Number of runs of each scenario; the table shows their medians
     #[arg(short = 'n', long, value_name = "RUNS", default_value_t = NonZeroU64::MIN)]
     pub(crate) runs: NonZeroU64,
 
-    /// The clock to run under
+    /// Clock of our runs
     #[arg(long, value_enum, default_value_t = ClockName::Threads)]
     pub(crate) clock: ClockName,
 
-    /// How many runs at once [default: one a processor; on threads as many as there are]
+    /// Number of concurrent runs [default: one per processor; on threads as many as there are]
     #[arg(short, long)]
     pub(crate) jobs: Option<NonZeroU16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ClockName {
-    /// Virtual time: every run takes milliseconds and can be replayed
+    /// Virtual time: a run takes milliseconds and can be replayed
     Simulated,
     /// Real time and OS threads
     Threads,
@@ -178,71 +181,71 @@ impl From<ClockName> for tester::Clock {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The files
+    /// History files
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// What the files are
+    /// Format of the files
     #[arg(long, value_enum)]
     pub(crate) format: Format,
 
-    /// How many steps of the search to spend on a file
+    /// Search budget for each file, in steps
     #[arg(long, value_name = "STEPS", default_value_t = linearizability::kv::BUDGET)]
     pub(crate) steps: u64,
 
-    /// Write a page that shows the history and its linearizations, for each file, to this folder
+    /// Write a timeline of each history and its linearizations to this folder
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = "target/lab")]
-    pub(crate) picture: Option<PathBuf>,
+    pub(crate) timeline: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Logs of Jepsen runs against a register that can be read, written, and compared and set
+    /// Logs of Jepsen runs against a register with read, write, and compare-and-set
     Jepsen,
-    /// Histories of a key/value service: one EDN map a line, with get, put and append
+    /// Histories of a key/value service: one EDN map per line, with get, put and append
     Kv,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogArgs {
-    /// The record; - is the standard input
+    /// Record of a run; - reads standard input
     pub(crate) file: PathBuf,
 
-    /// Only events of these topics, such as vote,append
+    /// Print only events of these topics, such as vote,append
     #[arg(long, value_delimiter = ',')]
     pub(crate) topics: Vec<Topic>,
 
-    /// No events of these topics
+    /// Leave out events of these topics
     #[arg(long, value_name = "TOPICS", value_delimiter = ',')]
     pub(crate) ignore: Vec<Topic>,
 
-    /// Only events of these servers, such as 0,2 or 0,tester, and what concerns all: the run, faults, failures
+    /// Print only events of these servers, such as 0,2 or 0,tester, and global events: the run, faults, failures
     #[arg(long, value_delimiter = ',')]
-    pub(crate) servers: Vec<Place>,
+    pub(crate) servers: Vec<ServerFilter>,
 
-    /// Only what happens from then on: seconds, such as 1.25 or 1.25s, or 250ms
+    /// Print only events from this time on: seconds (1.25 or 1.25s) or milliseconds (250ms)
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<Moment>,
 
-    /// Only what happens until then
+    /// Print only events up to this time
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<Moment>,
 
-    /// A column for each server, or for the first N, and one for all others
+    /// Print one column per server, or for the first N servers, and one for all others
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
     pub(crate) columns: Option<Option<NonZeroU8>>,
 
-    /// How wide all columns are together, in characters [default: the terminal's width, or 120]
+    /// Total width of all columns, in characters [default: the terminal's width, or 120]
     #[arg(long, value_name = "CHARACTERS", requires = "columns")]
     pub(crate) width: Option<NonZeroU16>,
 
-    /// Whether each topic has its colour; auto: in a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorName::Auto)]
-    pub(crate) color: ColorName,
+    /// Colour of each topic; auto: only in a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorMode::Auto)]
+    pub(crate) color: ColorMode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorName {
+pub(crate) enum ColorMode {
     Auto,
     Always,
     Never,

@@ -1,25 +1,25 @@
-//! Many runs, several at a time: a queue of runs, and workers that take from it. Results are handed over in the order of
-//! the queue, whichever comes first.
+//! A queue of runs, and worker threads that take from it. Results are delivered in the order of the queue, in whatever
+//! order they arrive.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
-/// Calls `work` for each of `0..count`, on `jobs` threads, and `done` with each result, in order, on the calling thread.
-/// Ends early if `done` fails.
+/// Calls `work` for each of `0..count`, on `jobs` threads, and `done` with each result, in order, on the calling
+/// thread. Ends early if `done` fails.
 pub(crate) fn in_order<T: Send, E>(
     count: usize,
     jobs: usize,
     work: impl Fn(usize) -> T + Sync,
     done: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
-    until(count, jobs, &AtomicBool::new(false), work, |_, result| Ok(result), done)
+    in_order_until_stopped(count, jobs, &AtomicBool::new(false), work, |_, result| Ok(result), done)
 }
 
-/// As [`in_order`], but no work begins once `stop` is set, which `work` may do; what has begun then comes to its end and is
-/// handed over. Each result first goes through `arrived`, on the calling thread as well, as soon as it is there.
-pub(crate) fn until<T: Send, U, E>(
+/// As [`in_order`], but no work starts once `stop` is set. `work` may set it. Work that has already started is finished
+/// and delivered. Each result first goes through `arrived` as soon as it arrives, also on the calling thread.
+pub(crate) fn in_order_until_stopped<T: Send, U, E>(
     count: usize,
     jobs: usize,
     stop: &AtomicBool,
@@ -42,20 +42,20 @@ pub(crate) fn until<T: Send, U, E>(
             });
         }
         drop(sender);
-        let mut early = BTreeMap::new();
+        let mut waiting = BTreeMap::new();
         let mut expected = 0;
-        let mut take = |number, result| {
-            early.insert(number, arrived(number, result)?);
-            while let Some(result) = early.remove(&expected) {
+        let mut deliver = |number, result| {
+            waiting.insert(number, arrived(number, result)?);
+            while let Some(result) = waiting.remove(&expected) {
                 done(expected, result)?;
                 expected += 1;
             }
             Ok(())
         };
-        // No worker starts another run after an error.
+        // After an error no worker starts another run.
         results
             .into_iter()
-            .try_for_each(|(number, result)| take(number, result))
+            .try_for_each(|(number, result)| deliver(number, result))
             .inspect_err(|_| stop.store(true, SeqCst))
     })
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_order_however_long_each_takes() {
+    fn results_arrive_in_queue_order() {
         let mut seen = Vec::new();
         let work = |number: usize| {
             thread::sleep(std::time::Duration::from_micros((number as u64 * 7919) % 300));
@@ -84,34 +84,34 @@ mod tests {
 
     #[test]
     fn an_error_ends_the_batch() {
-        let begun = AtomicUsize::new(0);
-        let work = |_| begun.fetch_add(1, SeqCst);
+        let started = AtomicUsize::new(0);
+        let work = |_| started.fetch_add(1, SeqCst);
         let result = in_order(1_000_000, 2, work, |number, _| if number == 10 { Err("enough") } else { Ok(()) });
         assert_eq!(result, Err("enough"));
-        assert!(begun.load(SeqCst) < 1_000_000);
+        assert!(started.load(SeqCst) < 1_000_000);
     }
 
     #[test]
-    fn what_has_begun_when_the_batch_is_stopped_is_handed_over_in_order_and_nothing_else_begins() {
+    fn a_stopped_batch_finishes_its_running_jobs_in_order() {
         for jobs in [1, 4] {
-            let (stop, begun) = (AtomicBool::new(false), AtomicUsize::new(0));
+            let (stop, started) = (AtomicBool::new(false), AtomicUsize::new(0));
             let work = |number| {
-                begun.fetch_add(1, SeqCst);
+                started.fetch_add(1, SeqCst);
                 stop.fetch_or(number == 10, SeqCst);
                 number
             };
-            let (mut came, mut seen) = (0, Vec::new());
+            let (mut arrivals, mut seen) = (0, Vec::new());
             let arrived = |_, result| {
-                came += 1;
+                arrivals += 1;
                 Ok::<usize, Infallible>(result)
             };
-            until(usize::MAX, jobs, &stop, work, arrived, |number, _| {
+            in_order_until_stopped(usize::MAX, jobs, &stop, work, arrived, |number, _| {
                 seen.push(number);
                 Ok(())
             })
             .unwrap();
-            assert!(came >= 11 && (jobs > 1 || came == 11), "{came}");
-            assert!(seen.into_iter().eq(0..begun.load(SeqCst)), "each that has begun");
+            assert!(arrivals >= 11 && (jobs > 1 || arrivals == 11), "{arrivals}");
+            assert!(seen.into_iter().eq(0..started.load(SeqCst)), "every run that has started");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `check`: recorded histories, each with its verdict.
+//! `check`: the verdict on each recorded history.
 
 use std::fs;
 use std::io::Write;
@@ -11,14 +11,14 @@ use crate::Error;
 use crate::args::{CheckArgs, Format};
 use crate::page;
 
-/// How the files fared, for the exit status.
+/// The result for all files; it determines the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Outcome {
-    /// All are linearizable.
+pub(crate) enum CheckOutcome {
+    /// All histories are linearizable.
     AllOk,
-    /// All were decided, and some are not linearizable.
+    /// All histories were decided, and some are not linearizable.
     SomeIllegal,
-    /// Of some nothing is known.
+    /// Some histories were not read or not decided.
     SomeUnknown,
 }
 
@@ -28,41 +28,45 @@ enum History {
     Kv(kv::History),
 }
 
-/// Writes a line for each file to `out`, and one for each that cannot be read to standard error.
-pub(crate) fn check(args: &CheckArgs, out: &mut impl Write) -> Result<Outcome, Error> {
-    let mut outcome = Outcome::AllOk;
+/// Writes one line to `out` for each history, and one to standard error for each file that cannot be read.
+pub(crate) fn check(args: &CheckArgs, out: &mut impl Write) -> Result<CheckOutcome, Error> {
+    let mut outcome = CheckOutcome::AllOk;
     for file in &args.files {
         let history = match History::read(file, args.format) {
             Ok(history) => history,
-            Err(complaint) => {
-                eprintln!("error: {complaint}");
-                outcome = Outcome::SomeUnknown;
+            Err(message) => {
+                eprintln!("error: {message}");
+                outcome = CheckOutcome::SomeUnknown;
                 continue;
             }
         };
         let mut checked = history.check(args.steps);
-        // A check ends at the first key that settles the matter; who asks about a file wants to know all of them.
+        // A check stops at the first key that decides the verdict. The user of a file needs the verdict on every key.
         let explained =
-            (checked.verdict == Verdict::Illegal || args.picture.is_some()).then(|| history.explain(args.steps));
+            (checked.verdict == Verdict::Illegal || args.timeline.is_some()).then(|| history.explain(args.steps));
         if let Some(explained) = &explained {
-            let named = |wanted| {
+            let with_verdict = |wanted| {
                 let partitions = explained.partitions.iter().filter(|partition| partition.verdict == wanted);
                 partitions.map(|partition| partition.name.clone()).collect()
             };
-            checked = Checked { illegal: named(Verdict::Illegal), undecided: named(Verdict::Unknown), ..checked };
+            checked = Checked {
+                illegal: with_verdict(Verdict::Illegal),
+                undecided: with_verdict(Verdict::Unknown),
+                ..checked
+            };
         }
         outcome = outcome.max(match checked.verdict {
-            Verdict::Ok => Outcome::AllOk,
-            Verdict::Illegal => Outcome::SomeIllegal,
-            Verdict::Unknown => Outcome::SomeUnknown,
+            Verdict::Ok => CheckOutcome::AllOk,
+            Verdict::Illegal => CheckOutcome::SomeIllegal,
+            Verdict::Unknown => CheckOutcome::SomeUnknown,
         });
         let verdict = verdict(&checked, history.has_keys());
         writeln!(out, "{}: {verdict} ({} operations, {} steps)", file.display(), history.len(), checked.steps)?;
-        if let (Some(folder), Some(explained)) = (&args.picture, &explained) {
+        if let (Some(folder), Some(explained)) = (&args.timeline, &explained) {
             let title = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let page = page::of(&title, &verdict, explained, history.time_unit());
             let written = page::write(&page, folder, &title)
-                .map_err(|error| Error::Usage(format!("cannot write a page into '{}': {error}", folder.display())))?;
+                .map_err(|error| Error::Usage(format!("cannot write a timeline to '{}': {error}", folder.display())))?;
             writeln!(out, "    {}", written.display())?;
         }
         out.flush()?;
@@ -70,7 +74,7 @@ pub(crate) fn check(args: &CheckArgs, out: &mut impl Write) -> Result<Outcome, E
     Ok(outcome)
 }
 
-/// In words; of what is wrong with a history of keys, which keys it is.
+/// The verdict in words. It names the keys that are wrong, if the history has keys.
 fn verdict(checked: &Checked, has_keys: bool) -> String {
     let of_keys = |names: &[String]| {
         let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
@@ -80,19 +84,19 @@ fn verdict(checked: &Checked, has_keys: bool) -> String {
     match checked.verdict {
         Verdict::Ok => "linearizable".to_string(),
         Verdict::Illegal => format!("NOT linearizable{}", of_keys(&checked.illegal)),
-        Verdict::Unknown => format!("undecided, more --steps are needed{}", of_keys(&checked.undecided)),
+        Verdict::Unknown => format!("undecided, try more --steps{}", of_keys(&checked.undecided)),
     }
 }
 
 impl History {
-    /// Reads a file, or says in one line why that cannot be.
+    /// Reads a file. The error is one line with the reason.
     fn read(file: &Path, format: Format) -> Result<History, String> {
         let text = fs::read_to_string(file).map_err(|error| format!("cannot read '{}': {error}", file.display()))?;
         let history = match format {
             Format::Jepsen => jepsen::parse(&text).map(History::Register),
             Format::Kv => kv::parse(&text).map(History::Kv),
         };
-        history.map_err(|error| format!("'{}' is not in the format given: {error}", file.display()))
+        history.map_err(|error| format!("'{}' does not have the given --format: {error}", file.display()))
     }
 
     fn check(&self, steps: u64) -> Checked {
@@ -120,7 +124,7 @@ impl History {
         matches!(self, History::Kv(_))
     }
 
-    /// Neither format has times: the order of the lines is all there is.
+    /// Neither format has times; only the order of the lines is known.
     fn time_unit(&self) -> TimeUnit {
         TimeUnit::Order
     }

@@ -1,4 +1,5 @@
-//! The command line of the lab, for any [`Raft`] and any [`KvService`]: a package that has them needs a `main` of one line.
+//! The command line of the lab, for any [`Raft`] and any [`KvService`]. A package that has both needs a `main` of one
+//! line.
 //!
 //! ```ignore
 //! fn main() -> std::process::ExitCode {
@@ -6,8 +7,8 @@
 //! }
 //! ```
 //!
-//! Exit status: 0 if all went well, 1 if a run failed or a history is not linearizable, 2 if what was asked for cannot be
-//! done; then one line on standard error says what was wrong and what to do. 130 after Ctrl-C.
+//! Exit status: 0 for success, 1 if a run failed or a history is not linearizable, 130 after Ctrl-C. Status 2 means
+//! that the command cannot be executed; one line on standard error then says what was wrong and what to do.
 
 mod args;
 mod batch;
@@ -23,9 +24,9 @@ mod run;
 mod select;
 mod series;
 mod shrink;
-#[cfg(test)]
-mod stories;
 mod summary;
+#[cfg(test)]
+mod test_scenarios;
 
 use std::ffi::OsString;
 use std::io;
@@ -36,66 +37,69 @@ use raftapi::{KvService, Raft};
 use tester::{KvSubject, Scenario, Subject};
 
 use crate::args::{Args, Command, LabCommand};
-use crate::check::Outcome;
+use crate::check::CheckOutcome;
 
-/// Why a command could not be carried out.
+/// The reason why a command could not be executed.
 #[derive(Debug)]
 enum Error {
-    /// The user's mistake, in one line.
+    /// A mistake of the user, in one line.
     Usage(String),
     /// The output could not be written.
     Output(io::Error),
 }
 
-/// No further commands.
+/// The empty set of extra commands.
 #[derive(Debug, Subcommand)]
-enum NoMore {}
+enum NoCommands {}
 
-/// Reads the arguments of the process and does what they say, with `R` as the Raft and `K` as the key/value service under
-/// test. `package` is the name of the calling package, for the commands that replay a failure.
+/// Parses the arguments of the process and executes the command, with `R` as the Raft and `K` as the key/value service
+/// under test. `package` is the name of the calling package; the printed replay commands use it.
 pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
-    ExitCode::from(with::<R, K>(package, std::env::args_os()))
+    ExitCode::from(run_with_args::<R, K>(package, std::env::args_os()))
 }
 
-/// As [`main`], with these arguments, the first of which is the name of the program. Returns the exit status.
-pub fn with<R: Raft, K: KvService>(package: &'static str, arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    read_and_do::<R, K, NoMore>(package, arguments, |none| match none {})
+/// As [`main`], with the given arguments, of which the first is the program's name. Returns the exit status.
+pub fn run_with_args<R: Raft, K: KvService>(
+    package: &'static str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> u8 {
+    parse_and_execute::<R, K, NoCommands>(package, arguments, |none| match none {})
 }
 
-/// As [`main`], with the calling package's own commands `M` beside those of the lab. `execute` does what one of them says and
-/// returns the exit status, or one line that says what the user has done wrong and what to do.
-pub fn main_and<R: Raft, K: KvService, M: Subcommand>(
+/// As [`main`], with the calling package's own commands `M` beside those of the lab. `execute` runs one of them. It
+/// returns the exit status, or one line that says what the user did wrong and what to do.
+pub fn main_with_commands<R: Raft, K: KvService, M: Subcommand>(
     package: &'static str,
     execute: fn(M) -> Result<u8, String>,
 ) -> ExitCode {
-    ExitCode::from(read_and_do::<R, K, M>(package, std::env::args_os(), execute))
+    ExitCode::from(parse_and_execute::<R, K, M>(package, std::env::args_os(), execute))
 }
 
-fn read_and_do<R: Raft, K: KvService, M: Subcommand>(
+fn parse_and_execute<R: Raft, K: KvService, M: Subcommand>(
     package: &'static str,
     arguments: impl IntoIterator<Item = OsString>,
-    execute_more: fn(M) -> Result<u8, String>,
+    execute_extra: fn(M) -> Result<u8, String>,
 ) -> u8 {
     let args = match Args::<M>::try_parse_from(arguments) {
         Ok(args) => args,
-        Err(error) => return refuse_or_help(&error),
+        Err(error) => return print_help_or_error(&error),
     };
     let mut scenarios = tester::raft_scenarios(&Subject::<R>::new());
     scenarios.extend(tester::kv_scenarios(&KvSubject::<K>::new()));
     let outcome = match args.command {
         Command::Lab(command) => execute(command, scenarios, package),
-        Command::More(command) => execute_more(command).map_err(Error::Usage),
+        Command::Extra(command) => execute_extra(command).map_err(Error::Usage),
     };
     match outcome {
         Ok(status) => status,
-        // Whoever reads the output has seen enough.
+        // The reader closed the output because it has read enough.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-        Err(Error::Output(error)) => refuse(&format!("cannot write the output: {error}")),
-        Err(Error::Usage(message)) => refuse(&message),
+        Err(Error::Output(error)) => print_error(&format!("cannot write the output: {error}")),
+        Err(Error::Usage(message)) => print_error(&message),
     }
 }
 
-/// Does it. Returns the exit status.
+/// Executes a command of the lab. Returns the exit status.
 fn execute(command: LabCommand, scenarios: Vec<Scenario>, package: &'static str) -> Result<u8, Error> {
     record::live::init_from_env().map_err(Error::Usage)?;
     record::install_logger();
@@ -105,9 +109,9 @@ fn execute(command: LabCommand, scenarios: Vec<Scenario>, package: &'static str)
             Ok(if all_passed { 0 } else { 1 })
         }
         LabCommand::Check(check) => Ok(match check::check(&check, &mut io::stdout().lock())? {
-            Outcome::AllOk => 0,
-            Outcome::SomeIllegal => 1,
-            Outcome::SomeUnknown => 2,
+            CheckOutcome::AllOk => 0,
+            CheckOutcome::SomeIllegal => 1,
+            CheckOutcome::SomeUnknown => 2,
         }),
         LabCommand::Log(log) => log::log(&log).map(|()| 0),
         LabCommand::Replay(replay) => {
@@ -125,12 +129,12 @@ fn execute(command: LabCommand, scenarios: Vec<Scenario>, package: &'static str)
     }
 }
 
-/// The help if it was asked for; else clap's complaint in one line.
-fn refuse_or_help(error: &clap::Error) -> u8 {
+/// Prints the help if the user asked for it, otherwise clap's error in one line. Returns the exit status.
+fn print_help_or_error(error: &clap::Error) -> u8 {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Whoever closes the output has read enough of it.
+            // A reader that closes the output has read enough.
             let _ = error.print();
             return 0;
         }
@@ -141,13 +145,13 @@ fn refuse_or_help(error: &clap::Error) -> u8 {
         _ => {}
     }
     let text = error.render().to_string();
-    // A list of what is missing has a line for each.
-    let complaint: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    let complaint = complaint.join(" ");
-    refuse(&format!("{}; --help lists what there is", complaint.trim_start_matches("error: ")))
+    // clap lists each missing argument on a line of its own.
+    let message: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let message = message.join(" ");
+    print_error(&format!("{}; see --help", message.trim_start_matches("error: ")))
 }
 
-fn refuse(message: &str) -> u8 {
+fn print_error(message: &str) -> u8 {
     eprintln!("error: {message}");
     2
 }

@@ -1,4 +1,4 @@
-//! What a checker found, as a page.
+//! The timeline page of a checker's result.
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -8,7 +8,7 @@ use linearizability::{Explained, Explanation, Verdict};
 use picture::{Operation, Page, Partition, Step, TimeUnit};
 use tester::keep;
 
-/// The page of a history; `summary` says what was found.
+/// The page of a history; `summary` is the verdict in words.
 pub(crate) fn of(title: &str, summary: &str, explained: &Explained, time_unit: TimeUnit) -> Page {
     Page {
         title: title.into(),
@@ -41,7 +41,7 @@ fn partition(explanation: &Explanation) -> Partition {
     }
 }
 
-/// Writes `page` into `folder` under a name that begins with `name`, and overwrites nothing. Returns where it is.
+/// Writes `page` into `folder` under a new name that begins with `name`; it overwrites no file. Returns the path.
 pub(crate) fn write(page: &Page, folder: &Path, name: &str) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let (path, file) = keep::create_new(folder, name, "html")?;

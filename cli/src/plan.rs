@@ -1,34 +1,34 @@
-//! Which runs are to be made, and in which order.
+//! The runs of a command, and their order.
 
 use tester::{Clock, Scenario};
 
 use crate::Error;
 
-/// How many runs on threads go on at once if nobody says: they sleep more than they compute.
+/// Default number of concurrent runs on threads. It is large because these runs sleep more than they compute.
 const JOBS_ON_THREADS: usize = 64;
 
-/// Runs that are to be made.
+/// The runs of a command.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) clock: Clock,
-    /// How many at once.
+    /// Number of concurrent runs.
     pub(crate) jobs: usize,
     order: Order,
 }
 
-/// In which order.
+/// The order of the runs.
 #[derive(Debug)]
 enum Order {
-    /// So many runs of each scenario, one scenario after the other.
+    /// `runs` runs of each scenario, one scenario after the other.
     ByScenario { runs: usize, seeds: Seeds },
-    /// All scenarios with each seed, so many in all.
+    /// All scenarios with one seed, then with the next; `count` runs in all.
     BySeed { count: usize, seeds: Seeds },
-    /// These.
+    /// An explicit list of runs.
     List {
-        /// Places of scenarios, and seeds.
+        /// Scenario index and seed of each run.
         list: Vec<(usize, u64)>,
-        /// How many there are, by place.
+        /// Number of runs of each scenario, by scenario index.
         counts: Vec<usize>,
     },
 }
@@ -36,22 +36,22 @@ enum Order {
 /// The seeds of the runs of one scenario.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seeds {
-    /// `None`: a fresh one each time.
+    /// `None`: a fresh seed for each run.
     first: Option<u64>,
 }
 
 impl Seeds {
-    /// From `first` on; in the simulation from 1 on if there is none, and on threads any.
+    /// Seeds from `first` on. Without `first`, a simulation starts at 1, and a run on threads takes a fresh seed.
     pub(crate) fn new(first: Option<u64>, clock: Clock) -> Seeds {
         Seeds { first: first.or((clock == Clock::Simulated).then_some(1)) }
     }
 
-    /// The first, if it is known before the runs are made.
+    /// The first seed, if it is known before the runs start.
     pub(crate) fn first(self) -> Option<u64> {
         self.first
     }
 
-    /// How many there are at most.
+    /// The maximum number of seeds.
     fn count(self) -> u64 {
         self.first.map_or(u64::MAX, |first| u64::MAX - first)
     }
@@ -62,11 +62,11 @@ impl Seeds {
 }
 
 impl Plan {
-    /// So many runs of each scenario.
+    /// `runs` runs of each scenario.
     ///
     /// # Errors
     ///
-    /// If there are not as many seeds or numbers.
+    /// Fails if there are not enough seeds, or if the number of runs overflows.
     pub(crate) fn runs_of_each(
         scenarios: Vec<Scenario>,
         clock: Clock,
@@ -76,29 +76,29 @@ impl Plan {
     ) -> Result<Plan, Error> {
         if runs > seeds.count() {
             let first = seeds.first.unwrap_or(0);
-            return Err(Error::Usage(format!("there are no {runs} seeds from {first} on")));
+            return Err(Error::Usage(format!("there are fewer than {runs} seeds from {first} on")));
         }
         let number = usize::try_from(runs).ok().filter(|runs| scenarios.len().checked_mul(*runs).is_some());
         let runs = number.ok_or_else(|| Error::Usage(format!("{runs} runs are too many")))?;
         Ok(Plan { scenarios, clock, jobs, order: Order::ByScenario { runs, seeds } })
     }
 
-    /// All scenarios with each seed, as long as there are seeds.
-    pub(crate) fn without_end(scenarios: Vec<Scenario>, clock: Clock, jobs: usize, seeds: Seeds) -> Plan {
+    /// All scenarios with each seed, until the seeds are exhausted.
+    pub(crate) fn endless(scenarios: Vec<Scenario>, clock: Clock, jobs: usize, seeds: Seeds) -> Plan {
         let count = usize::try_from(seeds.count()).unwrap_or(usize::MAX).saturating_mul(scenarios.len());
         Plan { scenarios, clock, jobs, order: Order::BySeed { count, seeds } }
     }
 
-    /// These runs: places of scenarios, and seeds.
+    /// The given runs, each a scenario index and a seed.
     pub(crate) fn list(scenarios: Vec<Scenario>, clock: Clock, jobs: usize, list: Vec<(usize, u64)>) -> Plan {
         let mut counts = vec![0; scenarios.len()];
-        for (place, _) in &list {
-            counts[*place] += 1;
+        for (index, _) in &list {
+            counts[*index] += 1;
         }
         Plan { scenarios, clock, jobs, order: Order::List { list, counts } }
     }
 
-    /// How many runs there are.
+    /// The number of runs.
     pub(crate) fn count(&self) -> usize {
         match &self.order {
             Order::ByScenario { runs, .. } => self.scenarios.len() * runs,
@@ -107,8 +107,8 @@ impl Plan {
         }
     }
 
-    /// The place of the scenario of a run, and its seed.
-    pub(crate) fn get(&self, number: usize) -> (usize, u64) {
+    /// The scenario index and the seed of a run.
+    pub(crate) fn run(&self, number: usize) -> (usize, u64) {
         match &self.order {
             Order::ByScenario { runs, seeds } => (number / runs, seeds.get(number % runs)),
             Order::BySeed { seeds, .. } => (number % self.scenarios.len(), seeds.get(number / self.scenarios.len())),
@@ -116,8 +116,8 @@ impl Plan {
         }
     }
 
-    /// The place of the scenario of a run.
-    pub(crate) fn place(&self, number: usize) -> usize {
+    /// The scenario index of a run.
+    pub(crate) fn scenario_index(&self, number: usize) -> usize {
         match &self.order {
             Order::ByScenario { runs, .. } => number / runs,
             Order::BySeed { .. } => number % self.scenarios.len(),
@@ -125,17 +125,17 @@ impl Plan {
         }
     }
 
-    /// How many runs of the scenario at a place there are; `None` if there is no end.
-    pub(crate) fn runs_of(&self, place: usize) -> Option<usize> {
+    /// The number of runs of a scenario; `None` if the plan has no end.
+    pub(crate) fn runs_of(&self, index: usize) -> Option<usize> {
         match &self.order {
             Order::ByScenario { runs, .. } => Some(*runs),
             Order::BySeed { .. } => None,
-            Order::List { counts, .. } => Some(counts[place]),
+            Order::List { counts, .. } => Some(counts[index]),
         }
     }
 
-    /// Whether each run is told by itself, and not in the medians of its scenario.
-    pub(crate) fn tells_each(&self) -> bool {
+    /// Whether each run is printed on its own, instead of in the medians of its scenario.
+    pub(crate) fn prints_each_run(&self) -> bool {
         match &self.order {
             Order::ByScenario { runs, .. } => *runs == 1,
             Order::BySeed { .. } => false,
@@ -144,7 +144,7 @@ impl Plan {
     }
 }
 
-/// How many runs there are at once if nobody says.
+/// The default number of concurrent runs.
 pub(crate) fn default_jobs(clock: Clock) -> usize {
     match clock {
         Clock::Simulated => std::thread::available_parallelism().map_or(1, usize::from),

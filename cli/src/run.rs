@@ -1,4 +1,4 @@
-//! `run`: scenarios, once or many times, under either clock.
+//! `run`: runs scenarios once or many times, under either clock.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,38 +11,40 @@ use crate::args::RunArgs;
 use crate::log::Moment;
 use crate::plan::{self, Plan, Seeds};
 use crate::progress::Progress;
-use crate::results::{Head, Results};
+use crate::results::{Header, ResultsFile};
 use crate::select::select;
 use crate::series::Series;
 
-/// Runs what was asked for and writes the lines and the summary to `out`. Whether all runs passed.
+/// Runs the selected scenarios, and writes their lines and the summary to `out`. Returns whether all runs passed.
 pub(crate) fn run(args: &RunArgs, all: Vec<Scenario>, package: &str, out: &mut impl Write) -> Result<bool, Error> {
     let mut scenarios = select(all, &args.filters)?;
     let clock = Clock::from(args.clock);
     if let Some(Moment(nanos)) = args.calm_from {
         if clock == Clock::Threads {
-            return Err(Error::Usage("on threads no run can be replayed: --calm-from is for --clock simulated".into()));
+            return Err(Error::Usage(
+                "--calm-from needs --clock simulated, because a run on threads cannot be replayed".into(),
+            ));
         }
-        let calm = |scenario: Scenario| scenario.calm_from(Duration::from_nanos(nanos));
-        scenarios = scenarios.into_iter().map(calm).collect::<Result<_, _>>().map_err(Error::Usage)?;
+        let with_cutoff = |scenario: Scenario| scenario.calm_from(Duration::from_nanos(nanos));
+        scenarios = scenarios.into_iter().map(with_cutoff).collect::<Result<_, _>>().map_err(Error::Usage)?;
     }
     if args.twice && clock == Clock::Threads {
         return Err(Error::Usage(
-            "on threads two runs of one seed always differ: --twice is for --clock simulated".into(),
+            "--twice needs --clock simulated, because two runs of one seed always differ on threads".into(),
         ));
     }
     let jobs = args.jobs.map_or_else(|| plan::default_jobs(clock), |jobs| usize::from(jobs.get()));
     let seeds = Seeds::new(args.seed, clock);
     let plan = if args.until_fail {
-        Plan::without_end(scenarios, clock, jobs, seeds)
+        Plan::endless(scenarios, clock, jobs, seeds)
     } else {
         Plan::runs_of_each(scenarios, clock, jobs, args.runs.get(), seeds)?
     };
-    let many = !args.hashes && !plan.tells_each();
+    let many = !args.hashes && !plan.prints_each_run();
     let runs = (!args.until_fail).then_some(args.runs.get());
-    let head = Head::new(package, clock, &args.filters, seeds.first(), runs, args.twice);
-    let head = Head { calm_from: args.calm_from.map(|Moment(nanos)| nanos), ..head };
-    let results = if many { Results::new(Keeping::of_this_process(), head) } else { None };
+    let header = Header::new(package, clock, &args.filters, seeds.first(), runs, args.twice);
+    let header = Header { calm_from: args.calm_from.map(|Moment(nanos)| nanos), ..header };
+    let results = if many { ResultsFile::new(Keeping::of_this_process(), header) } else { None };
     let series = Series {
         plan: &plan,
         package,

@@ -1,15 +1,16 @@
-//! Which scenarios a list of filters means.
+//! Selection of scenarios by filters.
 
 use tester::{Part, Scenario};
 
 use crate::Error;
 
-/// The scenarios that at least one of `filters` names, in the order of the table; all if there are no filters. A filter
-/// is a part (`3A`), the name of a scenario, which means that one alone, or a piece of names.
+/// Returns the scenarios that at least one of `filters` names, in the order of the table; all scenarios if there are no
+/// filters. A filter is a part (`3A`), a whole scenario name, which selects that scenario alone, or a piece of scenario
+/// names.
 ///
 /// # Errors
 ///
-/// If a filter names none; the message lists what there is.
+/// Fails if a filter matches nothing. The message lists the parts and the scenarios.
 pub(crate) fn select(all: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scenario>, Error> {
     let names: Vec<&'static str> = all.iter().map(|scenario| scenario.about.name).collect();
     for filter in filters {
@@ -29,7 +30,7 @@ pub(crate) fn select(all: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scena
 
 fn matches(scenario: &Scenario, filter: &str, names: &[&str]) -> bool {
     let name = scenario.about.name;
-    // What replays a failure names one scenario, whose name may be a piece of another's.
+    // A replay command names one scenario, whose name may be a piece of another name.
     if names.iter().any(|name| name.eq_ignore_ascii_case(filter)) {
         return name.eq_ignore_ascii_case(filter);
     }

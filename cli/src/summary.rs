@@ -1,4 +1,4 @@
-//! What a batch of runs came to: per scenario while it goes on, and all in all at the end.
+//! Counts and medians of a batch: per scenario while it runs, and in total at its end.
 
 use std::cmp::Ordering;
 use std::io::Write;
@@ -10,52 +10,53 @@ use tester::{harness, lines};
 
 use crate::Error;
 
-/// How many failing seeds of one scenario are listed with their commands.
+/// Maximum number of failing seeds of one scenario that are listed with their commands.
 pub(crate) const LISTED_MAX: usize = 5;
 
-/// Of how many runs of one scenario the figures are remembered: a batch may go on for days.
+/// Maximum number of runs of one scenario whose figures are kept for medians. It is limited because a batch may run for
+/// days.
 const MEDIANS_MAX: usize = 10_000;
 
 /// The runs of one scenario.
 #[derive(Debug)]
 pub(crate) struct Tally {
     about: About,
-    /// How many passed.
+    /// Number of passed runs.
     passed: usize,
-    /// What each of the first of them cost, stage by stage.
+    /// The cost of each of the first passed runs, stage by stage.
     costs: Vec<Vec<Stage>>,
-    /// What went wrong: the first few.
+    /// The first few failures.
     failures: Vec<Failure>,
     failed: usize,
     aborted: usize,
     undecided: usize,
     disturbed: usize,
-    /// Of those that failed: where a second run of the seed was another one.
+    /// Number of failed runs whose second run of the same seed differed.
     not_deterministic: usize,
-    /// Of those that failed: they came to code that is not written yet.
+    /// Number of failed runs that reached code that is not written yet.
     unwritten: usize,
-    /// Commands that a Raft agreed on, or operations of clients, in all runs that passed.
+    /// Commands that a Raft agreed on, or operations of clients, in all passed runs.
     commands: u64,
     simulated: Duration,
 }
 
-/// A run that did not pass, as it is told in the end. Its record is not kept in memory.
+/// A run that did not pass, as the summary shows it. Its record is not kept in memory.
 #[derive(Debug)]
 struct Failure {
-    /// The title of the stage that was under way.
+    /// The title of the stage that was running.
     title: String,
-    /// What went wrong, as it stands below the title.
+    /// The failure as printed below the title.
     lines: String,
-    /// Where its files are, as it stands below that.
+    /// The paths of its files as printed below the failure.
     files: String,
-    /// What went wrong, in one line.
+    /// The failure in one line.
     sentence: String,
     seed: u64,
     closing: String,
 }
 
 impl Tally {
-    /// No run of this scenario yet.
+    /// A tally without runs.
     pub(crate) fn new(about: &About) -> Tally {
         Tally {
             about: about.clone(),
@@ -73,14 +74,14 @@ impl Tally {
         }
     }
 
-    /// Whether the files of the next run may be written: a batch leaves those of the first few that did not pass, which are
-    /// listed, and, where runs that passed are to be written as well, those of as many of them.
+    /// Whether the files of this run may be kept. A batch keeps the files of the first few failed runs, which it also
+    /// lists. If passing runs are kept as well, it keeps those of as many of them.
     pub(crate) fn may_keep(&self, report: &Report) -> bool {
         let before = if report.passed() { self.passed } else { self.not_passed() };
         before < LISTED_MAX
     }
 
-    /// Counts one more run, of which this was written, in a process of this package.
+    /// Counts one more run. `kept` are the files that were written of it, by a process of `package`.
     pub(crate) fn add(&mut self, report: Report, kept: &Kept, package: &str) {
         self.simulated += report.stats.elapsed;
         match &report.verdict {
@@ -104,55 +105,55 @@ impl Tally {
                 title: report.title().to_string(),
                 lines: report.failure(),
                 files: harness::below(kept),
-                sentence: sentence(&report),
+                sentence: failure_sentence(&report),
                 seed: report.seed,
                 closing: harness::closing(&report, kept, package),
             });
         }
     }
 
-    /// How its scenario is called.
+    /// The name of the scenario.
     pub(crate) fn name(&self) -> &'static str {
         self.about.name
     }
 
-    /// How many runs there were.
+    /// The number of runs.
     pub(crate) fn runs(&self) -> usize {
         self.passed + self.not_passed()
     }
 
-    /// How many of them passed.
+    /// The number of passed runs.
     pub(crate) fn passed(&self) -> usize {
         self.passed
     }
 
-    /// How many of them did not.
+    /// The number of runs that did not pass.
     pub(crate) fn not_passed(&self) -> usize {
         self.failed + self.aborted + self.undecided + self.disturbed
     }
 
-    /// How many of these came to code that is not written yet.
+    /// The number of failed runs that reached code that is not written yet.
     pub(crate) fn unwritten(&self) -> usize {
         self.unwritten
     }
 
-    /// What is said at once when a run is the first that did not pass.
+    /// The message about the first run that did not pass, which is printed at once.
     pub(crate) fn first_failure(&self) -> String {
         let Some(Failure { seed, sentence, files, .. }) = self.failures.first() else { return String::new() };
         format!("{} does not pass with seed {seed}: {sentence}\n{files}", self.about.name)
     }
 
-    /// The medians of what a run that passed costs, with their titles; nothing if none has passed.
+    /// The median cost of the passed runs, for each stage with its title; empty if no run passed.
     pub(crate) fn medians(&self) -> Vec<Stage> {
         let stages = self.costs.first().map_or(&[][..], Vec::as_slice).iter().enumerate();
-        let median = |(place, stage): (usize, &Stage)| {
-            let figures: Vec<&Figures> = self.costs.iter().map(|stages| &stages[place].figures).collect();
+        let median = |(index, stage): (usize, &Stage)| {
+            let figures: Vec<&Figures> = self.costs.iter().map(|stages| &stages[index].figures).collect();
             Stage { title: stage.title.clone(), figures: medians(&figures) }
         };
         stages.map(median).collect()
     }
 
-    /// The lines of a scenario that ran several times: medians if all passed, else what went wrong first.
+    /// The lines of a scenario that ran several times: medians if all runs passed, otherwise the first failure.
     pub(crate) fn lines(&self) -> String {
         let (runs, part) = (self.runs(), self.about.part);
         let Some(first) = self.failures.first() else {
@@ -176,12 +177,12 @@ impl Tally {
     }
 }
 
-/// What went wrong in a run, in one line.
-pub(crate) fn sentence(report: &Report) -> String {
+/// The failure of a run in one line.
+pub(crate) fn failure_sentence(report: &Report) -> String {
     report.broken().map_or("", |broken| broken.text.lines().next().unwrap_or("")).to_string()
 }
 
-/// Median of each column.
+/// Returns the median of each column.
 pub(crate) fn medians(all: &[&Figures]) -> Figures {
     fn median<T: Ord + Copy>(all: &[&Figures], column: impl Fn(&Figures) -> T) -> T {
         upper_median(all.iter().map(|figures| column(figures)).collect(), Ord::cmp).expect("there is a run")
@@ -195,13 +196,14 @@ pub(crate) fn medians(all: &[&Figures]) -> Figures {
     }
 }
 
-/// The median, of an even number the upper of the two in the middle; `None` of nothing.
+/// Returns the median; of an even number, the upper of the two middle values. `None` if `values` is empty.
 pub(crate) fn upper_median<T: Copy>(mut values: Vec<T>, order: impl Fn(&T, &T) -> Ordering) -> Option<T> {
     values.sort_unstable_by(order);
     values.get(values.len() / 2).copied()
 }
 
-/// Writes the summary of a batch, and the command that replays each failure. What is not written yet has said so.
+/// Writes the summary of a batch, and the replay command of each failure. Failures in code that is not written yet are
+/// left out, because their lines already say everything.
 pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut impl Write) -> Result<(), Error> {
     let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();
     let runs = sum(Tally::runs);
@@ -217,13 +219,13 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
         write!(out, "; {} not deterministic", sum(|tally| tally.not_deterministic))?;
     }
     if sum(|tally| tally.unwritten) > 0 {
-        write!(out, "; {} came to code that is not written yet", sum(|tally| tally.unwritten))?;
+        write!(out, "; {} reached code that is not written yet", sum(|tally| tally.unwritten))?;
     }
     if harness::disturbed() > 0 {
         let gave_up = sum(|tally| tally.disturbed);
         write!(
             out,
-            "; {} disturbed by a busy machine and repeated, {gave_up} of them to no avail",
+            "; {} disturbed by a busy machine and repeated, {gave_up} of them without success",
             harness::disturbed()
         )?;
     }
@@ -237,7 +239,7 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
     match clock {
         Clock::Simulated => {
             write!(out, "\n{simulated:.1} s of simulated time in {real:.2} s of real time")?;
-            // Runs that end where they begin are no measure.
+            // The speed means nothing if runs end where they begin.
             if simulated > real {
                 write!(out, ", {:.0} times as fast", simulated / real.max(1e-9))?;
             }
@@ -251,7 +253,7 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
             writeln!(out, "\n{name} with seed {seed}: {sentence}\n{closing}")?;
         }
         if tally.not_passed() > tally.failures.len() {
-            writeln!(out, "\nand {} more runs of {name}", tally.not_passed() - tally.failures.len())?;
+            writeln!(out, "\nand {} more failed runs of {name}", tally.not_passed() - tally.failures.len())?;
         }
     }
     Ok(())
@@ -266,20 +268,20 @@ mod tests {
     use super::*;
 
     fn about() -> About {
-        let title = "a story".to_string();
-        About { name: "story_3A", part: Part::P3A, title, of_the_course: false, servers: 3, seconds: 1 }
+        let title = "a scenario".to_string();
+        About { name: "example_3A", part: Part::P3A, title, of_the_course: false, servers: 3, seconds: 1 }
     }
 
     fn report(passes: bool, seed: u64) -> Report {
-        let story = move |_, _: &_| {
+        let body = move |_, _: &_| {
             assert!(passes, "it goes wrong");
             Told { stages: Vec::new(), asked: Some(Asked::default()) }
         };
-        runner::run(&Scenario::new(about(), story), Clock::Simulated, seed)
+        runner::run(&Scenario::new(about(), body), Clock::Simulated, seed)
     }
 
     #[test]
-    fn a_batch_keeps_the_first_few_runs_that_pass_and_the_first_few_that_do_not() {
+    fn a_batch_keeps_the_first_few_passes_and_failures() {
         let mut tally = Tally::new(&about());
         let mut kept = [0, 0];
         for seed in 0..3 * LISTED_MAX as u64 {
@@ -296,21 +298,21 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_ends_each_failure_with_its_files_its_seed_and_the_command_that_replays_it() {
+    fn each_failure_in_the_summary_has_files_seed_and_replay() {
         let mut tally = Tally::new(&about());
         let kept = Kept {
-            record: Some(PathBuf::from("/lab/story.record")),
-            picture: Some(PathBuf::from("/lab/story.html")),
+            record: Some(PathBuf::from("/lab/run.record")),
+            picture: Some(PathBuf::from("/lab/run.html")),
             troubles: Vec::new(),
         };
         tally.add(report(false, 42), &kept, "starter");
-        assert!(tally.lines().ends_with("      picture: /lab/story.html\n      record:  /lab/story.record\n"));
+        assert!(tally.lines().ends_with("      picture: /lab/run.html\n      record:  /lab/run.record\n"));
         let mut out = Vec::new();
         write(&[tally], Clock::Simulated, Duration::from_secs(1), &mut out).expect("a vector takes everything");
         let text = String::from_utf8(out).expect("text");
-        let end = "\npicture: /lab/story.html\nlog:     cargo run --release -p starter -- log /lab/story.record\n\
-                   seed:    42\nreplay:  LAB_SEED=42 cargo test -p starter -- simulated::story_3A\n    or:  cargo run \
-                   --release -p starter -- run story_3A --seed 42\n";
+        let end = "\npicture: /lab/run.html\nlog:     cargo run --release -p starter -- log /lab/run.record\n\
+                   seed:    42\nreplay:  LAB_SEED=42 cargo test -p starter -- simulated::example_3A\n    or:  cargo run \
+                   --release -p starter -- run example_3A --seed 42\n";
         assert!(text.ends_with(end), "{text}");
     }
 }

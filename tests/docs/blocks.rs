@@ -1,46 +1,46 @@
-//! The fenced blocks of a page, and what is to be done with those that are commands.
+//! The fenced blocks of a page, and the treatment of blocks with commands.
 
 /// A fenced block.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// What stands behind the backticks.
+    /// The text after the backticks.
     info: String,
-    /// The number of its first line within the page.
+    /// The number of its first line in the page.
     pub(crate) line: usize,
     pub(crate) text: String,
 }
 
-/// What is done with commands.
+/// The treatment of a block of commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// They are run.
+pub(crate) enum Treatment {
+    /// Run as it stands.
     Run,
-    /// They are run with smaller numbers.
+    /// Run with smaller numbers.
     Long,
-    /// They are stopped when they have printed this.
+    /// Start, and stop once this text was printed.
     Server { until: String },
-    /// They are a step of `.ci/run`.
+    /// Not run here, because it is a step of `.ci/run`.
     Ci,
-    /// Nothing.
+    /// Not run.
     Shown,
 }
 
-impl How {
+impl Treatment {
     pub(crate) fn is_run(&self) -> bool {
-        !matches!(self, How::Ci | How::Shown)
+        !matches!(self, Treatment::Ci | Treatment::Shown)
     }
 }
 
-/// Commands that are to be run.
+/// The commands of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Commands {
-    pub(crate) how: How,
+    pub(crate) treatment: Treatment,
     pub(crate) script: String,
-    /// The exit status that they have to end with.
+    /// The required exit status.
     pub(crate) status: i32,
 }
 
-/// The blocks of a page.
+/// Returns the blocks of a page.
 pub(crate) fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut open = false;
@@ -63,11 +63,11 @@ pub(crate) fn blocks(page: &str) -> Vec<Block> {
 }
 
 impl Block {
-    /// The commands in it, if it has commands.
+    /// Returns the commands of the block; `None` if it has no commands.
     ///
     /// # Errors
     ///
-    /// If it does not say what is to be done with them, in words that are known.
+    /// Fails if a block of commands has no known mark.
     pub(crate) fn commands(&self) -> Result<Option<Commands>, String> {
         let mut words = words(&self.info).into_iter();
         if words.next().as_deref() != Some("sh") {
@@ -77,24 +77,26 @@ impl Block {
         for word in words {
             match word.split_once('=') {
                 Some(("until", text)) => until = Some(text.to_string()),
-                Some(("status", number)) => status = number.parse().map_err(|_| format!("no exit status: {word}"))?,
+                Some(("status", number)) => {
+                    status = number.parse().map_err(|_| format!("not an exit status: {word}"))?
+                }
                 _ => return Err(format!("unknown mark {word:?}")),
             }
         }
-        let how = match (mark.as_deref(), until) {
-            (Some("run"), None) => How::Run,
-            (Some("long"), None) => How::Long,
-            (Some("server"), Some(until)) => How::Server { until },
-            (Some("ci"), None) => How::Ci,
-            (Some("shown"), None) => How::Shown,
-            (mark, _) => return Err(format!("a block of commands is marked {mark:?}; see tests/docs/main.rs")),
+        let treatment = match (mark.as_deref(), until) {
+            (Some("run"), None) => Treatment::Run,
+            (Some("long"), None) => Treatment::Long,
+            (Some("server"), Some(until)) => Treatment::Server { until },
+            (Some("ci"), None) => Treatment::Ci,
+            (Some("shown"), None) => Treatment::Shown,
+            (mark, _) => return Err(format!("unknown mark {mark:?} of a block of commands; see tests/docs/main.rs")),
         };
-        let script = if how == How::Long { smaller(&self.text) } else { self.text.clone() };
-        Ok(Some(Commands { how, script, status }))
+        let script = if treatment == Treatment::Long { smaller(&self.text) } else { self.text.clone() };
+        Ok(Some(Commands { treatment, script, status }))
     }
 }
 
-/// The words of an info string; a value may have spaces between double quotes.
+/// Splits an info string into words. A value may have spaces between double quotes.
 fn words(info: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -109,7 +111,7 @@ fn words(info: &str) -> Vec<String> {
     words
 }
 
-/// The same with smaller numbers.
+/// Replaces the numbers of runs in a script by small ones.
 fn smaller(script: &str) -> String {
     const SMALL: &str = "2";
     let smaller_line = |line: &str| {
@@ -128,13 +130,13 @@ fn smaller(script: &str) -> String {
     script.lines().map(smaller_line).collect()
 }
 
-/// A line without what stands behind `#`, and without the spaces at its end.
+/// A line without its comment and trailing spaces.
 pub(crate) fn without_comment(line: &str) -> &str {
     line.split(" #").next().unwrap_or_default().trim_end()
 }
 
 #[test]
-fn numbers_become_smaller() {
+fn long_commands_get_smaller_numbers() {
     assert_eq!(
         smaller("LAB_RUNS=100 cargo test -- 3A\nraftlab run 3C -n 1000 -j 2\n"),
         "LAB_RUNS=2 cargo test -- 3A\nraftlab run 3C -n 2 -j 2\n"
@@ -142,13 +144,13 @@ fn numbers_become_smaller() {
 }
 
 #[test]
-fn a_block_says_what_is_done_with_it() {
+fn the_mark_of_a_block_says_how_it_is_run() {
     let page =
         "text\n```sh server until=\"ready to go\" status=130\nraftlab serve\n```\n```text\nsh\n```\n```sh\nls\n```\n";
     let [server, text, unmarked] = &blocks(page)[..] else { panic!("three blocks") };
-    let how = How::Server { until: "ready to go".to_string() };
+    let treatment = Treatment::Server { until: "ready to go".to_string() };
     assert_eq!(server.line, 3);
-    assert_eq!(server.commands(), Ok(Some(Commands { how, script: "raftlab serve\n".to_string(), status: 130 })));
+    assert_eq!(server.commands(), Ok(Some(Commands { treatment, script: "raftlab serve\n".to_string(), status: 130 })));
     assert_eq!(text.commands(), Ok(None));
     assert!(unmarked.commands().is_err());
 }

@@ -1,9 +1,9 @@
-//! The links of a page: files have to be there, and headings that are pointed at.
+//! The links of a page. The files and headings that they name must exist.
 
 use std::fs;
 use std::path::Path;
 
-/// The links of `page` to this repository that lead nowhere, a line each.
+/// Returns one line for each link of `page` into this repository that has no target.
 pub(crate) fn dead(page: &Path, text: &str) -> Vec<String> {
     let folder = page.parent().expect("a page is in a folder");
     let mut dead = Vec::new();
@@ -20,13 +20,13 @@ pub(crate) fn dead(page: &Path, text: &str) -> Vec<String> {
             (_, _) => fs::read_to_string(target).is_ok_and(|text| has_heading(&text)),
         };
         if !is_there {
-            dead.push(format!("{}: {link} leads nowhere", page.display()));
+            dead.push(format!("{}: {link} has no target", page.display()));
         }
     }
     dead
 }
 
-/// What stands in `](...)`, outside of blocks and code.
+/// Returns the targets in `](...)`, outside of blocks and code.
 fn links(text: &str) -> Vec<String> {
     let mut links = Vec::new();
     let mut in_block = false;
@@ -44,7 +44,7 @@ fn links(text: &str) -> Vec<String> {
     links
 }
 
-/// The headings of a page as links name them: small letters, without marks, spaces as dashes.
+/// Returns the headings of a page as links name them: lower case, without punctuation, with dashes for spaces.
 fn headings(text: &str) -> Vec<String> {
     let mut in_block = false;
     let mut headings = Vec::new();
@@ -65,7 +65,7 @@ fn headings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_link_to_what_is_not_there_is_found() {
+fn a_dead_link_is_found() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = "# A title, `so` to say\n[a](README.md) [b](#a-title-so-to-say) [c](no-such-file.md)\n[d](README.md#no-such-title)";
     assert_eq!(headings(text), ["a-title-so-to-say"]);

@@ -1,19 +1,20 @@
-//! The documentation tells the truth: its links lead somewhere, and its commands work.
+//! Tests of the documentation: every link has a target, and every command works.
 //!
-//! Each block of commands says in its first line what is to be done with it:
+//! The first line of each block of commands says how the block is tested:
 //!
-//! | after the three backticks | what is done |
+//! | after the three backticks | treatment |
 //! |---|---|
-//! | `sh run` | it is run as it stands |
-//! | `sh long` | it is run with smaller numbers: `-n`, `--runs` and `LAB_RUNS` become 2 |
-//! | `sh server until="..."` | it is started, and stopped with Ctrl-C when it has printed these words |
-//! | `sh ci` | it is a step of its own of `.ci/run`, which has this very line |
-//! | `sh shown` | nothing: it has a name in it that only the reader can fill in |
+//! | `sh run` | run as it stands |
+//! | `sh long` | run with smaller numbers: `-n`, `--runs` and `LAB_RUNS` become 2 |
+//! | `sh server until="..."` | start, and stop with Ctrl-C once these words were printed |
+//! | `sh ci` | not run, because it is a step of `.ci/run`, which has the same line |
+//! | `sh shown` | not run, because only the reader can fill in a name in it |
 //!
-//! `status=1` after these means that it has to end with this exit status, and not with 0.
+//! `status=1` after the mark requires this exit status instead of 0.
 //!
-//! Commands run in the order in which they are read, in the folder of the workspace; those of a page see what those
-//! before them have left. That takes minutes and builds things, so it is asked for: `cargo test --test docs -- --ignored`.
+//! The commands run in reading order, in the folder of the workspace. Later commands of a page see the files that
+//! earlier ones left. They take minutes and build programs, so they run only on request: `cargo test --test docs --
+//! --ignored`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ mod blocks;
 mod commands;
 mod links;
 
-/// The pages, in the order in which they are read.
+/// The pages in reading order.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let in_docs = fs::read_dir(root.join("docs")).expect("there is a folder of documentation");
@@ -39,13 +40,13 @@ fn text(page: &Path) -> String {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let dead: Vec<String> = pages().iter().flat_map(|page| links::dead(page, &text(page))).collect();
     assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
 
 #[test]
-fn every_block_of_commands_says_what_is_to_be_done_with_it() {
+fn every_block_of_commands_has_a_mark() {
     let ci = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run"));
     let mut wrong = Vec::new();
     for page in pages() {
@@ -53,7 +54,7 @@ fn every_block_of_commands_says_what_is_to_be_done_with_it() {
             let place = format!("{}:{}", page.display(), block.line);
             match block.commands() {
                 Err(error) => wrong.push(format!("{place}: {error}")),
-                Ok(Some(commands)) if commands.how == blocks::How::Ci => {
+                Ok(Some(commands)) if commands.treatment == blocks::Treatment::Ci => {
                     let lines = block.text.lines().map(blocks::without_comment).filter(|line| !line.is_empty());
                     let missing = lines.filter(|line| !ci.lines().any(|of_ci| of_ci.trim() == *line));
                     wrong.extend(missing.map(|line| format!("{place}: .ci/run has no line {line:?}")));
@@ -72,8 +73,8 @@ fn every_command_works() {
     let mut run = 0;
     for page in pages() {
         for block in blocks::blocks(&text(&page)) {
-            let commands = block.commands().expect("another test looks at the marks");
-            let Some(commands) = commands.filter(|commands| commands.how.is_run()) else { continue };
+            let commands = block.commands().expect("another test checks the marks");
+            let Some(commands) = commands.filter(|commands| commands.treatment.is_run()) else { continue };
             let place = format!("{}:{}", page.display(), block.line);
             eprintln!("--- {place}\n{}", commands.script);
             run += 1;
@@ -84,5 +85,5 @@ fn every_command_works() {
         }
     }
     assert!(run > 10, "there are commands in the documentation");
-    assert!(failures.is_empty(), "{} of {run} blocks do not work:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} of {run} blocks fail:\n{}", failures.len(), failures.join("\n"));
 }

@@ -1,5 +1,5 @@
-//! A cluster of real processes, for the stories of part 4: a crash is `kill -9`, a partition is cut by proxies between the
-//! servers, and what a server has saved is on the disk.
+//! A cluster of real processes for the scenarios of part 4. A crash is `kill -9`, proxies between the servers cut
+//! partitions, and the servers save their data on disk.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,32 +19,32 @@ use tester::kv::{ClerkId, KvCluster, KvHandle, KvSetting};
 
 use crate::ports;
 
-/// How long a server may take to tell how it is.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time limit for a server to report its status.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Servers as processes. Whatever is left of them ends with this.
+/// Servers as processes. Dropping it kills the remaining ones.
 pub(crate) struct Processes {
     setting: KvSetting,
     dir: PathBuf,
     links: Arc<Links>,
     servers: Vec<Mutex<Server>>,
-    /// What stands between clerks and servers; nothing for a clerk that can reach all.
+    /// The proxies between each clerk and the servers; none for a clerk that can reach all servers.
     clerks: Mutex<Vec<Vec<Proxy>>>,
     operations: Arc<AtomicU64>,
-    unrest: Mutex<Option<Unrest>>,
+    flaky_network: Mutex<Option<FlakyNetwork>>,
 }
 
-/// One server, whether it runs or not.
+/// One server, running or not.
 struct Server {
     id: ServerId,
     address: SocketAddr,
     child: Option<Child>,
     connection: Option<Connection>,
-    /// What it last told.
+    /// The last status that it reported.
     status: Option<NodeStatus>,
 }
 
-/// The ways between the servers, and which of them are cut because the story says so.
+/// The links between the servers, and the set of links that the scenario has cut.
 struct Links {
     mesh: Mesh,
     cut: Mutex<BTreeSet<(ServerId, ServerId)>>,
@@ -59,7 +59,7 @@ impl Links {
         }
     }
 
-    /// What is under way from one to the other is lost, and so is the connection.
+    /// Breaks the connection of a link for a moment. In-flight messages are lost.
     fn interrupt(&self, from: ServerId, to: ServerId) {
         let cut = self.cut.lock().unwrap();
         if !cut.contains(&(from, to)) {
@@ -68,7 +68,7 @@ impl Links {
         }
     }
 
-    /// Cuts off `server` from all others.
+    /// Disconnects `server` from all others.
     fn isolate(&self, server: ServerId) {
         for other in (0..self.mesh.servers()).map(ServerId).filter(|&other| other != server) {
             self.set(server, other, false);
@@ -78,7 +78,7 @@ impl Links {
 }
 
 impl Processes {
-    /// A running cluster whose servers can all talk to each other.
+    /// A running cluster of connected servers.
     pub(crate) fn start(setting: KvSetting) -> Processes {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
@@ -99,23 +99,23 @@ impl Processes {
             servers,
             clerks: Mutex::default(),
             operations: Arc::default(),
-            unrest: Mutex::default(),
+            flaky_network: Mutex::default(),
             links: Arc::new(Links { mesh, cut: Mutex::default() }),
         };
         (0..setting.servers).for_each(|server| cluster.boot(ServerId(server)));
         cluster
     }
 
-    /// As [`start`](Processes::start), for the tester.
-    pub(crate) fn host(setting: KvSetting) -> Arc<dyn KvCluster> {
+    /// As [`start`](Processes::start), in the form that the tester needs.
+    pub(crate) fn start_for_tester(setting: KvSetting) -> Arc<dyn KvCluster> {
         let cluster = Processes::start(setting);
         if !setting.reliable {
-            *cluster.unrest.lock().unwrap() = Some(Unrest::begin(&cluster.links));
+            *cluster.flaky_network.lock().unwrap() = Some(FlakyNetwork::begin(&cluster.links));
         }
         Arc::new(cluster)
     }
 
-    /// Where each server is for clients.
+    /// The addresses of the servers for clients.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.servers.iter().map(|server| server.lock().unwrap().address.to_string()).collect()
     }
@@ -125,12 +125,12 @@ impl Processes {
         self.dir.join(server.to_string())
     }
 
-    /// How a server is, if it runs and says so.
+    /// The status of a server, if it runs and replies.
     pub(crate) fn status(&self, server: ServerId) -> Option<NodeStatus> {
-        self.servers[server.0].lock().unwrap().ask()
+        self.servers[server.0].lock().unwrap().query_status()
     }
 
-    /// Starts a server that does not run.
+    /// Starts a stopped server.
     pub(crate) fn boot(&self, id: ServerId) {
         let mut server = self.servers[id.0].lock().unwrap();
         assert!(server.child.is_none(), "{id} runs");
@@ -144,7 +144,7 @@ impl Processes {
         if let Some(limit) = self.setting.max_raft_state {
             command.args(["--log-limit", &limit.to_string()]);
         }
-        // Where it says why it ends, should it end by itself.
+        // If the server ends unexpectedly, its log has the reason.
         let log = fs::File::options().create(true).append(true).open(self.dir.join(format!("{id}.log")));
         command.env("LAB_LOG", "info").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log.expect("a log file"));
         server.child = Some(command.spawn().expect("a server starts"));
@@ -156,27 +156,27 @@ impl Processes {
         server.connection = None;
         if let Some(mut child) = server.child.take() {
             if let Some(status) = child.try_wait().expect("the state of a child") {
-                panic!("{id} has ended by itself, with {status}: {}", self.log(id));
+                panic!("{id} has ended unexpectedly, with {status}: {}", self.log_tail(id));
             }
             child.kill().expect("the right to kill a child");
             child.wait().expect("the end of a child");
         }
     }
 
-    /// All that a server has logged.
-    pub(crate) fn whole_log(&self, id: ServerId) -> String {
+    /// The whole log of a server.
+    pub(crate) fn full_log(&self, id: ServerId) -> String {
         fs::read_to_string(self.dir.join(format!("{id}.log"))).unwrap_or_default()
     }
 
-    /// The last lines of that.
-    pub(crate) fn log(&self, id: ServerId) -> String {
-        let text = self.whole_log(id);
+    /// The last lines of a server's log.
+    pub(crate) fn log_tail(&self, id: ServerId) -> String {
+        let text = self.full_log(id);
         let first = text.lines().count().saturating_sub(20);
         text.lines().skip(first).collect::<Vec<_>>().join("\n")
     }
 
-    fn end(&self) {
-        self.unrest.lock().unwrap().take();
+    fn kill_all(&self) {
+        self.flaky_network.lock().unwrap().take();
         for server in &self.servers {
             let child = server.lock().unwrap().child.take();
             if let Some(mut child) = child {
@@ -189,8 +189,8 @@ impl Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        self.end();
-        // What a failed test leaves is there to look at.
+        self.kill_all();
+        // The files of a failed test remain for inspection.
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.dir);
         }
@@ -198,15 +198,15 @@ impl Drop for Processes {
 }
 
 impl Server {
-    fn ask(&mut self) -> Option<NodeStatus> {
+    fn query_status(&mut self) -> Option<NodeStatus> {
         self.child.as_ref()?;
         let connection = match self.connection.take().filter(|connection| connection.ended().is_none()) {
             Some(connection) => connection,
             None => {
-                Connection::open(&self.address.to_string(), &Limits { connect: PATIENCE, ..Limits::default() }).ok()?
+                Connection::open(&self.address.to_string(), &Limits { connect: TIMEOUT, ..Limits::default() }).ok()?
             }
         };
-        let Ok(ClientReply::Status(status)) = connection.call(ClientRequest::Status, PATIENCE) else { return None };
+        let Ok(ClientReply::Status(status)) = connection.call(ClientRequest::Status, TIMEOUT) else { return None };
         self.connection = Some(connection);
         let status = NodeStatus::decode(&status).expect("a status");
         assert_eq!(status.server, self.id);
@@ -259,23 +259,23 @@ impl KvCluster for Processes {
         }
         clerks.push(proxies);
         let settings = ClerkSettings { follow_strangers: false, ..ClerkSettings::default() };
-        let handle = Handle { clerk: Clerk::new(addresses, settings), operations: Arc::clone(&self.operations) };
+        let handle = ClerkHandle { clerk: Clerk::new(addresses, settings), operations: Arc::clone(&self.operations) };
         (ClerkId(clerks.len() - 1), Box::new(handle))
     }
 
     fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]) {
         let clerks = self.clerks.lock().unwrap();
-        // One without proxies can reach all of them.
+        // A clerk without proxies can reach all servers.
         to.iter().filter_map(|server| clerks[clerk.0].get(server.0)).for_each(|proxy| proxy.set_way(Way::Open));
     }
 
     fn log_size(&self) -> usize {
-        // One that does not run has what it had.
+        // For a stopped server the last status counts.
         self.largest(|status| status.log_bytes)
     }
 
     fn snapshot_size(&self) -> usize {
-        // The data are the snapshot of what the log does not have any more.
+        // If the log was compacted, the data are the snapshot of the removed entries.
         self.largest(|status| if status.first_index.0 > 1 { status.data_bytes } else { 0 })
     }
 
@@ -289,14 +289,14 @@ impl KvCluster for Processes {
 
     fn shut_down(&self) {
         for id in (0..self.len()).map(ServerId) {
-            // None has ended by itself.
+            // `kill` fails if the server has ended unexpectedly.
             self.kill(id);
         }
-        self.end();
+        self.kill_all();
     }
 
     fn abandon(&self) {
-        self.end();
+        self.kill_all();
     }
 }
 
@@ -304,7 +304,7 @@ impl Processes {
     fn largest(&self, of: impl Fn(&NodeStatus) -> u64) -> usize {
         let sizes = self.servers.iter().filter_map(|server| {
             let mut server = server.lock().unwrap();
-            server.ask();
+            server.query_status();
             server.status.as_ref().map(&of)
         });
         sizes.max().unwrap_or(0) as usize
@@ -312,22 +312,22 @@ impl Processes {
 }
 
 /// A clerk of the tester.
-struct Handle {
+struct ClerkHandle {
     clerk: Clerk,
     operations: Arc<AtomicU64>,
 }
 
-impl Handle {
+impl ClerkHandle {
     fn write(&mut self, key: &str, value: &str, write: fn(&mut Clerk, &str, String) -> Result<(), ClerkError>) {
         self.operations.fetch_add(1, Relaxed);
-        write(&mut self.clerk, key, value.to_string()).expect("a clerk that never gives up is never refused");
+        write(&mut self.clerk, key, value.to_string()).expect("a clerk without a deadline gets no error");
     }
 }
 
-impl KvHandle for Handle {
+impl KvHandle for ClerkHandle {
     fn get(&mut self, key: &str) -> String {
         self.operations.fetch_add(1, Relaxed);
-        let value = self.clerk.get(key).expect("a clerk that never gives up is never refused");
+        let value = self.clerk.get(key).expect("a clerk without a deadline gets no error");
         value.map_or(String::new(), |value| String::from_utf8(value.to_vec()).expect("what was put was text"))
     }
 
@@ -340,34 +340,34 @@ impl KvHandle for Handle {
     }
 }
 
-/// A network that fails now and then: one way after the other is severed for a moment, and what was under way on it is lost.
-struct Unrest {
-    over: Arc<AtomicBool>,
+/// A network with short failures: one link after the other is cut for a moment, and its in-flight messages are lost.
+struct FlakyNetwork {
+    stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Unrest {
-    fn begin(links: &Arc<Links>) -> Unrest {
+impl FlakyNetwork {
+    fn begin(links: &Arc<Links>) -> FlakyNetwork {
         const EVERY: Duration = Duration::from_millis(100);
-        let over = Arc::new(AtomicBool::new(false));
-        let (links, ends) = (Arc::clone(links), Arc::clone(&over));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (links, ends) = (Arc::clone(links), Arc::clone(&stop));
         let work = move || {
             let servers = links.mesh.servers();
-            // Each pair in its turn.
+            // All pairs in turn.
             let pairs = (0..servers).flat_map(|from| (1..servers).map(move |step| (from, (from + step) % servers)));
             for (from, to) in pairs.cycle().take_while(|_| !ends.load(Relaxed)) {
                 links.interrupt(ServerId(from), ServerId(to));
                 thread::sleep(EVERY);
             }
         };
-        let thread = thread::Builder::new().name("unrest".to_string()).spawn(work).expect("a thread");
-        Unrest { over, thread: Some(thread) }
+        let thread = thread::Builder::new().name("flaky_network".to_string()).spawn(work).expect("a thread");
+        FlakyNetwork { stop, thread: Some(thread) }
     }
 }
 
-impl Drop for Unrest {
+impl Drop for FlakyNetwork {
     fn drop(&mut self) {
-        self.over.store(true, Relaxed);
+        self.stop.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

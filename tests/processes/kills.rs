@@ -1,4 +1,4 @@
-//! Servers that are killed again and again while clients write: nothing that was acknowledged is lost, and nothing is executed
+//! Servers are killed repeatedly while clients write. No acknowledged write may be lost, and none may be executed
 //! twice.
 
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use tester::kv::KvSetting;
 
 use crate::cluster::Processes;
 
-/// How often servers are killed.
+/// Number of times that servers are killed.
 const ROUNDS: u32 = 100;
 
-/// How many clients write meanwhile.
+/// Number of clients that write at the same time.
 const CLIENTS: u64 = 8;
 
-/// How long the servers may take to go on, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for the servers to make progress on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
-fn what_was_acknowledged_survives_a_hundred_kills() {
+fn acknowledged_writes_survive_a_hundred_kills() {
     let setting = KvSetting { servers: 3, reliable: true, max_raft_state: Some(4096) };
     let cluster = Processes::start(setting);
-    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let acknowledged = Arc::new(AtomicU64::new(0));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
-            let (addresses, over, acknowledged) = (cluster.addresses(), Arc::clone(&over), Arc::clone(&acknowledged));
-            thread::spawn(move || write(client, addresses, &over, &acknowledged))
+            let (addresses, stop, acknowledged) = (cluster.addresses(), Arc::clone(&stop), Arc::clone(&acknowledged));
+            thread::spawn(move || write(client, addresses, &stop, &acknowledged))
         })
         .collect();
 
@@ -41,46 +41,46 @@ fn what_was_acknowledged_survives_a_hundred_kills() {
     let all: Vec<ServerId> = (0..setting.servers).map(ServerId).collect();
     let begun = Instant::now();
     for round in 0..ROUNDS {
-        // Each client has got on since the last kill.
+        // Every client has made progress since the last kill.
         let goal = acknowledged.load(Relaxed) + CLIENTS;
         let since = Instant::now();
         while acknowledged.load(Relaxed) < goal {
             assert!(
-                since.elapsed() < PATIENCE,
-                "round {round}: the servers do not go on; they say:\n{}",
-                all.iter().map(|&id| format!("{id}: {}\n", cluster.log(id))).collect::<String>()
+                since.elapsed() < TIMEOUT,
+                "round {round}: the servers make no progress; their logs end with:\n{}",
+                all.iter().map(|&id| format!("{id}: {}\n", cluster.log_tail(id))).collect::<String>()
             );
             thread::sleep(Duration::from_millis(1));
         }
         thread::sleep(Duration::from_millis(rng.random_range(0..100)));
-        // One, two, or all of them at the same moment.
+        // One, two, or all servers at the same moment.
         let count = rng.random_range(1..=all.len());
         let killed: Vec<ServerId> = all.sample(&mut rng, count).copied().collect();
         killed.iter().for_each(|&id| cluster.kill(id));
         thread::sleep(Duration::from_millis(rng.random_range(0..100)));
         killed.iter().for_each(|&id| cluster.boot(id));
     }
-    over.store(true, Relaxed);
+    stop.store(true, Relaxed);
     let written: Vec<u64> = clients.into_iter().map(|client| client.join().expect("a client")).collect();
     let mut reader = Clerk::new(cluster.addresses(), ClerkSettings::default());
     for (client, &count) in (0..).zip(&written) {
-        let value = reader.get(&key(client)).expect("an answer").unwrap_or_default();
+        let value = reader.get(&key(client)).expect("a reply").unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&value), expected(client, count), "client {client}");
     }
     let total: u64 = written.iter().sum();
     println!("{ROUNDS} rounds in {:.0} s, {total} writes acknowledged", begun.elapsed().as_secs_f64());
 }
 
-/// A client that appends numbers to a key of its own, and reads it now and then. Returns how many it has written.
-fn write(client: u64, addresses: Vec<String>, over: &AtomicBool, acknowledged: &AtomicU64) -> u64 {
+/// A client that appends numbers to its own key, and reads it from time to time. Returns the number of its writes.
+fn write(client: u64, addresses: Vec<String>, stop: &AtomicBool, acknowledged: &AtomicU64) -> u64 {
     let mut clerk = Clerk::new(addresses, ClerkSettings::default());
     let mut written = 0;
-    while !over.load(Relaxed) {
-        clerk.append(&key(client), element(client, written)).expect("an answer");
+    while !stop.load(Relaxed) {
+        clerk.append(&key(client), element(client, written)).expect("a reply");
         written += 1;
         acknowledged.fetch_add(1, Relaxed);
         if written % 64 == 0 {
-            let value = clerk.get(&key(client)).expect("an answer").unwrap_or_default();
+            let value = clerk.get(&key(client)).expect("a reply").unwrap_or_default();
             assert_eq!(String::from_utf8_lossy(&value), expected(client, written), "client {client}");
         }
     }

@@ -1,10 +1,10 @@
-//! The key/value service as real processes, driven by the same stories as the one in the lab, killed and cut off for real.
+//! The key/value service as real processes, under the same scenarios as in the lab, with real kills and partitions.
 
 mod cluster;
+#[cfg(unix)]
+mod cluster_command;
 mod kills;
-mod mistakes;
 mod ports;
 mod scenarios;
 mod snapshots;
-#[cfg(unix)]
-mod together;
+mod user_errors;

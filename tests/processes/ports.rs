@@ -1,17 +1,17 @@
-//! Ports for servers that are killed and come back. They lie below those that the system gives away by itself: of these, one
-//! that is free for a moment may become the near end of somebody's connection, even of one that is tried to this very port,
-//! and then the server cannot have it back.
+//! Ports for servers that are killed and restarted. They lie below the range from which the system chooses ports. A
+//! port of that range is unsafe even if it is free now: the system may give it to the near end of another connection,
+//! even of a connection attempt to this very port. Then the server cannot have it back.
 
 use std::net::TcpListener;
 use std::sync::Mutex;
 
 const FIRST: u16 = 10_000;
-/// Linux gives away what is from 32,768 on, others from 49,152.
+/// Linux chooses ports from 32,768 on, other systems from 49,152 on.
 const END: u16 = 32_000;
 
-/// The first of so many free ports one behind the other, which no other test of this process is given.
+/// Returns the first of `count` free consecutive ports. No other test of this process gets them.
 pub(crate) fn free(count: u16) -> u16 {
-    /// Where to go on. Processes that run at the same time begin at different places.
+    /// The next port to try. Concurrent processes start at different ports.
     static NEXT: Mutex<Option<u16>> = Mutex::new(None);
     let mut next = NEXT.lock().unwrap();
     let begin = FIRST + (std::process::id() % 2000) as u16 * 10;

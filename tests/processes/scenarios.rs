@@ -1,5 +1,5 @@
-//! The scenarios of parts 4A and 4B, told of processes: restarts are `kill -9` and start, partitions are cut at proxies, and the
-//! histories have to be linearizable as in the lab.
+//! The scenarios of parts 4A and 4B on processes. A restart is `kill -9` and a new start, proxies cut partitions, and
+//! the histories must be linearizable as in the lab.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use tester::{Clock, KvHost, harness, kv_scenarios_on};
 use crate::cluster::Processes;
 
 /// Runs the scenario with this name once.
-fn tell(name: &str) {
-    let host: KvHost = Arc::new(Processes::host);
+fn run_scenario(name: &str) {
+    let host: KvHost = Arc::new(Processes::start_for_tester);
     harness::test(&kv_scenarios_on(&host), Clock::Threads, name, env!("CARGO_PKG_NAME"));
 }
 
@@ -19,13 +19,13 @@ macro_rules! on_processes {
             #[test]
             #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]
             fn $name() {
-                tell(stringify!($name));
+                run_scenario(stringify!($name));
             }
         )*
 
         #[test]
-        fn all_stories_that_can_be_told_of_processes_are() {
-            let host: KvHost = Arc::new(Processes::host);
+        fn every_scenario_that_supports_processes_is_listed() {
+            let host: KvHost = Arc::new(Processes::start_for_tester);
             let names: Vec<&str> = kv_scenarios_on(&host).iter().map(|scenario| scenario.about.name).collect();
             assert_eq!(names, [$(stringify!($name)),*]);
         }

@@ -1,4 +1,4 @@
-//! A server that was away for long gets a snapshot, while the others go on.
+//! Test that a server that was away for long gets a snapshot while the others work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -11,17 +11,17 @@ use tester::kv::KvSetting;
 
 use crate::cluster::Processes;
 
-/// How long a server may take to catch up, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Time limit for a server to catch up on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The state that is sent: so many keys, with values of so many bytes.
+/// The state that is sent: number of keys, and bytes of each value.
 const KEYS: u64 = 400;
 const VALUE_BYTES: usize = 20_000;
 
-/// The one that is away.
+/// The server that is away.
 const AWAY: ServerId = ServerId(2);
 
-/// How often it is killed while the snapshot arrives.
+/// Number of kills of that server while the snapshot arrives.
 const KILLS: u64 = 5;
 
 fn key(number: u64) -> String {
@@ -38,22 +38,22 @@ fn total_bytes() -> u64 {
 }
 
 #[test]
-fn a_server_that_was_away_gets_a_snapshot_while_the_others_go_on() {
+fn a_lagging_server_gets_a_snapshot_while_the_others_work() {
     let cluster = Processes::start(KvSetting { servers: 3, reliable: true, max_raft_state: Some(100_000) });
     let mut clerk = Clerk::new(cluster.addresses(), ClerkSettings::default());
-    clerk.put("first", "1").expect("an answer");
+    clerk.put("first", "1").expect("a reply");
     cluster.kill(AWAY);
-    (0..KEYS).for_each(|number| clerk.put(&key(number), value(number)).expect("an answer"));
+    (0..KEYS).for_each(|number| clerk.put(&key(number), value(number)).expect("a reply"));
 
-    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let written = Arc::new(AtomicU64::new(0));
     let writer = {
-        let (addresses, over, written) = (cluster.addresses(), Arc::clone(&over), Arc::clone(&written));
+        let (addresses, stop, written) = (cluster.addresses(), Arc::clone(&stop), Arc::clone(&written));
         thread::spawn(move || {
             let mut clerk = Clerk::new(addresses, ClerkSettings::default());
-            while !over.load(Relaxed) {
+            while !stop.load(Relaxed) {
                 let number = written.load(Relaxed);
-                clerk.append("meanwhile", format!("{number};")).expect("an answer");
+                clerk.append("meanwhile", format!("{number};")).expect("a reply");
                 written.store(number + 1, Relaxed);
             }
         })
@@ -74,30 +74,30 @@ fn a_server_that_was_away_gets_a_snapshot_while_the_others_go_on() {
         {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "{statuses:?}\n{}", cluster.log(AWAY));
+        assert!(begun.elapsed() < TIMEOUT, "{statuses:?}\n{}", cluster.log_tail(AWAY));
         thread::sleep(Duration::from_millis(10));
     }
-    assert!(cluster.whole_log(AWAY).contains("from a snapshot"), "{}", cluster.log(AWAY));
+    assert!(cluster.full_log(AWAY).contains("from a snapshot"), "{}", cluster.log_tail(AWAY));
     assert!(written.load(Relaxed) > before, "nothing was written while it caught up");
-    over.store(true, Relaxed);
+    stop.store(true, Relaxed);
     writer.join().expect("a writer");
     let written = written.load(Relaxed);
 
-    // With one of the others away, a majority needs what it has.
+    // With another server down, a majority includes this server and needs its data.
     for other in [ServerId(0), ServerId(1)] {
         cluster.kill(other);
         for number in 0..KEYS {
-            let found = clerk.get(&key(number)).expect("an answer").unwrap_or_default();
+            let found = clerk.get(&key(number)).expect("a reply").unwrap_or_default();
             assert!(found == value(number).as_bytes(), "{} without {other}", key(number));
         }
-        let meanwhile = clerk.get("meanwhile").expect("an answer").unwrap_or_default();
+        let meanwhile = clerk.get("meanwhile").expect("a reply").unwrap_or_default();
         let expected: String = (0..written).map(|number| format!("{number};")).collect();
         assert!(meanwhile == expected.as_bytes(), "without {other}");
         cluster.boot(other);
-        // Until it has caught up, the next cannot be spared.
+        // The next server may be killed only after this one has caught up.
         let begun = Instant::now();
         while cluster.status(other).is_none_or(|status| status.data_bytes < total_bytes()) {
-            assert!(begun.elapsed() < PATIENCE, "{}", cluster.log(other));
+            assert!(begun.elapsed() < TIMEOUT, "{}", cluster.log_tail(other));
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -1,10 +1,10 @@
-//! What a test cost, in the columns that Go and we have in common, and medians of them.
+//! The cost of a test, in the columns that both Go and we print, and medians of costs.
 
 use tester::Figures;
 
 use crate::summary::upper_median;
 
-/// What a test cost. A column that was not printed is `None`.
+/// The cost of one test. A column that was not printed is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cost {
     pub(super) seconds: f64,
@@ -20,7 +20,8 @@ impl From<Figures> for Cost {
     }
 }
 
-/// The median of each column, of an even number the upper of the two in the middle; `None` of nothing.
+/// Returns the median of each column; with an even number, the upper of the two middle values. `None` if `costs` is
+/// empty.
 pub(super) fn medians(costs: &[Cost]) -> Option<Cost> {
     let optional = |column: fn(&Cost) -> Option<u64>| upper_median(costs.iter().filter_map(column).collect(), Ord::cmp);
     Some(Cost {

@@ -1,6 +1,6 @@
-//! One line of a Go output: a test's own lines, those of `go test`, and whatever else is printed between them.
+//! One line of a Go output: a line of a test, a line of `go test`, or any other line between them.
 //!
-//! What the two editions print for the same test:
+//! The two editions print for the same test:
 //!
 //! ```text
 //! Test (3A): initial election ...                                  2024
@@ -13,7 +13,7 @@
 
 use super::cost::Cost;
 
-/// The year of the course whose lines these are.
+/// The edition of the course that printed the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Edition {
     Of2024,
@@ -29,20 +29,20 @@ impl Edition {
     }
 }
 
-/// How `go test` says that a test ended.
+/// The result of a test in the words of `go test`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum GoStatus {
     Pass,
     Fail,
     Skip,
 }
 
-/// The line with which a test begins.
+/// The title line, with which a test begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Title {
-    /// The whole line, for people.
+    /// The whole line, for messages.
     pub(super) line: String,
-    /// What stands in parentheses for the part, as in `3A`.
+    /// The part in parentheses, such as `3A`.
     pub(super) part: Option<String>,
     pub(super) text: String,
     /// Whether the network is reliable, if the line says so.
@@ -50,40 +50,41 @@ pub(super) struct Title {
     pub(super) edition: Option<Edition>,
 }
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Line<'a> {
+pub(super) enum GoLine<'a> {
     Run(&'a str),
-    Ended(Word, &'a str),
+    Ended(GoStatus, &'a str),
     Title(Title),
     Passed(Edition, Cost),
-    /// What a test says about itself, mostly why it fails.
+    /// A test's message about itself, usually the reason of its failure.
     Message(&'a str),
-    /// What ends the whole process; goroutines follow. Whether it is the time limit of `go test`.
+    /// A panic, which ends the whole process; its goroutines follow. `timed_out` if the time limit of `go test` ended
+    /// it.
     Panic {
         timed_out: bool,
     },
-    /// A report of the race detector follows.
+    /// The start of a report of the race detector.
     Race,
-    /// Where such a report ends, and begins.
+    /// The first and last line of such a report.
     Fence,
     /// The end of a package.
     PackageEnd,
-    /// Of `go test`, and of no interest here.
+    /// A line of `go test` that does not matter here.
     Known,
     Other,
 }
 
 const PASSED: &str = "... Passed --";
 
-/// Splits a line where one that has no end, such as a warning, is followed by another.
+/// Splits a line if a text without a line end, such as a warning, stands before another line.
 pub(super) fn pieces(line: &str) -> Vec<&str> {
     const BEGINNINGS: [&str; 6] =
         ["  ... Passed --", "--- PASS: Test", "--- FAIL: Test", "--- SKIP: Test", "=== RUN   ", "Test (3"];
     let begins = |marker: &&str| line.find(*marker).filter(|&at| !line[..at].trim().is_empty());
     match BEGINNINGS.iter().filter_map(begins).min() {
-        // A line of which only the end looks like a test's is left alone unless that end can be read.
-        Some(at) if read(&line[at..]) != Line::Other => {
+        // If only the end of a line looks like a test's line, the line stays whole unless that end can be read.
+        Some(at) if read(&line[at..]) != GoLine::Other => {
             let mut both = vec![&line[..at]];
             both.extend(pieces(&line[at..]));
             both
@@ -92,55 +93,57 @@ pub(super) fn pieces(line: &str) -> Vec<&str> {
     }
 }
 
-/// What `line` is.
-pub(super) fn read(line: &str) -> Line<'_> {
+/// Returns the kind of `line`.
+pub(super) fn read(line: &str) -> GoLine<'_> {
     let text = line.trim();
     if let Some(name) = text.strip_prefix("=== RUN ") {
-        return of_test(name.trim(), Line::Run);
+        return of_test(name.trim(), GoLine::Run);
     }
-    for (prefix, word) in [("--- PASS: ", Word::Pass), ("--- FAIL: ", Word::Fail), ("--- SKIP: ", Word::Skip)] {
+    for (prefix, word) in
+        [("--- PASS: ", GoStatus::Pass), ("--- FAIL: ", GoStatus::Fail), ("--- SKIP: ", GoStatus::Skip)]
+    {
         if let Some(rest) = text.strip_prefix(prefix) {
-            return of_test(rest.split(' ').next().unwrap_or(""), |name| Line::Ended(word, name));
+            return of_test(rest.split(' ').next().unwrap_or(""), |name| GoLine::Ended(word, name));
         }
     }
     if let Some(figures) = text.strip_prefix(PASSED) {
-        return figures_of(figures).map_or(Line::Other, |(edition, cost)| Line::Passed(edition, cost));
+        return figures_of(figures).map_or(GoLine::Other, |(edition, cost)| GoLine::Passed(edition, cost));
     }
     if let Some(title) = title(text) {
-        return Line::Title(title);
+        return GoLine::Title(title);
     }
     if text.starts_with("panic: ") || text.starts_with("fatal error: ") || text.starts_with("SIGQUIT: ") {
-        return Line::Panic { timed_out: text.starts_with("panic: test timed out") };
+        return GoLine::Panic { timed_out: text.starts_with("panic: test timed out") };
     }
     match text {
-        "WARNING: DATA RACE" => return Line::Race,
-        "==================" => return Line::Fence,
-        "" | "PASS" => return Line::Known,
+        "WARNING: DATA RACE" => return GoLine::Race,
+        "==================" => return GoLine::Fence,
+        "" | "PASS" => return GoLine::Known,
         _ => {}
     }
     let of_package = |prefix: &str| line.strip_prefix(prefix).is_some_and(|rest| rest.starts_with([' ', '\t']));
     if text == "FAIL" || text.starts_with("exit status ") || of_package("FAIL") || of_package("ok") || of_package("?") {
-        return Line::PackageEnd;
+        return GoLine::PackageEnd;
     }
     if ["=== PAUSE ", "=== CONT ", "=== NAME ", "coverage: "].iter().any(|prefix| text.starts_with(prefix)) {
-        return Line::Known;
+        return GoLine::Known;
     }
     if text.starts_with("Fatal: ") || (line.starts_with("    ") && is_message(text)) {
-        return Line::Message(text);
+        return GoLine::Message(text);
     }
-    Line::Other
+    GoLine::Other
 }
 
-/// A line about a test of the lab; one about a part of a test is of no interest.
-fn of_test<'a>(name: &'a str, line: impl Fn(&'a str) -> Line<'a>) -> Line<'a> {
+/// Returns the line of a test of the lab. Lines of subtests do not matter here.
+fn of_test<'a>(name: &'a str, line: impl Fn(&'a str) -> GoLine<'a>) -> GoLine<'a> {
     match name {
-        _ if !name.starts_with("Test") => Line::Other,
-        _ if name.contains('/') => Line::Known,
+        _ if !name.starts_with("Test") => GoLine::Other,
+        _ if name.contains('/') => GoLine::Known,
         _ => line(name),
     }
 }
 
-/// Whether it begins as in `config.go:602: `.
+/// Whether the text begins with a place such as `config.go:602: `.
 fn is_message(text: &str) -> bool {
     let mut pieces = text.splitn(3, ':');
     let (file, number) = (pieces.next().unwrap_or(""), pieces.next().unwrap_or(""));
@@ -176,8 +179,8 @@ fn title(line: &str) -> Option<Title> {
     Some(Title { line: line.to_string(), part, text: text.trim().to_string(), reliable, edition })
 }
 
-/// The figures of a test that passed. What stands behind them in parentheses, as in our own lines of many runs, does not
-/// matter.
+/// Parses the figures of a passed test. It ignores text in parentheses behind them, which our own lines of many runs
+/// have.
 fn figures_of(text: &str) -> Option<(Edition, Cost)> {
     let columns: Vec<&str> = text.split(" (").next().unwrap_or("").split_whitespace().collect();
     let count = |text: &str| text.parse::<u64>().ok();

@@ -1,11 +1,11 @@
 //! `compare`: the figures of a Go lab's output beside ours.
 //!
-//! - [`text`]: from bytes to lines, and what of somebody else's text may be shown.
-//! - [`line`]: what one line is.
-//! - [`parse`]: the tests that the lines tell of.
-//! - [`names`]: which of our scenarios a Go test is; [`samples`]: what an output has of each.
-//! - [`ours`]: our runs of them.
-//! - [`table`]: both, side by side; [`notes`]: what one has to know to compare them.
+//! - [`text`]: splits bytes into lines, and makes foreign text safe to print.
+//! - [`line`]: classifies one line.
+//! - [`parse`]: groups lines into tests.
+//! - [`names`]: finds the scenario of a Go test; [`samples`]: collects the results of each scenario.
+//! - [`ours`]: runs the same scenarios here.
+//! - [`table`]: prints both side by side; [`notes`]: explains known differences.
 
 mod cost;
 mod line;
@@ -29,22 +29,22 @@ use tester::{About, Clock, Part, Scenario, harness};
 use crate::Error;
 use crate::args::CompareArgs;
 
-use self::names::{Catalogue, Row};
-use self::ours::Ours;
-use self::samples::{Outcome, Sample, Samples};
-use self::table::{Line, Side};
-use self::text::{WIDTH, shown};
+use self::names::{Catalogue, StageId};
+use self::ours::OurRuns;
+use self::samples::{GoOutcome, Sample, Samples};
+use self::table::{Side, TableRow};
+use self::text::{WIDTH, sanitized};
 
-/// The longest output that is read, in bytes.
+/// Size of the largest output that is read, in bytes.
 const BYTES_MAX: u64 = 256 << 20;
 
-/// How many lines that could not be read are shown.
+/// Number of unreadable lines that are shown.
 const OTHERS_MAX: usize = 50;
 
-/// How many runs on threads go on at once if nobody says: the tester's gate has them wait.
+/// Default number of concurrent runs on threads. It may be large because the tester's gate holds runs back.
 const JOBS_ON_THREADS: usize = 64;
 
-/// Runs what the output has, and writes both to `out`. Whether all our runs passed.
+/// Runs the scenarios of a Go output, and writes both results to `out`. Returns whether all our runs passed.
 pub(crate) fn compare(
     args: &CompareArgs,
     all: Vec<Scenario>,
@@ -53,10 +53,10 @@ pub(crate) fn compare(
 ) -> Result<bool, Error> {
     let of_the_course: Vec<Scenario> = all.into_iter().filter(|scenario| scenario.about.of_the_course).collect();
     let catalogue = Catalogue(of_the_course.iter().map(|scenario| scenario.about.clone()).collect());
-    let name = shown(&args.file.display().to_string(), WIDTH - 40);
+    let name = sanitized(&args.file.display().to_string(), WIDTH - 40);
     let samples = read(&read_bytes(&args.file, &name)?, &catalogue);
     if samples.rows.is_empty() {
-        return Err(Error::Usage(nothing(&name, &samples)));
+        return Err(Error::Usage(nothing_to_compare(&name, &samples)));
     }
     let clock = Clock::from(args.clock);
     let runs =
@@ -72,7 +72,7 @@ pub(crate) fn compare(
     let wanted = scenarios_of(&samples);
     let scenarios: Vec<&Scenario> = wanted.iter().map(|&number| &of_the_course[number]).collect();
     let ours = ours::run(&scenarios, clock, runs, jobs, package)?;
-    let ours_of = |number: usize| wanted.iter().position(|&wanted| wanted == number).map(|place| &ours[place]);
+    let ours_of = |number: usize| wanted.iter().position(|&wanted| wanted == number).map(|index| &ours[index]);
 
     let how = how_ours_ran(package, clock, runs, processors);
     write_heading(&name, &samples, &catalogue, &how, out)?;
@@ -94,47 +94,47 @@ pub(crate) fn compare(
 }
 
 fn read_bytes(file: &Path, name: &str) -> Result<Vec<u8>, Error> {
-    let cannot = |error: io::Error| Error::Usage(format!("cannot read '{name}': {error}"));
+    let read_error = |error: io::Error| Error::Usage(format!("cannot read '{name}': {error}"));
     let mut bytes = Vec::new();
     let input: Box<dyn Read> = match file.to_str() {
         Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(File::open(file).map_err(cannot)?),
+        _ => Box::new(File::open(file).map_err(read_error)?),
     };
-    input.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    input.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(read_error)?;
     if bytes.len() as u64 > BYTES_MAX {
         return Err(Error::Usage(format!(
-            "'{name}' has more than {} MB; grep -E '^(Test|===|---|  \\.\\.\\.)' leaves what is needed",
+            "'{name}' has more than {} MB; keep the needed lines with grep -E '^(Test|===|---|  \\.\\.\\.)'",
             BYTES_MAX >> 20
         )));
     }
     Ok(bytes)
 }
 
-/// What a Go output has of the scenarios of the catalogue.
+/// Reads the results that a Go output has of the scenarios of the catalogue.
 fn read(bytes: &[u8], catalogue: &Catalogue) -> Samples {
     let output = parse::parse(&text::lines(bytes), |function, title| catalogue.begins(function, title));
-    samples::sort(output, catalogue)
+    samples::classify(output, catalogue)
 }
 
-/// Why there is nothing to compare.
-fn nothing(name: &str, samples: &Samples) -> String {
+/// The error message for an output without a comparable test.
+fn nothing_to_compare(name: &str, samples: &Samples) -> String {
     if let Some(first) = samples.unknown.keys().next() {
         let count = samples.unknown.len();
         return format!(
-            "'{name}' has {count} tests, none of which is here, such as '{}'; here are parts 3A to 3D of 2024 and 2025, \
+            "'{name}' has {count} tests, but none that this lab has, such as '{}'; it has parts 3A to 3D of 2024 and 2025, \
              and 4A and 4B of 2024",
-            shown(first, 60)
+            sanitized(first, 60)
         );
     }
     if let Some((number, line, _)) = samples.ambiguous.first() {
         return format!(
-            "'{name}' does not say which tests it has: line {number} '{}'; go test -v does",
-            shown(line, 60)
+            "the titles in '{name}' are ambiguous: line {number} '{}'; use the output of go test -v, which has names",
+            sanitized(line, 60)
         );
     }
     let first = samples.others.first();
-    let found = first.map_or(String::new(), |(number, line)| format!("; line {number} is '{}'", shown(line, 50)));
-    format!("there is no test of the lab in '{name}'; it has to be what go test -v printed{found}")
+    let found = first.map_or(String::new(), |(number, line)| format!("; line {number} is '{}'", sanitized(line, 50)));
+    format!("'{name}' has no test of the lab; use the output of go test -v{found}")
 }
 
 /// The scenarios that an output has, in the order of the lab.
@@ -158,13 +158,13 @@ fn write_heading(
         _ => format!("{} editions", years.join(" and ")),
     };
     let all: Vec<&Sample> = samples.rows.values().flatten().collect();
-    let count = |is: fn(&Outcome) -> bool| all.iter().filter(|sample| is(&sample.outcome)).count();
-    // A test of several stages has passed when its last has.
-    let last = |row: &Row| row.stage + 1 == catalogue.stages(row.scenario).len();
+    let count = |is: fn(&GoOutcome) -> bool| all.iter().filter(|sample| is(&sample.outcome)).count();
+    // A test of several stages has passed if its last stage has.
+    let last = |row: &StageId| row.stage + 1 == catalogue.stages(row.scenario).len();
     let ends = samples.rows.iter().filter(|(row, _)| last(row)).flat_map(|(_, samples)| samples);
     let passed = ends.filter(|sample| sample.cost().is_some()).count();
-    let failed = count(|outcome| matches!(outcome, Outcome::Failed));
-    let no_end = count(|outcome| matches!(outcome, Outcome::NoEnd));
+    let failed = count(|outcome| matches!(outcome, GoOutcome::Failed));
+    let no_end = count(|outcome| matches!(outcome, GoOutcome::NoEnd));
     write!(out, "Go:   {name}, {edition}: {passed} passed")?;
     for (count, what) in [(failed, "FAILED"), (no_end, "never ended")] {
         if count > 0 {
@@ -182,7 +182,7 @@ fn write_heading(
     Ok(())
 }
 
-/// What of ours was run, and how.
+/// The heading's description of our runs.
 fn how_ours_ran(package: &str, clock: Clock, runs: usize, processors: usize) -> String {
     let whose = match package {
         "raftlab" => "the reference (package raftlab)".to_string(),
@@ -196,9 +196,13 @@ fn how_ours_ran(package: &str, clock: Clock, runs: usize, processors: usize) -> 
     format!("{whose}\n      {clock}, {of}, {processors} cores")
 }
 
-/// The lines of the table.
-fn lines<'a>(samples: &Samples, catalogue: &Catalogue, ours_of: impl Fn(usize) -> Option<&'a Ours>) -> Vec<Line> {
-    let line = |(row, of_go): (&Row, &Vec<Sample>)| {
+/// The rows of the table.
+fn lines<'a>(
+    samples: &Samples,
+    catalogue: &Catalogue,
+    ours_of: impl Fn(usize) -> Option<&'a OurRuns>,
+) -> Vec<TableRow> {
+    let line = |(row, of_go): (&StageId, &Vec<Sample>)| {
         let about = &catalogue.0[row.scenario];
         let stages = catalogue.stages(row.scenario);
         let (title, only) = (stages[row.stage], stages.len() == 1);
@@ -215,28 +219,28 @@ fn lines<'a>(samples: &Samples, catalogue: &Catalogue, ours_of: impl Fn(usize) -
                     String::new()
                 };
                 let remark = format!("ours: {}, seed {}{many}: {}", first.word, first.seed, first.text);
-                remarks.push(shown(&remark, WIDTH - 6));
+                remarks.push(sanitized(&remark, WIDTH - 6));
                 Side::None(first.word)
             }
             (None, Some(cost)) => Side::Cost(cost),
             (None, None) => Side::None("-"),
         };
-        Line { part: about.part.number(), name, go_runs: of_go.len(), go: go_side(of_go), ours: side, remarks }
+        TableRow { part: about.part.number(), name, go_runs: of_go.len(), go: go_side(of_go), ours: side, remarks }
     };
     samples.rows.iter().map(line).collect()
 }
 
-fn word(outcome: &Outcome) -> &'static str {
+fn word(outcome: &GoOutcome) -> &'static str {
     match outcome {
-        Outcome::Passed(_) => "passed",
-        Outcome::Failed => "FAILED",
-        Outcome::NoEnd => "no end",
-        Outcome::NoFigures => "none",
-        Outcome::Skipped => "skipped",
+        GoOutcome::Passed(_) => "passed",
+        GoOutcome::Failed => "FAILED",
+        GoOutcome::NoEnd => "no end",
+        GoOutcome::NoFigures => "none",
+        GoOutcome::Skipped => "skipped",
     }
 }
 
-/// The medians of the Go runs that passed; if none did, what became of the first.
+/// The medians of the passed Go runs; if no run passed, the outcome of the first.
 fn go_side(samples: &[Sample]) -> Side {
     match samples::cost(samples) {
         Some(cost) => Side::Cost(cost),
@@ -244,13 +248,13 @@ fn go_side(samples: &[Sample]) -> Side {
     }
 }
 
-/// What is to be said of Go's runs, if some did not pass.
+/// A remark on the Go runs, if some did not pass.
 fn go_remark(samples: &[Sample]) -> Option<String> {
     let wrong: Vec<&Sample> = samples.iter().filter(|sample| sample.cost().is_none()).collect();
     let first = wrong.first()?;
     let what = match first.outcome {
-        Outcome::NoEnd => "never ended",
-        Outcome::NoFigures => "passed, but its line of figures is not there",
+        GoOutcome::NoEnd => "never ended",
+        GoOutcome::NoFigures => "passed, but its line of figures is missing",
         _ => word(&first.outcome),
     };
     let many = if samples.len() > 1 { format!(", {} of {} runs", wrong.len(), samples.len()) } else { String::new() };
@@ -258,11 +262,11 @@ fn go_remark(samples: &[Sample]) -> Option<String> {
         Some((line, reason)) => (*line, format!(": {reason}")),
         None => (first.line, String::new()),
     };
-    Some(shown(&format!("Go: {what}{many}, line {at}{why}"), WIDTH - 6))
+    Some(sanitized(&format!("Go: {what}{many}, line {at}{why}"), WIDTH - 6))
 }
 
-/// What is not in the table: tests and lines that are not known, titles that may be of two, and our scenarios that Go's
-/// output does not have.
+/// Writes the results that are not in the table: unknown tests and lines, ambiguous titles, and our scenarios that the
+/// Go output lacks.
 fn write_rest(samples: &Samples, catalogue: &Catalogue, out: &mut impl Write) -> Result<(), Error> {
     let has = scenarios_of(samples);
     let absent = |part: Part| {
@@ -281,28 +285,28 @@ fn write_rest(samples: &Samples, catalogue: &Catalogue, out: &mut impl Write) ->
         writeln!(out, "not in the file: {}", absent.join(", "))?;
     }
     if !samples.unknown.is_empty() {
-        writeln!(out, "\nGo tests that are not here:")?;
+        writeln!(out, "\nGo tests that this lab does not have:")?;
         for (what, runs) in &samples.unknown {
             let how = match (samples::cost(runs), runs.first()) {
                 (Some(cost), _) => format!("{:.1} s, {} RPCs", cost.seconds, cost.rpcs),
                 (None, Some(sample)) => word(&sample.outcome).to_string(),
                 (None, None) => String::new(),
             };
-            writeln!(out, "  {} ({how})", shown(what, WIDTH - how.len() - 5))?;
+            writeln!(out, "  {} ({how})", sanitized(what, WIDTH - how.len() - 5))?;
         }
     }
     if !samples.ambiguous.is_empty() {
-        writeln!(out, "\nTitles that two tests have, left out (go test -v prints the names):")?;
-        for (number, title, twins) in &samples.ambiguous {
-            let twins = twins.map(|twin| catalogue.0[twin].name);
-            writeln!(out, "  line {number}: {}\n      {} or {}", shown(title, WIDTH - 20), twins[0], twins[1])?;
+        writeln!(out, "\nTitles that two tests share, left out (go test -v prints the names):")?;
+        for (number, title, pair) in &samples.ambiguous {
+            let pair = pair.map(|one| catalogue.0[one].name);
+            writeln!(out, "  line {number}: {}\n      {} or {}", sanitized(title, WIDTH - 20), pair[0], pair[1])?;
         }
     }
     if !samples.others.is_empty() {
-        writeln!(out, "\nLines that are neither of a test nor of go test:")?;
+        writeln!(out, "\nLines that belong neither to a test nor to go test:")?;
         for (number, line) in samples.others.iter().take(OTHERS_MAX) {
             let prefix = format!("  {number:>5}: ");
-            writeln!(out, "{prefix}{}", shown(line, WIDTH - prefix.len()))?;
+            writeln!(out, "{prefix}{}", sanitized(line, WIDTH - prefix.len()))?;
         }
         if let Some((number, _)) = samples.others.get(OTHERS_MAX) {
             let more = samples.others.len() - OTHERS_MAX;

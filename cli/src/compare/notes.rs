@@ -1,4 +1,4 @@
-//! What one has to know about the scenarios of a table before one compares their figures.
+//! Known differences between the editions, which a reader needs to compare the figures.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use tester::{About, Layer};
 
 use super::line::Edition;
 
-/// In what the stories of the 2025 edition differ; those of 2024 are ours.
+/// Differences between the 2025 scenarios and ours. Our scenarios are those of 2024.
 const OF_2025: [(&str, &str); 7] = [
     ("persist_1_3C", "2025 crashes servers at once and starts them together; 2024, as here, cuts them off, one by one"),
     ("persist_2_3C", "2025 crashes and restarts all five in a round; 2024, as here, cuts them off and restarts three"),
@@ -17,7 +17,7 @@ const OF_2025: [(&str, &str); 7] = [
     ("snapshot_init_3D", "its network is unreliable in 2025, reliable in 2024 and here"),
 ];
 
-/// A line for each, of the scenarios that the table has.
+/// Returns one note for each difference that concerns the scenarios of the table.
 pub(super) fn notes(abouts: &[&About], editions: &BTreeSet<Edition>) -> Vec<String> {
     let mut notes = Vec::new();
     let has = |layer: Layer| abouts.iter().any(|about| about.part.layer() == layer);
@@ -39,11 +39,11 @@ pub(super) fn notes(abouts: &[&About], editions: &BTreeSet<Edition>) -> Vec<Stri
     }
     if has(Layer::Kv) {
         notes.push(
-            "4A, 4B: clients ask as fast as they are answered: more commands take more RPCs, Raft's included"
+            "4A, 4B: a client sends its next request as soon as it has a reply: more commands take more RPCs, also in Raft"
                 .to_string(),
         );
         notes.push(
-            "4A, 4B: a client here that did 2,000 commands in an iteration waits 5 ms before each further one"
+            "4A, 4B: a client here that made 2,000 requests in an iteration waits 5 ms before each further one"
                 .to_string(),
         );
     }

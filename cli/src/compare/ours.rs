@@ -1,4 +1,4 @@
-//! Our runs of the scenarios that a Go output has.
+//! Our runs of the scenarios of a Go output.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -11,12 +11,12 @@ use tester::{Clock, Report, Scenario, Stage, Verdict, harness};
 use super::cost::{Cost, medians};
 use crate::{Error, batch};
 
-/// How many runs that did not pass leave their files, of each scenario.
+/// Number of failed runs of each scenario that leave their files.
 const KEPT_MAX: usize = 2;
 
 /// The runs of one scenario.
 #[derive(Debug, Default)]
-pub(super) struct Ours {
+pub(super) struct OurRuns {
     pub(super) runs: usize,
     pub(super) passed: Vec<Vec<Stage>>,
     pub(super) not_passed: Vec<NotPassed>,
@@ -25,17 +25,18 @@ pub(super) struct Ours {
 /// A run that did not pass.
 #[derive(Clone, Debug)]
 pub(super) struct NotPassed {
-    /// In one word.
+    /// The verdict in one word.
     pub(super) word: &'static str,
     pub(super) seed: u64,
-    /// What went wrong, in one line.
+    /// The failure in one line.
     pub(super) text: String,
-    /// Where its files are, and how it is run again.
+    /// The paths of its files, and the command that runs it again.
     pub(super) closing: String,
 }
 
-impl Ours {
-    /// What the stage with this title cost, if all runs passed; `only`: the one stage there is, whatever its title.
+impl OurRuns {
+    /// Returns the median cost of the stage with this title, if all runs passed. `only` says that the scenario has one
+    /// stage, which may have any title.
     pub(super) fn cost(&self, title: &str, only: bool) -> Option<Cost> {
         let of = |stages: &Vec<Stage>| {
             let stage = stages.iter().find(|stage| stage.title == title || only)?;
@@ -46,26 +47,26 @@ impl Ours {
     }
 }
 
-/// Runs each of `scenarios` so often, and says on standard error how far it is.
+/// Runs each of `scenarios` `runs` times, and prints its progress to standard error.
 pub(super) fn run(
     scenarios: &[&Scenario],
     clock: Clock,
     runs: usize,
     jobs: usize,
     package: &str,
-) -> Result<Vec<Ours>, Error> {
+) -> Result<Vec<OurRuns>, Error> {
     let count = scenarios.len().checked_mul(runs);
     let count = count.ok_or_else(|| Error::Usage(format!("{runs} runs are too many")))?;
     let progress = Progress::new(count);
     let kept: Vec<AtomicUsize> = scenarios.iter().map(|_| AtomicUsize::new(0)).collect();
     let work = |number: usize| {
-        let (place, run) = (number / runs, number % runs);
+        let (index, run) = (number / runs, number % runs);
         let seed = match clock {
             Clock::Simulated => 1 + run as u64,
             Clock::Threads => labstd::rng::fresh_seed(),
         };
-        let ended = harness::run_undisturbed(scenarios[place], clock, seed, harness::print);
-        let may_keep = !ended.report().passed() && kept[place].fetch_add(1, Relaxed) < KEPT_MAX;
+        let ended = harness::run_undisturbed(scenarios[index], clock, seed, harness::print);
+        let may_keep = !ended.report().passed() && kept[index].fetch_add(1, Relaxed) < KEPT_MAX;
         ended.tell(may_keep, |report, kept| {
             progress.tell(&report);
             let closing = if report.passed() { String::new() } else { harness::closing(&report, &kept, package) };
@@ -73,7 +74,7 @@ pub(super) fn run(
         })
     };
     interrupt::install();
-    let mut all: Vec<Ours> = scenarios.iter().map(|_| Ours::default()).collect();
+    let mut all: Vec<OurRuns> = scenarios.iter().map(|_| OurRuns::default()).collect();
     batch::in_order(count, jobs, work, |number, outcome| {
         let ours = &mut all[number / runs];
         ours.runs += 1;
@@ -98,7 +99,7 @@ fn outcome(report: Report, closing: String) -> Result<Vec<Stage>, NotPassed> {
     Err(NotPassed { word, seed: report.seed, text, closing })
 }
 
-/// A line about what has ended, now and then.
+/// A progress line about the last completed run, printed at intervals.
 struct Progress {
     count: usize,
     pause: Duration,

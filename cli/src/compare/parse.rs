@@ -1,22 +1,22 @@
-//! From the lines of a Go output to its tests. Each test has the stages that it announced with a title; which scenario it is
-//! of is [found out](super::names) afterwards.
+//! Groups the lines of a Go output into tests. Each test has one stage for each title that it printed. The scenario of
+//! a test is [determined](super::names) later.
 //!
-//! With `-v` a test begins with its `=== RUN` line and ends with its `---` line. Without, a title begins a test, and only those
-//! that fail have a `---` line.
+//! With `-v` a test begins with its `=== RUN` line and ends with its `---` line. Without `-v` a title begins a test,
+//! and only failed tests have a `---` line.
 
 use super::cost::Cost;
-use super::line::{self, Edition, Line, Title, Word};
+use super::line::{self, Edition, GoLine, GoStatus, Title};
 
-/// A test, as it was printed.
+/// A test as the output shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Test {
-    /// The name of its function, if it was printed.
+    /// The name of its function, if the output has it.
     pub(super) name: Option<String>,
     /// The number of its first line.
     pub(super) line: usize,
     pub(super) stages: Vec<Stage>,
     pub(super) end: End,
-    /// What it said about itself, and in which line.
+    /// Its messages, each with the number of its line.
     pub(super) messages: Vec<(usize, String)>,
 }
 
@@ -28,32 +28,32 @@ pub(super) struct Stage {
     pub(super) passed: Option<(Edition, Cost)>,
 }
 
-/// How a test ended.
+/// The end of a test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum End {
-    /// The output ends within it.
+    /// The output ends inside the test.
     #[default]
     Open,
-    /// Another test begins.
+    /// The next test begins.
     Next,
-    Said(Word),
-    /// The process ended: whether by the time limit of `go test`.
+    Said(GoStatus),
+    /// The process ended. `timed_out` if the time limit of `go test` ended it.
     Panicked {
         timed_out: bool,
     },
 }
 
-/// What an output has.
+/// The tests and other lines of an output.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Output {
     pub(super) tests: Vec<Test>,
-    /// Lines that are neither of a test nor of `go test`, with their numbers.
+    /// Lines that belong neither to a test nor to `go test`, with their numbers.
     pub(super) others: Vec<(usize, String)>,
     /// Whether any test says how it ended.
     pub(super) says_ends: bool,
 }
 
-/// What is left out until its end: the goroutines of a process that ended, or the report of a data race.
+/// Lines that are skipped as one block: the goroutines of a process that ended, or the report of a data race.
 struct Block {
     from: usize,
     to: usize,
@@ -68,7 +68,7 @@ struct Parser {
     block: Option<Block>,
 }
 
-/// The tests of these lines. `begins` says whether a test of this name begins with this title.
+/// Parses lines into tests. `begins` says whether a test of this name can begin with this title.
 pub(super) fn parse(lines: &[(usize, String)], begins: impl Fn(&str, &Title) -> bool) -> Output {
     let mut parser = Parser::default();
     for (number, line) in lines {
@@ -89,31 +89,31 @@ impl Parser {
             return;
         }
         match line {
-            Line::Run(name) => {
+            GoLine::Run(name) => {
                 self.close(End::Next);
                 self.current = Some(Test { name: Some(name.to_string()), line: number, ..Test::default() });
             }
-            Line::Title(title) => {
+            GoLine::Title(title) => {
                 if self.current.as_ref().is_some_and(|test| test.name.is_none()) {
                     self.close(End::Next);
                 }
                 let current = self.current.get_or_insert_with(|| Test { line: number, ..Test::default() });
                 current.stages.push(Stage { title, line: number, passed: None });
             }
-            Line::Passed(edition, cost) => match self.open_stage() {
+            GoLine::Passed(edition, cost) => match self.open_stage() {
                 Some(stage) => stage.passed = Some((edition, cost)),
                 None => self.other(number, text),
             },
-            Line::Ended(word, name) => self.ended(number, word, name, begins),
-            Line::Message(message) => {
-                // Without -v they stand behind the line that says how the test ended.
+            GoLine::Ended(word, name) => self.ended(number, word, name, begins),
+            GoLine::Message(message) => {
+                // Without -v the messages stand behind the line that says how the test ended.
                 let test = self.current.as_mut().or(self.output.tests.last_mut());
                 match test {
                     Some(test) => test.messages.push((number, message.to_string())),
                     None => self.other(number, text),
                 }
             }
-            Line::Panic { timed_out } => {
+            GoLine::Panic { timed_out } => {
                 let test = self.current.as_mut().or(self.output.tests.last_mut());
                 match test.filter(|test| test.messages.is_empty()) {
                     Some(test) => test.messages.push((number, text.trim().to_string())),
@@ -123,27 +123,27 @@ impl Parser {
                 let what = "goroutines of a process that ended";
                 self.block = Some(Block { from: number + 1, to: number, what, is_race: false });
             }
-            Line::Race => {
+            GoLine::Race => {
                 let what = "WARNING: DATA RACE, and what the race detector says of it";
                 self.block = Some(Block { from: number, to: number, what, is_race: true });
             }
-            Line::PackageEnd => self.close(End::Open),
-            Line::Fence | Line::Known => {}
-            Line::Other => self.other(number, text),
+            GoLine::PackageEnd => self.close(End::Open),
+            GoLine::Fence | GoLine::Known => {}
+            GoLine::Other => self.other(number, text),
         }
     }
 
-    /// Whether the line is of the block under way, which it may end.
-    fn is_in_block(&mut self, number: usize, line: &Line<'_>) -> bool {
+    /// Whether the line belongs to the open block. Closes the block if the line ends it.
+    fn is_in_block(&mut self, number: usize, line: &GoLine<'_>) -> bool {
         let Some(block) = &mut self.block else { return false };
-        let of_a_test = matches!(line, Line::Run(_) | Line::Ended(..) | Line::Title(_) | Line::Passed(..));
+        let of_a_test = matches!(line, GoLine::Run(_) | GoLine::Ended(..) | GoLine::Title(_) | GoLine::Passed(..));
         match (block.is_race, line) {
-            (true, Line::Fence) => {
+            (true, GoLine::Fence) => {
                 block.to = number;
                 self.end_block();
                 true
             }
-            (false, Line::PackageEnd) => {
+            (false, GoLine::PackageEnd) => {
                 self.end_block();
                 false
             }
@@ -166,11 +166,11 @@ impl Parser {
         }
     }
 
-    fn ended(&mut self, number: usize, word: Word, name: &str, begins: &impl Fn(&str, &Title) -> bool) {
+    fn ended(&mut self, number: usize, word: GoStatus, name: &str, begins: &impl Fn(&str, &Title) -> bool) {
         self.output.says_ends = true;
         let belongs = |test: &Test| match &test.name {
             Some(of_test) => of_test == name,
-            // A test that fails before its title must not be taken for the one before it.
+            // A test that fails before its title must not be mistaken for the test before it.
             None => test.stages.last().is_some_and(|stage| stage.passed.is_none() || begins(name, &stage.title)),
         };
         if !self.current.as_ref().is_some_and(belongs) {

@@ -1,88 +1,89 @@
-//! What a Go output has of each of our scenarios: how often it ran, what it cost, and where it went wrong.
+//! The results that a Go output has of each of our scenarios: the number of runs, their costs, and the reasons of
+//! failures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cost::{Cost, medians};
-use super::line::{Edition, Title, Word};
-use super::names::{Catalogue, Named, Row};
+use super::line::{Edition, GoStatus, Title};
+use super::names::{Catalogue, StageId, TitleMatch};
 use super::parse::{End, Output, Stage, Test};
 
-/// How one run of a Go test went.
+/// The outcome of one run of a Go test.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum GoOutcome {
     Passed(Cost),
     Failed,
-    /// The output ends within it.
+    /// The output ends inside the test.
     NoEnd,
-    /// It passed, and its figures are not there.
+    /// The test passed, but the output does not have its figures.
     NoFigures,
     Skipped,
 }
 
-/// A run of a Go test, or of a stage of it.
+/// One run of a Go test, or of one of its stages.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sample {
     pub(super) line: usize,
-    pub(super) outcome: Outcome,
-    /// What it said of its failure, and in which line.
+    pub(super) outcome: GoOutcome,
+    /// The reason of its failure, with the number of its line.
     pub(super) reason: Option<(usize, String)>,
 }
 
-/// All that a Go output says.
+/// All results of a Go output.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
-    pub(super) rows: BTreeMap<Row, Vec<Sample>>,
+    pub(super) rows: BTreeMap<StageId, Vec<Sample>>,
     pub(super) editions: BTreeSet<Edition>,
-    /// Tests that are not here: what they are called, and their runs.
+    /// Tests without a scenario here: their names, and their runs.
     pub(super) unknown: BTreeMap<String, Vec<Sample>>,
-    /// Titles that may be of two tests.
+    /// Titles that two tests share.
     pub(super) ambiguous: Vec<(usize, String, [usize; 2])>,
     pub(super) others: Vec<(usize, String)>,
 }
 
 impl Sample {
     pub(super) fn cost(&self) -> Option<Cost> {
-        if let Outcome::Passed(cost) = self.outcome { Some(cost) } else { None }
+        if let GoOutcome::Passed(cost) = self.outcome { Some(cost) } else { None }
     }
 }
 
-/// The medians of what passed.
+/// Returns the medians of the passed runs.
 pub(super) fn cost(samples: &[Sample]) -> Option<Cost> {
     medians(&samples.iter().filter_map(Sample::cost).collect::<Vec<_>>())
 }
 
-/// Finds out what the tests of an output are.
-pub(super) fn sort(output: Output, catalogue: &Catalogue) -> Samples {
+/// Assigns the tests of an output to scenarios.
+pub(super) fn classify(output: Output, catalogue: &Catalogue) -> Samples {
     let mut samples = Samples { others: output.others, ..Samples::default() };
     for test in &output.tests {
         samples.editions.extend(test.stages.iter().filter_map(edition_of));
     }
-    // A test that has no title is of the edition of the others.
+    // A test without a title has the edition of the other tests.
     let usual = samples.editions.first().copied();
-    let in_order = twins_in_order(&output.tests, catalogue, usual);
-    for (place, test) in output.tests.into_iter().enumerate() {
+    let in_order = resolve_pairs_by_order(&output.tests, catalogue, usual);
+    for (index, test) in output.tests.into_iter().enumerate() {
         let edition = test.stages.iter().find_map(edition_of).or(usual);
         let by_name = test.name.as_deref().map(|name| catalogue.by_name(name, edition));
         let outcomes = outcomes(&test, output.says_ends);
         let said = test.messages.first().cloned();
-        let went_wrong = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed | Outcome::NoEnd));
-        // Whoever fails says why; what else is said is shown as it is.
+        let went_wrong = outcomes.iter().any(|outcome| matches!(outcome, GoOutcome::Failed | GoOutcome::NoEnd));
+        // The first message of a failed test is its reason. All other messages are shown as other lines.
         samples.others.extend(test.messages.into_iter().skip(usize::from(went_wrong)));
-        let sample = |line, outcome: Outcome| {
-            let reason = said.clone().filter(|_| matches!(outcome, Outcome::Failed | Outcome::NoEnd));
+        let sample = |line, outcome: GoOutcome| {
+            let reason = said.clone().filter(|_| matches!(outcome, GoOutcome::Failed | GoOutcome::NoEnd));
             Sample { line, outcome, reason }
         };
         let Some(by_name) = by_name else {
             for (stage, outcome) in test.stages.iter().zip(outcomes) {
                 let named = catalogue.by_title(&stage.title, edition);
-                let row = match (named, in_order.get(&place)) {
-                    (Named::One(row), _) => Some(row),
-                    (Named::OneOf(_), Some(&scenario)) => Some(Row { scenario, stage: 0 }),
-                    (Named::OneOf(twins), None) => {
-                        samples.ambiguous.push((stage.line, stage.title.line.clone(), twins));
+                let row = match (named, in_order.get(&index)) {
+                    (TitleMatch::One(row), _) => Some(row),
+                    (TitleMatch::OneOf(_), Some(&scenario)) => Some(StageId { scenario, stage: 0 }),
+                    (TitleMatch::OneOf(pair), None) => {
+                        samples.ambiguous.push((stage.line, stage.title.line.clone(), pair));
                         continue;
                     }
-                    (Named::Unknown, _) => None,
+                    (TitleMatch::Unknown, _) => None,
                 };
                 let sample = sample(stage.line, outcome);
                 match row {
@@ -109,14 +110,14 @@ pub(super) fn sort(output: Output, catalogue: &Catalogue) -> Samples {
             };
             let line = test.stages.get(number).map_or(test.line, |stage| stage.line);
             expected.start = stage + 1;
-            let row = Row { scenario, stage };
-            // It failed when its last stage had passed, and there is a further one.
-            if matches!(outcome, Outcome::Failed | Outcome::NoEnd)
+            let row = StageId { scenario, stage };
+            // The test failed after its last stage had passed, and the scenario has a further stage: that stage failed.
+            if matches!(outcome, GoOutcome::Failed | GoOutcome::NoEnd)
                 && let Some((_, cost)) = test.stages.get(number).and_then(|stage| stage.passed)
                 && expected.start < expected.end
             {
-                samples.rows.entry(row).or_default().push(sample(line, Outcome::Passed(cost)));
-                let next = Row { scenario, stage: expected.start };
+                samples.rows.entry(row).or_default().push(sample(line, GoOutcome::Passed(cost)));
+                let next = StageId { scenario, stage: expected.start };
                 samples.rows.entry(next).or_default().push(sample(line, outcome));
             } else {
                 samples.rows.entry(row).or_default().push(sample(line, outcome));
@@ -127,68 +128,69 @@ pub(super) fn sort(output: Output, catalogue: &Catalogue) -> Samples {
     samples
 }
 
-fn went_wrong_in(outcome: &Outcome) -> bool {
-    !matches!(outcome, Outcome::Passed(_) | Outcome::Skipped)
+fn went_wrong_in(outcome: &GoOutcome) -> bool {
+    !matches!(outcome, GoOutcome::Passed(_) | GoOutcome::Skipped)
 }
 
 fn edition_of(stage: &Stage) -> Option<Edition> {
     stage.title.edition.or(stage.passed.map(|(edition, _)| edition))
 }
 
-/// How each stage of a test went; of a test without any, how it went as a whole.
-fn outcomes(test: &Test, says_ends: bool) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> = Vec::new();
+/// Returns the outcome of each stage of a test; for a test without stages, the outcome of the whole test.
+fn outcomes(test: &Test, says_ends: bool) -> Vec<GoOutcome> {
+    let mut outcomes: Vec<GoOutcome> = Vec::new();
     let (last, before) = match test.stages.split_last() {
         Some((last, before)) => (Some(last), before),
         None => (None, &[][..]),
     };
     for stage in before {
         outcomes.push(match stage.passed {
-            Some((_, cost)) => Outcome::Passed(cost),
-            None if test.end == End::Said(Word::Pass) => Outcome::NoFigures,
-            None => Outcome::Failed,
+            Some((_, cost)) => GoOutcome::Passed(cost),
+            None if test.end == End::Said(GoStatus::Pass) => GoOutcome::NoFigures,
+            None => GoOutcome::Failed,
         });
     }
     let cost = last.and_then(|stage| stage.passed).map(|(_, cost)| cost);
     let named = test.name.is_some();
     outcomes.push(match (test.end, cost) {
-        (End::Said(Word::Fail), _) => Outcome::Failed,
-        (End::Said(Word::Skip), _) => Outcome::Skipped,
-        (End::Said(Word::Pass), None) => Outcome::NoFigures,
-        // With -v every test says how it ended: one that does not hangs in what it does last.
-        (End::Open | End::Panicked { .. }, Some(_)) if named && says_ends => Outcome::NoEnd,
-        (_, Some(cost)) => Outcome::Passed(cost),
-        (End::Panicked { timed_out: false }, None) => Outcome::Failed,
-        (End::Next, None) if !named => Outcome::Failed,
-        (End::Open | End::Next | End::Panicked { .. }, None) => Outcome::NoEnd,
+        (End::Said(GoStatus::Fail), _) => GoOutcome::Failed,
+        (End::Said(GoStatus::Skip), _) => GoOutcome::Skipped,
+        (End::Said(GoStatus::Pass), None) => GoOutcome::NoFigures,
+        // With -v every test says how it ended. A test without that line hangs in its last stage.
+        (End::Open | End::Panicked { .. }, Some(_)) if named && says_ends => GoOutcome::NoEnd,
+        (_, Some(cost)) => GoOutcome::Passed(cost),
+        (End::Panicked { timed_out: false }, None) => GoOutcome::Failed,
+        (End::Next, None) if !named => GoOutcome::Failed,
+        (End::Open | End::Next | End::Panicked { .. }, None) => GoOutcome::NoEnd,
     });
     outcomes
 }
 
-/// The tests without a name whose title is one of two tests', and of which the order says which: two in a row, the first over
-/// a reliable network, in an output that has other tests beside them.
-fn twins_in_order(tests: &[Test], catalogue: &Catalogue, usual: Option<Edition>) -> BTreeMap<usize, usize> {
-    let twins = |place: usize| {
-        let test = tests.get(place).filter(|test| test.name.is_none())?;
+/// Resolves shared titles of tests without a name by their order. Two tests in a row with the same title are the one
+/// over a reliable network and then the one over an unreliable network. This holds only if the output has other tests
+/// as well.
+fn resolve_pairs_by_order(tests: &[Test], catalogue: &Catalogue, usual: Option<Edition>) -> BTreeMap<usize, usize> {
+    let pair = |index: usize| {
+        let test = tests.get(index).filter(|test| test.name.is_none())?;
         let title: &Title = &test.stages.first()?.title;
         let edition = test.stages.first().and_then(edition_of).or(usual);
         match catalogue.by_title(title, edition) {
-            Named::OneOf(twins) => Some(twins),
+            TitleMatch::OneOf(pair) => Some(pair),
             _ => None,
         }
     };
     let mut found = BTreeMap::new();
-    let mut place = 0;
-    while place < tests.len() {
-        let Some(of) = twins(place) else {
-            place += 1;
+    let mut index = 0;
+    while index < tests.len() {
+        let Some(of) = pair(index) else {
+            index += 1;
             continue;
         };
-        let many = (place..tests.len()).take_while(|&next| twins(next) == Some(of)).count();
+        let many = (index..tests.len()).take_while(|&next| pair(next) == Some(of)).count();
         if many == 2 && tests.len() > 2 {
-            found.extend([(place, of[0]), (place + 1, of[1])]);
+            found.extend([(index, of[0]), (index + 1, of[1])]);
         }
-        place += many;
+        index += many;
     }
     found
 }

@@ -1,27 +1,27 @@
-//! The table: a line a scenario, figures of Go and of ours side by side with their ratio, and sums.
+//! The table: one row per scenario with the figures of Go, ours and their ratio side by side, and sums.
 
 use std::fmt::Write;
 
 use super::cost::Cost;
 use super::text::WIDTH;
 
-/// How wide the names may at least be.
+/// Minimum width of the name column.
 const NAME_MIN: usize = 24;
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct TableRow {
     pub(super) part: &'static str,
     pub(super) name: String,
-    /// How many runs Go's figures are medians of.
+    /// Number of runs that Go's figures are medians of.
     pub(super) go_runs: usize,
     pub(super) go: Side,
     pub(super) ours: Side,
-    /// What is said below it.
+    /// Remarks below the row.
     pub(super) remarks: Vec<String>,
 }
 
-/// Figures, or in one word why there are none.
+/// One side of a row: figures, or one word that says why there are none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Side {
     Cost(Cost),
@@ -50,40 +50,41 @@ impl Side {
         }
     }
 
-    /// The word stands where the first figure would.
-    fn cell(&self, place: usize) -> String {
+    /// The word stands in place of the first figure.
+    fn cell(&self, index: usize) -> String {
         match self {
-            Side::None(word) if place == 0 => word.to_string(),
-            _ => number(self.figure(&MEASURES[place]), MEASURES[place].decimals),
+            Side::None(word) if index == 0 => word.to_string(),
+            _ => number(self.figure(&MEASURES[index]), MEASURES[index].decimals),
         }
     }
 }
 
-/// A line as it is printed: a name, the number of Go's runs, and the cells of each measure.
-struct Printed {
+/// A row as it is printed: a name, the number of Go's runs, and the cells of each measure.
+struct PrintedRow {
     name: String,
     runs: String,
     cells: Vec<Vec<String>>,
     remarks: Vec<String>,
 }
 
-/// Whether Go has this column for any of these. One that none of them has is ours alone.
-fn has(lines: &[Line], measure: &Measure) -> bool {
+/// Whether Go has this column for any row. A column that Go lacks has our figures only. If no row has figures of Go,
+/// all columns have both sides.
+fn has(lines: &[TableRow], measure: &Measure) -> bool {
     lines.iter().all(|line| matches!(line.go, Side::None(_)))
         || lines.iter().any(|line| line.go.figure(measure).is_some())
 }
 
-/// The whole table. Lines of a part stand together.
-pub(super) fn table(lines: &[Line]) -> String {
+/// Returns the whole table. Rows of one part are adjacent.
+pub(super) fn table(lines: &[TableRow]) -> String {
     let both: Vec<bool> = MEASURES.iter().map(|measure| has(lines, measure)).collect();
     let heading = |both: &bool| if *both { vec!["Go", "ours", "ratio"] } else { vec!["ours"] };
     let cells = both.iter().map(|both| heading(both).into_iter().map(str::to_string).collect()).collect();
-    let mut printed = vec![Printed { name: String::new(), runs: "runs".to_string(), cells, remarks: Vec::new() }];
+    let mut printed = vec![PrintedRow { name: String::new(), runs: "runs".to_string(), cells, remarks: Vec::new() }];
     for of_part in lines.chunk_by(|a, b| a.part == b.part) {
         for line in of_part {
-            let cells = both.iter().enumerate().map(|(place, &both)| of_line(line, place, both)).collect();
+            let cells = both.iter().enumerate().map(|(index, &both)| of_line(line, index, both)).collect();
             let (name, runs) = (format!("  {}", line.name), line.go_runs.to_string());
-            printed.push(Printed { name, runs, cells, remarks: line.remarks.clone() });
+            printed.push(PrintedRow { name, runs, cells, remarks: line.remarks.clone() });
         }
         printed.push(sums(format!("{}, sums", of_part[0].part), of_part, &both));
     }
@@ -94,17 +95,18 @@ pub(super) fn table(lines: &[Line]) -> String {
     lay_out(&printed)
 }
 
-fn of_line(line: &Line, place: usize, both: bool) -> Vec<String> {
-    let measure = &MEASURES[place];
-    let ours = line.ours.cell(place);
+fn of_line(line: &TableRow, index: usize, both: bool) -> Vec<String> {
+    let measure = &MEASURES[index];
+    let ours = line.ours.cell(index);
     if !both {
         return vec![ours];
     }
-    vec![line.go.cell(place), ours, ratio(line.go.figure(measure), line.ours.figure(measure))]
+    vec![line.go.cell(index), ours, ratio(line.go.figure(measure), line.ours.figure(measure))]
 }
 
-/// Sums over the lines that have both figures, and a ratio of them: the course counts none of the commands of some tests.
-fn sums(name: String, lines: &[Line], both: &[bool]) -> Printed {
+/// Sums over the rows that have both figures, and the ratio of the sums. Rows without a count of Go are left out,
+/// because the course does not count the commands of some tests.
+fn sums(name: String, lines: &[TableRow], both: &[bool]) -> PrintedRow {
     let of = |(measure, &both): (&Measure, &bool)| {
         if !both {
             return vec![String::new()];
@@ -119,7 +121,7 @@ fn sums(name: String, lines: &[Line], both: &[bool]) -> Printed {
         vec![number(Some(go), decimals), number(Some(ours), decimals), ratio(Some(go), Some(ours))]
     };
     let cells = MEASURES.iter().zip(both).map(of).collect();
-    Printed { name, runs: String::new(), cells, remarks: Vec::new() }
+    PrintedRow { name, runs: String::new(), cells, remarks: Vec::new() }
 }
 
 fn number(figure: Option<f64>, decimals: usize) -> String {
@@ -136,15 +138,15 @@ fn ratio(go: Option<f64>, ours: Option<f64>) -> String {
     }
 }
 
-fn lay_out(printed: &[Printed]) -> String {
-    let widest = |place: usize, cell: usize| printed.iter().map(|line| line.cells[place][cell].chars().count()).max();
+fn lay_out(printed: &[PrintedRow]) -> String {
+    let widest = |index: usize, cell: usize| printed.iter().map(|line| line.cells[index][cell].chars().count()).max();
     let mut widths: Vec<Vec<usize>> = printed[0].cells.iter().map(|cells| vec![0; cells.len()]).collect();
-    for (place, cells) in widths.iter_mut().enumerate() {
+    for (index, cells) in widths.iter_mut().enumerate() {
         for (cell, width) in cells.iter_mut().enumerate() {
-            *width = widest(place, cell).unwrap_or(0);
+            *width = widest(index, cell).unwrap_or(0);
         }
-        // The heading stands above all of them.
-        let missing = MEASURES[place].heading.len().saturating_sub(cells.iter().sum::<usize>() + cells.len() - 1);
+        // The heading spans all cells of its measure.
+        let missing = MEASURES[index].heading.len().saturating_sub(cells.iter().sum::<usize>() + cells.len() - 1);
         cells[0] += missing;
     }
     let across = |cells: &[usize]| cells.iter().sum::<usize>() + cells.len() - 1;
@@ -170,7 +172,7 @@ fn lay_out(printed: &[Printed]) -> String {
         }
         let mut name = line.name.as_str();
         if name.chars().count() > names {
-            // It has a line of its own, and its figures stand below.
+            // A long name has a line of its own, and its figures stand below.
             text.push_str(name);
             text.push('\n');
             name = "";

@@ -1,4 +1,4 @@
-//! What is read out of Go outputs, whole ones and broken ones, and what is printed of them.
+//! Tests of reading complete and damaged Go outputs, and of the printed comparison.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ fn about(name: &'static str, part: Part, title: &str) -> About {
     About { name, part, title: title.to_string(), of_the_course: true, servers: 3, seconds: 1 }
 }
 
-/// Some of the lab's scenarios.
+/// Some scenarios of the lab.
 fn abouts() -> Vec<About> {
     use Part::{P3A, P3B, P3C, P3D, P4A};
     vec![
@@ -42,10 +42,10 @@ fn read_text(text: &str) -> Samples {
     read(text.as_bytes(), &Catalogue(abouts()))
 }
 
-/// Each run that was found: the scenario, with its stage if it has several, how it went, and why.
+/// Describes each run that was found: the scenario, its stage if there are several, the outcome, and the reason.
 fn found(samples: &Samples) -> Vec<String> {
     let catalogue = Catalogue(abouts());
-    let each = |(row, samples): (&Row, &Vec<Sample>)| {
+    let each = |(row, samples): (&StageId, &Vec<Sample>)| {
         let stage = if row.stage > 0 { format!(" {}", row.stage) } else { String::new() };
         let name = format!("{}{stage}", catalogue.0[row.scenario].name);
         let one = |sample: &Sample| {
@@ -62,7 +62,7 @@ fn others(samples: &Samples) -> Vec<(usize, &str)> {
     samples.others.iter().map(|(number, text)| (*number, text.as_str())).collect()
 }
 
-fn is_whole(samples: &Samples) {
+fn assert_nothing_else(samples: &Samples) {
     assert_eq!(others(samples), []);
     assert!(samples.unknown.is_empty() && samples.ambiguous.is_empty(), "{samples:?}");
 }
@@ -70,7 +70,7 @@ fn is_whole(samples: &Samples) {
 #[test]
 fn every_test_of_2024_is_found_with_its_figures() {
     let samples = read_text(GO_2024);
-    is_whole(&samples);
+    assert_nothing_else(&samples);
     assert!(samples.editions.iter().eq(&[Edition::Of2024]));
     let expected = [
         "initial_election_3A 4.1",
@@ -91,9 +91,9 @@ fn every_test_of_2024_is_found_with_its_figures() {
 }
 
 #[test]
-fn every_test_of_2025_is_found_whatever_stands_around_it() {
+fn every_test_of_2025_is_found_in_every_output_format() {
     let plain = read_text(GO_2025);
-    is_whole(&plain);
+    assert_nothing_else(&plain);
     assert!(plain.editions.iter().eq(&[Edition::Of2025]));
     let expected = [
         "initial_election_3A 3.5",
@@ -108,34 +108,34 @@ fn every_test_of_2025_is_found_whatever_stands_around_it() {
         "snapshot_init_3D 6.2",
     ];
     assert_eq!(found(&plain), expected);
-    // Line ends of Windows; the redirection of PowerShell; without -v; without what it says of the network; as JSON.
+    // Windows line ends; PowerShell redirection; without -v; without the kind of network; as JSON.
     let windows = GO_2025.replace('\n', "\r\n");
     let utf_16: Vec<u8> = "\u{feff}".chars().chain(windows.chars()).flat_map(|c| (c as u16).to_le_bytes()).collect();
-    let not_verbose: String =
+    let without_v: String =
         GO_2025.lines().filter(|line| !line.starts_with(['-', '='])).map(|line| format!("{line}\n")).collect();
-    let no_network = not_verbose.replace(" (reliable network)", "").replace(" (unreliable network)", "");
+    let no_network = without_v.replace(" (reliable network)", "").replace(" (unreliable network)", "");
     let event = |line: &str| serde_json::json!({"Action": "output", "Package": "raft", "Output": line}).to_string();
     let mut json = String::from("{\"Action\":\"start\",\"Package\":\"raft\"}\n");
     for line in GO_2025.lines() {
-        // A line may come in pieces.
+        // A line may arrive in pieces.
         let (before, after) = line.split_at(line.len() / 2);
         json += &format!("{}\n{}\n", event(before), event(&format!("{after}\n")));
     }
     for (what, bytes) in [
         ("windows", windows.as_bytes()),
         ("utf-16", &utf_16),
-        ("not verbose", not_verbose.as_bytes()),
+        ("not verbose", without_v.as_bytes()),
         ("no network", no_network.as_bytes()),
         ("json", json.as_bytes()),
     ] {
         let samples = read(bytes, &Catalogue(abouts()));
-        is_whole(&samples);
+        assert_nothing_else(&samples);
         assert_eq!(found(&samples), expected, "{what}");
     }
 }
 
 #[test]
-fn a_title_of_two_tests_is_left_out_unless_its_name_its_network_or_the_order_tells_them_apart() {
+fn a_title_shared_by_two_tests_is_left_out_if_ambiguous() {
     let one = "Test (3D): install snapshots (crash)...\n  ... Passed --  time 37.0s #peers 3 #RPCs   748 #Ops    0\n";
     for many in [1, 2, 3] {
         let samples = read_text(&one.repeat(many));
@@ -148,22 +148,22 @@ fn a_title_of_two_tests_is_left_out_unless_its_name_its_network_or_the_order_tel
 }
 
 #[test]
-fn a_test_that_fails_says_why() {
+fn a_failed_test_has_its_reason() {
     let verbose = "=== RUN   TestBackup3B\nTest (3B): leader backs up quickly over incorrect follower logs ...\n    config.go:602: \
                    one(7) failed to reach agreement\n--- FAIL: TestBackup3B (12.34s)\n=== RUN   TestPersist13C\n--- FAIL: \
                    TestPersist13C (0.01s)\nFAIL\nexit status 1\nFAIL\t6.5840/raft\t12.5s\n";
     let samples = read_text(verbose);
-    is_whole(&samples);
+    assert_nothing_else(&samples);
     assert_eq!(
         found(&samples),
         ["backup_3B FAILED, 3: config.go:602: one(7) failed to reach agreement", "persist_1_3C FAILED"]
     );
-    // Without -v the reason stands behind.
+    // Without -v the reason stands behind the result.
     let brief = "Test (3A): initial election ...\n  ... Passed --   4.1  3   50   14092    0\nTest (3B): leader backs up quickly over \
                  incorrect follower logs ...\n--- FAIL: TestBackup3B (12.34s)\n    config.go:602: one(7)\nTest (3C): basic \
                  persistence ...\nTest (3D): snapshots basic ...\n  ... Passed --   5.8  3  649  526475  220\nFAIL\n";
     let samples = read_text(brief);
-    is_whole(&samples);
+    assert_nothing_else(&samples);
     let expected = [
         "initial_election_3A 4.1",
         "backup_3B FAILED, 5: config.go:602: one(7)",
@@ -174,7 +174,7 @@ fn a_test_that_fails_says_why() {
 }
 
 #[test]
-fn a_test_that_fails_before_its_title_is_not_the_one_before_it() {
+fn a_failure_before_a_title_is_not_given_to_the_last_test() {
     let passed = "Test (3A): initial election ...\n  ... Passed --   4.1  3   50   14092    0\n";
     let next = read_text(&format!("{passed}--- FAIL: TestReElection3A (0.00s)\n"));
     assert_eq!(found(&next), ["initial_election_3A 4.1", "re_election_3A FAILED"]);
@@ -183,7 +183,7 @@ fn a_test_that_fails_before_its_title_is_not_the_one_before_it() {
 }
 
 #[test]
-fn a_test_that_hangs_has_no_end_and_its_goroutines_are_one_line() {
+fn a_hanging_test_has_no_end_and_one_line_of_goroutines() {
     let passed = &GO_2024[..GO_2024.find("=== RUN   TestReElection3A").expect("it is there")];
     let hangs = "=== RUN   TestReElection3A\nTest (3A): election after network failure ...\n";
     let dump = "panic: test timed out after 10m0s\n\trunning tests:\n\t\tTestReElection3A (9m55s)\n\ngoroutine 1 [chan \
@@ -192,9 +192,9 @@ fn a_test_that_hangs_has_no_end_and_its_goroutines_are_one_line() {
     let reason = "re_election_3A no end, 7: panic: test timed out after 10m0s";
     assert_eq!(found(&samples), ["initial_election_3A 4.1", reason]);
     assert_eq!(others(&samples), [(8, "[goroutines of a process that ended] (until line 13)")]);
-    // The output was cut off.
+    // An output that was cut off.
     assert_eq!(found(&read_text(&format!("{passed}{hangs}"))), ["initial_election_3A 4.1", "re_election_3A no end"]);
-    // Another panic is a failure.
+    // Any other panic is a failure.
     let samples = read_text(&format!(
         "{hangs}panic: runtime error: index out of range\n\ngoroutine 7 [running]:\nexit status 2\n"
     ));
@@ -202,7 +202,7 @@ fn a_test_that_hangs_has_no_end_and_its_goroutines_are_one_line() {
 }
 
 #[test]
-fn of_a_test_with_several_titles_the_stage_that_failed_is_told_apart() {
+fn a_staged_test_names_the_stage_that_failed() {
     let text = "=== RUN   TestOnePartition4A\nTest: progress in majority (4A) ...\n  ... Passed --   2.0  5   274    2\nTest: no progress \
                 in minority (4A) ...\n    test_test.go:1: Put completed\n--- FAIL: TestOnePartition4A (4.00s)\n";
     assert_eq!(
@@ -212,10 +212,10 @@ fn of_a_test_with_several_titles_the_stage_that_failed_is_told_apart() {
 }
 
 #[test]
-fn several_runs_of_a_test_are_all_counted() {
+fn all_runs_of_a_test_are_counted() {
     let text = GO_2024.replace("PASS\n", "").repeat(3);
     let samples = read_text(&text);
-    is_whole(&samples);
+    assert_nothing_else(&samples);
     assert!(samples.rows.values().all(|samples| samples.len() == 3));
     let run = |rpcs: u64| cost::Cost { seconds: 1.0, rpcs, bytes: None, commands: Some(rpcs) };
     assert_eq!(cost::medians(&[run(9), run(1), run(3)]), Some(run(3)));
@@ -224,7 +224,7 @@ fn several_runs_of_a_test_are_all_counted() {
 }
 
 #[test]
-fn what_cannot_be_read_is_kept_with_the_number_of_its_line() {
+fn unreadable_lines_are_kept_with_their_numbers() {
     let text = "warning: term changed even though there were no failures  ... Passed --   4.1  3   50   14092    0\n\
                 === RUN   TestInitialElection3A\nTest (3A): initial election ...\nwarning: term changed even though there were no \
                 failures  ... Passed --   4.1  3   50   14092    0\n--- PASS: TestInitialElection3A (4.15s)\ninfo: wrote visualization \
@@ -244,33 +244,36 @@ fn what_cannot_be_read_is_kept_with_the_number_of_its_line() {
 }
 
 #[test]
-fn key_value_tests_of_2025_are_others_whatever_their_names() {
+fn key_value_tests_of_2025_are_unknown() {
     let text = "=== RUN   TestBasic4A\nTest RSM basic (reliable network)...\n  ... Passed --  time  4.2s #peers 3 #RPCs    54 #Ops    \
                 0\n--- PASS: TestBasic4A (4.20s)\n";
     let samples = read_text(text);
     assert!(samples.rows.is_empty());
     assert!(samples.unknown.keys().eq(["TestBasic4A: Test RSM basic (reliable network)..."]));
-    assert!(nothing("x", &samples).starts_with("'x' has 1 tests, none of which is here, such as 'TestBasic4A"));
-}
-
-#[test]
-fn what_somebody_else_wrote_cannot_change_the_terminal() {
-    assert_eq!(shown("a\u{1b}[31mb\tc\u{202e}d \"quoted\"", 80), "a\\u{1b}[31mb c\\u{202e}d \"quoted\"");
-    assert_eq!(shown(&"x".repeat(200), 10), "xxxxxxx...");
-    assert_eq!(shown("0123456789", 10), "0123456789");
-    let samples = read(&[b'\xff', 0, 7, b'\n', b'x'], &Catalogue(abouts()));
-    assert_eq!(
-        nothing("f", &samples),
-        "there is no test of the lab in 'f'; it has to be what go test -v printed; line 1 is '\u{fffd}\\0\\u{7}'"
+    assert!(
+        nothing_to_compare("x", &samples)
+            .starts_with("'x' has 1 tests, but none that this lab has, such as 'TestBasic4A")
     );
 }
 
-/// A scenario that costs what it is told to, or fails with every seed from `fails_from` on.
+#[test]
+fn foreign_text_cannot_change_the_terminal() {
+    assert_eq!(sanitized("a\u{1b}[31mb\tc\u{202e}d \"quoted\"", 80), "a\\u{1b}[31mb c\\u{202e}d \"quoted\"");
+    assert_eq!(sanitized(&"x".repeat(200), 10), "xxxxxxx...");
+    assert_eq!(sanitized("0123456789", 10), "0123456789");
+    let samples = read(&[b'\xff', 0, 7, b'\n', b'x'], &Catalogue(abouts()));
+    assert_eq!(
+        nothing_to_compare("f", &samples),
+        "'f' has no test of the lab; use the output of go test -v; line 1 is '\u{fffd}\\0\\u{7}'"
+    );
+}
+
+/// A scenario with the given cost, which fails with every seed from `fails_from` on.
 fn scenario(about: &About, millis: u64, rpcs: u64, fails_from: u64) -> Scenario {
     let titles = Catalogue(vec![about.clone()]).stages(0).iter().map(|title| title.to_string()).collect::<Vec<_>>();
     let seen = std::sync::atomic::AtomicU64::new(0);
     Scenario::new(about.clone(), move |_, _: &_| {
-        // Simulated runs of one scenario go one after another with one job.
+        // With one job, the simulated runs of a scenario run one after another.
         let seed = 1 + seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         assert!(seed < fails_from, "it goes wrong");
         let (elapsed, rpcs) = (Duration::from_millis(millis * seed), rpcs * seed);
@@ -282,19 +285,19 @@ fn scenario(about: &About, millis: u64, rpcs: u64, fails_from: u64) -> Scenario 
 
 fn printed(file: &str, scenarios: Vec<Scenario>) -> (bool, String) {
     let file = PathBuf::from(format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR")));
-    let name = shown(&file.display().to_string(), WIDTH - 40);
+    let name = sanitized(&file.display().to_string(), WIDTH - 40);
     let runs = NonZeroU64::new(3).expect("not zero");
     let args = CompareArgs { file, runs, clock: ClockName::Simulated, jobs: std::num::NonZeroU16::new(1) };
     let mut out = Vec::new();
     let all_passed = compare(&args, scenarios, "raftlab", &mut out).expect("there is something to compare");
     let text = String::from_utf8(out).expect("it is text").replace(&name, "GO");
-    // How many processors there are is another matter.
+    // The number of processors depends on the machine.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (all_passed, text.replace(&format!("{cores} cores"), "N cores"))
 }
 
 #[test]
-fn both_stand_side_by_side_with_ratios_and_sums() {
+fn the_table_has_both_sides_with_ratios_and_sums() {
     let scenarios = abouts().iter().map(|about| scenario(about, 1000, 25, u64::MAX)).collect();
     let (all_passed, text) = printed("go-2024.txt", scenarios);
     assert!(all_passed);
@@ -303,14 +306,16 @@ fn both_stand_side_by_side_with_ratios_and_sums() {
 }
 
 #[test]
-fn columns_that_an_edition_lacks_are_ours_alone_and_one_of_ours_that_fails_is_shown_with_its_command() {
+fn absent_go_columns_show_ours_and_failures_show_a_command() {
     let fails_from = |about: &About| if about.name == "re_election_3A" { 2 } else { u64::MAX };
     let scenarios = abouts().iter().map(|about| scenario(about, 1000, 25, fails_from(about))).collect();
     let (all_passed, text) = printed("go-2025.txt", scenarios);
     assert!(!all_passed);
-    // What is written of the run that failed is elsewhere on each machine.
-    let lines: Vec<&str> =
-        text.lines().filter(|line| !line.starts_with("picture:") && !line.starts_with("log: ")).collect();
+    // The paths of a failed run's files depend on the machine.
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("picture:") && !line.starts_with("timeline:") && !line.starts_with("log: "))
+        .collect();
     let text = lines.join("\n") + "\n";
     let expected = include_str!("../../tests/data/table-2025.txt");
     assert_eq!(text, expected, "printed:\n{text}");

@@ -1,17 +1,17 @@
-//! The text of a Go output: from bytes to lines, whatever wrote them, and back to something a terminal can be shown.
+//! The text of a Go output: decodes bytes into lines, and escapes foreign text so that it is safe to print.
 
 use std::collections::BTreeMap;
 
-/// How wide everything that is printed is, in characters.
+/// Width of all output, in characters.
 pub(super) const WIDTH: usize = 110;
 
-/// The lines of an output with their numbers, from 1 on. Of `go test -json` they are what the tests printed, a package after
-/// the other; the number is that of the JSON line where the line began.
+/// Returns the lines of an output with their numbers, from 1. For `go test -json` these are the lines that the tests
+/// printed, one package after the other; each has the number of the JSON line where it began.
 pub(super) fn lines(bytes: &[u8]) -> Vec<(usize, String)> {
     let text = decode(bytes);
     let mut plain = Vec::new();
     let mut packages: Vec<Vec<(usize, String)>> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut indexes: BTreeMap<String, usize> = BTreeMap::new();
     let mut unended: BTreeMap<usize, (usize, String)> = BTreeMap::new();
     for (number, line) in (1..).zip(text.split('\n')) {
         let line = line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{16}');
@@ -20,22 +20,22 @@ pub(super) fn lines(bytes: &[u8]) -> Vec<(usize, String)> {
             continue;
         };
         let package = event["Package"].as_str().or(event["ImportPath"].as_str()).unwrap_or("").to_string();
-        let place = *places.entry(package).or_insert_with(|| {
+        let index = *indexes.entry(package).or_insert_with(|| {
             packages.push(Vec::new());
             packages.len() - 1
         });
-        let (mut began, mut output) = unended.remove(&place).unwrap_or((number, String::new()));
+        let (mut began, mut output) = unended.remove(&index).unwrap_or((number, String::new()));
         output.push_str(event["Output"].as_str().unwrap_or(""));
         while let Some((line, rest)) = output.split_once('\n') {
-            packages[place].push((began, line.strip_suffix('\r').unwrap_or(line).to_string()));
+            packages[index].push((began, line.strip_suffix('\r').unwrap_or(line).to_string()));
             (began, output) = (number, rest.to_string());
         }
         if !output.is_empty() {
-            unended.insert(place, (began, output));
+            unended.insert(index, (began, output));
         }
     }
-    for (place, line) in unended {
-        packages[place].push(line);
+    for (index, line) in unended {
+        packages[index].push(line);
     }
     plain.extend(packages.into_iter().flatten());
     plain
@@ -46,7 +46,7 @@ fn json_event(line: &str) -> Option<serde_json::Value> {
     event["Action"].is_string().then_some(event)
 }
 
-/// UTF-8, or the UTF-16 that a redirection in PowerShell writes.
+/// Decodes UTF-8, or the UTF-16 that PowerShell redirection writes.
 fn decode(bytes: &[u8]) -> String {
     let (bytes, little) = match bytes {
         [0xFF, 0xFE, rest @ ..] => (rest, true),
@@ -63,10 +63,10 @@ fn decode(bytes: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// A text that somebody else wrote, as one may show it: what a terminal would obey is escaped, and what is beyond `width`
+/// Returns foreign text in a form that is safe to print: control characters are escaped, and text beyond `width`
 /// characters is cut off.
-pub(super) fn shown(text: &str, width: usize) -> String {
-    let mut shown = String::new();
+pub(super) fn sanitized(text: &str, width: usize) -> String {
+    let mut sanitized = String::new();
     let mut used = 0;
     for char in text.trim().chars() {
         let escaped = match char {
@@ -76,10 +76,10 @@ pub(super) fn shown(text: &str, width: usize) -> String {
         };
         used += escaped.chars().count();
         if used > width {
-            let kept: String = shown.chars().take(width.saturating_sub(3)).collect();
+            let kept: String = sanitized.chars().take(width.saturating_sub(3)).collect();
             return kept + "...";
         }
-        shown.push_str(&escaped);
+        sanitized.push_str(&escaped);
     }
-    shown
+    sanitized
 }

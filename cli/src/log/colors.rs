@@ -2,17 +2,18 @@
 
 use record::Topic;
 
-/// Ends what [`begin`] begins.
+/// The sequence that ends what [`begin`] starts.
 pub(super) const END: &str = "\x1b[0m";
 
-/// The sequence that switches to a topic's colour.
+/// Returns the sequence that switches to a topic's colour.
 pub(super) fn begin(topic: Topic) -> String {
     let bold = if matches!(topic, Topic::Test | Topic::Fault | Topic::Failure) { "1;" } else { "" };
     format!("\x1b[{bold}38;5;{}m", color(topic))
 }
 
-/// Numbers of the palette of 256 colours, which terminals do not redefine as they do the first sixteen. Each has a
-/// contrast of at least 3.5 to black and to white, and what is most frequent is the least bright.
+/// Returns the topic's number in the palette of 256 colours. Terminals do not redefine these colours, as they do the
+/// first sixteen. Each has a contrast of at least 3.5 to black and to white, and the most frequent topic is the least
+/// bright.
 const fn color(topic: Topic) -> u8 {
     match topic {
         Topic::Rpc => 243,
@@ -41,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// Red, green and blue of a number of the palette, in 0 to 255.
+    /// Red, green and blue of a palette number, each from 0 to 255.
     fn rgb(number: u8) -> [f64; 3] {
         const STEPS: [f64; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
         assert!(number >= 16, "the first sixteen are what the terminal's user made of them");
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_topics_have_one_colour() {
+    fn every_topic_has_its_own_colour() {
         assert_eq!(BTreeSet::from(Topic::ALL.map(color)).len(), Topic::ALL.len());
     }
 }

@@ -1,45 +1,45 @@
-//! A column for each server: every event stands below the name of its server, wrapped within the column's width, with the
-//! time at the left. What concerns all servers (the run's beginning and end, faults, failures, what a record leaves out)
-//! stands across all columns.
+//! The column view of a record. Every event stands below the name of its server, wrapped to the column's width, with
+//! the time at the left. Events that concern all servers (start and end of the run, faults, failures, omitted calls)
+//! span all columns.
 
 use std::iter;
 
 use record::{Event, ServerId};
 
-use super::is_for_all;
+use super::spans_all_columns;
 
-/// How many characters the time takes, with the space behind it.
+/// Width of the time with the space behind it, in characters.
 const TIME: usize = 8;
 
-/// How many spaces are between two columns.
+/// Number of spaces between two columns.
 const GAP: usize = 2;
 
-/// A column is never narrower than this. Lines may then be wider than what was asked for.
+/// Minimum width of a column. If the columns would be narrower, lines become wider than the requested width.
 const WIDTH_MIN: usize = 10;
 
-/// What introduces, and then fills, the lines across all columns.
+/// The character that opens and fills a line across all columns.
 const RULE: char = '=';
 
-/// Where the columns are.
+/// The layout of the columns.
 #[derive(Debug)]
 pub(super) struct Columns {
     servers: Vec<ServerId>,
-    /// Whether the last column is that of all others: the tester, the network, the clients, and servers without a column.
+    /// Whether the last column is for all others: the tester, the network, the clients, and servers without a column.
     others: bool,
-    /// Of one column, in characters.
+    /// Width of one column, in characters.
     width: usize,
 }
 
 impl Columns {
-    /// Columns for `servers`, in this order, and then for the others; together at most `width` characters wide, if that
-    /// leaves room for all.
+    /// Columns for `servers`, in this order, and then for the others. Together they are at most `width` characters
+    /// wide, if that is wide enough for all.
     pub(super) fn new(servers: Vec<ServerId>, others: bool, width: usize) -> Columns {
         let number = (servers.len() + usize::from(others)).max(1);
         let gaps = TIME + (number - 1) * GAP;
         Columns { servers, others, width: (width.saturating_sub(gaps) / number).max(WIDTH_MIN) }
     }
 
-    /// The names of the columns.
+    /// The line with the names of the columns.
     pub(super) fn header(&self) -> String {
         let names = self.servers.iter().map(ServerId::to_string);
         let names = names.chain(self.others.then(|| "others".to_string()));
@@ -48,10 +48,10 @@ impl Columns {
         cells.collect::<String>().trim_end().to_string()
     }
 
-    /// An event, in one line or more.
+    /// An event as one or more lines.
     pub(super) fn lines(&self, event: &Event) -> Vec<String> {
         let time = event.time();
-        if is_for_all(event) {
+        if spans_all_columns(event) {
             return self.across(&time, &named(event));
         }
         let (column, text) = match self.servers.iter().position(|server| Some(*server) == event.server) {
@@ -78,7 +78,7 @@ impl Columns {
     }
 }
 
-/// The event's text, with its server before it.
+/// The event's text, preceded by its server.
 fn named(event: &Event) -> String {
     match event.server {
         Some(server) => format!("{server} {}", event.kind),
@@ -86,13 +86,13 @@ fn named(event: &Event) -> String {
     }
 }
 
-/// A text in pieces of at most `width` characters, broken at spaces where there are any. There is at least one piece.
+/// Splits a text into pieces of at most `width` characters, at spaces if possible. There is at least one piece.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut rest = text;
-    // The byte behind `width` characters, as long as there are more.
+    // The byte after `width` characters, as long as the text is longer.
     while let Some((end, next)) = rest.char_indices().nth(width) {
-        // A space right behind the piece is as good as one in it.
+        // A space directly after the piece is also a place to break.
         let space = if next == ' ' { Some(end) } else { rest[..end].rfind(' ') };
         let (piece, after) = match space.filter(|at| *at > 0) {
             Some(space) => (&rest[..space], &rest[space + 1..]),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn no_piece_is_wider_than_asked_for_and_no_character_is_lost() {
+    fn wrapped_pieces_fit_the_width_and_lose_no_character() {
         let text = "#17 S0 -> S2 Raft.AppendEntries, 38 bytes";
         for width in 1..50 {
             let pieces = wrapped(text, width);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_share_the_width_and_keep_their_least() {
+    fn columns_share_the_width_down_to_a_minimum() {
         let columns = |servers: usize, width| Columns::new((0..servers).map(ServerId).collect(), true, width);
         assert_eq!(columns(3, 80).width, (80 - TIME - 3 * GAP) / 4);
         assert_eq!(columns(3, 20).width, WIDTH_MIN);

@@ -1,4 +1,4 @@
-//! Which events of a record somebody wants to see.
+//! The selection of a record's events.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -6,40 +6,41 @@ use std::time::Duration;
 
 use record::{Event, ServerId, Topic};
 
-use super::is_for_all;
+use super::spans_all_columns;
 use crate::Error;
 use crate::args::LogArgs;
 
-/// What was asked for.
+/// The events to print.
 #[derive(Debug)]
 pub(super) struct Selection {
     topics: BTreeSet<Topic>,
-    /// `None` among them is what is no server; none at all: everything.
-    places: BTreeSet<Option<ServerId>>,
-    /// In nanoseconds, both included.
+    /// The selected servers; `None` stands for events without a server. The empty set selects everything.
+    servers: BTreeSet<Option<ServerId>>,
+    /// Limits in nanoseconds, both inclusive.
     from: u64,
     to: u64,
 }
 
 impl Selection {
-    /// What `args` ask for, of the record of a cluster with so many servers.
+    /// The selection that `args` describe, for the record of a cluster with `servers` servers.
     ///
     /// # Errors
     ///
-    /// If they ask for a server that the cluster does not have, or for a time that ends before it begins.
+    /// Fails if `args` name a server that the cluster does not have, or if the end of the time range is before its
+    /// start.
     pub(super) fn new(args: &LogArgs, servers: usize) -> Result<Selection, Error> {
-        let has = |place: &&Place| place.0.is_none_or(|server| server.0 < servers);
-        if let Some(Place(Some(missing))) = args.servers.iter().find(|place| !has(place)) {
-            let there_are = match servers {
-                0 => "it has none".to_string(),
+        let exists = |filter: &&ServerFilter| filter.0.is_none_or(|server| server.0 < servers);
+        if let Some(ServerFilter(Some(missing))) = args.servers.iter().find(|filter| !exists(filter)) {
+            let servers_there = match servers {
+                0 => "it has no servers".to_string(),
                 1 => "it has only S0".to_string(),
                 servers => format!("it has S0 to S{}", servers - 1),
             };
-            return Err(Error::Usage(format!("there is no server {missing} in this record; {there_are}")));
+            return Err(Error::Usage(format!("the record has no server {missing}; {servers_there}")));
         }
         let (from, to) = (args.from.unwrap_or(Moment(0)), args.to.unwrap_or(Moment(u64::MAX)));
         if from > to {
-            return Err(Error::Usage("--from is later than --to; nothing lies between them".to_string()));
+            return Err(Error::Usage("--from is later than --to, so no event can be selected".to_string()));
         }
         let mut topics: BTreeSet<Topic> = args.topics.iter().copied().collect();
         if topics.is_empty() {
@@ -48,17 +49,17 @@ impl Selection {
         args.ignore.iter().for_each(|topic| {
             topics.remove(topic);
         });
-        Ok(Selection { topics, places: args.servers.iter().map(|place| place.0).collect(), from: from.0, to: to.0 })
+        Ok(Selection { topics, servers: args.servers.iter().map(|filter| filter.0).collect(), from: from.0, to: to.0 })
     }
 
-    /// Whether the events of a server, or of what is no server, are wanted.
+    /// Whether the events of a server, or the events without a server (`None`), are selected.
     pub(super) fn has_server(&self, server: Option<ServerId>) -> bool {
-        self.places.is_empty() || self.places.contains(&server)
+        self.servers.is_empty() || self.servers.contains(&server)
     }
 
-    /// Whether the event is wanted, whatever its time.
+    /// Whether the event is selected, apart from its time.
     pub(super) fn has(&self, event: &Event) -> bool {
-        self.topics.contains(&event.kind.topic()) && (is_for_all(event) || self.has_server(event.server))
+        self.topics.contains(&event.kind.topic()) && (spans_all_columns(event) || self.has_server(event.server))
     }
 
     pub(super) fn is_before(&self, event: &Event) -> bool {
@@ -70,21 +71,21 @@ impl Selection {
     }
 }
 
-/// A server, as `2` or `S2`; or `tester`, which is also the network and the clients.
+/// A server, such as `2` or `S2`, or `tester`, which includes the network and the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(pub(crate) Option<ServerId>);
+pub(crate) struct ServerFilter(pub(crate) Option<ServerId>);
 
-impl FromStr for Place {
+impl FromStr for ServerFilter {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Place, String> {
+    fn from_str(text: &str) -> Result<ServerFilter, String> {
         if text.eq_ignore_ascii_case("tester") {
-            return Ok(Place(None));
+            return Ok(ServerFilter(None));
         }
         let number = text.strip_prefix(['S', 's']).unwrap_or(text);
         match number.parse() {
-            Ok(number) => Ok(Place(Some(ServerId(number)))),
-            Err(_) => Err("a server is a number, such as 2; all that is no server is 'tester'".to_string()),
+            Ok(number) => Ok(ServerFilter(Some(ServerId(number)))),
+            Err(_) => Err("a server is a number, such as 2, or 'tester' for everything else".to_string()),
         }
     }
 }
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_in_seconds_unless_they_say_otherwise() {
+    fn times_are_in_seconds_unless_they_name_a_unit() {
         for (text, nanos) in [
             ("0", 0),
             ("1.25", 1_250_000_000),
@@ -134,11 +135,11 @@ mod tests {
 
     #[test]
     fn servers_are_numbers_with_or_without_their_letter() {
-        assert_eq!("2".parse(), Ok(Place(Some(ServerId(2)))));
-        assert_eq!("S12".parse(), Ok(Place(Some(ServerId(12)))));
-        assert_eq!("tester".parse(), Ok(Place(None)));
+        assert_eq!("2".parse(), Ok(ServerFilter(Some(ServerId(2)))));
+        assert_eq!("S12".parse(), Ok(ServerFilter(Some(ServerId(12)))));
+        assert_eq!("tester".parse(), Ok(ServerFilter(None)));
         for wrong in ["", "S", "-1", "SS1", "leader"] {
-            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+            assert!(wrong.parse::<ServerFilter>().is_err(), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command on a record that has something of everything.
+//! Tests of `log` on a record that has events of every kind.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,10 +7,10 @@ use clap::Parser;
 use record::{CheckStep, Fault, Index, Level, Recorder, Term, Verdict};
 
 use super::*;
-use crate::NoMore;
+use crate::NoCommands;
 use crate::args::{Args, Command, LabCommand};
 
-/// A record in a file of its own, which goes away with it.
+/// A record in a file of its own, which is removed when it is dropped.
 struct Sample(PathBuf);
 
 impl Sample {
@@ -63,16 +63,16 @@ fn recorded() -> Recorder {
 
 fn parsed(path: &str, options: &str) -> Result<LogArgs, clap::Error> {
     let words = ["raftlab", "log", path].into_iter().chain(options.split_whitespace());
-    Args::<NoMore>::try_parse_from(words).map(|args| match args.command {
+    Args::<NoCommands>::try_parse_from(words).map(|args| match args.command {
         Command::Lab(LabCommand::Log(log)) => log,
-        _ => unreachable!("`log` was asked for"),
+        _ => unreachable!("the command is `log`"),
     })
 }
 
-fn output_of(path: &str, options: &str, look: Look) -> Result<String, String> {
+fn output_of(path: &str, options: &str, style: OutputStyle) -> Result<String, String> {
     let args = parsed(path, options).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
-    match write(&args, look, &mut out) {
+    match write(&args, style, &mut out) {
         Ok(()) => Ok(String::from_utf8(out).expect("it is text")),
         Err(Error::Usage(message)) => Err(message),
         Err(Error::Output(error)) => panic!("a vector takes everything: {error}"),
@@ -80,10 +80,10 @@ fn output_of(path: &str, options: &str, look: Look) -> Result<String, String> {
 }
 
 fn output(options: &str) -> Result<String, String> {
-    output_of(Sample::new().path(), options, Look { colors: false, width: 60 })
+    output_of(Sample::new().path(), options, OutputStyle { colors: false, width: 60 })
 }
 
-/// The times of the events that are left, in tenths of a millisecond.
+/// The times of the selected events, in tenths of a millisecond.
 fn times(options: &str) -> Vec<u64> {
     let output = output(options).expect("the options are good");
     output.lines().map(|line| line.split(' ').next().unwrap().parse().expect("a line begins with a time")).collect()
@@ -96,7 +96,7 @@ fn without_options_every_event_is_one_line() {
 }
 
 #[test]
-fn topics_choose() {
+fn topics_select_events() {
     assert_eq!(times("--topics vote,APPEND"), [10, 50]);
     assert_eq!(times("--topics vote --topics chek"), [10, 60]);
     assert_eq!(times("--ignore rpc,line,test,failure"), [10, 30, 40, 50, 60]);
@@ -104,20 +104,20 @@ fn topics_choose() {
 }
 
 #[test]
-fn servers_choose_and_what_concerns_all_stays() {
+fn servers_select_events_and_global_events_stay() {
     assert_eq!(times("--servers 0,2"), [0, 10, 20, 30, 40, 50, 80, 12_500, 12_500]);
     assert_eq!(times("--servers S1,tester --ignore test,failure"), [40, 60, 70, 80]);
 }
 
 #[test]
-fn times_choose_with_both_ends() {
+fn times_select_events_with_both_ends() {
     assert_eq!(times("--from 0.004 --to 6ms"), [40, 50, 60]);
     assert_eq!(times("--from 1.25s"), [12_500, 12_500]);
     assert_eq!(times("--from 99"), [0; 0]);
 }
 
 #[test]
-fn every_server_has_its_column_and_what_concerns_all_stands_across() {
+fn servers_have_columns_and_global_events_span_them() {
     let expected = "\
 time    S0           S1           S2           others
 000000  == backup_3B begins: seed 7, 3 servers, simulated
@@ -151,7 +151,7 @@ time    S0           S1           S2           others
 }
 
 #[test]
-fn columns_are_for_the_servers_that_were_asked_for() {
+fn only_the_selected_servers_have_columns() {
     let header = |options: &str| output(options).unwrap().lines().next().unwrap().to_string();
     assert_eq!(header("--columns --servers 0,2").split_whitespace().collect::<Vec<_>>(), ["time", "S0", "S2"]);
     assert_eq!(header("--columns=2").split_whitespace().collect::<Vec<_>>(), ["time", "S0", "S1", "others"]);
@@ -161,8 +161,8 @@ fn columns_are_for_the_servers_that_were_asked_for() {
 }
 
 #[test]
-fn a_colour_goes_around_each_line_and_the_text_within_brings_none() {
-    let coloured = output_of(Sample::new().path(), "", Look { colors: true, width: 60 }).unwrap();
+fn each_line_has_one_colour_and_its_text_adds_none() {
+    let coloured = output_of(Sample::new().path(), "", OutputStyle { colors: true, width: 60 }).unwrap();
     let plain = output("").unwrap();
     assert_eq!(coloured.lines().count(), plain.lines().count());
     for (coloured, plain) in coloured.lines().zip(plain.lines()) {
@@ -172,9 +172,9 @@ fn a_colour_goes_around_each_line_and_the_text_within_brings_none() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_one_line() {
+fn an_impossible_request_is_one_error_line() {
     for (options, part) in [
-        ("--servers 3", "there is no server S3 in this record; it has S0 to S2"),
+        ("--servers 3", "the record has no server S3; it has S0 to S2"),
         ("--from 2 --to 1", "--from is later than --to"),
     ] {
         let error = output(options).unwrap_err();
@@ -193,10 +193,10 @@ fn what_cannot_be_done_is_said_in_one_line() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+fn an_unreadable_file_is_named_with_the_reason() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let look = Look { colors: false, width: 60 };
-    assert_eq!(output_of(manifest, "", look), Err(format!("cannot read '{manifest}': it is not a record of a run")));
-    let error = output_of("no/such/file", "", look).unwrap_err();
+    let style = OutputStyle { colors: false, width: 60 };
+    assert_eq!(output_of(manifest, "", style), Err(format!("cannot read '{manifest}': it is not a record of a run")));
+    let error = output_of("no/such/file", "", style).unwrap_err();
     assert!(error.starts_with("cannot read 'no/such/file': No such file"), "{error}");
 }

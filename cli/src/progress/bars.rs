@@ -1,4 +1,4 @@
-//! In a terminal: a bar for everything, and above it one for each scenario under way.
+//! Progress in a terminal: one bar for all runs, and above it one for each running scenario.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::board::{Board, Counts};
+use super::counts::{BatchCounts, ScenarioCounts};
 
-/// How many scenarios have a bar of their own at once.
+/// Maximum number of scenarios that have bars at the same time.
 const SHOWN_MAX: usize = 12;
 
-/// How often what turns goes on, and the time.
+/// Interval at which the spinner and the elapsed time advance.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Bars on a screen.
+/// Progress bars on a screen.
 #[derive(Debug)]
 pub(super) struct Bars {
     all: MultiProgress,
     total: ProgressBar,
-    /// By place.
+    /// The bars of the scenarios, by scenario index.
     scenarios: BTreeMap<usize, ProgressBar>,
 }
 
 impl Bars {
-    /// Nothing is drawn yet.
+    /// Bars that are not drawn yet.
     pub(super) fn new(target: ProgressDrawTarget) -> Bars {
         let all = MultiProgress::with_draw_target(target);
         let total = all.add(ProgressBar::no_length());
@@ -33,23 +33,23 @@ impl Bars {
         Bars { all, total, scenarios: BTreeMap::new() }
     }
 
-    /// Draws what has changed with a run of the scenario at a place.
-    pub(super) fn draw(&mut self, board: &Board, place: usize) {
-        if let Some(total) = board.total
+    /// Draws the changes after a run of the scenario with this index started or ended.
+    pub(super) fn draw(&mut self, batch: &BatchCounts, index: usize) {
+        if let Some(total) = batch.total
             && self.total.length().is_none()
         {
             self.total.set_length(total as u64);
             self.total.set_style(style("{bar:16} {msg}  [{elapsed}, {eta} left]"));
         }
-        self.total.set_position(board.done() as u64);
-        // All numbers at once: what is drawn between two calls has to add up.
-        let of_all = board.total.map_or(String::new(), |total| format!("/{total}"));
-        let Board { passed, not_passed, .. } = board;
-        self.total.set_message(format!("{}{of_all} runs: {passed} passed, {not_passed} failed", board.done()));
-        // Without an end all scenarios are always under way.
-        let Some(total) = board.scenarios[place].total.filter(|_| board.total.is_some()) else { return };
-        let counts = &board.scenarios[place];
-        if !self.scenarios.contains_key(&place) {
+        self.total.set_position(batch.done() as u64);
+        // All numbers are set at once, because the numbers that are drawn between two calls must add up.
+        let of_all = batch.total.map_or(String::new(), |total| format!("/{total}"));
+        let BatchCounts { passed, not_passed, .. } = batch;
+        self.total.set_message(format!("{}{of_all} runs: {passed} passed, {not_passed} failed", batch.done()));
+        // In an endless batch all scenarios are always running.
+        let Some(total) = batch.scenarios[index].total.filter(|_| batch.total.is_some()) else { return };
+        let counts = &batch.scenarios[index];
+        if !self.scenarios.contains_key(&index) {
             if self.scenarios.len() >= SHOWN_MAX {
                 return;
             }
@@ -57,36 +57,36 @@ impl Bars {
             bar.set_style(scenario_style(counts));
             bar.set_prefix(counts.name);
             bar.enable_steady_tick(TICK);
-            self.scenarios.insert(place, bar);
+            self.scenarios.insert(index, bar);
         }
-        let bar = &self.scenarios[&place];
-        if counts.not_passed == 1 || counts.complete() {
+        let bar = &self.scenarios[&index];
+        if counts.not_passed == 1 || counts.is_complete() {
             bar.set_style(scenario_style(counts));
         }
         if counts.not_passed > 0 {
             bar.set_message(format!("{} failed", counts.not_passed));
         }
         bar.set_position(counts.done() as u64);
-        if counts.complete() {
+        if counts.is_complete() {
             bar.abandon();
         }
     }
 
-    /// The lines of the scenario at a place take the place of its bar, if no run is left.
-    pub(super) fn remove(&mut self, board: &Board, place: usize) {
-        if board.scenarios[place].complete()
-            && let Some(bar) = self.scenarios.remove(&place)
+    /// Removes the bar of the scenario with this index if no run is left; its lines replace the bar.
+    pub(super) fn remove(&mut self, batch: &BatchCounts, index: usize) {
+        if batch.scenarios[index].is_complete()
+            && let Some(bar) = self.scenarios.remove(&index)
         {
             self.all.remove(&bar);
         }
     }
 
-    /// Does something while nothing is drawn.
-    pub(super) fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
+    /// Calls `act` while nothing is drawn.
+    pub(super) fn suspend<T>(&self, act: impl FnOnce() -> T) -> T {
         self.all.suspend(act)
     }
 
-    /// Leaves nothing on the screen.
+    /// Clears the bars from the screen.
     pub(super) fn clear(&self) {
         self.total.disable_steady_tick();
         self.scenarios.values().for_each(ProgressBar::finish_and_clear);
@@ -95,17 +95,17 @@ impl Bars {
     }
 }
 
-/// Whether the standard output goes to the terminal as well, and may be coloured there.
+/// Whether standard output goes to the terminal as well, and may be coloured there.
 pub(super) fn paints_output() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !no_color && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Red from the first failure on, green when all runs have passed.
-fn scenario_style(counts: &Counts) -> ProgressStyle {
+/// Red after the first failure, green when all runs have passed.
+fn scenario_style(counts: &ScenarioCounts) -> ProgressStyle {
     let color = match counts {
-        Counts { not_passed: 1.., .. } => "red",
-        counts if counts.complete() => "green",
+        ScenarioCounts { not_passed: 1.., .. } => "red",
+        counts if counts.is_complete() => "green",
         _ => "cyan",
     };
     style(&format!("{{spinner:.{color}}} {{prefix:34.{color}}} {{bar:20.{color}}} {{pos}}/{{len}} {{msg}}"))

@@ -1,16 +1,16 @@
-//! Where there is no terminal: a line every few seconds.
+//! Progress without a terminal: one line every few seconds.
 
 use std::time::{Duration, Instant};
 
-use super::board::Board;
+use super::counts::BatchCounts;
 
-/// How long it is at least from one line to the next.
+/// Minimum time between two lines.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How many scenarios a line names at most.
+/// Maximum number of scenarios that a line names.
 const NAMED_MAX: usize = 4;
 
-/// Lines, and when the last was written.
+/// The state of line output: the start of the batch, and the time of the last line.
 #[derive(Debug)]
 pub(super) struct Lines {
     begun: Instant,
@@ -18,42 +18,42 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// The first line comes after a pause: most batches are over by then.
+    /// The first line comes after one pause, because most batches are over by then.
     pub(super) fn new() -> Lines {
         let now = Instant::now();
         Lines { begun: now, last: now }
     }
 
-    /// The line to write now, if it is time for one.
-    pub(super) fn due(&mut self, board: &Board) -> Option<String> {
+    /// Returns the line to write now, if one is due.
+    pub(super) fn due(&mut self, batch: &BatchCounts) -> Option<String> {
         if self.last.elapsed() < PAUSE {
             return None;
         }
         self.last = Instant::now();
-        Some(line(board, self.begun.elapsed()))
+        Some(line(batch, self.begun.elapsed()))
     }
 }
 
-/// How far it is after so long.
-pub(super) fn line(board: &Board, after: Duration) -> String {
+/// The progress line at the time `after`.
+pub(super) fn line(batch: &BatchCounts, after: Duration) -> String {
     let seconds = after.as_secs_f64();
-    let mut line = format!("{seconds:6.0} s: {}", board.done());
-    if let Some(total) = board.total {
+    let mut line = format!("{seconds:6.0} s: {}", batch.done());
+    if let Some(total) = batch.total {
         line += &format!(" of {total}");
     }
-    line += &format!(" runs, {} passed, {} failed", board.passed, board.not_passed);
-    if let Some(total) = board.total
-        && board.done() > 0
+    line += &format!(" runs, {} passed, {} failed", batch.passed, batch.not_passed);
+    if let Some(total) = batch.total
+        && batch.done() > 0
     {
-        let left = seconds / board.done() as f64 * total.saturating_sub(board.done()) as f64;
+        let left = seconds / batch.done() as f64 * total.saturating_sub(batch.done()) as f64;
         line += &format!(", about {left:.0} s left");
     }
-    let under_way: Vec<String> = board.under_way().map(ToString::to_string).collect();
-    // Without an end all of them always are.
-    if !under_way.is_empty() && board.total.is_some() {
-        line += &format!(": {}", under_way[..under_way.len().min(NAMED_MAX)].join(", "));
-        if under_way.len() > NAMED_MAX {
-            line += &format!(" and {} more", under_way.len() - NAMED_MAX);
+    let running_scenarios: Vec<String> = batch.running_scenarios().map(ToString::to_string).collect();
+    // In an endless batch all scenarios are always running.
+    if !running_scenarios.is_empty() && batch.total.is_some() {
+        line += &format!(": {}", running_scenarios[..running_scenarios.len().min(NAMED_MAX)].join(", "));
+        if running_scenarios.len() > NAMED_MAX {
+            line += &format!(" and {} more", running_scenarios.len() - NAMED_MAX);
         }
     }
     line + "\n"

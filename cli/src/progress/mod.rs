@@ -1,8 +1,8 @@
-//! How far a batch is, on standard error: bars in a terminal, a line now and then elsewhere. Nothing here has any influence
-//! on what goes to the standard output.
+//! The progress of a batch, on standard error: bars in a terminal, otherwise a line every few seconds. The display does
+//! not change standard output.
 
 mod bars;
-mod board;
+mod counts;
 mod lines;
 
 use std::io::{self, IsTerminal, Write};
@@ -12,18 +12,18 @@ use indicatif::ProgressDrawTarget;
 use tester::harness;
 
 use self::bars::Bars;
-use self::board::Board;
+use self::counts::BatchCounts;
 use self::lines::Lines;
-use crate::args::ProgressName;
+use crate::args::ProgressMode;
 use crate::plan::Plan;
 
-/// What shows how far a batch is. Clones show the same.
+/// A handle to the progress display. Clones share the display.
 #[derive(Clone, Debug)]
-pub(crate) struct Progress(Arc<Mutex<Shown>>);
+pub(crate) struct Progress(Arc<Mutex<DisplayState>>);
 
 #[derive(Debug)]
-struct Shown {
-    board: Board,
+struct DisplayState {
+    batch: BatchCounts,
     display: Display,
 }
 
@@ -34,86 +34,86 @@ enum Display {
     Bars(Bars),
 }
 
-/// How to show it, for a user who asked for this.
-fn choose(name: ProgressName, many: bool, terminal: bool) -> ProgressName {
+/// Resolves `auto` to a display mode.
+fn choose(name: ProgressMode, many: bool, terminal: bool) -> ProgressMode {
     match name {
-        // Bars would be torn by the events that are printed as they happen.
-        ProgressName::Auto if terminal && !harness::prints_events() => ProgressName::Bar,
-        ProgressName::Auto if many && !terminal => ProgressName::Lines,
-        ProgressName::Auto => ProgressName::None,
+        // Events that are printed as they happen would tear the bars.
+        ProgressMode::Auto if terminal && !harness::prints_events() => ProgressMode::Bar,
+        ProgressMode::Auto if many && !terminal => ProgressMode::Lines,
+        ProgressMode::Auto => ProgressMode::None,
         name => name,
     }
 }
 
 impl Progress {
-    /// Of the runs of a plan.
-    pub(crate) fn new(name: ProgressName, plan: &Plan) -> Progress {
+    /// The display for the runs of a plan.
+    pub(crate) fn new(name: ProgressMode, plan: &Plan) -> Progress {
         let terminal = io::stderr().is_terminal();
-        let display = match choose(name, !plan.tells_each(), terminal) {
-            ProgressName::Bar => Display::Bars(Bars::new(ProgressDrawTarget::stderr())),
-            ProgressName::Lines => Display::Lines(Lines::new()),
-            ProgressName::Auto | ProgressName::None => Display::None,
+        let display = match choose(name, !plan.prints_each_run(), terminal) {
+            ProgressMode::Bar => Display::Bars(Bars::new(ProgressDrawTarget::stderr())),
+            ProgressMode::Lines => Display::Lines(Lines::new()),
+            ProgressMode::Auto | ProgressMode::None => Display::None,
         };
-        Progress::with(Board::new(plan), display)
+        Progress::with(BatchCounts::new(plan), display)
     }
 
-    fn with(board: Board, display: Display) -> Progress {
-        Progress(Arc::new(Mutex::new(Shown { board, display })))
+    fn with(batch: BatchCounts, display: Display) -> Progress {
+        Progress(Arc::new(Mutex::new(DisplayState { batch, display })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shown> {
-        // Who panicked while drawing leaves nothing that is worse than a torn line.
+    fn lock(&self) -> MutexGuard<'_, DisplayState> {
+        // A panic while drawing leaves at worst a torn line.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anything is shown.
-    pub(crate) fn shows(&self) -> bool {
+    /// Whether anything is displayed.
+    pub(crate) fn is_visible(&self) -> bool {
         !matches!(self.lock().display, Display::None)
     }
 
-    /// A run of the scenario at a place begins.
-    pub(crate) fn begun(&self, place: usize) {
-        let Shown { board, display } = &mut *self.lock();
-        board.scenarios[place].running += 1;
+    /// Counts the start of a run of the scenario with this index.
+    pub(crate) fn run_started(&self, index: usize) {
+        let DisplayState { batch, display } = &mut *self.lock();
+        batch.scenarios[index].running += 1;
         if let Display::Bars(bars) = display {
-            bars.draw(board, place);
+            bars.draw(batch, index);
         }
     }
 
-    /// A run is over.
-    pub(crate) fn ended(&self, place: usize, passed: bool) {
-        let Shown { board, display } = &mut *self.lock();
-        board.ended(place, passed);
+    /// Counts the end of a run.
+    pub(crate) fn run_ended(&self, index: usize, passed: bool) {
+        let DisplayState { batch, display } = &mut *self.lock();
+        batch.ended(index, passed);
         match display {
             Display::None => {}
             Display::Lines(lines) => {
-                if let Some(line) = lines.due(board) {
+                if let Some(line) = lines.due(batch) {
                     harness::print(&line);
                 }
             }
-            Display::Bars(bars) => bars.draw(board, place),
+            Display::Bars(bars) => bars.draw(batch, index),
         }
     }
 
-    /// Prints to standard error, above what is shown.
-    pub(crate) fn say(&self, text: &str) {
+    /// Prints to standard error, above the bars.
+    pub(crate) fn print_above(&self, text: &str) {
         match &self.lock().display {
-            Display::Bars(bars) => bars.aside(|| harness::print(text)),
+            Display::Bars(bars) => bars.suspend(|| harness::print(text)),
             _ => harness::print(text),
         }
     }
 
-    /// Writes the lines of the scenario at a place to the standard output, above what is shown; in a terminal in the colour
-    /// of what came of it.
-    pub(crate) fn write(&self, place: usize, lines: &str, out: &mut impl Write) -> io::Result<()> {
-        let Shown { board, display } = &mut *self.lock();
+    /// Writes the lines of the scenario with this index to standard output, above the bars. A terminal shows them in
+    /// red or green, depending on the result.
+    pub(crate) fn write(&self, index: usize, lines: &str, out: &mut impl Write) -> io::Result<()> {
+        let DisplayState { batch, display } = &mut *self.lock();
         let mut put = || out.write_all(lines.as_bytes()).and_then(|()| out.flush());
         let Display::Bars(bars) = display else { return put() };
-        bars.remove(board, place);
+        bars.remove(batch, index);
         let paint =
-            bars::paints_output().then(|| if board.scenarios[place].not_passed > 0 { "\x1b[31m" } else { "\x1b[32m" });
-        bars.aside(|| {
-            // Both go to the same terminal; the standard output itself stays as it is.
+            bars::paints_output().then(|| if batch.scenarios[index].not_passed > 0 { "\x1b[31m" } else { "\x1b[32m" });
+        bars.suspend(|| {
+            // The colour goes to the same terminal through standard error. Standard output itself stays unchanged.
             harness::print(paint.unwrap_or_default());
             let written = put();
             harness::print(if paint.is_some() { "\x1b[0m" } else { "" });
@@ -121,7 +121,7 @@ impl Progress {
         })
     }
 
-    /// Shows nothing from now on, and leaves nothing on the screen.
+    /// Ends the display and clears it from the screen.
     pub(crate) fn close(&self) {
         let shown = &mut *self.lock();
         if let Display::Bars(bars) = &shown.display {

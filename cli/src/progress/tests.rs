@@ -5,16 +5,16 @@ use tester::Clock;
 
 use super::*;
 use crate::plan::Seeds;
-use crate::stories;
+use crate::test_scenarios;
 
-/// Three scenarios, four runs of each.
+/// A plan of three scenarios with four runs each.
 fn plan() -> Plan {
-    let scenarios = ["first_3A", "second_3A", "third_3A"].map(|name| stories::scenario(name, |_| false));
+    let scenarios = ["first_3A", "second_3A", "third_3A"].map(|name| test_scenarios::scenario(name, |_| false));
     let seeds = Seeds::new(None, Clock::Simulated);
     Plan::runs_of_each(scenarios.into(), Clock::Simulated, 2, 4, seeds).unwrap()
 }
 
-/// A screen that only knows what is on it.
+/// A screen that keeps its text.
 #[derive(Clone, Debug, Default)]
 struct Screen(Arc<Mutex<Cells>>);
 
@@ -30,7 +30,7 @@ impl Screen {
         Ok(())
     }
 
-    /// What is on it, without colours and blanks at the end.
+    /// The text on the screen, without colours and trailing blanks.
     fn text(&self) -> String {
         let lines = &self.0.lock().unwrap().lines;
         lines
@@ -42,7 +42,7 @@ impl Screen {
     }
 }
 
-/// Without what sets colours.
+/// Removes the colour sequences.
 fn without_colors(line: &str) -> String {
     let mut pieces = line.split("\x1b[");
     let first = pieces.next().unwrap_or_default().to_string();
@@ -102,10 +102,10 @@ impl TermLike for Screen {
 fn on_a_screen(plan: &Plan) -> (Progress, Screen) {
     let screen = Screen::default();
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
-    (Progress::with(Board::new(plan), Display::Bars(Bars::new(target))), screen)
+    (Progress::with(BatchCounts::new(plan), Display::Bars(Bars::new(target))), screen)
 }
 
-/// What is on the screen as soon as this is on it: it is drawn now and then.
+/// Waits until `piece` is on the screen, and returns the text. The bars are drawn at intervals.
 fn wait_for(screen: &Screen, piece: &str) -> String {
     for _ in 0..10_000 {
         let text = screen.text();
@@ -118,8 +118,8 @@ fn wait_for(screen: &Screen, piece: &str) -> String {
 }
 
 #[test]
-fn auto_is_a_bar_in_a_terminal_lines_for_many_runs_elsewhere_and_nothing_for_few() {
-    use ProgressName::{Auto, Bar, Lines, None};
+fn auto_mode_depends_on_the_terminal_and_the_run_count() {
+    use ProgressMode::{Auto, Bar, Lines, None};
     for many in [false, true] {
         assert_eq!(choose(Auto, many, true), Bar);
         for name in [Bar, Lines, None] {
@@ -131,56 +131,56 @@ fn auto_is_a_bar_in_a_terminal_lines_for_many_runs_elsewhere_and_nothing_for_few
 }
 
 #[test]
-fn a_line_has_counts_and_the_scenarios_under_way() {
-    let mut board = Board::new(&plan());
+fn a_line_has_counts_and_running_scenarios() {
+    let mut batch = BatchCounts::new(&plan());
     for passed in [true, true, true, true] {
-        board.ended(0, passed);
+        batch.ended(0, passed);
     }
-    board.ended(1, false);
-    board.scenarios[1].running = 1;
-    let line = lines::line(&board, Duration::from_secs(10));
+    batch.ended(1, false);
+    batch.scenarios[1].running = 1;
+    let line = lines::line(&batch, Duration::from_secs(10));
     assert_eq!(line, "    10 s: 5 of 12 runs, 4 passed, 1 failed, about 14 s left: second_3A 1/4 (1 failed)\n");
 }
 
 #[test]
-fn without_an_end_a_line_counts_what_has_been() {
+fn an_endless_batch_counts_completed_runs() {
     let seeds = Seeds::new(None, Clock::Simulated);
-    let endless = Plan::without_end(plan().scenarios, Clock::Simulated, 2, seeds);
-    let mut board = Board::new(&endless);
-    board.ended(0, true);
-    assert_eq!(lines::line(&board, Duration::from_secs(5)), "     5 s: 1 runs, 1 passed, 0 failed\n");
+    let endless = Plan::endless(plan().scenarios, Clock::Simulated, 2, seeds);
+    let mut batch = BatchCounts::new(&endless);
+    batch.ended(0, true);
+    assert_eq!(lines::line(&batch, Duration::from_secs(5)), "     5 s: 1 runs, 1 passed, 0 failed\n");
 }
 
 #[test]
-fn bars_show_the_scenarios_under_way_and_all_runs() {
+fn bars_show_running_scenarios_and_all_runs() {
     let (progress, screen) = on_a_screen(&plan());
-    progress.begun(0);
-    progress.begun(0);
-    progress.ended(0, true);
-    progress.ended(0, false);
-    progress.begun(1);
-    progress.ended(1, true);
+    progress.run_started(0);
+    progress.run_started(0);
+    progress.run_ended(0, true);
+    progress.run_ended(0, false);
+    progress.run_started(1);
+    progress.run_ended(1, true);
     wait_for(&screen, "3/12 runs: 2 passed, 1 failed");
     wait_for(&screen, "2/4 1 failed");
     let text = wait_for(&screen, "1/4");
-    let places = ["first_3A", "second_3A", "3/12"].map(|piece| text.find(piece));
-    assert!(places.is_sorted() && places[0].is_some() && !text.contains("third_3A"), "{text}");
+    let indexes = ["first_3A", "second_3A", "3/12"].map(|piece| text.find(piece));
+    assert!(indexes.is_sorted() && indexes[0].is_some() && !text.contains("third_3A"), "{text}");
     progress.close();
     assert_eq!(screen.text(), "");
 }
 
 #[test]
-fn the_lines_of_a_scenario_take_the_place_of_its_bar() {
+fn the_lines_of_a_scenario_replace_its_bar() {
     let (progress, screen) = on_a_screen(&plan());
     for _ in 0..4 {
-        progress.begun(0);
-        progress.ended(0, true);
+        progress.run_started(0);
+        progress.run_ended(0, true);
     }
     wait_for(&screen, "4/4");
     let mut out = Vec::new();
     progress.write(0, "its lines\n", &mut out).unwrap();
     assert_eq!(out, b"its lines\n");
-    progress.begun(1);
+    progress.run_started(1);
     wait_for(&screen, "second_3A");
     assert!(!screen.text().contains("first_3A"), "{}", screen.text());
     progress.close();

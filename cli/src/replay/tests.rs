@@ -3,7 +3,7 @@ use record::Recorder;
 use tester::runner;
 
 use super::*;
-use crate::stories;
+use crate::test_scenarios;
 
 /// A record as it is read back from a file.
 fn stored(record: &Recorder) -> Stored {
@@ -13,31 +13,35 @@ fn stored(record: &Recorder) -> Stored {
 }
 
 fn run(seed: u64) -> Report {
-    runner::run(&stories::scenario("story_3A", |seed| seed == 7), Clock::Simulated, seed)
+    runner::run(&test_scenarios::scenario("example_3A", |seed| seed == 7), Clock::Simulated, seed)
 }
 
 #[test]
-fn a_record_names_its_scenario_its_seed_and_its_clock() {
+fn a_record_names_its_scenario_seed_and_clock() {
     let stored = stored(&run(7).record);
-    let all = || vec![stories::scenario("other_3A", |_| false), stories::scenario("story_3A", |_| false)];
-    let recorded = Recorded::of(&stored, all()).unwrap_or_else(|why| panic!("{why}"));
-    assert_eq!((recorded.scenario.about.name, recorded.seed, recorded.clock), ("story_3A", 7, Clock::Simulated));
-    let gone = Recorded::of(&stored, all()[..1].to_vec()).err();
-    assert_eq!(gone.as_deref(), Some("there is no scenario 'story_3A' here"));
+    let all =
+        || vec![test_scenarios::scenario("other_3A", |_| false), test_scenarios::scenario("example_3A", |_| false)];
+    let recorded = RecordedRun::of(&stored, all()).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!((recorded.scenario.about.name, recorded.seed, recorded.clock), ("example_3A", 7, Clock::Simulated));
+    let missing = RecordedRun::of(&stored, all()[..1].to_vec()).err();
+    assert_eq!(missing.as_deref(), Some("this program has no scenario 'example_3A'"));
 }
 
 #[test]
-fn the_same_run_is_the_same_and_another_parts_from_it() {
+fn equal_runs_compare_equal_and_others_differ() {
     let (first, again, other) = (run(7), run(7), run(8));
     let stored = stored(&first.record);
     assert_eq!(compare(&stored, &again), Ok(stored.len()));
     let parting = compare(&stored, &other).expect_err("the seed is another");
     assert_eq!(parting.number, 1);
-    assert!(differs(&parting).starts_with("NOT the run that was recorded: it differs from event 1 on, at 0.0000 s:\n"));
+    assert!(
+        describe_difference(&parting)
+            .starts_with("NOT the run that was recorded: it differs from event 1 on, at 0.0000 s:\n")
+    );
 }
 
 #[test]
-fn what_the_checker_found_makes_no_other_run() {
+fn checker_results_do_not_make_runs_differ() {
     let report = run(8);
     let record = Recorder::default();
     let mut events: Vec<Event> = report.record.events().collect();
@@ -49,7 +53,7 @@ fn what_the_checker_found_makes_no_other_run() {
 }
 
 #[test]
-fn the_record_of_an_interrupted_run_is_the_beginning_of_one() {
+fn an_interrupted_record_matches_the_start_of_a_run() {
     let report = run(8);
     let record = Recorder::default();
     let begin = report.record.events().next().expect("its beginning");
@@ -65,16 +69,16 @@ fn the_record_of_an_interrupted_run_is_the_beginning_of_one() {
 }
 
 #[test]
-fn where_nothing_failed_there_is_nothing_to_do() {
+fn results_without_failures_need_no_replay() {
     let text = r#"{"is":"results","format":1,"package":"p","version":"1","clock":"simulated","filters":[],"first_seed":1,"runs":9,"twice":false}"#;
     let saved = results::read(&format!("{text}\n")).expect("a head");
     let mut out = Vec::new();
     assert!(replay_results(&saved, Vec::new(), "p", &mut out).expect("it can be done"));
-    assert_eq!(String::from_utf8_lossy(&out), "nothing in it failed\n");
+    assert_eq!(String::from_utf8_lossy(&out), "no run in it failed\n");
 }
 
 #[test]
-fn what_failed_runs_again_in_its_order() {
+fn failed_runs_run_again_in_their_order() {
     let mut text = r#"{"is":"results","format":1,"package":"p","version":"1","clock":"simulated","filters":[],"first_seed":1,"runs":9,"twice":false}"#.to_string();
     for (scenario, seed) in [("second_3A", 3), ("first_3A", 9), ("second_3A", 1)] {
         text += &format!(
@@ -88,7 +92,7 @@ fn what_failed_runs_again_in_its_order() {
         std::sync::Arc::new(move |name: &str, seed| sender.lock().unwrap().send((name.to_string(), seed)).unwrap());
     let all = ["first_3A", "second_3A", "third_3A"].map(|name| {
         let noted = std::sync::Arc::clone(&noted);
-        stories::scenario(name, move |seed| {
+        test_scenarios::scenario(name, move |seed| {
             noted(name, seed);
             false
         })
@@ -102,6 +106,6 @@ fn what_failed_runs_again_in_its_order() {
     assert_eq!(ran, expected);
     let text = String::from_utf8_lossy(&out);
     assert!(text.contains("2 scenarios, 3 runs: 3 passed, 0 failed"), "{text}");
-    let gone = replay_results(&saved, Vec::new(), "p", &mut Vec::new());
-    assert!(matches!(gone, Err(Error::Usage(why)) if why == "there is no scenario 'second_3A' here"));
+    let missing = replay_results(&saved, Vec::new(), "p", &mut Vec::new());
+    assert!(matches!(missing, Err(Error::Usage(why)) if why == "this program has no scenario 'second_3A'"));
 }

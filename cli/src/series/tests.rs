@@ -1,13 +1,13 @@
 use tester::Scenario;
 
 use super::*;
-use crate::args::ProgressName;
+use crate::args::ProgressMode;
 use crate::plan::Seeds;
-use crate::stories;
+use crate::test_scenarios;
 
-/// The batch of these scenarios, and what it writes; nothing is saved.
+/// Runs a plan, and returns whether all runs passed, and the output. Nothing is saved.
 fn run(plan: &Plan, change: impl FnOnce(&mut Series<'_>)) -> (bool, String) {
-    let progress = Progress::new(ProgressName::None, plan);
+    let progress = Progress::new(ProgressMode::None, plan);
     let mut series =
         Series { plan, package: "starter", fail_fast: false, twice: false, hashes: true, progress, results: None };
     change(&mut series);
@@ -30,21 +30,24 @@ fn seeds(lines: &str) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn after_a_failure_nothing_begins_and_what_is_under_way_is_counted() {
-    let stories = || vec![stories::scenario("first_3A", |seed| seed == 5), stories::scenario("second_3A", |_| false)];
-    let (passed, lines) = run(&plan(stories(), 1, 10), |series| series.fail_fast = true);
+fn fail_fast_starts_no_run_and_counts_the_running_ones() {
+    let scenarios = || {
+        vec![test_scenarios::scenario("first_3A", |seed| seed == 5), test_scenarios::scenario("second_3A", |_| false)]
+    };
+    let (passed, lines) = run(&plan(scenarios(), 1, 10), |series| series.fail_fast = true);
     assert!(!passed);
     assert_eq!(seeds(&lines), (1..=5).map(|seed| ("first_3A".to_string(), seed)).collect::<Vec<_>>());
-    let (_, lines) = run(&plan(stories(), 3, 10), |series| series.fail_fast = true);
+    let (_, lines) = run(&plan(scenarios(), 3, 10), |series| series.fail_fast = true);
     assert!(seeds(&lines).contains(&("first_3A".to_string(), 5)), "{lines}");
-    let (passed, lines) = run(&plan(stories(), 3, 10), |_| ());
+    let (passed, lines) = run(&plan(scenarios(), 3, 10), |_| ());
     assert!(!passed && seeds(&lines).len() == 20, "{lines}");
 }
 
 #[test]
-fn without_an_end_all_scenarios_run_with_a_seed_before_the_next_until_one_fails() {
-    let stories = vec![stories::scenario("first_3A", |_| false), stories::scenario("second_3A", |seed| seed == 3)];
-    let endless = Plan::without_end(stories, Clock::Simulated, 1, Seeds::new(None, Clock::Simulated));
+fn an_endless_batch_runs_seed_after_seed_until_a_failure() {
+    let scenarios =
+        vec![test_scenarios::scenario("first_3A", |_| false), test_scenarios::scenario("second_3A", |seed| seed == 3)];
+    let endless = Plan::endless(scenarios, Clock::Simulated, 1, Seeds::new(None, Clock::Simulated));
     let (passed, lines) = run(&endless, |series| series.fail_fast = true);
     assert!(!passed);
     let of_a_seed = |seed| [("first_3A".to_string(), seed), ("second_3A".to_string(), seed)];
@@ -52,27 +55,31 @@ fn without_an_end_all_scenarios_run_with_a_seed_before_the_next_until_one_fails(
 }
 
 #[test]
-fn a_run_that_is_another_one_the_second_time_has_not_passed() {
+fn a_nondeterministic_run_has_not_passed() {
     let times = std::sync::atomic::AtomicUsize::new(0);
-    let fickle = stories::scenario("fickle_3A", move |_| times.fetch_add(1, SeqCst) == 1);
-    let steady = stories::scenario("steady_3A", |_| false);
+    let varying = test_scenarios::scenario("varying_3A", move |_| times.fetch_add(1, SeqCst) == 1);
+    let steady = test_scenarios::scenario("steady_3A", |_| false);
     let (passed, _) = run(&plan(vec![steady], 1, 3), |series| series.twice = true);
     assert!(passed);
-    let (passed, text) = run(&plan(vec![fickle], 1, 1), |series| (series.twice, series.hashes) = (true, false));
+    let (passed, text) = run(&plan(vec![varying], 1, 1), |series| (series.twice, series.hashes) = (true, false));
     assert!(!passed);
     assert!(text.contains("NOT DETERMINISTIC: two runs of seed 1 differ from event "), "{text}");
     assert!(text.contains("the second run failed: ") && text.contains("1 failed; 1 not deterministic"), "{text}");
 }
 
 #[test]
-fn code_that_is_not_written_yet_says_so_and_nothing_else() {
-    let (passed, text) = run(&plan(vec![stories::unwritten("story_3A")], 1, 1), |series| series.hashes = false);
+fn unwritten_code_prints_only_its_own_message() {
+    let (passed, text) =
+        run(&plan(vec![test_scenarios::unwritten("example_3A")], 1, 1), |series| series.hashes = false);
     assert!(!passed);
-    let expected = "Test (3A): a story ...\n  ... not written yet: Raft::start: take a command\n        where: ";
+    let expected = "Test (3A): a scenario ...\n  ... not written yet: Raft::start: take a command\n        where: ";
     assert!(text.starts_with(expected), "{text}");
     assert!(
-        text.contains("\n        rule:  Figure 2\n\n1 scenarios, 1 runs: 0 passed, 1 failed; 1 came to code"),
+        text.contains("\n        rule:  Figure 2\n\n1 scenarios, 1 runs: 0 passed, 1 failed; 1 reached code"),
         "{text}"
     );
-    assert!(!text.contains("picture") && !text.contains("replay") && !text.contains("seed"), "{text}");
+    assert!(
+        !text.contains("picture") && !text.contains("timeline") && !text.contains("replay") && !text.contains("seed"),
+        "{text}"
+    );
 }

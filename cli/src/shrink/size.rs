@@ -1,4 +1,4 @@
-//! How long a run is that failed: what went wrong before it did, when it did, and how much there is to read.
+//! The size of a failing run: the faults before the failure, the time of the failure, and the number of events to read.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use record::{Event, EventKind, Fault, Loss, ServerId};
 
-/// How long a run is. The shorter is the one with fewer faults and losses; of two with the same number the one that fails
-/// earlier; then the one with fewer events.
+/// The size of a failing run. The run with fewer faults and losses is shorter; then the one that fails earlier; then
+/// the one with fewer events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
-    /// How often the tester cut off or crashed a server that was well, or divided the network anew.
+    /// Number of times that the tester cut off or crashed a healthy server, or partitioned the network anew.
     pub(super) faults: u64,
-    /// How many messages the network lost.
+    /// Number of messages that the network lost.
     pub(super) lost: u64,
-    /// When it failed.
+    /// Time of the failure.
     pub(super) at: Duration,
-    /// How many events its record has.
+    /// Number of events in its record.
     pub(super) events: u64,
 }
 
@@ -38,18 +38,19 @@ impl PartialOrd for Size {
     }
 }
 
-/// What went wrong in a run, and when: in whole milliseconds, rounded down, in order, each once.
+/// The faults and losses of a run, and their times: whole milliseconds, rounded down, sorted, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wrongs {
+pub(super) struct FaultSummary {
     pub(super) faults: u64,
     pub(super) lost: u64,
     pub(super) moments: Vec<u32>,
 }
 
-impl Wrongs {
-    /// What these events tell. A message that was lost counts where its call set out: there the network draws.
-    pub(super) fn of(events: impl Iterator<Item = Event>) -> Wrongs {
-        let mut wrongs = Wrongs::default();
+impl FaultSummary {
+    /// Collects the faults and losses from events. A lost message counts at the time when its call started, because the
+    /// network draws its fate there.
+    pub(super) fn of(events: impl Iterator<Item = Event>) -> FaultSummary {
+        let mut summary = FaultSummary::default();
         let mut cluster = Cluster::default();
         let mut sent: BTreeMap<u64, u64> = BTreeMap::new();
         for Event { at, kind, .. } in events {
@@ -59,23 +60,23 @@ impl Wrongs {
                 EventKind::RpcLost { call, why } => {
                     let since = sent.remove(&call).unwrap_or(at);
                     if matches!(why, Loss::RequestDropped | Loss::ReplyDropped) {
-                        wrongs.lost += 1;
-                        wrongs.at(since);
+                        summary.lost += 1;
+                        summary.at(since);
                     }
                 }
                 EventKind::Fault(fault) => {
-                    let new = cluster.happened(at, &fault);
-                    wrongs.faults += new;
+                    let new = cluster.count_faults(at, &fault);
+                    summary.faults += new;
                     if new > 0 {
-                        wrongs.at(at);
+                        summary.at(at);
                     }
                 }
                 _ => {}
             }
         }
-        wrongs.moments.sort_unstable();
-        wrongs.moments.dedup();
-        wrongs
+        summary.moments.sort_unstable();
+        summary.moments.dedup();
+        summary
     }
 
     fn at(&mut self, nanos: u64) {
@@ -83,28 +84,28 @@ impl Wrongs {
     }
 }
 
-/// How a server stands, the worst last.
+/// The health of a server; the worst state is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    Well,
+enum ServerHealth {
+    Healthy,
     CutOff { since: u64 },
     Crashed,
 }
 
-/// The servers, as far as the tester's doings go.
+/// The servers as the tester's faults leave them.
 #[derive(Debug, Default)]
 struct Cluster {
-    servers: BTreeMap<ServerId, Standing>,
+    servers: BTreeMap<ServerId, ServerHealth>,
     parts: Vec<Vec<ServerId>>,
 }
 
 impl Cluster {
-    /// How many faults it is. What repairs is none, nor is what changes nothing. A server that is cut off in order to be
-    /// crashed at the same moment is one.
-    fn happened(&mut self, at: u64, fault: &Fault) -> u64 {
+    /// Returns the number of new faults. A repair is no fault, and neither is a fault that changes nothing. A server
+    /// that is disconnected and crashed at the same time counts as one fault.
+    fn count_faults(&mut self, at: u64, fault: &Fault) -> u64 {
         match fault {
             Fault::Connect(servers) | Fault::Restart(servers) => {
-                self.servers.extend(servers.iter().map(|&server| (server, Standing::Well)));
+                self.servers.extend(servers.iter().map(|&server| (server, ServerHealth::Healthy)));
                 0
             }
             Fault::Disconnect(servers) => servers.iter().map(|&server| self.cut_off(server, at)).sum(),
@@ -119,17 +120,17 @@ impl Cluster {
     }
 
     fn cut_off(&mut self, server: ServerId, at: u64) -> u64 {
-        let standing = self.servers.entry(server).or_insert(Standing::Well);
-        let is_well = *standing == Standing::Well;
-        if is_well {
-            *standing = Standing::CutOff { since: at };
+        let health = self.servers.entry(server).or_insert(ServerHealth::Healthy);
+        let is_healthy = *health == ServerHealth::Healthy;
+        if is_healthy {
+            *health = ServerHealth::CutOff { since: at };
         }
-        u64::from(is_well)
+        u64::from(is_healthy)
     }
 
     fn crash(&mut self, server: ServerId, at: u64) -> u64 {
-        let before = self.servers.insert(server, Standing::Crashed).unwrap_or(Standing::Well);
-        u64::from(before == Standing::Well || matches!(before, Standing::CutOff { since } if since < at))
+        let before = self.servers.insert(server, ServerHealth::Crashed).unwrap_or(ServerHealth::Healthy);
+        u64::from(before == ServerHealth::Healthy || matches!(before, ServerHealth::CutOff { since } if since < at))
     }
 }
 
@@ -139,8 +140,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn wrongs(events: &[(u64, EventKind)]) -> Wrongs {
-        Wrongs::of(events.iter().map(|(at, kind)| Event { at: *at, server: None, kind: kind.clone() }))
+    fn summary(events: &[(u64, EventKind)]) -> FaultSummary {
+        FaultSummary::of(events.iter().map(|(at, kind)| Event { at: *at, server: None, kind: kind.clone() }))
     }
 
     fn fault(at_ms: u64, fault: Fault) -> (u64, EventKind) {
@@ -152,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_what_makes_a_server_worse_and_a_crash_is_one_fault() {
-        let seen = wrongs(&[
+    fn a_fault_makes_a_server_worse_and_a_crash_is_one_fault() {
+        let seen = summary(&[
             fault(0, Fault::Connect(s(0))),
             fault(10, Fault::Disconnect(s(0))),
             fault(11, Fault::Disconnect(s(0))),
@@ -162,35 +163,35 @@ mod tests {
             fault(14, Fault::Disconnect(s(0))),
             fault(14, Fault::Crash(s(0))),
         ]);
-        assert_eq!(seen, Wrongs { faults: 3, lost: 0, moments: vec![10, 12, 14] });
+        assert_eq!(seen, FaultSummary { faults: 3, lost: 0, moments: vec![10, 12, 14] });
     }
 
     #[test]
-    fn a_partition_is_a_fault_if_it_divides_and_is_a_new_one() {
+    fn only_a_new_dividing_partition_is_a_fault() {
         let (one, other, all) = (vec![ServerId(0)], vec![ServerId(1), ServerId(2)], (0..3).map(ServerId).collect());
-        let seen = wrongs(&[
+        let seen = summary(&[
             fault(0, Fault::Partition(vec![all])),
             fault(5, Fault::Partition(vec![one.clone(), other.clone()])),
             fault(6, Fault::Partition(vec![one, other.clone()])),
             fault(7, Fault::Partition(vec![Vec::new(), other])),
         ]);
-        assert_eq!(seen, Wrongs { faults: 1, lost: 0, moments: vec![5] });
+        assert_eq!(seen, FaultSummary { faults: 1, lost: 0, moments: vec![5] });
     }
 
     #[test]
-    fn a_loss_is_what_the_network_drops_and_counts_where_its_call_set_out() {
+    fn a_loss_is_a_dropped_message_at_the_start_of_its_call() {
         let sent = |call| EventKind::RpcSent { call, from: None, to: ServerId(0).into(), method: "m".into(), bytes: 1 };
-        let seen = wrongs(&[
+        let seen = summary(&[
             (3 * MS + 7, sent(1)),
             (4 * MS, sent(2)),
             (9 * MS, EventKind::RpcLost { call: 1, why: Loss::ReplyDropped }),
             (9 * MS, EventKind::RpcLost { call: 2, why: Loss::Unreachable }),
         ]);
-        assert_eq!(seen, Wrongs { faults: 0, lost: 1, moments: vec![3] });
+        assert_eq!(seen, FaultSummary { faults: 0, lost: 1, moments: vec![3] });
     }
 
     #[test]
-    fn fewer_faults_and_losses_come_before_an_earlier_failure_and_that_before_fewer_events() {
+    fn size_orders_by_faults_then_failure_time_then_events() {
         let size = |faults, lost, seconds, events| Size { faults, lost, at: Duration::from_secs(seconds), events };
         assert!(size(2, 3, 9, 900) < size(6, 0, 1, 1));
         assert!(size(1, 4, 1, 900) < size(5, 0, 2, 1));

@@ -7,15 +7,15 @@ use tester::{About, Part, Told};
 use super::*;
 
 fn scenario(name: &'static str, of_the_course: bool) -> Scenario {
-    let about = About { name, part: Part::P3A, title: "a story".to_string(), of_the_course, servers: 3, seconds: 1 };
+    let about = About { name, part: Part::P3A, title: "a scenario".to_string(), of_the_course, servers: 3, seconds: 1 };
     Scenario::new(about, |_, _: &_| Told { stages: Vec::new(), asked: None })
 }
 
 fn scenarios() -> Vec<Scenario> {
-    vec![scenario("story_3A", true), scenario("other_3A", false)]
+    vec![scenario("example_3A", true), scenario("other_3A", false)]
 }
 
-/// The record of a run, in a file that goes away with it.
+/// The record of a run, in a file that is removed when it is dropped.
 struct File(PathBuf);
 
 impl File {
@@ -23,7 +23,7 @@ impl File {
         let recorder = Recorder::new(Options::default());
         kinds.into_iter().for_each(|kind| recorder.record(Event { at: 0, server: None, kind }));
         let path = std::env::temp_dir().join(format!("raftlab-shrink-{}-{name}.record", std::process::id()));
-        recorder.write(&mut std::fs::File::create(&path).expect("a new file")).expect("room for a record");
+        recorder.write(&mut std::fs::File::create(&path).expect("a new file")).expect("writing a record");
         File(path)
     }
 }
@@ -35,7 +35,7 @@ impl Drop for File {
 }
 
 fn begun(simulated: bool) -> EventKind {
-    EventKind::RunBegun { scenario: "story_3A".to_string(), seed: 42, servers: 3, simulated }
+    EventKind::RunBegun { scenario: "example_3A".to_string(), seed: 42, servers: 3, simulated }
 }
 
 fn args(run: impl Into<PathBuf>, seed: Option<u64>) -> ShrinkArgs {
@@ -43,7 +43,7 @@ fn args(run: impl Into<PathBuf>, seed: Option<u64>) -> ShrinkArgs {
 }
 
 fn refusal(args: &ShrinkArgs) -> String {
-    match Given::of(args, scenarios()) {
+    match GivenRun::of(args, scenarios()) {
         Err(Error::Usage(why)) => why,
         Err(Error::Output(error)) => panic!("{error}"),
         Ok(given) => panic!("{:?} was accepted", given.run),
@@ -51,32 +51,32 @@ fn refusal(args: &ShrinkArgs) -> String {
 }
 
 #[test]
-fn a_run_is_given_by_its_scenario_and_its_seed_or_by_its_record() {
-    let given = Given::of(&args("story_3A", Some(7)), scenarios()).expect("it is there");
+fn a_run_is_given_by_scenario_and_seed_or_by_record() {
+    let given = GivenRun::of(&args("example_3A", Some(7)), scenarios()).expect("it is there");
     assert_eq!((given.run, given.is_recorded), (Candidate { seed: 7, calm_from: None }, false));
 
     let file = File::of("given", [begun(true), EventKind::CalmFrom { moment: 1_250_000_000 }]);
-    let given = Given::of(&args(&file.0, None), scenarios()).expect("it can be read");
+    let given = GivenRun::of(&args(&file.0, None), scenarios()).expect("it can be read");
     let calm_from = Some(Duration::from_millis(1250));
     assert_eq!((given.run, given.is_recorded), (Candidate { seed: 42, calm_from }, true));
-    assert_eq!(given.scenario.is_calm_from(), None, "each candidate has its own");
+    assert_eq!(given.scenario.is_calm_from(), None, "each candidate has its own end of faults");
 }
 
 #[test]
-fn what_is_no_run_that_can_be_made_again_is_refused() {
+fn a_run_that_cannot_be_replayed_is_refused() {
     let file = File::of("threads", [begun(false)]);
     assert!(
         refusal(&args(&file.0, None))
-            .ends_with("it is of threads, which cannot be replayed; run story_3A -n 1000 looks for a seed that fails")
+            .ends_with("runs on threads cannot be replayed; run example_3A -n 1000 looks for a failing seed")
     );
     let file = File::of("seed", [begun(true)]);
-    assert!(refusal(&args(&file.0, Some(1))).ends_with("has its own seed: --seed is for scenarios"));
-    assert!(refusal(&args("story_3A", None)).starts_with("which run of story_3A?"));
-    assert_eq!(refusal(&args("story", Some(1))), "'story' is neither a file nor the whole name of a scenario");
+    assert!(refusal(&args(&file.0, Some(1))).ends_with("has its own seed; use --seed only with a scenario name"));
+    assert!(refusal(&args("example_3A", None)).starts_with("example_3A needs a seed: "));
+    assert_eq!(refusal(&args("example", Some(1))), "'example' is neither a file nor the whole name of a scenario");
 }
 
 #[test]
-fn two_runs_are_shown_beside_each_other() {
+fn two_runs_are_shown_side_by_side() {
     let given = Candidate { seed: 42, calm_from: None };
     let best = Candidate { seed: 107, calm_from: Some(Duration::from_millis(1250)) };
     let size = |faults, lost, ms, events| Size { faults, lost, at: Duration::from_millis(ms), events };
@@ -94,8 +94,11 @@ events                     21670       281
 }
 
 #[test]
-fn it_is_said_why_a_story_of_certain_faults_was_tried_with_all_of_them() {
-    let counts = Counts { seeds: 10, seeds_failing: 3, calm: 0, calm_failing: 0 };
+fn the_text_names_a_scenario_that_needs_its_faults() {
+    let counts = TryCounts { seeds: 10, seeds_failing: 3, cutoffs: 0, cutoffs_failing: 0 };
     let all = scenarios();
-    assert!(tried(&counts, false, &all[1]).ends_with("none with fewer faults: other_3A is a story of certain ones\n"));
+    assert!(
+        tried_text(&counts, false, &all[1])
+            .ends_with("none with fewer faults, because other_3A needs all of its faults\n")
+    );
 }

@@ -1,16 +1,16 @@
-//! Saved results: what came of many runs, as a file that people can read and `replay` as well.
+//! Saved results: the outcome of many runs as a file that people and `replay` can read.
 //!
-//! A line is a JSON object, and its member `is` says what it is about:
+//! Each line is a JSON object. Its member `is` names the kind of line:
 //!
-//! | `is` | when it is written | what it has |
+//! | `is` | when it is written | contents |
 //! |---|---|---|
-//! | `results` | first | the format, the package and its version, the clock, what was asked for |
-//! | `run` | when a run has not passed | scenario, seed, verdict, what went wrong in one line, where its files are |
-//! | `scenario` | when all runs of a scenario are over | how many passed and failed, and the medians of those that passed |
-//! | `end` | last | how it ended, and how many runs passed and did not |
+//! | `results` | first | format, package and its version, clock, arguments of the command |
+//! | `run` | when a run did not pass | scenario, seed, verdict, the failure in one line, paths of its files |
+//! | `scenario` | when all runs of a scenario have ended | numbers of passed and failed runs, their medians |
+//! | `end` | last | the reason of the end, numbers of passed and failed runs |
 //!
-//! Each line is written when what it says is known, in one piece: of a process that was killed the last line may be cut off, or
-//! the end missing, and everything before is there.
+//! Each line is written in one piece, as soon as its contents are known. If the process was killed, the last line may
+//! be cut off or the `end` line may be missing; all earlier lines are complete.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,41 +22,41 @@ use tester::{Clock, Report, Stage, Verdict};
 
 use crate::summary::{self, Tally};
 
-/// The version of the format.
+/// Version of the file format.
 const FORMAT: u32 = 1;
 
-/// A line.
+/// A line of the file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub(crate) enum Line {
-    Results(Head),
+pub(crate) enum ResultLine {
+    Results(Header),
     Run(FailedRun),
-    Scenario(Totals),
-    End(End),
+    Scenario(ScenarioTotals),
+    End(BatchTotals),
 }
 
-/// What was asked for.
+/// The arguments of the command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Head {
+pub(crate) struct Header {
     pub(crate) format: u32,
     pub(crate) package: String,
     pub(crate) version: String,
-    pub(crate) clock: ClockWord,
+    pub(crate) clock: SavedClock,
     pub(crate) filters: Vec<String>,
-    /// None on threads, if nobody said.
+    /// `None` on threads if the user gave no seed.
     pub(crate) first_seed: Option<u64>,
-    /// Of each scenario; none if there was to be no end.
+    /// Number of runs of each scenario; `None` if the batch was endless.
     pub(crate) runs: Option<u64>,
     pub(crate) twice: bool,
-    /// In nanoseconds: from when on nothing went wrong any more, if that was asked for.
+    /// The time from which on all faults were switched off, in nanoseconds, if the user gave one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) calm_from: Option<u64>,
 }
 
-/// A clock, in a word.
+/// The saved name of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum ClockWord {
+pub(crate) enum SavedClock {
     Simulated,
     Threads,
 }
@@ -70,13 +70,14 @@ pub(crate) struct FailedRun {
     pub(crate) text: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) record: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) picture: Option<PathBuf>,
+    /// Named `picture` in the file, so that older results stay readable.
+    #[serde(rename = "picture", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) timeline: Option<PathBuf>,
 }
 
-/// What came of a scenario.
+/// The totals of a scenario.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Totals {
+pub(crate) struct ScenarioTotals {
     scenario: String,
     runs: usize,
     passed: usize,
@@ -95,47 +96,47 @@ struct Median {
     commands: u64,
 }
 
-/// How it ended.
+/// The totals of the batch, and the reason of its end.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct End {
-    how: HowWord,
+pub(crate) struct BatchTotals {
+    how: EndReason,
     runs: usize,
     passed: usize,
     not_passed: usize,
 }
 
-/// How a batch ended, in a word.
+/// The reason why a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum HowWord {
-    /// All runs were made.
+pub(crate) enum EndReason {
+    /// All runs have ended.
     Complete,
-    /// One did not pass, and that was to be the end.
+    /// A run did not pass, and the user asked to stop there.
     StoppedAtAFailure,
-    /// Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted,
 }
 
-impl From<Clock> for ClockWord {
-    fn from(clock: Clock) -> ClockWord {
+impl From<Clock> for SavedClock {
+    fn from(clock: Clock) -> SavedClock {
         match clock {
-            Clock::Simulated => ClockWord::Simulated,
-            Clock::Threads => ClockWord::Threads,
+            Clock::Simulated => SavedClock::Simulated,
+            Clock::Threads => SavedClock::Threads,
         }
     }
 }
 
-impl From<ClockWord> for Clock {
-    fn from(word: ClockWord) -> Clock {
+impl From<SavedClock> for Clock {
+    fn from(word: SavedClock) -> Clock {
         match word {
-            ClockWord::Simulated => Clock::Simulated,
-            ClockWord::Threads => Clock::Threads,
+            SavedClock::Simulated => Clock::Simulated,
+            SavedClock::Threads => Clock::Threads,
         }
     }
 }
 
-impl Head {
-    /// Of this version.
+impl Header {
+    /// A header with this program's version and format.
     pub(crate) fn new(
         package: &str,
         clock: Clock,
@@ -143,8 +144,8 @@ impl Head {
         first_seed: Option<u64>,
         runs: Option<u64>,
         twice: bool,
-    ) -> Head {
-        Head {
+    ) -> Header {
+        Header {
             format: FORMAT,
             package: package.to_string(),
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -158,28 +159,28 @@ impl Head {
     }
 }
 
-/// A file of results that is being written. It comes into being with the first thing that there is to say, and replaces
-/// nothing.
+/// A results file that is being written. It is created with its first line, and replaces no other file.
 #[derive(Debug)]
-pub(crate) struct Results {
+pub(crate) struct ResultsFile {
     folder: PathBuf,
-    head: Head,
+    header: Header,
     file: Option<(PathBuf, File)>,
-    /// Why nothing more can be written.
-    trouble: Option<String>,
+    /// The error after which nothing more is written.
+    write_error: Option<String>,
 }
 
-impl Results {
-    /// Where files of runs go; `None` if nothing is to be written.
-    pub(crate) fn new(keeping: &Keeping, head: Head) -> Option<Results> {
-        (!keeping.never()).then(|| Results::into(keeping.folder(), head))
+impl ResultsFile {
+    /// A results file in the folder of run artifacts; `None` if nothing may be written.
+    pub(crate) fn new(keeping: &Keeping, header: Header) -> Option<ResultsFile> {
+        (!keeping.never()).then(|| ResultsFile::into(keeping.folder(), header))
     }
 
-    fn into(folder: &Path, head: Head) -> Results {
-        Results { folder: folder.to_path_buf(), head, file: None, trouble: None }
+    fn into(folder: &Path, header: Header) -> ResultsFile {
+        ResultsFile { folder: folder.to_path_buf(), header, file: None, write_error: None }
     }
 
-    /// A run has not passed. Of one that came to code that is not written yet nothing is saved: it says all there is to say.
+    /// Saves a run that did not pass. A run that reached unwritten code is not saved, because its printed lines say
+    /// everything.
     pub(crate) fn run(&mut self, report: &Report, kept: &Kept) {
         let verdict = match &report.verdict {
             Verdict::Failed(broken) if broken.unwritten => return,
@@ -190,17 +191,17 @@ impl Results {
             Verdict::Aborted(_) => "aborted",
             Verdict::Undecided(_) => "undecided",
         };
-        self.write(&Line::Run(FailedRun {
+        self.write(&ResultLine::Run(FailedRun {
             scenario: report.about.name.to_string(),
             seed: report.seed,
             verdict: verdict.to_string(),
-            text: summary::sentence(report),
+            text: summary::failure_sentence(report),
             record: kept.record.clone(),
-            picture: kept.picture.clone(),
+            timeline: kept.picture.clone(),
         }));
     }
 
-    /// The runs of a scenario are over, or broken off.
+    /// Saves the totals of a scenario whose runs have ended or were stopped.
     pub(crate) fn scenario(&mut self, tally: &Tally) {
         if tally.runs() == tally.unwritten() {
             return;
@@ -213,7 +214,7 @@ impl Results {
             bytes: figures.bytes,
             commands: figures.commands,
         });
-        self.write(&Line::Scenario(Totals {
+        self.write(&ResultLine::Scenario(ScenarioTotals {
             scenario: tally.name().to_string(),
             runs: tally.runs(),
             passed: tally.passed(),
@@ -222,17 +223,18 @@ impl Results {
         }));
     }
 
-    /// It is over. An interrupted batch leaves a file even if it has come to nothing yet.
-    pub(crate) fn end(&mut self, how: HowWord, runs: usize, passed: usize) {
-        if self.file.is_some() || how == HowWord::Interrupted {
-            self.write(&Line::End(End { how, runs, passed, not_passed: runs - passed }));
+    /// Saves the end of the batch. An interrupted batch leaves a file even if it has no results yet.
+    pub(crate) fn end(&mut self, how: EndReason, runs: usize, passed: usize) {
+        if self.file.is_some() || how == EndReason::Interrupted {
+            self.write(&ResultLine::End(BatchTotals { how, runs, passed, not_passed: runs - passed }));
         }
     }
 
-    /// Where the file is, or why it is not, and what runs again what did not pass, if something did not; a line each.
+    /// Returns the path of the file, or the error that prevented it, and the command that repeats failed runs if there
+    /// are any; one line each.
     pub(crate) fn lines(&self, package: &str, all_passed: bool) -> String {
-        match (&self.file, &self.trouble) {
-            (_, Some(trouble)) => format!("results: cannot be saved: {trouble}\n"),
+        match (&self.file, &self.write_error) {
+            (_, Some(write_error)) => format!("results: cannot be saved: {write_error}\n"),
             (None, None) => String::new(),
             (Some((path, _)), None) => {
                 let replay = format!("again:   cargo run --release -p {package} -- replay {}\n", keep::quoted(path));
@@ -241,69 +243,72 @@ impl Results {
         }
     }
 
-    fn write(&mut self, line: &Line) {
-        if self.trouble.is_some() {
+    fn write(&mut self, line: &ResultLine) {
+        if self.write_error.is_some() {
             return;
         }
         if let Err(error) = self.try_write(line) {
             let path = self.file.as_ref().map_or(&self.folder, |(path, _)| path);
-            self.trouble = Some(format!("{}: {error}", path.display()));
+            self.write_error = Some(format!("{}: {error}", path.display()));
         }
     }
 
-    fn try_write(&mut self, line: &Line) -> std::io::Result<()> {
-        let text = |line: &Line| Ok::<String, std::io::Error>(serde_json::to_string(line)? + "\n");
+    fn try_write(&mut self, line: &ResultLine) -> std::io::Result<()> {
+        let text = |line: &ResultLine| Ok::<String, std::io::Error>(serde_json::to_string(line)? + "\n");
         let (_, file) = match &mut self.file {
             Some(file) => file,
             none => {
                 fs::create_dir_all(&self.folder)?;
                 let (path, mut file) = keep::create_new(&self.folder, "run", "json")?;
-                file.write_all(text(&Line::Results(self.head.clone()))?.as_bytes())?;
+                file.write_all(text(&ResultLine::Results(self.header.clone()))?.as_bytes())?;
                 none.insert((path, file))
             }
         };
-        // In one piece, and not through a buffer: what is written is there even if this process is killed.
+        // One unbuffered write, so that the line is in the file even if this process is killed.
         file.write_all(text(line)?.as_bytes())
     }
 }
 
-/// What saved results say.
+/// The contents of a results file.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Saved {
-    pub(crate) head: Head,
-    /// What did not pass, in the order in which it was written, each once.
+pub(crate) struct SavedResults {
+    pub(crate) header: Header,
+    /// The failed runs in the order of the file, each once.
     pub(crate) failed: Vec<FailedRun>,
 }
 
-/// Reads saved results, of a process that was killed as well.
+/// Reads saved results. The file may end in the middle of a line, as after a kill.
 ///
 /// # Errors
 ///
-/// One that says in a sentence what the text is not.
-pub(crate) fn read(text: &str) -> Result<Saved, String> {
+/// Fails with one sentence that says what is wrong with the text.
+pub(crate) fn read(text: &str) -> Result<SavedResults, String> {
     let mut lines = text.split_inclusive('\n').enumerate().map(|(number, line)| match serde_json::from_str(line) {
         Ok(line) => Ok(Some(line)),
-        // The process was killed while it wrote this one.
+        // The process was killed while it wrote this line.
         Err(_) if number > 0 && !line.ends_with('\n') => Ok(None),
         Err(error) => Err(format!("line {} is damaged: {error}", number + 1)),
     });
-    let head = match lines.next() {
-        Some(Ok(Some(Line::Results(head)))) => head,
+    let header = match lines.next() {
+        Some(Ok(Some(ResultLine::Results(header)))) => header,
         _ => return Err("it is neither the record of a run nor saved results".to_string()),
     };
-    if head.format != FORMAT {
-        return Err(format!("the results are of version {}, and this program reads version {FORMAT}", head.format));
+    if header.format != FORMAT {
+        return Err(format!(
+            "the results have format version {}, but this program reads version {FORMAT}",
+            header.format
+        ));
     }
     let mut failed: Vec<FailedRun> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for line in lines {
-        if let Some(Line::Run(run)) = line?
+        if let Some(ResultLine::Run(run)) = line?
             && seen.insert((run.scenario.clone(), run.seed))
         {
             failed.push(run);
         }
     }
-    Ok(Saved { head, failed })
+    Ok(SavedResults { header, failed })
 }
 
 #[cfg(test)]

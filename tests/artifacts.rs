@@ -1,5 +1,5 @@
-//! What is left on disk of runs that fail, hang or are interrupted: by processes of their own, since it is whole processes
-//! that fail and are interrupted.
+//! Tests of the files that failing, hanging and interrupted runs leave on disk. Each test starts processes of its own,
+//! because a whole process fails or is interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -16,31 +16,31 @@ use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use record::{Event, EventKind};
 use tester::{Clock, Subject, harness, raft_scenarios};
 
-mod target;
-use target::Target;
+mod target_dir;
+use target_dir::TargetDir;
 
-/// Says to [`a_child`] what is wrong with its servers.
-const TROUBLE: &str = "RAFTLAB_TROUBLE";
+/// The environment variable that tells [`child_process`] the fault of its servers.
+const FAULT: &str = "RAFTLAB_FAULT";
 
-/// A Raft that does nothing at all, but for what [`TROUBLE`] says.
-struct Troubled;
+/// A Raft that does nothing but its fault, as [`FAULT`] says.
+struct FaultyRaft;
 
-impl Raft for Troubled {
-    fn make(_: Vec<ClientEnd>, me: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> Troubled {
-        let trouble = std::env::var(TROUBLE).unwrap_or_default();
-        thread::spawn(format!("{me}/trouble"), move || {
+impl Raft for FaultyRaft {
+    fn make(_: Vec<ClientEnd>, me: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> FaultyRaft {
+        let fault = std::env::var(FAULT).unwrap_or_default();
+        thread::spawn(format!("{me}/fault"), move || {
             thread::sleep(Duration::from_millis(10));
-            match trouble.as_str() {
-                "panics" => panic!("this server has lost its head"),
+            match fault.as_str() {
+                "panics" => panic!("this server is broken"),
                 "hangs" if me == ServerId(2) => {
                     eprintln!("it hangs");
-                    // Outside of what a simulation knows.
+                    // A sleep that the simulation does not see.
                     std::thread::sleep(Duration::from_secs(3600));
                 }
                 _ => {}
             }
         });
-        Troubled
+        FaultyRaft
     }
     fn services(&self) -> Vec<Service> {
         Vec::new()
@@ -49,7 +49,7 @@ impl Raft for Troubled {
         None
     }
     fn get_state(&self) -> (Term, bool) {
-        if std::env::var(TROUBLE).is_ok_and(|trouble| trouble == "sleeps") {
+        if std::env::var(FAULT).is_ok_and(|fault| fault == "sleeps") {
             thread::sleep(Duration::from_secs(1000));
         }
         (Term::ZERO, false)
@@ -62,35 +62,35 @@ impl Raft for Troubled {
 }
 
 #[test]
-#[ignore = "the others run it, in processes of their own"]
-fn a_child() {
-    if std::env::var(TROUBLE).is_err() {
+#[ignore = "the other tests run it in processes of their own"]
+fn child_process() {
+    if std::env::var(FAULT).is_err() {
         return;
     }
     let clock = if std::env::var("RAFTLAB_CLOCK").is_ok() { Clock::Threads } else { Clock::Simulated };
-    harness::test(&raft_scenarios(&Subject::<Troubled>::new()), clock, "initial_election_3A", "raftlab");
+    harness::test(&raft_scenarios(&Subject::<FaultyRaft>::new()), clock, "initial_election_3A", "raftlab");
 }
 
-impl Target {
-    /// A test process whose servers are in trouble.
-    fn child(&self, trouble: &str, clock: Clock) -> Command {
+impl TargetDir {
+    /// A test process whose servers have this fault.
+    fn child(&self, fault: &str, clock: Clock) -> Command {
         let this = std::env::current_exe().expect("this test is a program");
         let mut command = self.process(this.to_str().expect("its path is text"));
-        command.args(["--exact", "a_child", "--ignored", "--nocapture"]).env(TROUBLE, trouble).env("LAB_SEED", "7");
+        command.args(["--exact", "child_process", "--ignored", "--nocapture"]).env(FAULT, fault).env("LAB_SEED", "7");
         if clock == Clock::Threads {
             command.env("RAFTLAB_CLOCK", "threads");
         }
         command
     }
 
-    /// The command line, told to run.
+    /// The `run` command of the command line.
     fn run(&self, arguments: &[&str]) -> Command {
         let mut command = self.process(env!("CARGO_BIN_EXE_raftlab"));
         command.arg("run").args(arguments);
         command
     }
 
-    /// What is in a record.
+    /// The events of a record.
     fn events(&self, name: &str) -> Vec<Event> {
         let file = File::open(self.0.join("lab").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         record::file::read(BufReader::new(file)).unwrap_or_else(|error| panic!("{name}: {error}")).events().collect()
@@ -118,55 +118,56 @@ fn assert_says(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn a_failed_test_says_where_its_record_and_picture_are_its_seed_and_the_command_that_replays_it() {
+fn a_failed_test_names_its_files_seed_and_replay_command() {
     for (clock, name) in [(Clock::Simulated, "simulated"), (Clock::Threads, "threads")] {
-        let target = Target::new(&format!("failed-{name}"));
+        let target = TargetDir::new(&format!("failed-{name}"));
         let (output, text) = output(&mut target.child("does nothing", clock));
         assert!(!output.status.success(), "{text}");
         let stem = format!("initial_election_3A-{name}-7");
-        let (record, picture) = (format!("{stem}.record"), format!("{stem}.html"));
-        assert_eq!(target.names(), set([&picture, &record]));
+        let (record, timeline) = (format!("{stem}.record"), format!("{stem}.html"));
+        assert_eq!(target.names(), set([&timeline, &record]));
         let last = target.events(&record).pop().expect("an event").kind;
         assert!(matches!(last, EventKind::RunEnded { verdict: record::Verdict::Failed, .. }), "{last:?}");
-        assert!(fs::metadata(target.path(&picture)).expect("a picture").len() > 0);
-        let (record, picture) = (target.path(&record), target.path(&picture));
+        assert!(fs::metadata(target.path(&timeline)).expect("a timeline").len() > 0);
+        let (record, timeline) = (target.path(&record), target.path(&timeline));
         let message = format!(
-            "\npicture: {picture}\nlog:     cargo run --release -p raftlab -- log {record}\nseed:    7\n{}",
+            "\ntimeline: {timeline}\nlog:     cargo run --release -p raftlab -- log {record}\nseed:    7\n{}",
             if clock == Clock::Simulated {
                 "replay:  LAB_SEED=7 cargo test -p raftlab -- simulated::initial_election_3A\n    or:  cargo run"
             } else {
                 "again:   cargo test -p raftlab -- threads::initial_election_3A"
             }
         );
-        // At once, because a process that is interrupted or killed shows no message of a panic; and in the message.
-        assert_says(&text, &[&format!("      picture: {picture}\n      record:  {record}\n"), &message]);
+        // The paths appear at once, because a process that is interrupted or killed shows no panic message. They also
+        // appear in the panic message.
+        assert_says(&text, &[&format!("      timeline: {timeline}\n      record:  {record}\n"), &message]);
     }
 }
 
 #[test]
-fn a_panic_in_any_thread_leaves_record_and_picture_under_both_clocks() {
+fn a_panic_leaves_record_and_timeline_under_both_clocks() {
     for clock in [Clock::Simulated, Clock::Threads] {
-        let target = Target::new(&format!("panic-{clock:?}"));
+        let target = TargetDir::new(&format!("panic-{clock:?}"));
         let (_, text) = output(&mut target.child("panics", clock));
-        assert_says(&text, &["this server has lost its head", "picture: ", "seed:    7"]);
+        assert_says(&text, &["this server is broken", "timeline: ", "seed:    7"]);
         assert_eq!(target.names().len(), 2, "{text}");
     }
 }
 
 #[test]
-fn a_run_whose_time_is_over_leaves_record_and_picture() {
-    let target = Target::new("time");
+fn a_run_over_its_time_limit_leaves_record_and_timeline() {
+    let target = TargetDir::new("time");
     let (_, text) = output(&mut target.child("sleeps", Clock::Simulated));
-    assert_says(&text, &["not finished after 120 s", "picture: ", "seed:    7"]);
+    assert_says(&text, &["not finished after 120 s", "timeline: ", "seed:    7"]);
     let record = target.events("initial_election_3A-simulated-7.record");
     let said = |event: &Event| matches!(&event.kind, EventKind::Failed { text } if text.contains("120 s"));
     assert!(record.iter().any(said), "{record:?}");
 }
 
 #[test]
-fn processes_that_fail_at_the_same_time_do_not_replace_each_others_files() {
+fn processes_that_fail_together_keep_each_others_files() {
     const PROCESSES: usize = 5;
-    let target = Target::new("processes");
+    let target = TargetDir::new("processes");
     let start = |_| target.child("does nothing", Clock::Simulated).spawn().expect("it starts");
     let children: Vec<_> = (0..PROCESSES).map(start).collect();
     for child in children {
@@ -180,33 +181,33 @@ fn processes_that_fail_at_the_same_time_do_not_replace_each_others_files() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_one_line_and_hides_no_failure() {
-    let target = Target::new("unwritable");
+fn an_unwritable_folder_is_one_line_and_hides_no_failure() {
+    let target = TargetDir::new("unwritable");
     fs::write(target.0.join("lab"), "a file where a folder should be").expect("it is there");
     let (output, text) = output(&mut target.child("does nothing", Clock::Simulated));
     assert!(!output.status.success());
-    let trouble = format!("\ncannot write the record and the picture to {}: ", target.0.join("lab").display());
+    let fault = format!("\ncannot write the record and the timeline to {}: ", target.0.join("lab").display());
     assert_says(
         &text,
-        &["initial_election_3A failed: no leader after 10 looks", &trouble, "seed:    7", "replay:  LAB_"],
+        &["initial_election_3A failed: no leader after 10 looks", &fault, "seed:    7", "replay:  LAB_"],
     );
 }
 
 #[test]
-fn with_vis_enable_never_nothing_is_written() {
-    let target = Target::new("never");
+fn vis_enable_never_writes_no_file() {
+    let target = TargetDir::new("never");
     let (output, text) = output(target.child("does nothing", Clock::Simulated).env("VIS_ENABLE", "never"));
-    assert!(!output.status.success() && !text.contains("picture"), "{text}");
+    assert!(!output.status.success() && !text.contains("timeline"), "{text}");
     assert_says(&text, &["seed:    7", "replay:  LAB_SEED=7"]);
     assert_eq!(target.names(), set([]));
 }
 
 #[test]
-fn with_vis_enable_always_runs_that_passed_are_written_and_what_the_checker_found() {
-    let target = Target::new("always");
+fn vis_enable_always_keeps_passing_runs_and_checker_results() {
+    let target = TargetDir::new("always");
     let (output, text) = output(target.run(&["basic_4A", "re_election_3A"]).env("VIS_ENABLE", "always"));
     assert!(output.status.success(), "{text}");
-    assert_says(&text, &[&format!("      picture: {}\n", target.path("basic_4A-simulated-1.html"))]);
+    assert_says(&text, &[&format!("      timeline: {}\n", target.path("basic_4A-simulated-1.html"))]);
     let expected = ["basic_4A-simulated-1", "re_election_3A-simulated-1"];
     assert_eq!(
         target.names(),
@@ -226,7 +227,8 @@ fn with_vis_enable_always_runs_that_passed_are_written_and_what_the_checker_foun
         _ => None,
     });
     let order = order.expect("an order of the operations on key 0");
-    // There is one client at a time, and one key: all operations are on it, none before one that had ended when it began.
+    // There is one client at a time, and one key. So all operations are on that key, and no operation stands before one
+    // that had ended when it began.
     assert!(order.iter().copied().collect::<BTreeSet<_>>().iter().eq(ended.keys()));
     assert_eq!(order.len(), ended.len());
     let mut latest = 0;
@@ -237,8 +239,8 @@ fn with_vis_enable_always_runs_that_passed_are_written_and_what_the_checker_foun
 }
 
 #[test]
-fn runs_that_pass_leave_nothing_but_the_results_of_many() {
-    let target = Target::new("passed");
+fn passing_runs_leave_only_the_results_of_many() {
+    let target = TargetDir::new("passed");
     let (output, text) = output(&mut target.run(&["3A"]));
     assert!(output.status.success(), "{text}");
     assert_eq!(target.names(), set([]));
@@ -247,7 +249,7 @@ fn runs_that_pass_leave_nothing_but_the_results_of_many() {
     assert_eq!(target.names(), set(["run.json"]));
 }
 
-/// Ctrl-C.
+/// Tests of Ctrl-C.
 #[cfg(unix)]
 mod interrupted {
     use std::io::BufRead;
@@ -255,8 +257,8 @@ mod interrupted {
 
     use super::*;
 
-    /// Starts a process, presses Ctrl-C as soon as each of `signs` was in a line of its standard error, and waits for its end.
-    /// Returns its exit status and what it wrote to standard error after that.
+    /// Starts a process, and presses Ctrl-C once each of `signs` was in a line of its standard error. Waits for its
+    /// end, and returns its exit status and the rest of its standard error.
     fn interrupt(command: &mut Command, signs: &[&str]) -> (Option<i32>, String) {
         let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
         let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
@@ -274,22 +276,22 @@ mod interrupted {
     }
 
     fn press_ctrl_c(child: &Child) {
-        // The command of the shell, which is everywhere; a program of that name is not.
+        // The shell's own `kill` exists everywhere; a program of that name does not.
         let killed = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
         assert!(killed.expect("there is a shell").success());
     }
 
     #[test]
-    fn a_test_that_hangs_leaves_record_and_picture_of_the_run_under_way_under_both_clocks() {
+    fn a_hanging_test_leaves_record_and_timeline_on_ctrl_c() {
         for (clock, name) in [(Clock::Simulated, "simulated"), (Clock::Threads, "threads")] {
-            let target = Target::new(&format!("hangs-{name}"));
+            let target = TargetDir::new(&format!("hangs-{name}"));
             let (status, text) = interrupt(&mut target.child("hangs", clock), &["it hangs"]);
             assert_eq!(status, Some(130), "{text}");
             let stem = format!("initial_election_3A-{name}-7");
-            let (record, picture) = (format!("{stem}.record"), format!("{stem}.html"));
-            assert_eq!(target.names(), set([&picture, &record]));
-            let paths = [target.path(&picture), target.path(&record)];
-            let expected = format!("{stem}\n      picture: {}\n      record:  {}\n", paths[0], paths[1]);
+            let (record, timeline) = (format!("{stem}.record"), format!("{stem}.html"));
+            assert_eq!(target.names(), set([&timeline, &record]));
+            let paths = [target.path(&timeline), target.path(&record)];
+            let expected = format!("{stem}\n      timeline: {}\n      record:  {}\n", paths[0], paths[1]);
             assert_says(&text, &["interrupted: 1 run was under way\n", &expected]);
             let events = target.events(&record);
             let noted =
@@ -300,13 +302,13 @@ mod interrupted {
     }
 
     #[test]
-    fn the_command_line_writes_all_runs_under_way() {
-        let target = Target::new("command-line");
+    fn ctrl_c_writes_all_running_runs() {
+        let target = TargetDir::new("command-line");
         let mut command = target.run(&["figure_8_3C", "persist_2_3C", "--clock", "threads", "--seed", "5"]);
         let signs = ["figure_8_3C begins", "persist_2_3C begins"];
         let (status, text) = interrupt(command.env("LAB_LOG", "info"), &signs);
         assert_eq!(status, Some(130), "{text}");
-        assert_says(&text, &["interrupted: 2 runs were under way\n", "figure_8_3C-threads-5\n      picture: "]);
+        assert_says(&text, &["interrupted: 2 runs were under way\n", "figure_8_3C-threads-5\n      timeline: "]);
         let expected = ["figure_8_3C-threads-5", "persist_2_3C-threads-5"];
         let expected = expected.iter().flat_map(|name| [format!("{name}.html"), format!("{name}.record")]).collect();
         assert_eq!(target.names(), expected);
@@ -315,8 +317,8 @@ mod interrupted {
     }
 
     #[test]
-    fn with_vis_enable_never_an_interrupted_process_just_ends() {
-        let target = Target::new("interrupted-never");
+    fn with_vis_enable_never_ctrl_c_writes_no_file() {
+        let target = TargetDir::new("interrupted-never");
         let (status, text) =
             interrupt(target.child("hangs", Clock::Simulated).env("VIS_ENABLE", "never"), &["it hangs"]);
         assert_eq!(status, Some(130), "{text}");

@@ -1,28 +1,30 @@
-//! The way in which a run failed, so that another one can be said to fail in the same way.
+//! The signature of a failure. Two runs fail in the same way if their signatures are equal.
 
 use tester::{Report, Rule, Verdict};
 
-/// A way to fail: the check that did not hold, and the rule that the record shows to be broken.
+/// A failure signature: the failed check, and the broken rule that the record proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct FailureSignature {
     check: String,
     rule: Option<Rule>,
 }
 
-impl Way {
-    /// The way in which this run failed. `None` if it did not, or nothing is claimed about it.
-    pub(super) fn of(report: &Report) -> Option<Way> {
+impl FailureSignature {
+    /// Returns the signature of this run's failure. `None` if the run did not fail, or if its report claims nothing
+    /// about it.
+    pub(super) fn of(report: &Report) -> Option<FailureSignature> {
         match &report.verdict {
-            Verdict::Failed(broken) if !broken.unwritten && report.difference.is_none() => {
-                Some(Way { check: shape(&broken.text), rule: broken.diagnosis.found.as_ref().map(|found| found.rule) })
-            }
+            Verdict::Failed(broken) if !broken.unwritten && report.difference.is_none() => Some(FailureSignature {
+                check: shape(&broken.text),
+                rule: broken.diagnosis.found.as_ref().map(|found| found.rule),
+            }),
             _ => None,
         }
     }
 }
 
-/// The first line of a text without what differs from run to run: numbers, servers, clients, and what stands in quotation
-/// marks become `#`, and so does a list of them.
+/// Returns the first line of a text without its details. Numbers, servers, clients and quoted text become `#`, and so
+/// does a list of them.
 fn shape(text: &str) -> String {
     let line = text.lines().next().unwrap_or("").replace("(none)", "0");
     let mut shape = String::new();
@@ -52,18 +54,18 @@ fn shape(text: &str) -> String {
     shape
 }
 
-/// The length of the text in quotation marks with which `text` begins.
+/// Length of the quoted text at the start of `text`.
 fn quoted(text: &str) -> Option<usize> {
     let end = text.strip_prefix('\'')?.find('\'')?;
     Some(end + 2)
 }
 
-/// The length of the name of a server or client, such as `S0`, with which `text` begins.
+/// Length of the server or client name, such as `S0`, at the start of `text`.
 fn name(text: &str) -> Option<usize> {
     Some(1 + number(text.strip_prefix(['S', 'C'])?)?)
 }
 
-/// The length of the number with which `text` begins.
+/// Length of the number at the start of `text`.
 fn number(text: &str) -> Option<usize> {
     let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let whole = digits(text);
@@ -79,7 +81,7 @@ mod tests {
     use super::shape;
 
     #[test]
-    fn numbers_servers_and_values_make_no_difference() {
+    fn numbers_servers_and_values_do_not_matter() {
         assert_eq!(
             shape("two commands are committed at index 17: S0 has applied 4711, and S2 -3\nrule: ..."),
             "two commands are committed at index #: # has applied #, and # -#"
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn words_make_a_difference_and_so_does_an_apostrophe_in_one() {
+    fn words_and_their_apostrophes_matter() {
         assert_ne!(shape("index 3 is lost"), shape("index 3 is there twice"));
         assert_eq!(shape("the leader's log, and S1's, have 3"), "the leader's log, and #'s, have #");
         assert_eq!(

@@ -1,0 +1,104 @@
+//! Test that the crates of the workspace import in one direction. It compares the output of `cargo metadata` with the
+//! order below.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The crates in import order. Each crate may import only crates before it.
+const ORDER: [&str; 16] = [
+    "labstd",
+    "labgob",
+    "record",
+    "labrpc",
+    "raftapi",
+    "raft",
+    "kvraft",
+    "linearizability",
+    "picture",
+    "tester",
+    "cli",
+    "kvnode",
+    "starter",
+    "wrong",
+    "bench",
+    "raftlab",
+];
+
+/// Imports that are forbidden although the order allows them: the tester and the code under test do not know each
+/// other.
+const FORBIDDEN: [(&str, &[&str]); 3] =
+    [("tester", &["raft", "kvraft"]), ("cli", &["raft", "kvraft"]), ("starter", &["raft", "kvraft"])];
+
+/// Libraries that only the named crates may import.
+const RESTRICTED: [(&str, &[&str]); 5] = [
+    ("bincode", &["labgob"]),
+    ("corosensei", &["labstd"]),
+    ("crossbeam-channel", &["labstd"]),
+    ("redb", &["kvnode"]),
+    ("snow", &["kvnode"]),
+];
+
+/// The dependencies of each package of the workspace; `true` for a dependency of its tests alone.
+fn dependencies() -> BTreeMap<String, Vec<(String, bool)>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let text = |value: &Value| value.as_str().expect("a name").to_string();
+    let packages = metadata["packages"].as_array().expect("packages");
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().expect("dependencies");
+            let edges = dependencies.iter().map(|edge| (text(&edge["name"]), edge["kind"] == "dev")).collect();
+            (text(&package["name"]), edges)
+        })
+        .collect()
+}
+
+fn position_of(krate: &str) -> Option<usize> {
+    ORDER.iter().position(|name| *name == krate)
+}
+
+#[test]
+fn every_crate_imports_only_crates_before_it() {
+    let dependencies = dependencies();
+    assert!(dependencies.len() > 5, "the workspace has more crates than {:?}", dependencies.keys());
+    for (krate, imports) in &dependencies {
+        let here = position_of(krate).unwrap_or_else(|| panic!("crate {krate} is not in the order"));
+        for (import, in_tests) in imports {
+            let Some(there) = position_of(import) else { continue };
+            assert!(there < here, "{krate} imports {import}, which comes after it in the order");
+            let forbidden =
+                FORBIDDEN.iter().any(|(importer, forbidden)| importer == krate && forbidden.contains(&import.as_str()));
+            assert!(!forbidden || *in_tests, "{krate} must not import {import}");
+        }
+    }
+}
+
+#[test]
+fn restricted_libraries_stay_in_their_crates() {
+    for (krate, imports) in dependencies() {
+        for (library, crates) in RESTRICTED {
+            let imported = imports.iter().any(|(import, _)| import == library);
+            assert!(
+                !imported || crates.contains(&krate.as_str()),
+                "{krate} imports {library}, which only {crates:?} may import"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_lab_crates_have_the_same_guard_rails() {
+    let read = |krate: &str| std::fs::read_to_string(format!("{}/{krate}/clippy.toml", env!("CARGO_MANIFEST_DIR")));
+    let first = read("labrpc").expect("labrpc has guard rails");
+    for krate in ["raftapi", "raft", "kvraft", "tester", "starter"] {
+        assert_eq!(read(krate).expect("every lab crate has guard rails"), first, "{krate}/clippy.toml");
+    }
+}
