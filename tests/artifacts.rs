@@ -257,17 +257,17 @@ mod interrupted {
 
     use super::*;
 
-    /// Starts a process, and presses Ctrl-C once each of `signs` was in a line of its standard error. Waits for its
+    /// Starts a process, and presses Ctrl-C once each of `markers` was in a line of its standard error. Waits for its
     /// end, and returns its exit status and the rest of its standard error.
-    fn interrupt(command: &mut Command, signs: &[&str]) -> (Option<i32>, String) {
+    fn interrupt(command: &mut Command, markers: &[&str]) -> (Option<i32>, String) {
         let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
         let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut missing: BTreeSet<&str> = signs.iter().copied().collect();
+        let mut missing: BTreeSet<&str> = markers.iter().copied().collect();
         while !missing.is_empty() {
             let mut line = String::new();
             let length = errors.read_line(&mut line).expect("text");
             assert!(length > 0, "it ended before it said {missing:?}");
-            missing.retain(|sign| !line.contains(sign));
+            missing.retain(|marker| !line.contains(marker));
         }
         press_ctrl_c(&child);
         let mut rest = String::new();
@@ -305,8 +305,8 @@ mod interrupted {
     fn ctrl_c_writes_all_running_runs() {
         let target = TargetDir::new("command-line");
         let mut command = target.run(&["figure_8_3C", "persist_2_3C", "--clock", "threads", "--seed", "5"]);
-        let signs = ["figure_8_3C begins", "persist_2_3C begins"];
-        let (status, text) = interrupt(command.env("LAB_LOG", "info"), &signs);
+        let markers = ["figure_8_3C begins", "persist_2_3C begins"];
+        let (status, text) = interrupt(command.env("LAB_LOG", "info"), &markers);
         assert_eq!(status, Some(130), "{text}");
         assert_says(&text, &["interrupted: 2 runs were under way\n", "figure_8_3C-threads-5\n      timeline: "]);
         let expected = ["figure_8_3C-threads-5", "persist_2_3C-threads-5"];

@@ -61,7 +61,7 @@ impl Raft for FailsEveryThirdSeed {
 fn child_process() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     let arguments = ["raftlab"].into_iter().chain(arguments.split(' ')).map(Into::into);
-    let status = cli::with::<FailsEveryThirdSeed, kvraft::KvServer<FailsEveryThirdSeed>>("raftlab", arguments);
+    let status = cli::run_with_args::<FailsEveryThirdSeed, kvraft::KvServer<FailsEveryThirdSeed>>("raftlab", arguments);
     println!("{STATUS_LINE}{status}");
 }
 

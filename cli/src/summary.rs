@@ -306,11 +306,11 @@ mod tests {
             troubles: Vec::new(),
         };
         tally.add(report(false, 42), &kept, "starter");
-        assert!(tally.lines().ends_with("      picture: /lab/run.html\n      record:  /lab/run.record\n"));
+        assert!(tally.lines().ends_with("      timeline: /lab/run.html\n      record:  /lab/run.record\n"));
         let mut out = Vec::new();
         write(&[tally], Clock::Simulated, Duration::from_secs(1), &mut out).expect("a vector takes everything");
         let text = String::from_utf8(out).expect("text");
-        let end = "\npicture: /lab/run.html\nlog:     cargo run --release -p starter -- log /lab/run.record\n\
+        let end = "\ntimeline: /lab/run.html\nlog:     cargo run --release -p starter -- log /lab/run.record\n\
                    seed:    42\nreplay:  LAB_SEED=42 cargo test -p starter -- simulated::example_3A\n    or:  cargo run \
                    --release -p starter -- run example_3A --seed 42\n";
         assert!(text.ends_with(end), "{text}");

@@ -360,7 +360,7 @@ impl FlakyNetwork {
                 thread::sleep(EVERY);
             }
         };
-        let thread = thread::Builder::new().name("flaky_network".to_string()).spawn(work).expect("a thread");
+        let thread = thread::Builder::new().name("flaky-network".to_string()).spawn(work).expect("a thread");
         FlakyNetwork { stop, thread: Some(thread) }
     }
 }

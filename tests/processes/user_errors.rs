@@ -94,9 +94,9 @@ fn bad_arguments_are_one_line() {
     assert!(refused(&["cluster", "0"]).contains("1..=9"));
     assert!(refused(&["cluster", "3", "--port", "65535"]).contains("--port"));
     assert!(refused(&["bench", "--clients", "0"]).contains("1..=1024"));
-    let nobody = format!("127.0.0.1:{}", ports::free(1));
-    assert!(refused(&["kv", "get", "x", "--peers", &nobody, "--timeout", "1"]).contains(&nobody));
-    assert!(refused(&["status", "--peers", &nobody]).contains("no server answers"));
+    let unused = format!("127.0.0.1:{}", ports::free(1));
+    assert!(refused(&["kv", "get", "x", "--peers", &unused, "--timeout", "1"]).contains(&unused));
+    assert!(refused(&["status", "--peers", &unused]).contains("no server answers"));
 }
 
 #[test]

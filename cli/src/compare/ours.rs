@@ -68,7 +68,7 @@ pub(super) fn run(
         let ended = harness::run_undisturbed(scenarios[index], clock, seed, harness::print);
         let may_keep = !ended.report().passed() && kept[index].fetch_add(1, Relaxed) < KEPT_MAX;
         ended.tell(may_keep, |report, kept| {
-            progress.tell(&report);
+            progress.report(&report);
             let closing = if report.passed() { String::new() } else { harness::closing(&report, &kept, package) };
             outcome(report, closing)
         })
@@ -112,7 +112,7 @@ impl Progress {
         Progress { count, pause, state: Mutex::new((0, Instant::now())) }
     }
 
-    fn tell(&self, report: &Report) {
+    fn report(&self, report: &Report) {
         let Ok(mut state) = self.state.lock() else { return };
         state.0 += 1;
         if state.1.elapsed() < self.pause && (state.0 < self.count || self.pause > Duration::from_secs(1)) {

@@ -145,7 +145,7 @@ fn compare(stored: &Stored, report: &Report) -> Result<u64, Box<Parting>> {
 
 /// Says where a run differs from its record, and what may be the reason.
 fn describe_difference(parting: &Parting) -> String {
-    let index = match parting.at() {
+    let location = match parting.at() {
         Some(at) => format!(
             "from event {} on, at {:.4} s:{}",
             parting.number,
@@ -155,7 +155,7 @@ fn describe_difference(parting: &Parting) -> String {
         None => "in calls that the record omits".to_string(),
     };
     format!(
-        "NOT the run that was recorded: it describe_difference {index}\neither the code has changed, or it depends on something outside \
+        "NOT the run that was recorded: it differs {location}\neither the code has changed, or it depends on something outside \
          of the simulation; run --twice finds that"
     )
 }

@@ -71,7 +71,7 @@ fn an_interrupted_record_matches_the_start_of_a_run() {
 #[test]
 fn results_without_failures_need_no_replay() {
     let text = r#"{"is":"results","format":1,"package":"p","version":"1","clock":"simulated","filters":[],"first_seed":1,"runs":9,"twice":false}"#;
-    let saved = results::read(&format!("{text}\n")).expect("a head");
+    let saved = results::read(&format!("{text}\n")).expect("a header");
     let mut out = Vec::new();
     assert!(replay_results(&saved, Vec::new(), "p", &mut out).expect("it can be done"));
     assert_eq!(String::from_utf8_lossy(&out), "no run in it failed\n");

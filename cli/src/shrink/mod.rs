@@ -200,7 +200,7 @@ fn describe(name: &str, run: Candidate) -> String {
 fn progress(counts: &TryCounts, of_this_step: usize, tries: usize, best: &Size) -> String {
     let failing = counts.seeds_failing + counts.cutoffs_failing;
     format!(
-        "{} of at most {tries} runs, {failing} failed in the same signature; the shortest has {} faults, {} losses, {:.3} s\n",
+        "{} of at most {tries} runs, {failing} failed in the same way; the shortest has {} faults, {} losses, {:.3} s\n",
         counts.all() + of_this_step,
         best.faults,
         best.lost,
