@@ -1,13 +1,14 @@
-//! The key/value service as a process: real threads, sockets and disks. The one room outside the two clocks.
+//! The replicated key/value service as real processes: threads, sockets and disks. It is the one crate that has no
+//! simulated clock.
 //!
-//! - [`node`]: a server, which puts together a [`RawNode`](raft::rawnode::RawNode) and the two below.
-//! - [`storage`]: what a server keeps on its disk.
-//! - [`wire`]: how processes talk.
-//! - [`proxy`]: what stands between servers in a test, to cut them off from each other.
-//! - [`Command`]: what a person can do with all this, for a command line.
+//! - [`node`]: one server. It combines a [`RawNode`](raft::rawnode::RawNode) with the storage and the wire.
+//! - [`storage`]: the term, the vote, the log and the key/value state of a server, on its disk.
+//! - [`wire`]: the protocol between processes.
+//! - [`proxy`]: TCP proxies between servers, with which a test partitions them.
+//! - [`Command`]: the subcommands for a command line.
 //!
-//! To follow a write from the client to the answer, read `node/guests.rs` (it comes), `node/driver.rs` (`propose`, `carry_out`,
-//! `apply`) and `node/clients.rs` (`executed`).
+//! To follow a write from the request to the reply, read `node/frontend.rs` (the request arrives), `node/driver.rs`
+//! (`propose`, `process_ready`, `apply`) and `node/pending.rs` (`complete_entry`).
 
 mod commands;
 pub mod node;

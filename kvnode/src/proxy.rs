@@ -1,8 +1,9 @@
-//! Faults between real processes: ports that forward to other ports, until they are told not to. For testers.
+//! Network faults between real processes: TCP proxies that forward until they are told not to. For tests.
 //!
-//! A [`Proxy`] stands before one port. A [`Mesh`] has one for each ordered pair of servers, so that a tester can partition
-//! them: server `a` is told that server `b` is at [`Mesh::address`]`(a, b)`. What a proxy does is seen from outside as
-//! what networks do: connections that are cut, and connections that are as before and through which nothing comes.
+//! A [`Proxy`] forwards to one port. A [`Mesh`] has one proxy for each ordered pair of servers, so that a test can
+//! partition them: server `a` is told that server `b` has the address [`Mesh::address`]`(a, b)`. From outside, a
+//! proxy's faults look like those of a network: connections that are cut, and connections that stay open but deliver
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,19 +15,19 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use raftapi::ServerId;
 
-/// What a proxy does with what comes.
+/// Mode of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Forwards it, both ways.
+pub enum ProxyMode {
+    /// Forwards data in both directions.
     Open,
-    /// Cuts what is connected, and closes whatever connects. A side sees the end at once.
+    /// Cuts open connections, and closes new ones. Each side notices at once.
     Severed,
-    /// Leaves connections as they are, takes new ones, and forwards nothing. Nobody sees anything, until it is open again:
-    /// what was held back comes then, as TCP would send it again.
+    /// Keeps connections, accepts new ones, and forwards nothing. No side notices anything. When the proxy is open
+    /// again, it delivers the held data, as TCP would retransmit it.
     Blackhole,
 }
 
-/// A port that forwards to another one.
+/// A port that forwards to another port.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -37,39 +38,39 @@ pub struct Proxy {
 struct Shared {
     address: SocketAddr,
     state: Mutex<State>,
-    /// Signalled when the way changes, and when a connection's thread ends.
+    /// Signalled when the mode changes, and when a connection's thread ends.
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
-    way: Way,
-    /// Where the other port is, once it is known.
+    mode: ProxyMode,
+    /// The address of the target, once it is known.
     target: Option<SocketAddr>,
     stopping: bool,
-    next: u64,
-    /// Both sockets of each connection.
+    next_number: u64,
+    /// Both sockets of each connection, by its number.
     open: BTreeMap<u64, Vec<Arc<TcpStream>>>,
-    /// How many threads serve connections.
+    /// The number of threads that serve connections.
     threads: usize,
-    /// How many bytes were forwarded, both ways together.
+    /// The number of forwarded bytes in both directions.
     forwarded: u64,
 }
 
 impl Proxy {
-    /// Takes a free port of the loopback address. Connections are severed until there is a
-    /// [target](Proxy::set_target): so processes can be told of a proxy before what stands behind it has started.
+    /// Starts a proxy on a free port of the loopback address. It cuts connections until it has a
+    /// [target](Proxy::set_target), so the address of a proxy can be given out before its target has started.
     ///
     /// # Errors
     ///
-    /// If the operating system has no port.
+    /// If the operating system has no free port.
     pub fn start() -> io::Result<Proxy> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let state = State {
-            way: Way::Open,
+            mode: ProxyMode::Open,
             target: None,
             stopping: false,
-            next: 0,
+            next_number: 0,
             open: BTreeMap::new(),
             threads: 0,
             forwarded: 0,
@@ -83,32 +84,32 @@ impl Proxy {
         Ok(Proxy { shared, accepting: Some(accepting) })
     }
 
-    /// Where it listens.
+    /// Returns the address of the proxy.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
     }
 
-    /// Connections are forwarded to `target` from now on; those that there are stay as they are.
+    /// Sets the target of new connections. Open connections keep theirs.
     pub fn set_target(&self, target: SocketAddr) {
         self.shared.state.lock().target = Some(target);
     }
 
-    /// What it does from now on.
-    pub fn set_way(&self, way: Way) {
+    /// Sets the mode.
+    pub fn set_mode(&self, mode: ProxyMode) {
         let mut state = self.shared.state.lock();
-        state.way = way;
-        if way == Way::Severed {
-            state.sever();
+        state.mode = mode;
+        if mode == ProxyMode::Severed {
+            state.cut_all();
         }
         self.shared.changed.notify_all();
     }
 
-    /// How many bytes were forwarded so far, both ways together.
+    /// Returns the number of forwarded bytes in both directions.
     pub fn forwarded(&self) -> u64 {
         self.shared.state.lock().forwarded
     }
 
-    /// Cuts everything, closes the port, and waits for all threads.
+    /// Cuts all connections, closes the port, and waits for all threads.
     pub fn stop(mut self) {
         self.close();
     }
@@ -118,10 +119,10 @@ impl Proxy {
         {
             let mut state = self.shared.state.lock();
             state.stopping = true;
-            state.sever();
+            state.cut_all();
             self.shared.changed.notify_all();
         }
-        // The accepting thread looks whether it is to stop whenever somebody comes.
+        // The accepting thread checks for a stop after each connection.
         while !accepting.is_finished() {
             let _ = TcpStream::connect_timeout(&self.shared.address, Duration::from_millis(200));
             thread::sleep(Duration::from_millis(1));
@@ -141,7 +142,7 @@ impl Drop for Proxy {
 }
 
 impl State {
-    fn sever(&mut self) {
+    fn cut_all(&mut self) {
         for stream in std::mem::take(&mut self.open).into_values().flatten() {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -157,9 +158,9 @@ impl Shared {
                 return;
             }
             match accepted {
-                Ok((stream, _)) if state.way != Way::Severed && state.target.is_some() => {
-                    let number = state.next;
-                    state.next += 1;
+                Ok((stream, _)) if state.mode != ProxyMode::Severed && state.target.is_some() => {
+                    let number = state.next_number;
+                    state.next_number += 1;
                     let stream = Arc::new(stream);
                     state.open.insert(number, vec![Arc::clone(&stream)]);
                     let shared = Arc::clone(self);
@@ -171,26 +172,26 @@ impl Shared {
                         shared.changed.notify_all();
                     });
                 }
-                // Dropped, and so closed.
+                // Dropping the stream closes it.
                 Ok(_) => {}
                 Err(error) => {
                     drop(state);
-                    log::error!("a proxy cannot accept connections for the moment: {error}");
+                    log::error!("a proxy cannot accept connections at the moment: {error}");
                     thread::sleep(Duration::from_millis(10));
                 }
             }
         }
     }
 
-    /// One connection, from here to the target.
+    /// Serves one connection between `near` and the target.
     fn forward(self: &Arc<Shared>, number: u64, near: Arc<TcpStream>) {
-        if !self.is_let_through(number) {
+        if !self.wait_until_open(number) {
             return;
         }
-        let target = self.state.lock().target.expect("there was one when it was accepted");
+        let target = self.state.lock().target.expect("connections are accepted only with a target");
         let far = TcpStream::connect_timeout(&target, Duration::from_secs(2)).map(Arc::new);
         if let Ok(far) = far
-            && self.join(number, &far)
+            && self.add_far_socket(number, &far)
         {
             let _ = (near.set_nodelay(true), far.set_nodelay(true));
             thread::scope(|scope| {
@@ -202,8 +203,8 @@ impl Shared {
         self.state.lock().open.remove(&number);
     }
 
-    /// The connection has its second socket; `false` if it was cut meanwhile.
-    fn join(&self, number: u64, far: &Arc<TcpStream>) -> bool {
+    /// Adds the second socket of a connection. Returns `false` if the connection was cut meanwhile.
+    fn add_far_socket(&self, number: u64, far: &Arc<TcpStream>) -> bool {
         let mut state = self.state.lock();
         match state.open.get_mut(&number) {
             Some(sockets) => sockets.push(Arc::clone(far)),
@@ -212,7 +213,7 @@ impl Shared {
         true
     }
 
-    /// Forwards one way until either side ends. The end is forwarded too.
+    /// Forwards one direction until either side ends, and forwards the end too.
     fn pump(&self, number: u64, mut from: &TcpStream, mut to: &TcpStream) {
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -221,8 +222,8 @@ impl Shared {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
-            // Also an end is not seen on the other side of a black hole.
-            if !self.is_let_through(number) || read == 0 || to.write_all(&buffer[..read]).is_err() {
+            // A black hole also hides the end of a connection.
+            if !self.wait_until_open(number) || read == 0 || to.write_all(&buffer[..read]).is_err() {
                 break;
             }
             self.state.lock().forwarded += read as u64;
@@ -231,10 +232,10 @@ impl Shared {
         let _ = from.shutdown(Shutdown::Read);
     }
 
-    /// Waits until something may pass; `false` if the connection was cut.
-    fn is_let_through(&self, number: u64) -> bool {
+    /// Waits until data may pass. Returns `false` if the connection was cut.
+    fn wait_until_open(&self, number: u64) -> bool {
         let mut state = self.state.lock();
-        while state.way == Way::Blackhole && !state.stopping {
+        while state.mode == ProxyMode::Blackhole && !state.stopping {
             self.changed.wait(&mut state);
         }
         !state.stopping && state.open.contains_key(&number)
@@ -245,16 +246,16 @@ impl Shared {
 #[derive(Debug)]
 pub struct Mesh {
     servers: usize,
-    /// By who connects, and to whom.
+    /// By connecting server and target server.
     proxies: BTreeMap<(ServerId, ServerId), Proxy>,
 }
 
 impl Mesh {
-    /// For so many servers, whose own addresses are told later ([`set_target`](Mesh::set_target)).
+    /// Starts the proxies for `servers` servers. Their own addresses are set later ([`set_target`](Mesh::set_target)).
     ///
     /// # Errors
     ///
-    /// If the operating system has no ports.
+    /// If the operating system has no free ports.
     pub fn start(servers: usize) -> io::Result<Mesh> {
         let ids = || (0..servers).map(ServerId);
         let pairs = ids().flat_map(|from| ids().filter(move |to| *to != from).map(move |to| (from, to)));
@@ -262,7 +263,7 @@ impl Mesh {
         Ok(Mesh { servers, proxies })
     }
 
-    /// Where server `from` finds server `to`.
+    /// Returns the address at which server `from` reaches server `to`.
     ///
     /// # Panics
     ///
@@ -271,7 +272,7 @@ impl Mesh {
         self.proxies[&(from, to)].address()
     }
 
-    /// Server `to` is really at `target`.
+    /// Sets the real address of server `to`.
     pub fn set_target(&self, to: ServerId, target: SocketAddr) {
         for ((_, other), proxy) in &self.proxies {
             if *other == to {
@@ -280,37 +281,38 @@ impl Mesh {
         }
     }
 
-    /// What happens to what `from` sends over connections that it has made to `to`, and to the answers on them.
+    /// Sets the mode of the connections that `from` opens to `to`, in both directions.
     ///
     /// # Panics
     ///
     /// If they are not two servers of the mesh.
-    pub fn set_way(&self, from: ServerId, to: ServerId, way: Way) {
-        self.proxies[&(from, to)].set_way(way);
+    pub fn set_mode(&self, from: ServerId, to: ServerId, mode: ProxyMode) {
+        self.proxies[&(from, to)].set_mode(mode);
     }
 
-    /// Between two servers of the same group all is open; between others the way is `cut`. A server in no group is alone.
-    pub fn partition(&self, groups: &[&[ServerId]], cut: Way) {
+    /// Partitions the servers. Connections within a group are open; all others get the mode `cut`. A server in no group
+    /// is alone.
+    pub fn partition(&self, groups: &[&[ServerId]], cut: ProxyMode) {
         let group_of = |id: ServerId| groups.iter().position(|group| group.contains(&id));
         for ((from, to), proxy) in &self.proxies {
             let together = group_of(*from).is_some() && group_of(*from) == group_of(*to);
-            proxy.set_way(if together { Way::Open } else { cut });
+            proxy.set_mode(if together { ProxyMode::Open } else { cut });
         }
     }
 
-    /// All is open.
+    /// Opens all proxies.
     pub fn heal(&self) {
         for proxy in self.proxies.values() {
-            proxy.set_way(Way::Open);
+            proxy.set_mode(ProxyMode::Open);
         }
     }
 
-    /// How many bytes have been forwarded, in both directions.
+    /// Returns the number of bytes that all proxies forwarded, in both directions.
     pub fn forwarded(&self) -> u64 {
         self.proxies.values().map(Proxy::forwarded).sum()
     }
 
-    /// How many servers there are.
+    /// Returns the number of servers.
     pub fn servers(&self) -> usize {
         self.servers
     }

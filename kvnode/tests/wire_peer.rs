@@ -1,4 +1,4 @@
-//! Servers among themselves: who is let in, what is refused and why, links that come back, snapshots, partitions.
+//! Connections between servers: authentication, refusals and their reasons, reconnecting links, snapshots, partitions.
 
 mod support;
 
@@ -8,58 +8,58 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvnode::proxy::{Mesh, Proxy, Way};
+use kvnode::proxy::{Mesh, Proxy, ProxyMode};
 use kvnode::wire::{
-    Identity, Limits, Link, LinkChange, Listener, Secret, SnapshotError, SnapshotSender, Verdict, WireError,
+    Identity, Limits, LinkChange, Listener, PeerLink, Secret, SnapshotError, SnapshotSender, Verdict, WireError,
 };
 use parking_lot::Mutex;
 use raftapi::ServerId;
-use support::{Desk, PATIENCE, eventually, identity, listen, logged, text};
+use support::{HandlerState, TIMEOUT, eventually, identity, listen, text, wait_for_log};
 
-/// Limits under which a server that is away is noticed soon.
+/// Limits with which an unreachable server is noticed soon.
 fn quick() -> Limits {
     Limits { ping: Duration::from_millis(50), silence: Duration::from_secs(1), ..Limits::default() }
 }
 
 type Changes = Arc<Mutex<Vec<LinkChange>>>;
 
-fn link(identity: Identity, to: usize, address: impl ToString, limits: Limits) -> (Link, Changes) {
+fn start_link(identity: Identity, to: usize, address: impl ToString, limits: Limits) -> (PeerLink, Changes) {
     let changes = Changes::default();
     let seen = Arc::clone(&changes);
     let link =
-        Link::start(identity, ServerId(to), address.to_string(), limits, move |_, change| seen.lock().push(change));
+        PeerLink::start(identity, ServerId(to), address.to_string(), limits, move |_, change| seen.lock().push(change));
     (link, changes)
 }
 
 /// Sends `message` until it has arrived, as Raft does.
-fn insist(link: &Link, desk: &Desk, message: &str) {
+fn send_until_received(link: &PeerLink, state: &HandlerState, message: &str) {
     eventually(&format!("{message} has arrived"), || {
         link.send(Bytes::copy_from_slice(message.as_bytes()));
-        desk.messages.lock().iter().any(|(_, came)| came == message)
+        state.messages.lock().iter().any(|(_, came)| came == message)
     });
 }
 
-/// What a connection for a snapshot comes to: the shortest way to see a handshake from both sides.
+/// Returns the result of a snapshot transfer without chunks: the shortest way to see a handshake from both sides.
 fn try_handshake(identity: &Identity, to: usize, listener: &Listener) -> Result<Verdict, WireError> {
     let address = listener.address().to_string();
     let sender = SnapshotSender::open(identity, ServerId(to), &address, &Limits::default(), "meta".into())?;
-    sender.finish(PATIENCE)
+    sender.finish(TIMEOUT)
 }
 
 #[test]
-fn messages_come_whole_in_order_and_from_whom_they_say() {
-    let (listener, desk) = listen(0, 3, Limits::default());
-    let (link, changes) = link(identity(1, 3), 0, listener.address(), Limits::default());
+fn messages_arrive_whole_in_order_and_with_their_sender() {
+    let (listener, state) = listen(0, 3, Limits::default());
+    let (link, changes) = start_link(identity(1, 3), 0, listener.address(), Limits::default());
     eventually("the link is up", || link.is_up());
     let sent: Vec<Bytes> = (0..1000_usize).map(|n| vec![n as u8; n * 7 % 3000].into()).collect();
     for message in &sent {
-        assert!(link.send(message.clone()), "there is room for a thousand");
+        assert!(link.send(message.clone()), "the queue has room for a thousand messages");
     }
-    // Longer than a record, and than the buffers.
+    // This message is longer than a record and than the buffers.
     let long: Bytes = (0..1_000_000_u32).flat_map(u32::to_be_bytes).collect::<Vec<u8>>().into();
     assert!(link.send(long.clone()));
-    eventually("all have arrived", || desk.messages.lock().len() == sent.len() + 1);
-    let came = std::mem::take(&mut *desk.messages.lock());
+    eventually("all have arrived", || state.messages.lock().len() == sent.len() + 1);
+    let came = std::mem::take(&mut *state.messages.lock());
     assert!(came.iter().all(|(from, _)| *from == ServerId(1)));
     assert!(came.iter().map(|(_, message)| message).eq(sent.iter().chain([&long])), "the same, in the same order");
     assert_eq!(link.stats().sent, 1001);
@@ -69,13 +69,13 @@ fn messages_come_whole_in_order_and_from_whom_they_say() {
 }
 
 #[test]
-fn who_is_not_of_the_cluster_is_not_let_in() {
-    let (listener, desk) = listen(0, 3, Limits::default());
+fn a_server_of_another_cluster_is_refused() {
+    let (listener, state) = listen(0, 3, Limits::default());
     let good = identity(1, 3);
-    let stranger = Secret::new(b"another secret of the same length").expect("it is long enough");
+    let stranger = Secret::new(b"another secret of the same length").expect("the secret is long enough");
     let cases = [
         (Identity { secret: stranger, ..good.clone() }, 0, "does not know this cluster's secret"),
-        (Identity { cluster: "others".into(), ..good.clone() }, 0, "of another"),
+        (Identity { cluster: "others".into(), ..good.clone() }, 0, "belongs to another"),
         (Identity { me: ServerId(3), servers: 4, ..good.clone() }, 0, "S0 to S2 only"),
         (Identity { me: ServerId(0), ..good.clone() }, 0, "two servers have the same id"),
         (good.clone(), 2, "the addresses of the cluster are mixed up"),
@@ -83,147 +83,151 @@ fn who_is_not_of_the_cluster_is_not_let_in() {
     for (identity, to, reason) in cases {
         match try_handshake(&identity, to, &listener) {
             Err(WireError::Refused(why)) => assert!(why.contains(reason), "{why}"),
-            other => panic!("it should be refused because {reason}: {other:?}"),
+            other => panic!("the server should be refused because {reason}: {other:?}"),
         }
     }
-    assert!(desk.snapshots.lock().is_empty(), "nobody came as far as the handler");
-    assert_eq!(try_handshake(&good, 0, &listener).expect("this one is let in"), Verdict::Accepted("meta".into()));
+    assert!(state.snapshots.lock().is_empty(), "no refused server reached the handler");
+    assert_eq!(try_handshake(&good, 0, &listener).expect("this server is admitted"), Verdict::Accepted("meta".into()));
     listener.stop();
 }
 
 #[test]
-fn a_server_that_does_not_know_the_secret_is_not_believed() {
-    // It welcomes everybody, and answers a handshake with something that looks like one.
-    let impostor = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = impostor.local_addr().expect("it has an address").to_string();
+fn a_server_without_the_secret_is_not_trusted() {
+    // The impostor welcomes every connection, and replies to a handshake with random-looking bytes.
+    let impostor = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = impostor.local_addr().expect("an address").to_string();
     let thread = std::thread::spawn(move || {
-        let (mut stream, _) = impostor.accept().expect("somebody comes");
+        let (mut stream, _) = impostor.accept().expect("a connection");
         let mut hello = [0; 64];
         let _ = stream.read(&mut hello);
         let mut answer = b"kvnode\x00\x01\x00\x00\x00\x00".to_vec();
         answer.extend_from_slice(&48_u32.to_be_bytes());
         answer.extend_from_slice(&[7; 48]);
-        stream.write_all(&answer).expect("it is read");
+        stream.write_all(&answer).expect("the other side reads");
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
     });
     let opened = SnapshotSender::open(&identity(1, 3), ServerId(0), &address, &Limits::default(), "meta".into());
-    let error = opened.expect_err("it must not be believed").to_string();
+    let error = opened.expect_err("the impostor must not be trusted").to_string();
     assert!(error.contains("does not know this cluster's secret"), "{error}");
     thread.join().expect("the impostor ends");
 }
 
 #[test]
-fn another_version_is_refused_by_either_side_with_both_numbers() {
+fn either_side_refuses_another_version_and_names_both() {
     let (listener, _) = listen(0, 3, Limits::default());
-    let mut stream = TcpStream::connect(listener.address()).expect("it listens");
-    stream.write_all(b"kvnode\x00\x63").expect("it is read");
+    let mut stream = TcpStream::connect(listener.address()).expect("the server listens");
+    stream.write_all(b"kvnode\x00\x63").expect("the other side reads");
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("it answers");
+    stream.read_to_end(&mut answer).expect("a reply");
     assert!(text(&answer).contains("version 99") && text(&answer).contains("version 1"), "{}", text(&answer));
 
-    let newer = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = newer.local_addr().expect("it has an address").to_string();
+    let newer = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = newer.local_addr().expect("an address").to_string();
     let thread = std::thread::spawn(move || {
-        let (mut stream, _) = newer.accept().expect("somebody comes");
+        let (mut stream, _) = newer.accept().expect("a connection");
         let _ = stream.read(&mut [0; 64]);
-        stream.write_all(b"kvnode\x00\x63\x00\x00\x00\x04text").expect("it is read");
+        stream.write_all(b"kvnode\x00\x63\x00\x00\x00\x04text").expect("the other side reads");
     });
-    let error = kvnode::wire::Connection::open(&address, &Limits::default()).expect_err("it is newer").to_string();
+    let error =
+        kvnode::wire::Connection::open(&address, &Limits::default()).expect_err("the server is newer").to_string();
     assert!(error.contains("version 99") && error.contains("same build"), "{error}");
     thread.join().expect("the newer server ends");
     listener.stop();
 }
 
-/// Stands between two servers and keeps what the first one says.
+/// Forwards between two servers and records the bytes that the first one sends.
 fn recorder(target: std::net::SocketAddr) -> (std::net::SocketAddr, std::thread::JoinHandle<Vec<u8>>) {
-    let tap = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = tap.local_addr().expect("it has an address");
+    let tap = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = tap.local_addr().expect("an address");
     let thread = std::thread::spawn(move || {
-        let (near, _) = tap.accept().expect("somebody comes");
+        let (near, _) = tap.accept().expect("a connection");
         let far = TcpStream::connect(target).expect("the server listens");
-        let (mut near_back, mut far_back) = (near.try_clone().expect("two"), far.try_clone().expect("two"));
+        let (mut near_back, mut far_back) =
+            (near.try_clone().expect("a second handle"), far.try_clone().expect("a second handle"));
         let back = std::thread::spawn(move || {
             let _ = std::io::copy(&mut far_back, &mut near_back);
             let _ = near_back.shutdown(Shutdown::Both);
         });
-        let (mut said, mut near, mut far) = (Vec::new(), near, far);
+        let (mut recording, mut near, mut far) = (Vec::new(), near, far);
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = near.read(&mut buffer) {
-            said.extend_from_slice(&buffer[..read]);
+            recording.extend_from_slice(&buffer[..read]);
             if far.write_all(&buffer[..read]).is_err() {
                 break;
             }
         }
         let _ = far.shutdown(Shutdown::Both);
-        back.join().expect("it ends");
-        said
+        back.join().expect("the thread ends");
+        recording
     });
     (address, thread)
 }
 
-/// The bytes of the greeting and of the first message of the handshake, in all that a server has said.
-fn opening_bytes(said: &[u8]) -> usize {
+/// Returns the length of the greeting and of the first handshake message in the recorded bytes of a server.
+fn opening_length(recording: &[u8]) -> usize {
     let mut at = 8;
     for _ in 0..2 {
-        at += 4 + u32::from_be_bytes(said[at..at + 4].try_into().expect("four bytes")) as usize;
+        at += 4 + u32::from_be_bytes(recording[at..at + 4].try_into().expect("four bytes")) as usize;
     }
     at
 }
 
-/// The bytes of the answer: version, welcome, and the second message of the handshake.
-const ANSWER_BYTES: usize = 8 + 4 + 4 + 48;
+/// The length of the reply: version, welcome, and the second message of the handshake.
+const REPLY_BYTES: usize = 8 + 4 + 4 + 48;
 
 #[test]
-fn a_recorded_conversation_cannot_be_played_again() {
-    let (listener, desk) = listen(0, 3, Limits::default());
+fn a_recorded_connection_cannot_be_replayed() {
+    let (listener, state) = listen(0, 3, Limits::default());
     let (address, recorded) = recorder(listener.address());
-    let (link, _) = link(identity(1, 3), 0, address, Limits::default());
-    insist(&link, &desk, "pay 100");
+    let (link, _) = start_link(identity(1, 3), 0, address, Limits::default());
+    send_until_received(&link, &state, "pay 100");
     link.stop();
-    let said = recorded.join().expect("the recorder ends");
-    let before = desk.messages.lock().len();
+    let recording = recorded.join().expect("the recorder ends");
+    let before = state.messages.lock().len();
 
-    // The true server is connected meanwhile; who repeats its words must not push it out.
-    let (true_link, changes) = self::link(identity(1, 3), 0, listener.address(), Limits::default());
-    eventually("the link is up", || true_link.is_up());
-    // The greeting and the first message of the handshake are answered, and what comes then is of no use to who repeats it.
-    let opening = opening_bytes(&said);
-    for cut in [said.len(), said.len() - 1, opening + 1, opening] {
-        let mut stream = TcpStream::connect(listener.address()).expect("it listens");
-        stream.write_all(&said[..opening]).expect("it is read");
-        let mut answer = [0; ANSWER_BYTES];
-        stream.read_exact(&mut answer).expect("a repeated first message is answered as the first time");
-        let _ = stream.write_all(&said[opening..cut]);
+    // The real server is connected meanwhile. A replay of its bytes must not close its connection.
+    let (real_link, changes) = start_link(identity(1, 3), 0, listener.address(), Limits::default());
+    eventually("the link is up", || real_link.is_up());
+    // The server replies to the greeting and to the first handshake message, but the author of the replay cannot use
+    // the later records.
+    let opening = opening_length(&recording);
+    for cut in [recording.len(), recording.len() - 1, opening + 1, opening] {
+        let mut stream = TcpStream::connect(listener.address()).expect("the server listens");
+        stream.write_all(&recording[..opening]).expect("the other side reads");
+        let mut answer = [0; REPLY_BYTES];
+        stream.read_exact(&mut answer).expect("a replayed first message gets a reply");
+        let _ = stream.write_all(&recording[opening..cut]);
         let _ = stream.shutdown(Shutdown::Write);
-        let address = stream.local_addr().expect("it has one");
+        let address = stream.local_addr().expect("an address");
         let _ = stream.read_to_end(&mut Vec::new());
         if cut > opening + 1 {
-            logged(address, "a record with a wrong seal");
+            wait_for_log(address, "a record has a wrong seal");
         }
     }
-    // All at once.
-    let mut stream = TcpStream::connect(listener.address()).expect("it listens");
-    let _ = stream.write_all(&said);
-    logged(stream.local_addr().expect("it has one"), "it sent more before it was answered");
-    assert_eq!(desk.messages.lock().len(), before, "nothing of it has come to the handler");
-    insist(&true_link, &desk, "still here");
-    assert_eq!(*changes.lock(), [LinkChange::Up], "the true link was never down");
-    true_link.stop();
+    // The whole recording in one write.
+    let mut stream = TcpStream::connect(listener.address()).expect("the server listens");
+    let _ = stream.write_all(&recording);
+    wait_for_log(stream.local_addr().expect("an address"), "it sent more data before the reply");
+    assert_eq!(state.messages.lock().len(), before, "no replayed message reached the handler");
+    send_until_received(&real_link, &state, "still connected");
+    assert_eq!(*changes.lock(), [LinkChange::Up], "the link of the real server was never down");
+    real_link.stop();
     listener.stop();
 }
 
 #[test]
-fn a_record_that_was_changed_on_its_way_ends_the_connection() {
-    let (listener, desk) = listen(0, 3, Limits::default());
+fn a_modified_record_ends_the_connection() {
+    let (listener, state) = listen(0, 3, Limits::default());
     let target = listener.address();
-    let tap = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = tap.local_addr().expect("it has an address");
-    // Flips a bit of everything behind the first kilobyte, on the first connection alone.
+    let tap = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = tap.local_addr().expect("an address");
+    // Flips a bit in every read after the first kilobyte, on the first connection only.
     let thread = std::thread::spawn(move || {
-        let (mut near, _) = tap.accept().expect("somebody comes");
+        let (mut near, _) = tap.accept().expect("a connection");
         let mut far = TcpStream::connect(target).expect("the server listens");
-        let (mut near_back, mut far_back) = (near.try_clone().expect("two"), far.try_clone().expect("two"));
+        let (mut near_back, mut far_back) =
+            (near.try_clone().expect("a second handle"), far.try_clone().expect("a second handle"));
         let back = std::thread::spawn(move || {
             let _ = std::io::copy(&mut far_back, &mut near_back);
             let _ = near_back.shutdown(Shutdown::Both);
@@ -239,35 +243,35 @@ fn a_record_that_was_changed_on_its_way_ends_the_connection() {
             }
         }
         let _ = far.shutdown(Shutdown::Both);
-        back.join().expect("it ends");
+        back.join().expect("the thread ends");
     });
-    let (link, changes) = link(identity(1, 3), 0, address, Limits::default());
-    insist(&link, &desk, "good");
+    let (link, changes) = start_link(identity(1, 3), 0, address, Limits::default());
+    send_until_received(&link, &state, "good");
     let message = Bytes::from(vec![b'm'; 2000]);
     assert!(link.send(message.clone()));
     eventually("the link is lost", || changes.lock().iter().any(|change| matches!(change, LinkChange::Down { .. })));
-    assert!(!desk.messages.lock().iter().any(|(_, came)| came.len() == 2000), "what was changed is not delivered");
+    assert!(!state.messages.lock().iter().any(|(_, came)| came.len() == 2000), "the modified message is not delivered");
     link.stop();
     thread.join().expect("the tap ends");
     listener.stop();
 }
 
 #[test]
-fn a_link_comes_back_with_the_server_and_says_so() {
-    let (listener, desk) = listen(0, 2, quick());
+fn a_link_reconnects_to_a_restarted_server_and_reports_it() {
+    let (listener, state) = listen(0, 2, quick());
     let address = listener.address().to_string();
-    let (link, changes) = link(identity(1, 2), 0, &address, quick());
-    insist(&link, &desk, "one");
+    let (link, changes) = start_link(identity(1, 2), 0, &address, quick());
+    send_until_received(&link, &state, "one");
     listener.stop();
     eventually("the link is down", || !link.is_up());
-    assert!(!link.send("lost".into()), "what is for a server that is away is dropped");
+    assert!(!link.send("lost".into()), "a message to an unreachable server is dropped");
     assert!(link.stats().dropped >= 1);
-    let server = support::Server::default();
-    let desk = Arc::clone(&server.0);
+    let server = support::TestHandler::default();
+    let state = Arc::clone(&server.0);
     let bound = Listener::bind(&address).expect("the port is free again");
     let listener = bound.serve(identity(0, 2), quick(), server);
-    insist(&link, &desk, "two");
-    assert!(!desk.messages.lock().iter().any(|(_, message)| message == "lost"));
+    send_until_received(&link, &state, "two");
+    assert!(!state.messages.lock().iter().any(|(_, message)| message == "lost"));
     let seen: Vec<bool> = changes.lock().iter().map(|change| *change == LinkChange::Up).collect();
     assert!(seen.len() >= 3 && seen.iter().zip(seen.iter().skip(1)).all(|(a, b)| a != b), "up, down, up: {seen:?}");
     link.stop();
@@ -275,59 +279,60 @@ fn a_link_comes_back_with_the_server_and_says_so() {
 }
 
 #[test]
-fn a_queue_that_is_full_drops_and_never_blocks() {
-    // Somebody who accepts and never reads would be noticed in the handshake; so a server that is stuck.
+fn a_full_queue_drops_messages_and_never_blocks() {
+    // A peer that accepts and never reads would be noticed in the handshake, so this server is stuck in its handler.
     let limits = Limits { queued_messages: 16, queued_bytes: 1 << 20, ..Limits::default() };
-    let (listener, desk) = listen(0, 2, Limits::default());
-    let (link, _) = link(identity(1, 2), 0, listener.address(), limits);
-    insist(&link, &desk, "first");
-    let stuck = desk.messages.lock();
+    let (listener, state) = listen(0, 2, Limits::default());
+    let (link, _) = start_link(identity(1, 2), 0, listener.address(), limits);
+    send_until_received(&link, &state, "first");
+    let stuck = state.messages.lock();
     let message = Bytes::from(vec![0; 100_000]);
     let mut dropped = 0;
     for _ in 0..1000 {
         dropped += usize::from(!link.send(message.clone()));
     }
     drop(stuck);
-    assert!(dropped > 0, "a hundred megabytes do not fit");
+    assert!(dropped > 0, "a hundred megabytes do not fit into the queue");
     assert!(link.stats().dropped >= dropped as u64);
-    insist(&link, &desk, "last");
+    send_until_received(&link, &state, "last");
     let too_long = Bytes::from(vec![0; limits.message_bytes + 1]);
-    assert!(!link.send(too_long), "it is longer than messages may be");
+    assert!(!link.send(too_long), "the message is above the limit");
     link.stop();
     listener.stop();
 }
 
 #[test]
-fn a_server_that_connects_again_takes_the_place_of_its_old_connection() {
-    let (listener, desk) = listen(0, 2, Limits::default());
-    let (old, changes) = link(identity(1, 2), 0, listener.address(), Limits::default());
-    insist(&old, &desk, "old");
-    let (new, _) = link(identity(1, 2), 0, listener.address(), Limits::default());
-    eventually("the old one is told", || changes.lock().len() > 1);
+fn a_new_connection_of_a_server_closes_its_old_one() {
+    let (listener, state) = listen(0, 2, Limits::default());
+    let (old, changes) = start_link(identity(1, 2), 0, listener.address(), Limits::default());
+    send_until_received(&old, &state, "old");
+    let (new, _) = start_link(identity(1, 2), 0, listener.address(), Limits::default());
+    eventually("the old link is down", || changes.lock().len() > 1);
     old.stop();
-    insist(&new, &desk, "new");
+    send_until_received(&new, &state, "new");
     new.stop();
     listener.stop();
 }
 
 fn sender(listener: &Listener, limits: &Limits) -> SnapshotSender {
     let address = listener.address().to_string();
-    SnapshotSender::open(&identity(1, 2), ServerId(0), &address, limits, "index 7".into()).expect("it is let in")
+    SnapshotSender::open(&identity(1, 2), ServerId(0), &address, limits, "index 7".into())
+        .expect("the server is admitted")
 }
 
 #[test]
-fn a_snapshot_comes_whole_and_is_judged() {
+fn a_snapshot_arrives_whole_and_gets_a_verdict() {
     let limits = Limits::default();
-    let (listener, desk) = listen(0, 2, limits);
+    let (listener, state) = listen(0, 2, limits);
     let mut sender = sender(&listener, &limits);
     let chunk: Bytes = (0..limits.chunk_bytes).map(|n| n as u8).collect::<Vec<u8>>().into();
     for _ in 0..10 {
-        sender.push(chunk.clone()).expect("it is wanted");
+        sender.push(chunk.clone()).expect("the chunk is accepted");
     }
-    sender.push(Bytes::new()).expect("a piece may be empty");
-    assert_eq!(sender.finish(PATIENCE).expect("it is judged"), Verdict::Accepted("index 7".into()));
-    let snapshots = desk.snapshots.lock();
-    let [(from, meta, Ok(bytes))] = &snapshots[..] else { panic!("one has come, whole") };
+    sender.push(Bytes::new()).expect("a chunk may be empty");
+    assert_eq!(sender.finish(TIMEOUT).expect("a verdict"), Verdict::Accepted("index 7".into()));
+    let snapshots = state.snapshots.lock();
+    let [(from, meta, Ok(bytes))] = &snapshots[..] else { panic!("one complete snapshot has arrived") };
     assert_eq!((*from, &meta[..]), (ServerId(1), &b"index 7"[..]));
     assert!(bytes.len() == 10 * chunk.len() && bytes.chunks(chunk.len()).all(|part| part == chunk));
     drop(snapshots);
@@ -335,9 +340,9 @@ fn a_snapshot_comes_whole_and_is_judged() {
 }
 
 #[test]
-fn a_snapshot_that_is_not_wanted_is_refused_before_its_end() {
-    let (listener, desk) = listen(0, 2, Limits::default());
-    *desk.refuse_snapshot_after.lock() = Some(1);
+fn an_unwanted_snapshot_is_refused_before_its_end() {
+    let (listener, state) = listen(0, 2, Limits::default());
+    *state.refuse_snapshot_after.lock() = Some(1);
     let mut sender = sender(&listener, &Limits::default());
     let chunk = Bytes::from(vec![1; 100_000]);
     let refused = loop {
@@ -346,51 +351,51 @@ fn a_snapshot_that_is_not_wanted_is_refused_before_its_end() {
         }
     };
     assert!(
-        matches!(&refused, SnapshotError::Judged(Verdict::Refused(why)) if why == "an old one"),
+        matches!(&refused, SnapshotError::EarlyVerdict(Verdict::Refused(why)) if why == "an old one"),
         "{refused} instead of the verdict"
     );
     listener.stop();
 }
 
 #[test]
-fn a_snapshot_that_breaks_off_is_never_taken_for_a_whole_one() {
-    let (listener, desk) = listen(0, 2, Limits::default());
+fn an_aborted_snapshot_is_never_taken_for_a_complete_one() {
+    let (listener, state) = listen(0, 2, Limits::default());
     let mut sender = sender(&listener, &Limits::default());
-    sender.push("half".into()).expect("it is wanted");
+    sender.push("half".into()).expect("the chunk is accepted");
     drop(sender);
-    eventually("the handler has seen its end", || !desk.snapshots.lock().is_empty());
-    assert!(desk.snapshots.lock()[0].2.is_err(), "it is broken");
+    eventually("the handler has seen the end of the snapshot", || !state.snapshots.lock().is_empty());
+    assert!(state.snapshots.lock()[0].2.is_err(), "the snapshot is incomplete");
     listener.stop();
 }
 
 #[test]
-fn heartbeats_pass_while_a_snapshot_is_under_way() {
-    let (listener, desk) = listen(0, 2, Limits::default());
-    let (link, _) = link(identity(1, 2), 0, listener.address(), Limits::default());
+fn heartbeats_pass_while_a_snapshot_is_in_flight() {
+    let (listener, state) = listen(0, 2, Limits::default());
+    let (link, _) = start_link(identity(1, 2), 0, listener.address(), Limits::default());
     let mut sender = sender(&listener, &Limits::default());
     for n in 0..20 {
-        sender.push(vec![0; 1 << 20].into()).expect("it is wanted");
-        insist(&link, &desk, &format!("heartbeat {n}"));
+        sender.push(vec![0; 1 << 20].into()).expect("the chunk is accepted");
+        send_until_received(&link, &state, &format!("heartbeat {n}"));
     }
-    assert!(desk.snapshots.lock().is_empty(), "the snapshot is not at its end yet");
-    sender.finish(PATIENCE).expect("it is judged");
+    assert!(state.snapshots.lock().is_empty(), "the snapshot is not complete yet");
+    sender.finish(TIMEOUT).expect("a verdict");
     link.stop();
     listener.stop();
 }
 
 #[test]
-fn a_black_hole_is_noticed_and_left_again() {
-    let (listener, desk) = listen(0, 2, quick());
-    let proxy = Proxy::start().expect("there is a port");
+fn a_link_notices_a_black_hole_and_recovers() {
+    let (listener, state) = listen(0, 2, quick());
+    let proxy = Proxy::start().expect("a free port");
     proxy.set_target(listener.address());
-    let (link, changes) = link(identity(1, 2), 0, proxy.address(), quick());
-    insist(&link, &desk, "before");
-    proxy.set_way(Way::Blackhole);
+    let (link, changes) = start_link(identity(1, 2), 0, proxy.address(), quick());
+    send_until_received(&link, &state, "before");
+    proxy.set_mode(ProxyMode::Blackhole);
     eventually("the silence is noticed", || !link.is_up());
     let silent = |change: &LinkChange| matches!(change, LinkChange::Down { reason } if reason.contains("silent"));
-    eventually("the reason is told", || changes.lock().iter().any(silent));
-    proxy.set_way(Way::Open);
-    insist(&link, &desk, "after");
+    eventually("the reason is reported", || changes.lock().iter().any(silent));
+    proxy.set_mode(ProxyMode::Open);
+    send_until_received(&link, &state, "after");
     link.stop();
     proxy.stop();
     listener.stop();
@@ -399,25 +404,25 @@ fn a_black_hole_is_noticed_and_left_again() {
 #[test]
 fn a_mesh_partitions_servers_and_heals() {
     const SERVERS: usize = 3;
-    let mesh = Mesh::start(SERVERS).expect("there are ports");
-    let (listeners, desks): (Vec<_>, Vec<_>) = (0..SERVERS).map(|me| listen(me, SERVERS, quick())).unzip();
+    let mesh = Mesh::start(SERVERS).expect("free ports");
+    let (listeners, states): (Vec<_>, Vec<_>) = (0..SERVERS).map(|me| listen(me, SERVERS, quick())).unzip();
     for (id, listener) in listeners.iter().enumerate() {
         mesh.set_target(ServerId(id), listener.address());
     }
     let pairs = || (0..SERVERS).flat_map(|from| (0..SERVERS).filter(move |to| *to != from).map(move |to| (from, to)));
-    let links: Vec<((usize, usize), Link)> = pairs()
+    let links: Vec<((usize, usize), PeerLink)> = pairs()
         .map(|(from, to)| {
             let address = mesh.address(ServerId(from), ServerId(to));
-            ((from, to), link(identity(from, SERVERS), to, address, quick()).0)
+            ((from, to), start_link(identity(from, SERVERS), to, address, quick()).0)
         })
         .collect();
-    let all_speak = |what: &str| {
+    let exchange_messages = |what: &str| {
         for ((from, to), link) in &links {
-            insist(link, &desks[*to], &format!("{what} {from}->{to}"));
+            send_until_received(link, &states[*to], &format!("{what} {from}->{to}"));
         }
     };
-    all_speak("whole");
-    for cut in [Way::Severed, Way::Blackhole] {
+    exchange_messages("whole");
+    for cut in [ProxyMode::Severed, ProxyMode::Blackhole] {
         mesh.partition(&[&[ServerId(0), ServerId(1)], &[ServerId(2)]], cut);
         for ((from, to), link) in &links {
             if *from == 2 || *to == 2 {
@@ -427,20 +432,20 @@ fn a_mesh_partitions_servers_and_heals() {
         }
         for ((from, to), link) in &links {
             if *from != 2 && *to != 2 {
-                insist(link, &desks[*to], &format!("{cut:?} {from}->{to}"));
+                send_until_received(link, &states[*to], &format!("{cut:?} {from}->{to}"));
             }
         }
         mesh.heal();
-        all_speak(&format!("healed {cut:?}"));
+        exchange_messages(&format!("healed {cut:?}"));
     }
-    assert!(desks.iter().all(|desk| desk.messages.lock().iter().all(|(_, message)| message != "across")));
+    assert!(states.iter().all(|state| state.messages.lock().iter().all(|(_, message)| message != "across")));
     drop(links);
     drop(listeners);
 }
 
 #[test]
-fn a_secret_that_can_be_guessed_is_none() {
-    let error = Secret::new(b"  short \n").expect_err("it is too short");
+fn a_short_secret_is_refused_and_no_secret_is_shown() {
+    let error = Secret::new(b"  short \n").expect_err("the secret is too short");
     assert!(error.contains("5 bytes") && error.contains("openssl rand"), "{error}");
     let shown = format!("{:?}", identity(0, 1));
     assert!(!shown.contains("secret of") && shown.contains("Secret(..)"), "{shown}");

@@ -1,4 +1,4 @@
-//! `raftlab kv`: one operation.
+//! `raftlab kv`: executes one operation.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct KvArgs {
     #[arg(long, global = true, value_name = "ADDRESSES", value_delimiter = ',', default_value = addresses::DEFAULT_PEERS)]
     peers: Vec<String>,
 
-    /// How long to try, in seconds
+    /// Time limit of the operation, in seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 10)]
     timeout: u32,
 }
@@ -27,21 +27,21 @@ pub struct KvArgs {
 enum Operation {
     /// Print the value of a key
     Get {
-        /// Which key
+        /// The key
         key: String,
     },
-    /// Give a key a value
+    /// Set the value of a key
     Put {
-        /// Which key
+        /// The key
         key: String,
         /// The value; - reads it from standard input
         value: String,
     },
-    /// Add something at the end of a key's value
+    /// Append to the value of a key
     Append {
-        /// Which key
+        /// The key
         key: String,
-        /// What to add; - reads it from standard input
+        /// The value to append; - reads it from standard input
         value: String,
     },
 }
@@ -61,12 +61,14 @@ pub(super) fn run(args: &KvArgs) -> Result<u8, String> {
     };
     match done {
         Ok(()) => Ok(0),
-        Err(error @ ClerkError::GaveUp { .. }) => Err(format!("{error}; `raftlab status` tells how the servers are")),
+        Err(error @ ClerkError::GaveUp { .. }) => {
+            Err(format!("{error}; `raftlab status` shows the state of the servers"))
+        }
         Err(error @ ClerkError::Refused(_)) => Err(error.to_string()),
     }
 }
 
-/// What was given, or all of standard input.
+/// Returns the argument, or all of standard input for `-`.
 fn text(argument: &str) -> Result<Bytes, String> {
     if argument != "-" {
         return Ok(Bytes::copy_from_slice(argument.as_bytes()));
@@ -79,7 +81,7 @@ fn text(argument: &str) -> Result<Bytes, String> {
 fn print(value: &[u8]) -> Result<u8, String> {
     let mut out = io::stdout().lock();
     match out.write_all(value).and_then(|()| out.write_all(b"\n")) {
-        // Whoever reads the output has seen enough.
+        // The reader of the output has closed it, which is no error.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the output: {error}")),
         _ => Ok(0),
     }

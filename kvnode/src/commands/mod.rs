@@ -1,58 +1,60 @@
-//! What a person can do with servers: the commands, as `clap` reads them. The comments at the arguments are the text of
+//! The commands of the key/value service, as `clap` parses them. The comments on the arguments are the text of
 //! `--help`.
 
 mod addresses;
 mod bench;
 mod cluster;
-mod end;
 mod kv;
 mod logger;
-mod own_cluster;
 mod secret;
 mod serve;
+mod shutdown;
 mod status;
+mod temporary_cluster;
 
 /// The commands of the key/value service.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Run one server of a replicated key/value store, until Ctrl-C or SIGTERM
     ///
-    /// What it has acknowledged is on its disk and on those of a majority. It may be killed at any time, and goes on from what it
-    /// has saved. LAB_LOG sets how much is logged to standard error: error, warn, info (as it is), debug, trace. Exit status: 0 if it
-    /// was asked to end, 1 if it had to stop, 2 if it could not start.
+    /// Acknowledged writes are on its disk and on the disks of a majority. The server may be killed at any time, and
+    /// continues from its saved state. LAB_LOG sets the level of the log on standard error: error, warn, info (the
+    /// default), debug, trace. Exit status: 0 if it was asked to end, 1 if it had to stop, 2 if it could not start.
     Serve(serve::ServeArgs),
 
-    /// Start several servers on this machine, and show what they log
+    /// Start several servers on this machine and show their logs
     ///
-    /// Each is a process of its own that listens on loopback. Ctrl-C ends all of them; what they have saved stays, and the next
-    /// start goes on from there. A server that dies is reported and not started again: the others go on without it. Exit status: 0
-    /// after Ctrl-C, 2 if the servers could not start or have all ended.
+    /// Each server is a process of its own that listens on loopback. Ctrl-C ends all of them; their data stays, and the
+    /// next start continues from it. A server that dies is reported and not restarted: the others continue without it.
+    /// Exit status: 0 after Ctrl-C, 2 if the servers could not start or have all ended.
     Cluster(cluster::ClusterArgs),
 
     /// Read or write a key of a running cluster
     ///
-    /// Exit status: 0 if it was done, 1 if the key was never written, 2 if there was no answer in time or the servers refuse.
+    /// Exit status: 0 if the operation was executed, 1 if the key was never written, 2 if no reply came in time or the
+    /// servers refuse the operation.
     Kv(kv::KvArgs),
 
-    /// Show who leads, terms, indexes, and how far each server lags
+    /// Show the leader, the terms, the indexes and the lag of each server
     ///
-    /// On a terminal the view is live until Ctrl-C; else it is printed once. Exit status: 0 if some server leads, 1 if none does, 2
-    /// if none can be reached.
+    /// On a terminal the view is live until Ctrl-C; otherwise it is printed once. Exit status: 0 if some server leads,
+    /// 1 if none does, 2 if none is reachable.
     Status(status::StatusArgs),
 
-    /// Measure how many writes a second a cluster does, and how long they take
+    /// Measure the write rate and latency of a cluster
     ///
-    /// Each client puts values under keys of its own, one operation after the other. Without --peers, three servers are started for it
-    /// on this machine, in a directory that is removed afterwards. Exit status: 0, or 2 if it cannot be measured.
+    /// Each client puts values under keys of its own, one operation after the other. Without --peers, the command
+    /// starts three servers on this machine, in a directory that it removes afterwards. Exit status: 0, or 2 if it
+    /// cannot measure.
     Bench(bench::BenchArgs),
 }
 
 impl Command {
-    /// Does what the command says. Returns the exit status.
+    /// Executes the command. Returns the exit status.
     ///
     /// # Errors
     ///
-    /// If the user has asked for what cannot be done: one line that says what is wrong and what to do.
+    /// One line that says what is wrong and what to do, if the command cannot be executed.
     pub fn execute(self) -> Result<u8, String> {
         match self {
             Command::Serve(args) => serve::run(&args),

@@ -1,4 +1,4 @@
-//! The file with the secret that the servers of a cluster share.
+//! The file with the secret of a cluster.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,27 +9,27 @@ use rand::rngs::SysRng;
 
 use crate::wire::Secret;
 
-/// How many random bytes a new secret has.
-const BYTES: usize = 32;
+/// The number of random bytes in a new secret.
+const SECRET_BYTES: usize = 32;
 
-/// Where the secret is of servers that have their folders in `dir`.
-pub(crate) fn within(dir: &Path) -> PathBuf {
+/// Returns the path of the secret for servers whose directories are in `dir`.
+pub(crate) fn path_in(dir: &Path) -> PathBuf {
     dir.join("secret")
 }
 
-/// Makes a file with a new secret that only its owner can read, unless there is one.
+/// Creates a file with a new secret, which only its owner can read, unless the file exists.
 pub(crate) fn create_if_missing(path: &Path) -> Result<(), String> {
     let mut file = match create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => return Err(format!("cannot make the secret's file {}: {error}", path.display())),
+        Err(error) => return Err(format!("cannot create the secret file {}: {error}", path.display())),
     };
-    let mut bytes = [0; BYTES];
+    let mut bytes = [0; SECRET_BYTES];
     SysRng.try_fill_bytes(&mut bytes).map_err(|error| format!("this machine has no random numbers: {error}"))?;
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     writeln!(file, "{text}")
         .and_then(|()| file.sync_all())
-        .map_err(|error| format!("cannot write the secret's file {}: {error}; remove it and try again", path.display()))
+        .map_err(|error| format!("cannot write the secret file {}: {error}; remove it and try again", path.display()))
 }
 
 fn create_new(path: &Path) -> io::Result<File> {
@@ -40,13 +40,10 @@ fn create_new(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The secret in a file.
+/// Reads the secret from a file.
 pub(crate) fn read(path: &Path) -> Result<Secret, String> {
     let text = fs::read(path).map_err(|error| {
-        format!(
-            "cannot read the secret's file {}: {error}; --secret names a file that all servers have",
-            path.display()
-        )
+        format!("cannot read the secret file {}: {error}; --secret names a file that all servers have", path.display())
     })?;
     Secret::new(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! What is in an entry of the log: writes of clients that came together, or an order to all servers.
+//! The content of a log entry: a batch of client writes, or an instruction to all servers.
 
 use bytes::Bytes;
 use labgob::DecodeError;
@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::storage::{self, Operation};
 use crate::wire::WriteOp;
 
-/// The command of an entry. Variants are added at the end only: the number of one is what is saved.
+/// The command of an entry. New variants are added at the end only, because the log saves the number of the variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Command {
-    /// Nothing: a leader proposes it when it is elected, because what earlier leaders have left is committed with it (5.4.2).
-    Nothing,
-    /// These, in this order.
+    /// No operation. A new leader proposes it, because committing it also commits the entries of earlier leaders
+    /// (5.4.2).
+    Noop,
+    /// A batch of writes, in this order.
     Writes(Vec<Write>),
-    /// Let the log up to here go. Every server has applied that much when it comes to this entry.
+    /// Discard the log up to and including `up_to`. Every server has applied these entries when it applies this
+    /// command.
     Compact {
-        /// The last index that may go.
+        /// The last index to discard.
         up_to: Index,
     },
 }
@@ -25,37 +27,37 @@ pub(crate) enum Command {
 /// A client's write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Write {
-    /// The client, by its random number.
+    /// The random number that identifies the client.
     pub(crate) client: u64,
-    /// Its writes are numbered.
+    /// The sequence number of the write among this client's writes.
     pub(crate) seq: u64,
-    /// What is written.
+    /// The key.
     pub(crate) key: String,
-    /// How.
+    /// The kind of write.
     pub(crate) op: WriteOp,
-    /// The value, or what is added to it.
+    /// The new value, or the bytes to append.
     pub(crate) value: Bytes,
 }
 
 impl Command {
-    /// As it is in the log.
+    /// Returns the encoding for the log.
     pub(crate) fn encode(&self) -> Bytes {
         labgob::encode(self)
     }
 
-    /// What is in the log.
+    /// Decodes the command of a log entry.
     ///
     /// # Errors
     ///
-    /// If it is none: another program has written it.
+    /// If the bytes are not a command, that is, if another program wrote them.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         labgob::decode(bytes)
     }
 }
 
 impl Write {
-    /// As the store takes it.
-    pub(crate) fn into_stored(self) -> storage::Command {
+    /// Converts the write for the storage.
+    pub(crate) fn into_storage_command(self) -> storage::Command {
         let Write { client, seq, key, op, value } = self;
         let key = Bytes::from(key);
         let operation = match op {
@@ -65,7 +67,7 @@ impl Write {
         storage::Command { client, seq, operation }
     }
 
-    /// About how many bytes it has in the log.
+    /// Returns the approximate size of the write in the log, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         const NUMBERS: usize = 24;
         NUMBERS + self.key.len() + self.value.len()

@@ -1,8 +1,8 @@
-//! The loop: the one thread that has the node, and carries out what the node wants done.
+//! The loop: the one thread that owns the node and executes its requests.
 //!
-//! It takes what has come together, hands it to the node, and carries out the node's [`Ready`] in the order in which a promise
-//! has to be kept: save, then send, then apply, then answer. One pass saves once, whatever has come: so the more there is
-//! to do, the less each of it costs. While it saves, the next pass collects.
+//! The loop takes all waiting events and hands them to the node. Then it processes the node's [`Ready`] in the order
+//! that Raft's promises require: save, send, apply, reply. One pass saves once for all events that it took, so a higher
+//! load makes each event cheaper. While one pass saves, events for the next one collect in the queue.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,29 +17,30 @@ use raftapi::Index;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::clients::Clients;
 use super::command::{Command, Write};
 use super::compaction::Compaction;
-use super::event::{Event, Received, WAITING_MAX};
+use super::event::{Event, QUEUE_CAPACITY, ReceivedSnapshot};
 use super::peers::Peers;
-use super::status::{FollowerStatus, NodeStatus, word};
+use super::pending::PendingRequests;
+use super::status::{FollowerStatus, NodeStatus, state_name};
 use super::transfers::Transfers;
 use crate::storage::{Storage, Tail};
 use crate::wire::ClientReply;
 
-/// How long a tick is. Heartbeats come every [`HEARTBEAT_TICKS`] of them.
+/// The length of a tick. The leader sends a heartbeat every [`HEARTBEAT_TICKS`] ticks.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// Well above what a message and a sync take.
+/// Ticks between heartbeats: 100 ms, well above the time of a message and a sync.
 pub(super) const HEARTBEAT_TICKS: u32 = 10;
 
-/// Without an answer for so long, entries are not sent again until the peer answers something.
+/// After this many ticks (500 ms) without a reply, the leader sends no entries again until the peer replies to
+/// something.
 pub(super) const ANSWER_TICKS: u32 = 50;
 
-/// From this many ticks an election timeout is drawn: several heartbeats, and a disk that takes its time.
+/// The range of the election timeout, in ticks (500 to 1,000 ms): several heartbeats, and time for a slow disk.
 const ELECTION_TICKS: std::ops::Range<u32> = 50..100;
 
-/// All that the loop has.
+/// The state of the loop.
 pub(super) struct Driver {
     pub(super) node: RawNode,
     pub(super) storage: Storage,
@@ -47,41 +48,42 @@ pub(super) struct Driver {
     pub(super) events: Receiver<Event>,
     pub(super) transfers: Transfers,
     pub(super) compaction: Compaction,
-    pub(super) timeouts: ChaCha8Rng,
-    /// For other threads: how far this server knows to be committed.
+    pub(super) timeout_rng: ChaCha8Rng,
+    /// The highest index that this server knows to be committed, for other threads.
     pub(super) committed: Arc<AtomicU64>,
-    pub(super) clients: Clients,
-    /// A snapshot that was handed to the node.
-    pub(super) received: Option<Received>,
+    pub(super) pending: PendingRequests,
+    /// A received snapshot that the node was given in this pass.
+    pub(super) received_snapshot: Option<ReceivedSnapshot>,
 }
 
 impl Driver {
-    /// Runs until it is told to stop.
+    /// Runs until the stop event.
     ///
     /// # Errors
     ///
-    /// If what has to be saved cannot be, or what was saved is not what this program saves: the server cannot go on.
+    /// If state cannot be saved, or if the saved state is not this program's. The server cannot continue.
     pub(super) fn run(&mut self) -> Result<(), String> {
         let mut next_tick = Instant::now() + TICK;
         loop {
             if self.collect(next_tick).is_break() {
                 return Ok(());
             }
-            // One tick however late it is: what was missed was this server's own time, and says nothing of the others.
+            // One tick, however late it is. The missed time is this server's own delay and says nothing about the other
+            // servers.
             if next_tick <= Instant::now() {
-                let Driver { node, timeouts, .. } = self;
-                node.tick(|| timeouts.random_range(ELECTION_TICKS));
+                let Driver { node, timeout_rng, .. } = self;
+                node.tick(|| timeout_rng.random_range(ELECTION_TICKS));
                 next_tick = Instant::now() + TICK;
             }
             self.propose();
-            self.ask_for_reads();
+            self.confirm_reads();
             while self.node.has_ready() {
-                self.carry_out()?;
+                self.process_ready()?;
             }
         }
     }
 
-    /// Waits for something to happen until `deadline`, and takes all that has happened.
+    /// Waits for an event until `deadline`, and handles all events that have arrived.
     fn collect(&mut self, deadline: Instant) -> ControlFlow<()> {
         let first = self.events.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         let mut event = match first {
@@ -89,31 +91,31 @@ impl Driver {
             Err(RecvTimeoutError::Timeout) => return ControlFlow::Continue(()),
             Err(RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
         };
-        // A limit, so that there is an end also if events come as fast as they are taken.
-        for _ in 0..WAITING_MAX {
-            self.take(event)?;
+        // The limit ends the loop even if events arrive as fast as they are handled.
+        for _ in 0..QUEUE_CAPACITY {
+            self.handle_event(event)?;
             event = match self.events.try_recv() {
                 Ok(event) => event,
                 Err(_) => return ControlFlow::Continue(()),
             };
         }
-        self.take(event)
+        self.handle_event(event)
     }
 
-    fn take(&mut self, event: Event) -> ControlFlow<()> {
+    fn handle_event(&mut self, event: Event) -> ControlFlow<()> {
         match event {
             Event::Message(message) => self.step(message),
-            Event::Get(key, reply) => self.clients.read(key, reply),
-            Event::Write(write, reply) => self.clients.write(write, reply),
+            Event::Get(key, reply) => self.pending.add_read(key, reply),
+            Event::Write(write, reply) => self.pending.add_write(write, reply),
             Event::Status(reply) => reply.send(ClientReply::Status(self.status().encode())),
-            Event::SnapshotReceived(received) => {
-                let message = received.message.clone();
-                // One that is still here was of no use.
-                self.received = Some(received);
+            Event::SnapshotReceived(received_snapshot) => {
+                let message = received_snapshot.message.clone();
+                // If an earlier one is still here, the node did not use it.
+                self.received_snapshot = Some(received_snapshot);
                 self.step(message);
             }
             Event::SnapshotSent(order, transfer) => {
-                self.transfers.ended(&order);
+                self.transfers.finish(&order);
                 self.node.report_snapshot(&order, transfer);
             }
             Event::Stop => return ControlFlow::Break(()),
@@ -124,47 +126,49 @@ impl Driver {
     fn step(&mut self, message: raft::rawnode::Message) {
         let from = message.from;
         if let Err(refused) = self.node.step(message) {
-            log::warn!("a message of {from} is of no use: {refused}");
+            log::warn!("ignored a message of {from}: {refused}");
         }
     }
 
-    /// Proposes what clients want to write, all of it together, and what the log itself needs; or sends the clients away.
+    /// Proposes all waiting writes together, and a compaction if the log needs one. If this server does not lead, it
+    /// redirects the clients.
     fn propose(&mut self) {
         if self.node.standing().role != RoleName::Leader {
             let leader = self.node.standing().leader;
-            self.clients.send_away(leader, leader.map(|leader| self.peers.address(leader)));
+            self.pending.redirect(leader, leader.map(|leader| self.peers.address(leader)));
             return;
         }
-        let (commands, waiting): (Vec<_>, Vec<_>) = self.clients.take_writes().into_iter().unzip();
+        let (commands, waiting): (Vec<_>, Vec<_>) = self.pending.take_writes().into_iter().unzip();
         if !commands.is_empty() {
             let started = self.node.propose_many(commands.iter().map(Command::encode));
-            self.clients.proposed(started.expect("it leads"), waiting);
+            self.pending.add_proposed(started.expect("this server leads"), waiting);
         }
-        let kept_for = self.transfers.needed_from();
-        if let Some(command) = self.compaction.due(self.node.core(), self.storage.log_bytes(), kept_for) {
-            let started = self.node.propose(command.encode()).expect("it leads");
-            self.compaction.proposed(started.index);
+        let snapshot_index = self.transfers.oldest_index();
+        if let Some(command) = self.compaction.next_command(self.node.core(), self.storage.log_bytes(), snapshot_index)
+        {
+            let started = self.node.propose(command.encode()).expect("this server leads");
+            self.compaction.note_proposed(started.index);
         }
     }
 
-    /// Asks a majority whether this server leads, once for all reads that have come.
-    fn ask_for_reads(&mut self) {
-        if !self.clients.has_reads() {
+    /// Starts one ReadIndex round for all new reads: a majority confirms that this server leads.
+    fn confirm_reads(&mut self) {
+        if !self.pending.has_new_reads() {
             return;
         }
-        let question = self.clients.next_question();
-        // A new leader does not know yet what may be read; it will when its first entry is committed.
-        if self.node.read_index(question).is_ok() {
-            self.clients.asked(question);
+        let round = self.pending.next_round();
+        // A new leader cannot serve reads before its first entry is committed.
+        if self.node.read_index(round).is_ok() {
+            self.pending.start_round(round);
         }
     }
 
-    /// Carries out what the node wants done, in the order of its promises.
-    fn carry_out(&mut self) -> Result<(), String> {
+    /// Processes one [`Ready`] of the node, in the required order.
+    fn process_ready(&mut self) -> Result<(), String> {
         let Ready { standing, hard_state, snapshot, base, entries, messages, snapshots_wanted, committed, reads } =
             self.node.ready();
         if let Some(standing) = standing {
-            self.stands(standing);
+            self.on_soft_state_change(standing);
         }
         let mut hard_state = hard_state;
         if let Some(snapshot) = snapshot {
@@ -182,47 +186,48 @@ impl Driver {
             self.storage.compact_log(index)?;
         }
         for order in snapshots_wanted {
-            // Until it is told, the node waits for the end of the transfer.
-            if !self.transfers.begin(order.clone(), self.storage.view()?) {
+            // The node waits for the end of the transfer until it is reported.
+            if !self.transfers.start(order.clone(), self.storage.view()?) {
                 self.node.report_snapshot(&order, Transfer::Failed);
             }
         }
         for read in reads {
-            self.clients.confirmed(read.context, read.index);
+            self.pending.finish_round(read.context, read.index);
         }
-        self.answer_reads()?;
+        self.reply_to_reads()?;
         self.node.advance();
-        // What was handed to the node and is not wanted never will be.
-        self.received = None;
+        // If the node has not used the snapshot by now, it never will.
+        self.received_snapshot = None;
         Ok(())
     }
 
-    /// This server stands elsewhere than before.
-    fn stands(&mut self, Standing { term, role, leader }: Standing) {
+    /// Logs a change of term, role or leader, and starts a new leadership.
+    fn on_soft_state_change(&mut self, Standing { term, role, leader }: Standing) {
         match (role, leader) {
             (RoleName::Leader, _) => {
                 log::info!("leads term {term}");
-                // With it, what earlier leaders have left is committed, and reads can be answered.
-                self.node.propose(Command::Nothing.encode()).expect("it leads");
-                self.compaction = self.compaction.of_new_leader();
+                // Committing this entry also commits the entries of earlier leaders, and then reads can be served.
+                self.node.propose(Command::Noop.encode()).expect("this server leads");
+                self.compaction = self.compaction.for_new_leader();
             }
             (RoleName::Follower, Some(leader)) => log::info!("follows {leader} in term {term}"),
-            (RoleName::Follower, None) => log::info!("term {term} has begun"),
-            (RoleName::Candidate, _) => log::info!("asks for votes in term {term}"),
+            (RoleName::Follower, None) => log::info!("term {term} begins"),
+            (RoleName::Candidate, _) => log::info!("requests votes in term {term}"),
         }
     }
 
-    /// Puts the snapshot that has come in place of everything.
+    /// Replaces the whole state by the received snapshot.
     fn install(&mut self, snapshot: &Snapshot, hard_state: Option<HardState>) -> Result<(), String> {
-        let received = self.received.take().expect("the node wants what it was given");
-        // What follows comes with the entries.
-        self.storage.install(&received.image, hard_state, false)?;
-        log::info!("has the state up to {} from a snapshot", snapshot.index);
-        self.note_committed(snapshot.index);
+        let received_snapshot =
+            self.received_snapshot.take().expect("the node installs only a snapshot that it was given");
+        // The leader sends the following entries again.
+        self.storage.install(&received_snapshot.image, hard_state, false)?;
+        log::info!("installed the state up to index {} from a snapshot", snapshot.index);
+        self.publish_commit_index(snapshot.index);
         Ok(())
     }
 
-    /// Executes committed entries, all in one step, and tells the clients that wait for them.
+    /// Applies committed entries in one transaction, and replies to the clients that wait for them.
     fn apply(&mut self, committed: Vec<Committed>) -> Result<(), String> {
         let (Some(first), Some(last)) = (committed.first(), committed.last()) else { return Ok(()) };
         let (first, last) = (first.index, last.index);
@@ -232,10 +237,10 @@ impl Driver {
         for Committed { index, term, command } in committed {
             executed.push((index, term));
             let writes = match Command::decode(&command).map_err(|error| {
-                format!("the log's entry at {index} was written by another program: {error}; use the one that wrote it")
+                format!("another program wrote the log entry at {index}: {error}; run the program that wrote it")
             })? {
-                Command::Nothing => Vec::new(),
-                Command::Writes(writes) => writes.into_iter().map(Write::into_stored).collect(),
+                Command::Noop => Vec::new(),
+                Command::Writes(writes) => writes.into_iter().map(Write::into_storage_command).collect(),
                 Command::Compact { up_to } => {
                     compact = Some(up_to);
                     Vec::new()
@@ -244,9 +249,9 @@ impl Driver {
             entries.push((term, writes));
         }
         self.storage.apply(first, &entries).map_err(|error| error.to_string())?;
-        self.note_committed(last);
+        self.publish_commit_index(last);
         for (index, term) in executed {
-            self.clients.executed(index, term);
+            self.pending.complete_entry(index, term);
         }
         if let Some(up_to) = compact {
             self.node.compact(up_to);
@@ -254,8 +259,8 @@ impl Driver {
         Ok(())
     }
 
-    fn answer_reads(&mut self) -> Result<(), String> {
-        for read in self.clients.readable(self.node.core().last_applied()) {
+    fn reply_to_reads(&mut self) -> Result<(), String> {
+        for read in self.pending.take_readable(self.node.core().last_applied()) {
             let value = self.storage.get(read.key.as_bytes())?;
             read.reply.send(ClientReply::Value(value));
         }
@@ -268,7 +273,7 @@ impl Driver {
             server: follower.server,
             match_index: follower.match_index,
             next_index: follower.next_index,
-            state: word(follower.state),
+            state: state_name(follower.state),
             connected: self.peers.is_connected(follower.server),
         };
         NodeStatus {
@@ -282,12 +287,12 @@ impl Driver {
             applied: status.last_applied,
             log_bytes: self.storage.log_bytes(),
             data_bytes: self.storage.data_bytes(),
-            waiting: self.clients.waiting(),
+            waiting: self.pending.count(),
             followers: status.followers.iter().map(follower).collect(),
         }
     }
 
-    fn note_committed(&self, index: Index) {
+    fn publish_commit_index(&self, index: Index) {
         self.committed.store(index.0, Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! What the loop is told.
+//! The events of the loop.
 
 use std::sync::mpsc::Sender;
 
@@ -8,35 +8,36 @@ use super::command::Write;
 use crate::storage::Image;
 use crate::wire::ReplyTo;
 
-/// How many events may wait for the loop. Who brings one more waits, and so does the connection that it came over.
-pub(super) const WAITING_MAX: usize = 4096;
+/// Capacity of the event queue. A thread that adds an event to a full queue blocks, and so does the connection that it
+/// serves.
+pub(super) const QUEUE_CAPACITY: usize = 4096;
 
-/// Something that the loop has to see.
+/// An event that the loop handles.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Another server's message.
+    /// A message from another server.
     Message(Message),
-    /// A client reads this key.
+    /// A client's read of this key.
     Get(String, ReplyTo),
-    /// A client writes.
+    /// A client's write.
     Write(Write, ReplyTo),
-    /// Somebody wants to know how the server is.
+    /// A request for the server's status.
     Status(ReplyTo),
-    /// A snapshot is here.
-    SnapshotReceived(Received),
-    /// A snapshot for another server has arrived there, or never will.
+    /// A complete snapshot has arrived.
+    SnapshotReceived(ReceivedSnapshot),
+    /// A snapshot transfer to another server has succeeded or failed.
     SnapshotSent(SnapshotOrder, Transfer),
-    /// The server is to end.
+    /// The server must stop.
     Stop,
 }
 
-/// A snapshot that has come from a leader, whole and checked.
+/// A complete and checked snapshot from a leader.
 #[derive(Debug)]
-pub(super) struct Received {
-    /// What the leader says of it.
+pub(super) struct ReceivedSnapshot {
+    /// The leader's InstallSnapshot message, without the data.
     pub(super) message: Message,
-    /// Its content.
+    /// The file with the data.
     pub(super) image: Image,
-    /// Is dropped when the file is not needed any more.
-    pub(super) _in_use: Sender<()>,
+    /// Dropping this sender signals that the file is no longer needed.
+    pub(super) _file_in_use: Sender<()>,
 }

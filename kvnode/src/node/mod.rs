@@ -1,29 +1,30 @@
-//! A server: the Raft node, the store and the wire, put together.
+//! A server: the Raft node, the storage and the wire combined.
 //!
 //! ```text
 //!  clients, peers            the loop (driver.rs)                      the disk, the peers
 //!  ──────────────            ────────────────────                      ───────────────────
-//!  connections' threads ──>  collect: all events that have come
-//!  (guests.rs)               propose, step, tick ──> RawNode
+//!  connections' threads ──>  collect: all waiting events
+//!  (frontend.rs)             propose, step, tick ──> RawNode
 //!                            ready():  1. save ──────────────────────> Storage, one sync
-//!                                      2. send ──────────────────────> a Link each (peers.rs)
+//!                                      2. send ──────────────────────> one PeerLink each (peers.rs)
 //!                                      3. apply, in one transaction ─> Storage
-//!  replies          <──────            4. answer (clients.rs)
+//!  replies          <──────            4. reply (pending.rs)
 //!                                      5. advance()
 //!                            a follower far behind: a View ──────────> a thread that sends it (transfers.rs)
 //! ```
 //!
-//! One thread has the node and all that belongs to it, so nothing here needs a lock. What takes long is done elsewhere: a
-//! snapshot is made, sent, received and checked on other threads, and what is cut off the log is deleted by the store's own.
+//! One thread owns the node and everything that belongs to it, so this module needs no lock. Slow work runs on other
+//! threads: a snapshot is written, sent, received and checked there, and the storage's own thread deletes compacted log
+//! entries.
 
-mod clients;
 mod command;
 mod compaction;
 mod driver;
 mod event;
-mod guests;
+mod frontend;
 mod peers;
-mod side_files;
+mod pending;
+mod snapshot_files;
 mod status;
 mod transfers;
 
@@ -43,33 +44,33 @@ use rand_chacha::ChaCha8Rng;
 
 use self::compaction::Compaction;
 use self::driver::{ANSWER_TICKS, Driver, HEARTBEAT_TICKS};
-use self::event::{Event, WAITING_MAX};
-use self::guests::Guests;
+use self::event::{Event, QUEUE_CAPACITY};
+use self::frontend::RequestFrontend;
 use self::peers::Peers;
-pub use self::status::{FollowerStatus, NodeStatus, RoleInTerm};
+pub use self::status::{FollowerStatus, NodeRole, NodeStatus};
 use self::transfers::Transfers;
-use crate::storage::{self, Storage, Sync};
+use crate::storage::{self, Storage, SyncPolicy};
 use crate::wire::{Identity, Limits, Listener, Secret};
 
-/// The name of every cluster. The secret is what keeps clusters apart.
+/// The name of every cluster. The secret tells clusters apart.
 const CLUSTER: &str = "raftlab";
 
-/// What a server is told when it starts.
+/// Configuration of a server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Which of the servers it is.
+    /// The id of this server.
     pub me: ServerId,
-    /// Where all of them are, in order; how the others reach each of them.
+    /// The addresses of all servers, in the order of their ids. The other servers reach each one there.
     pub peers: Vec<SocketAddr>,
-    /// Where it listens, for servers and clients.
+    /// The address on which this server listens, for servers and clients.
     pub listen: SocketAddr,
-    /// What all of them know and nobody else does.
+    /// The secret that only the servers of the cluster know.
     pub secret: Secret,
-    /// The directory for what it saves.
+    /// The data directory.
     pub data: PathBuf,
-    /// Whether what it acknowledges outlives the machine.
-    pub sync: Sync,
-    /// The log is compacted when it has more bytes than this.
+    /// Whether acknowledged writes survive a failure of the machine.
+    pub sync: SyncPolicy,
+    /// The log is compacted when it is larger than this, in bytes.
     pub log_limit: u64,
 }
 
@@ -82,20 +83,20 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a server from what it has saved, if it has. Should it be unable to go on later, `failed` is told why, in one
-    /// line; it then has stopped taking part.
+    /// Starts a server from its saved state, or with an empty state. If the server cannot continue later, it stops
+    /// taking part in the cluster and calls `on_failure` with one line that gives the reason.
     ///
     /// # Errors
     ///
-    /// One line that says what is wrong and what to do: a port that is taken, a data directory that cannot be used.
-    pub fn start(config: Config, failed: impl FnOnce(String) + Send + 'static) -> Result<Node, String> {
+    /// One line that says what is wrong and what to do, if the port is taken or the data directory cannot be used.
+    pub fn start(config: Config, on_failure: impl FnOnce(String) + Send + 'static) -> Result<Node, String> {
         let Config { me, peers: addresses, listen, secret, data, sync, log_limit } = config;
         let servers = addresses.len();
-        // The port first: whoever has it may have the data directory, too.
+        // The port comes first, because the process that owns it may also own the data directory.
         let bound = Listener::bind(&listen.to_string()).map_err(|error| error.to_string())?;
         let owner = storage::Identity { cluster: CLUSTER.to_string(), server: me, servers };
         let (storage, restored) = Storage::open(&data, &owner, sync).map_err(|error| error.to_string())?;
-        side_files::remove_leftovers(&data)?;
+        snapshot_files::remove_leftovers(&data)?;
         let (applied, last_index) = (restored.applied, restored.log.last_index());
         let node = RawNode::new(rawnode::Config {
             hard_state: restored.hard_state,
@@ -106,44 +107,42 @@ impl Node {
             ..rawnode::Config::new(me, servers)
         });
         let node = node.map_err(|error| format!("{}: {error}", data.display()))?;
-        log::info!("server {me} of {servers} at {listen}: has applied {applied}, has a log up to {last_index}");
+        log::info!("server {me} of {servers} listens at {listen}; applied index {applied}, last index {last_index}");
 
         let identity = Identity { cluster: CLUSTER.to_string(), me, servers, secret };
         let (limits, committed) = (Limits::default(), Arc::new(AtomicU64::new(applied.0)));
-        let (events, told) = mpsc::sync_channel(WAITING_MAX);
-        let guests = Guests::new(events.clone(), Arc::clone(&committed), &data);
+        let (events, event_receiver) = mpsc::sync_channel(QUEUE_CAPACITY);
+        let frontend = RequestFrontend::new(events.clone(), Arc::clone(&committed), &data);
         let mut driver = Driver {
             node,
             storage,
             peers: Peers::start(&identity, &addresses, limits),
-            events: told,
+            events: event_receiver,
             transfers: Transfers::new(identity.clone(), addresses, limits, &data, events.clone()),
             compaction: Compaction::new(log_limit),
-            timeouts: ChaCha8Rng::try_from_rng(&mut SysRng).map_err(|error| error.to_string())?,
+            timeout_rng: ChaCha8Rng::try_from_rng(&mut SysRng).map_err(|error| error.to_string())?,
             committed,
-            clients: Default::default(),
-            received: None,
+            pending: Default::default(),
+            received_snapshot: None,
         };
         let run = move || {
-            // A server whose loop is gone must not seem to be there.
+            // A server without its loop must not look alive to the others.
             let result = catch_unwind(AssertUnwindSafe(|| driver.run()));
             driver.peers.stop();
             match result {
                 Ok(Ok(())) => {}
-                Ok(Err(failure)) => failed(failure),
-                Err(_) => {
-                    failed("this server has met a mistake of its own, which is told above; start it again".to_string())
-                }
+                Ok(Err(failure)) => on_failure(failure),
+                Err(_) => on_failure("this server panicked, for the reason printed above; start it again".to_string()),
             }
         };
         let driver = thread::Builder::new().name("loop".to_string()).spawn(run);
         let driver = driver.map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Node { listener: bound.serve(identity, limits, guests), events, driver })
+        Ok(Node { listener: bound.serve(identity, limits, frontend), events, driver })
     }
 
-    /// Ends it. What it has saved stays.
+    /// Stops the server. Its saved state stays.
     pub fn stop(self) {
-        // The loop may have ended by itself; it never panics.
+        // The loop may already have ended. It never panics.
         let _ = self.events.send(Event::Stop);
         let _ = self.driver.join();
         self.listener.stop();

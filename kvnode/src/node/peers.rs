@@ -1,51 +1,53 @@
-//! The ways to the other servers.
+//! The connections to the other servers.
 
 use std::net::SocketAddr;
 
 use raft::rawnode::Message;
 use raftapi::ServerId;
 
-use crate::wire::{Identity, Limits, Link};
+use crate::wire::{Identity, Limits, PeerLink};
 
-/// A link to each other server.
+/// One link to each other server.
 pub(super) struct Peers {
-    /// By server; this one's own place is empty.
-    links: Vec<Option<Link>>,
-    /// By server.
+    /// By server id; `None` for this server itself.
+    links: Vec<Option<PeerLink>>,
+    /// By server id.
     addresses: Vec<String>,
 }
 
 impl Peers {
-    /// Begins to connect to all of them.
+    /// Starts one link for each other server.
     pub(super) fn start(identity: &Identity, addresses: &[SocketAddr], limits: Limits) -> Peers {
         let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        let link = |(place, address): (usize, &String)| {
-            let server = ServerId(place);
-            // The link logs by itself what becomes of it.
-            (server != identity.me).then(|| Link::start(identity.clone(), server, address.clone(), limits, |_, _| {}))
+        let link = |(id, address): (usize, &String)| {
+            let server = ServerId(id);
+            // The link logs its changes itself.
+            (server != identity.me)
+                .then(|| PeerLink::start(identity.clone(), server, address.clone(), limits, |_, _| {}))
         };
         Peers { links: addresses.iter().enumerate().map(link).collect(), addresses }
     }
 
-    /// Sends a message to whom it is for, if that server can be reached; else it is lost, which is the node's business.
+    /// Sends a message to its receiver. If that server is unreachable, the message is lost, and the node deals with the
+    /// loss.
     pub(super) fn send(&self, message: Message) {
         if let Some(link) = &self.links[message.to.0] {
             link.send(labgob::encode(&message));
         }
     }
 
-    /// Where a server is.
+    /// Returns the address of a server.
     pub(super) fn address(&self, server: ServerId) -> &str {
         &self.addresses[server.0]
     }
 
-    /// Whether there is a connection to a server.
+    /// Returns whether this server is connected to `server`.
     pub(super) fn is_connected(&self, server: ServerId) -> bool {
-        self.links[server.0].as_ref().is_some_and(Link::is_up)
+        self.links[server.0].as_ref().is_some_and(PeerLink::is_up)
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(super) fn stop(self) {
-        self.links.into_iter().flatten().for_each(Link::stop);
+        self.links.into_iter().flatten().for_each(PeerLink::stop);
     }
 }

@@ -1,109 +1,109 @@
-//! What a server tells of itself to whoever asks, and how it travels.
+//! The status that a server reports, and its encoding.
 
 use bytes::Bytes;
 use labgob::DecodeError;
 use raftapi::{FollowerState, Index, Role, ServerId, Term};
 use serde::{Deserialize, Serialize};
 
-/// How a server stands, all of it at one moment.
+/// Status of a server; all fields are of one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
-    /// Which server it is.
+    /// The id of the server.
     pub server: ServerId,
-    /// Its term.
+    /// The current term.
     pub term: Term,
-    /// What it is in that term.
-    pub role: RoleInTerm,
-    /// The leader of that term, as far as it knows.
+    /// The role in that term.
+    pub role: NodeRole,
+    /// The leader of that term, if the server knows it.
     pub leader: Option<ServerId>,
-    /// The index of the first entry in its log.
+    /// The index of the first entry in the log.
     pub first_index: Index,
-    /// The index of the last one; the one before [`first_index`](NodeStatus::first_index) if the log is empty.
+    /// The index of the last entry; if the log is empty, the index before [`first_index`](NodeStatus::first_index).
     pub last_index: Index,
-    /// The highest index that it knows to be committed.
+    /// The highest index that the server knows to be committed.
     pub commit_index: Index,
-    /// The last entry whose effects are in its data.
+    /// The index of the last applied entry.
     pub applied: Index,
-    /// How many bytes of log it keeps.
+    /// The size of the log, in bytes.
     pub log_bytes: u64,
-    /// How many bytes all keys and values have.
+    /// The size of all keys and values, in bytes.
     pub data_bytes: u64,
-    /// How many clients are waiting for it.
+    /// The number of waiting client requests.
     pub waiting: usize,
-    /// Of a leader: what it knows of the others.
+    /// The state of each follower, if the server leads; otherwise empty.
     pub followers: Vec<FollowerStatus>,
 }
 
-/// What a server is in its term.
+/// The role of a server in its term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RoleInTerm {
-    /// It follows.
+pub enum NodeRole {
+    /// The server follows a leader or waits for one.
     Follower,
-    /// It asks for votes.
+    /// The server requests votes.
     Candidate,
-    /// It leads.
+    /// The server leads.
     Leader,
 }
 
-/// What a leader knows of another server.
+/// State of one follower as its leader sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowerStatus {
-    /// Which one.
+    /// The id of the follower.
     pub server: ServerId,
-    /// Up to where its log is known to be the leader's.
+    /// The highest index up to which the follower's log is known to match the leader's.
     pub match_index: Index,
-    /// What it is sent next.
+    /// The index of the next entry to send.
     pub next_index: Index,
-    /// How the leader treats it: one word.
+    /// The replication state, in one word.
     pub state: String,
-    /// Whether there is a connection to it.
+    /// Whether the leader is connected to the follower.
     pub connected: bool,
 }
 
 impl NodeStatus {
-    /// As it travels.
+    /// Encodes the status for the wire.
     pub fn encode(&self) -> Bytes {
         labgob::encode(self)
     }
 
-    /// From what has travelled.
+    /// Decodes a status from the wire.
     ///
     /// # Errors
     ///
-    /// If it is none.
+    /// If the bytes are not a status.
     pub fn decode(bytes: &[u8]) -> Result<NodeStatus, DecodeError> {
         labgob::decode(bytes)
     }
 }
 
-impl From<Role> for RoleInTerm {
-    fn from(role: Role) -> RoleInTerm {
+impl From<Role> for NodeRole {
+    fn from(role: Role) -> NodeRole {
         match role {
-            Role::Follower => RoleInTerm::Follower,
-            Role::Candidate => RoleInTerm::Candidate,
-            Role::Leader => RoleInTerm::Leader,
+            Role::Follower => NodeRole::Follower,
+            Role::Candidate => NodeRole::Candidate,
+            Role::Leader => NodeRole::Leader,
         }
     }
 }
 
-impl RoleInTerm {
-    /// In one word.
+impl NodeRole {
+    /// Returns the role in one word.
     pub fn name(self) -> &'static str {
         match self {
-            RoleInTerm::Follower => "follower",
-            RoleInTerm::Candidate => "candidate",
-            RoleInTerm::Leader => "leader",
+            NodeRole::Follower => "follower",
+            NodeRole::Candidate => "candidate",
+            NodeRole::Leader => "leader",
         }
     }
 }
 
-/// A leader's treatment of a follower, in one word.
-pub(super) fn word(state: FollowerState) -> String {
-    let word = match state {
+/// Returns the replication state of a follower in one word.
+pub(super) fn state_name(state: FollowerState) -> String {
+    let name = match state {
         FollowerState::Probing => "probing",
         FollowerState::Replicating => "replicating",
         FollowerState::ReceivingSnapshot => "snapshot",
         FollowerState::Silent => "silent",
     };
-    word.to_string()
+    name.to_string()
 }

@@ -1,5 +1,5 @@
-//! Snapshots on their way to other servers. Each is made and sent by a thread of its own, from a view of the store as it was at
-//! one moment; the loop goes on meanwhile.
+//! Snapshot transfers to other servers. For each one a separate thread writes and sends a view of the store as it was
+//! at one moment, while the loop continues.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -14,24 +14,24 @@ use raft::rawnode::{SnapshotOrder, Transfer};
 use raftapi::Index;
 
 use super::event::Event;
-use super::side_files;
+use super::snapshot_files;
 use crate::storage::View;
 use crate::wire::{Identity, Limits, SnapshotError, SnapshotSender, Verdict};
 
-/// How long the other server may take to check what it has received.
-const CHECK_WITHIN: Duration = Duration::from_secs(60);
+/// Time limit for the other server to check a received snapshot.
+const VERDICT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The snapshots under way.
+/// The snapshot transfers in flight.
 pub(super) struct Transfers {
     identity: Identity,
     addresses: Vec<SocketAddr>,
     limits: Limits,
-    /// Where snapshots are made.
+    /// The directory for snapshot files.
     dir: PathBuf,
-    /// Where the loop is told how a transfer has ended.
+    /// The queue of the loop, for the result of each transfer.
     events: SyncSender<Event>,
-    /// Each order under way, and the last index of its snapshot.
-    under_way: Vec<(SnapshotOrder, Index)>,
+    /// Each transfer in flight, with the last index of its snapshot.
+    in_flight: Vec<(SnapshotOrder, Index)>,
 }
 
 impl Transfers {
@@ -42,57 +42,58 @@ impl Transfers {
         dir: &Path,
         events: SyncSender<Event>,
     ) -> Transfers {
-        Transfers { identity, addresses, limits, dir: dir.to_path_buf(), events, under_way: Vec::new() }
+        Transfers { identity, addresses, limits, dir: dir.to_path_buf(), events, in_flight: Vec::new() }
     }
 
-    /// Sends what `view` shows to the server that needs it; `false` if there is no thread for it.
-    pub(super) fn begin(&mut self, order: SnapshotOrder, view: View) -> bool {
-        self.under_way.push((order.clone(), view.applied()));
+    /// Starts to send `view` to the server that needs it. Returns `false` if no thread can be started.
+    pub(super) fn start(&mut self, order: SnapshotOrder, view: View) -> bool {
+        self.in_flight.push((order.clone(), view.applied()));
         let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
         let address = self.addresses[order.to().0].to_string();
         let sending = order.clone();
-        let file = side_files::outgoing(&self.dir, order.to());
+        let file = snapshot_files::outgoing(&self.dir, order.to());
         let work = move || {
             let to = sending.to();
-            let (begun, index) = (Instant::now(), view.applied());
-            let transfer = match send(&identity, &address, &limits, &sending, &view, &file) {
+            let (started, index) = (Instant::now(), view.applied());
+            let transfer = match send_snapshot(&identity, &address, &limits, &sending, &view, &file) {
                 Ok(bytes) => {
-                    let took = begun.elapsed().as_secs_f64();
-                    log::info!("has sent {to} a snapshot up to {index}: {bytes} bytes in {took:.1} s");
+                    let took = started.elapsed().as_secs_f64();
+                    log::info!("sent {to} a snapshot up to index {index}: {bytes} bytes in {took:.1} s");
                     Transfer::Arrived
                 }
                 Err(reason) => {
-                    log::warn!("the snapshot up to {index} for {to} did not arrive: {reason}");
+                    log::warn!("the snapshot up to index {index} for {to} failed: {reason}");
                     Transfer::Failed
                 }
             };
-            // It may never have been made.
+            // The file may not exist.
             let _ = fs::remove_file(&file);
-            // If the loop has ended, nobody wants to know.
+            // If the loop has ended, the result does not matter.
             let _ = events.send(Event::SnapshotSent(sending, transfer));
         };
         let thread = thread::Builder::new().name(format!("snapshot for {}", order.to()));
         let spawned = thread.spawn(work);
         if let Err(error) = &spawned {
             log::error!("cannot start a thread to send a snapshot: {error}");
-            self.ended(&order);
+            self.finish(&order);
         }
         spawned.is_ok()
     }
 
-    /// A transfer has ended.
-    pub(super) fn ended(&mut self, order: &SnapshotOrder) {
-        self.under_way.retain(|(under_way, _)| under_way != order);
+    /// Removes a transfer that has ended.
+    pub(super) fn finish(&mut self, order: &SnapshotOrder) {
+        self.in_flight.retain(|(in_flight, _)| in_flight != order);
     }
 
-    /// The last index that no server needs which is about to receive a snapshot; `None` if none is.
-    pub(super) fn needed_from(&self) -> Option<Index> {
-        self.under_way.iter().map(|&(_, index)| index).min()
+    /// Returns the lowest last index of the snapshots in flight, after which entries are still needed; `None` if there
+    /// are no transfers.
+    pub(super) fn oldest_index(&self) -> Option<Index> {
+        self.in_flight.iter().map(|&(_, index)| index).min()
     }
 }
 
-/// Sends it; returns how many bytes it has.
-fn send(
+/// Writes a snapshot and sends it. Returns its size in bytes.
+fn send_snapshot(
     identity: &Identity,
     address: &str,
     limits: &Limits,
@@ -101,7 +102,7 @@ fn send(
     path: &Path,
 ) -> Result<u64, String> {
     let message = order.message(view.applied(), view.applied_term(), Bytes::new());
-    // Before the connection is made, which would be given up if nothing came over it for long.
+    // The image is written before the connection is opened, because a silent connection would time out.
     let bytes = view.write_image(path)?.bytes();
     let mut sender = SnapshotSender::open(identity, order.to(), address, limits, labgob::encode(&message))
         .map_err(|error| error.to_string())?;
@@ -116,14 +117,14 @@ fn send(
         chunk.truncate(length);
         match sender.push(chunk.into()) {
             Ok(()) => {}
-            Err(SnapshotError::Judged(verdict)) => return judged(verdict, bytes),
+            Err(SnapshotError::EarlyVerdict(verdict)) => return check_verdict(verdict, bytes),
             Err(SnapshotError::Wire(error)) => return Err(error.to_string()),
         }
     }
-    judged(sender.finish(CHECK_WITHIN).map_err(|error| error.to_string())?, bytes)
+    check_verdict(sender.finish(VERDICT_TIMEOUT).map_err(|error| error.to_string())?, bytes)
 }
 
-fn judged(verdict: Verdict, bytes: u64) -> Result<u64, String> {
+fn check_verdict(verdict: Verdict, bytes: u64) -> Result<u64, String> {
     match verdict {
         Verdict::Accepted(_) => Ok(bytes),
         Verdict::Refused(reason) => Err(reason),

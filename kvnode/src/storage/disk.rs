@@ -1,27 +1,28 @@
-//! The file under the engine.
+//! The file that the engine reads and writes.
 
 use std::io;
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
-/// Whether acknowledged writes outlive a power failure.
+/// Whether acknowledged writes survive a power failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncPolicy {
     /// Each save returns when the disk has it.
     Always,
-    /// Nothing is ever synced. What was acknowledged outlives the process, not the machine: for measurements, and for tests.
+    /// Nothing is ever synced. Acknowledged writes survive the end of the process, but not a failure of the machine.
+    /// For measurements and tests.
     Never,
 }
 
-/// A file that is synced when the engine says so, or never.
+/// A file that syncs when the engine asks for it, or never.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) file: FileBackend,
-    pub(super) sync: Sync,
+    pub(super) sync: SyncPolicy,
 }
 
-// Its locks are not the engine's affair: the whole directory has one (open.rs).
+// The engine's file locks are not needed, because the whole directory has one (open.rs).
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
@@ -37,8 +38,8 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         match self.sync {
-            Sync::Always => self.file.sync_data(),
-            Sync::Never => Ok(()),
+            SyncPolicy::Always => self.file.sync_data(),
+            SyncPolicy::Never => Ok(()),
         }
     }
 

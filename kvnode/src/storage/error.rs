@@ -1,57 +1,57 @@
-//! What can go wrong, each in one line that says what it is and what to do.
+//! Errors of the storage. Each is one line that says what is wrong and what to do.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a data directory could not be opened.
+/// Reason why a data directory could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// The directory, or a file in it, cannot be read or written.
+    /// The directory or a file in it cannot be read or written.
     Unreadable {
-        /// Which file or directory.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// A living process has it open.
+    /// A running process has it open.
     InUse {
         /// The directory.
         dir: PathBuf,
     },
-    /// It belongs to somebody else.
+    /// It belongs to another server or another program.
     Foreign {
         /// The directory.
         dir: PathBuf,
-        /// What differs, as "it is of server 2, and this is server 1".
+        /// The difference, such as "it belongs to server 2, but this is server 1".
         difference: String,
     },
-    /// It was written by a later version of this program.
+    /// A later version of this program wrote it.
     Newer {
         /// The directory.
         dir: PathBuf,
-        /// The format it has.
+        /// The format of the directory.
         format: u32,
         /// The latest format that this program knows.
         known: u32,
     },
-    /// Something in it is not what was written.
+    /// A file is missing or was changed since it was written.
     Damaged {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         what: String,
     },
 }
 
 impl OpenError {
-    /// For `map_err`: the operating system refused something about `path`.
+    /// Returns a function for `map_err` that adds `path` to an error of the operating system.
     pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
         let path = path.to_path_buf();
         move |error| OpenError::Unreadable { path, error }
     }
 
-    /// `path` is not as it was written.
+    /// Returns the error for a file that was changed or is missing.
     pub(super) fn damaged(path: &Path, what: impl fmt::Display) -> OpenError {
         OpenError::Damaged { path: path.to_path_buf(), what: one_line(what) }
     }
@@ -61,23 +61,23 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::Unreadable { path, error } => {
-                write!(f, "{}: {error}; make it a directory that this user may read and write", path.display())
+                write!(f, "{}: {error}; use a directory that this user may read and write", path.display())
             }
             OpenError::InUse { dir } => {
-                write!(f, "{}: another process has it open; stop that one, or use another directory", dir.display())
+                write!(f, "{}: another process has it open; stop that process or use another directory", dir.display())
             }
             OpenError::Foreign { dir, difference } => {
-                write!(f, "{}: {difference}; use the directory that goes with this server", dir.display())
+                write!(f, "{}: {difference}; use the directory of this server", dir.display())
             }
             OpenError::Newer { dir, format, known } => write!(
                 f,
-                "{}: it has format {format}, and this program knows formats up to {known}; use a later version",
+                "{}: it has format {format}, and this program supports formats up to {known}; use a later version",
                 dir.display()
             ),
             OpenError::Damaged { path, what } => write!(
                 f,
-                "{}: damaged: {what}; this server must not go on with it: move the directory away, let the server join \
-                 with an id of its own, or restore the disk",
+                "{}: damaged: {what}; this server must not use it: move the directory away, let the server join \
+                 with a new id, or restore the disk",
                 path.display()
             ),
         }
@@ -86,22 +86,22 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Why a storage that is open could not do something. After one from a write nothing more is written: the process should
-/// end, and what it had acknowledged is there when it starts again.
+/// Error of an open storage. After an error of a write, nothing more is written: the process should end. After a
+/// restart everything that it had acknowledged is there.
 #[derive(Debug)]
 pub enum StorageError {
-    /// The disk refused, or is full.
+    /// The disk failed or is full.
     Disk {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the operating system says, or that an earlier write had failed.
+        /// The error of the operating system, or the fact that an earlier write failed.
         what: String,
     },
-    /// A snapshot that was received is not what was sent.
+    /// A received snapshot differs from the sent one.
     BadImage {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         what: String,
     },
 }
@@ -110,10 +110,10 @@ impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StorageError::Disk { path, what } => {
-                write!(f, "{}: {what}; look whether the disk is full or broken, then start again", path.display())
+                write!(f, "{}: {what}; check whether the disk is full or broken, then start again", path.display())
             }
             StorageError::BadImage { path, what } => {
-                write!(f, "{}: no usable snapshot: {what}; it must be sent again", path.display())
+                write!(f, "{}: unusable snapshot: {what}; it must be sent again", path.display())
             }
         }
     }
@@ -121,7 +121,7 @@ impl fmt::Display for StorageError {
 
 impl std::error::Error for StorageError {}
 
-/// Messages of libraries may have several lines.
+/// Joins the lines of a text. Messages of libraries may have several lines.
 pub(super) fn one_line(text: impl fmt::Display) -> String {
     text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

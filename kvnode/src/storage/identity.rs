@@ -1,8 +1,8 @@
-//! The file `IDENTITY`: whose data directory this is, in text, under a checksum.
+//! The file `IDENTITY`: the owner of the data directory, as text with a checksum.
 //!
-//! It is the first file that is written into a new directory, in state `new`, and replaced by one in state `complete`
-//! once everything else is there. So a directory in which nothing was ever acknowledged can be told from one that has
-//! lost something: the first is begun anew, the second is refused.
+//! This is the first file in a new directory. It is written in state `new`, and replaced by one in state `complete`
+//! when all other files exist. This distinguishes a directory in which nothing was ever acknowledged from one that lost
+//! something: the first is created again, the second is refused.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,60 +12,62 @@ use raftapi::ServerId;
 
 use super::error::OpenError;
 
-/// The only format there is so far.
+/// The current format, and so far the only one.
 pub(super) const FORMAT: u32 = 1;
-/// Its name in the directory.
+/// The name of the file.
 pub(super) const FILE: &str = "IDENTITY";
-/// What it is called until it is complete.
-pub(super) const FILE_BESIDE: &str = "IDENTITY.new";
+/// The name of the file while it is being written.
+pub(super) const TEMPORARY_FILE: &str = "IDENTITY.new";
 
 const TITLE: &str = "raftlab kvnode storage";
 
-/// Whose data a directory holds. It is given at every start and must be the same each time.
+/// The owner of a data directory. It is given at every start and must be the same each time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The name of the cluster; one line.
+    /// The name of the cluster, which must be one line.
     pub cluster: String,
-    /// Which of the servers this is.
+    /// The id of the server.
     pub server: ServerId,
-    /// How many servers there are.
+    /// The number of servers in the cluster.
     pub servers: usize,
 }
 
-/// How far a directory came.
+/// The state of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// The other files may be missing or half written.
+    /// The other files may be missing or incomplete.
     New,
-    /// All files are there.
+    /// All files exist.
     Complete,
 }
 
 impl Identity {
-    /// What two identities differ in; `None` if they are the same. `self` is what was found.
+    /// Returns the difference between two identities; `None` if they are equal. `self` is the one found in the
+    /// directory.
     fn difference(&self, wanted: &Identity) -> Option<String> {
         if self.cluster != wanted.cluster {
-            return Some(format!("it is of cluster '{}', and this is cluster '{}'", self.cluster, wanted.cluster));
+            return Some(format!("it belongs to cluster '{}', but this is cluster '{}'", self.cluster, wanted.cluster));
         }
         if self.server != wanted.server {
-            return Some(format!("it is of server {}, and this is server {}", self.server.0, wanted.server.0));
+            return Some(format!("it belongs to server {}, but this is server {}", self.server.0, wanted.server.0));
         }
         let (found, wanted) = (self.servers, wanted.servers);
-        (found != wanted).then(|| format!("it is of a cluster of {found} servers, and this is one of {wanted}"))
+        (found != wanted).then(|| format!("it belongs to a cluster of {found} servers, but this cluster has {wanted}"))
     }
 
-    /// One line for each fact. The store repeats them, so that a store that was copied here from elsewhere is found out.
+    /// Returns one line for each fact. The store repeats these lines, so that opening detects a store that was copied
+    /// from another directory.
     pub(super) fn lines(&self) -> String {
         assert!(!self.cluster.contains('\n'), "the name of a cluster is one line");
         format!("cluster {}\nserver {}\nservers {}\n", self.cluster, self.server.0, self.servers)
     }
 }
 
-/// Reads the file of `dir`; `None` if there is none.
+/// Reads the file of `dir`. Returns `None` if there is none.
 ///
 /// # Errors
 ///
-/// If it is damaged, of a later format, or not of `wanted`.
+/// If the file is damaged, has a later format, or differs from `wanted`.
 pub(super) fn read(dir: &Path, wanted: &Identity) -> Result<Option<State>, OpenError> {
     let path = dir.join(FILE);
     let bytes = match fs::read(&path) {
@@ -73,15 +75,15 @@ pub(super) fn read(dir: &Path, wanted: &Identity) -> Result<Option<State>, OpenE
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::unreadable(&path)(error)),
     };
-    let damaged = || OpenError::damaged(&path, "it does not have the checksum it was written with");
+    let damaged = || OpenError::damaged(&path, "its checksum is wrong");
     let text = String::from_utf8(bytes).map_err(|_| damaged())?;
     let (body, last) = text.trim_end_matches('\n').rsplit_once('\n').ok_or_else(damaged)?;
     if text != with_checksum(&format!("{body}\n")) || !last.starts_with("checksum ") {
         return Err(damaged());
     }
-    // From here on it is as somebody wrote it.
+    // The checksum is right, so from here on the text is as it was written.
     let field = |name: &str| body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let unknown = || OpenError::damaged(&path, "it is no file of this program");
+    let unknown = || OpenError::damaged(&path, "another program wrote it");
     let number = |name: &str| field(name).and_then(|value| value.parse().ok());
     let format = number("format").filter(|_| body.starts_with(TITLE)).ok_or_else(unknown)?;
     if format > FORMAT as usize {
@@ -104,27 +106,27 @@ pub(super) fn read(dir: &Path, wanted: &Identity) -> Result<Option<State>, OpenE
     }
 }
 
-/// Writes the file of `dir`, in one step and durably.
+/// Writes the file of `dir` atomically and durably.
 pub(super) fn write(dir: &Path, identity: &Identity, state: State) -> Result<(), OpenError> {
     let state = match state {
         State::New => "new",
         State::Complete => "complete",
     };
     let text = with_checksum(&format!("{TITLE}\nformat {FORMAT}\nstate {state}\n{}", identity.lines()));
-    let (path, beside) = (dir.join(FILE), dir.join(FILE_BESIDE));
+    let (path, temporary) = (dir.join(FILE), dir.join(TEMPORARY_FILE));
     let write = || {
-        let mut file = File::create(&beside)?;
+        let mut file = File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&beside, &path)?;
+        fs::rename(&temporary, &path)?;
         sync_dir(dir)
     };
     write().map_err(OpenError::unreadable(&path))
 }
 
-/// Makes the names in `dir` durable.
+/// Syncs the names in `dir`.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    // Elsewhere a directory cannot be opened as a file, and need not be synced.
+    // On other systems a directory cannot be opened as a file, and needs no sync.
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 

@@ -1,5 +1,5 @@
-//! The Raft state: saved before anybody is answered (Figure 2: "updated on stable storage before responding to RPCs"), and
-//! its beginning given up when the state machine covers it (section 7).
+//! The Raft state. It is saved before any reply (Figure 2: "updated on stable storage before responding to RPCs"), and
+//! the beginning of the log is discarded when the state machine covers it (section 7).
 
 use std::collections::VecDeque;
 
@@ -8,36 +8,39 @@ use raftapi::{Index, Term};
 use redb::{Durability, ReadableTable};
 
 use super::tables::{
-    APPLIED, BASE, HARD_STATE, LOG, Place, STATE, decode, decode_entry, encode, encode_entry, encode_hard_state,
+    APPLIED, BASE, HARD_STATE, LOG, LogPosition, STATE, decode, decode_entry, encode, encode_entry, encode_hard_state,
 };
 use super::{Storage, StorageError};
 
-/// New entries at the end of the log, in place of whatever was there from `first` on.
+/// New entries, which replace everything in the log from `first` on.
 #[derive(Clone, Copy, Debug)]
 pub struct Tail<'a> {
-    /// The index of the first of them.
+    /// The index of the first new entry.
     pub first: Index,
-    /// They themselves.
+    /// The new entries.
     pub entries: &'a [Entry],
 }
 
 impl Storage {
-    /// Saves what has changed, all of it or nothing, and returns when the disk has it.
+    /// Saves the changes atomically, and returns when the disk has them.
     ///
     /// # Errors
     ///
-    /// If the disk refuses. Whether it has the change or not is then unknown: nobody may be answered, and the process
-    /// should end.
+    /// If the disk fails. It is then unknown whether the disk has the changes: the server must not reply, and the
+    /// process should end.
     ///
     /// # Panics
     ///
-    /// If the entries do not follow on the log, or would replace some that it has given up.
+    /// If the entries leave a gap after the log, or would replace discarded entries.
     pub fn save(&self, hard_state: Option<HardState>, tail: Option<Tail<'_>>) -> Result<(), StorageError> {
         let shared = &self.shared;
-        let mut ledger = shared.ledger.lock();
-        let (base, last) = (ledger.extent.base(), ledger.extent.last());
+        let mut writer = shared.writer.lock();
+        let (base, last) = (writer.extent.base(), writer.extent.last());
         if let Some(Tail { first, .. }) = tail {
-            assert!(base < first && first <= last.next(), "index {first} does not follow on {base} to {last}");
+            assert!(
+                base < first && first <= last.next(),
+                "index {first} does not extend or replace the entries after {base} up to {last}"
+            );
         }
         let write = shared.begin(Durability::Immediate)?;
         let fill = || -> Result<(), redb::Error> {
@@ -54,64 +57,64 @@ impl Storage {
             }
             Ok(())
         };
-        fill().map_err(|error| shared.failed(error))?;
-        shared.commit_durably(&mut ledger, write)?;
+        fill().map_err(|error| shared.disk_error(error))?;
+        shared.commit_durably(&mut writer, write)?;
         if let Some(Tail { first, entries }) = tail {
-            ledger.extent.truncate_from(first);
-            entries.iter().for_each(|entry| ledger.extent.push(size_of::<u64>() + entry.command.len()));
+            writer.extent.truncate_from(first);
+            entries.iter().for_each(|entry| writer.extent.push(size_of::<u64>() + entry.command.len()));
         }
         Ok(())
     }
 
-    /// Gives up the entries up to and including `up_to`, which the state machine covers. They are deleted by and by.
-    /// Nothing happens if they were given up already.
+    /// Discards the entries up to and including `up_to`, which the state machine covers. They are deleted in the
+    /// background. If they were discarded before, the call does nothing.
     ///
-    /// This is not durable when it returns, and need not be: a crash may take it back, with the deletions that came
-    /// after it, and never without what was applied before it.
+    /// The change is not durable when the call returns, and need not be. A crash may undo it together with the
+    /// deletions after it, and never keeps it without the applied entries that it depends on.
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the disk fails.
     ///
     /// # Panics
     ///
     /// If `up_to` is not applied.
     pub fn compact_log(&self, up_to: Index) -> Result<(), StorageError> {
         let shared = &self.shared;
-        let mut ledger = shared.ledger.lock();
-        if up_to <= ledger.extent.base() {
+        let mut writer = shared.writer.lock();
+        if up_to <= writer.extent.base() {
             return Ok(());
         }
         let write = shared.begin(Durability::None)?;
-        let fill = || -> Result<Place, redb::Error> {
+        let fill = || -> Result<LogPosition, redb::Error> {
             let mut state = write.open_table(STATE)?;
             let [applied, ..] = decode::<3>(&state, APPLIED)?.unwrap_or_default();
-            assert!(up_to.0 <= applied, "index {up_to} is not covered: {applied} are applied");
+            assert!(up_to.0 <= applied, "index {up_to} is not applied: the applied index is {applied}");
             let log = write.open_table(LOG)?;
             let entry = log.get(up_to.0)?.and_then(|bytes| Some(decode_entry(bytes.value())?.0));
-            let term: Term = entry.expect("the log has what is applied and not given up");
+            let term: Term = entry.expect("the log has every applied entry after its base");
             state.insert(BASE, encode([up_to.0, term.0]).as_slice())?;
             Ok((up_to, term))
         };
-        let base = fill().map_err(|error| shared.failed(error))?;
-        write.commit().map_err(|error| shared.failed(error))?;
-        ledger.extent.discard_up_to(base);
+        let base = fill().map_err(|error| shared.disk_error(error))?;
+        write.commit().map_err(|error| shared.disk_error(error))?;
+        writer.extent.discard_up_to(base);
         self.sweeper.wake();
         Ok(())
     }
 }
 
-/// Where the log begins and ends, and how large it is.
-pub(super) struct Extent {
-    base: Place,
-    /// Of each entry behind the base, in bytes.
+/// The extent of the log: its first and last index, and its size.
+pub(super) struct LogExtent {
+    base: LogPosition,
+    /// The size of each entry after the base, in bytes.
     sizes: VecDeque<u32>,
     bytes: u64,
 }
 
-impl Extent {
-    pub(super) fn after(base: Place) -> Extent {
-        Extent { base, sizes: VecDeque::new(), bytes: 0 }
+impl LogExtent {
+    pub(super) fn after(base: LogPosition) -> LogExtent {
+        LogExtent { base, sizes: VecDeque::new(), bytes: 0 }
     }
 
     pub(super) fn base(&self) -> Index {
@@ -136,8 +139,8 @@ impl Extent {
         self.bytes -= gone.map(u64::from).sum::<u64>();
     }
 
-    /// What follows `base` stays.
-    pub(super) fn discard_up_to(&mut self, base: Place) {
+    /// Removes the entries up to `base`.
+    pub(super) fn discard_up_to(&mut self, base: LogPosition) {
         let count = ((base.0.0 - self.base.0.0) as usize).min(self.sizes.len());
         self.bytes -= self.sizes.drain(..count).map(u64::from).sum::<u64>();
         self.base = base;

@@ -1,8 +1,8 @@
-//! The state machine: the map and the duplicate table, on the disk. What a command does is what it does in the lab's
-//! key/value service: Put replaces, Append adds, a write that comes again is answered and not executed.
+//! The state machine on the disk: the map and the duplicate table. Commands act as in the lab's key/value service: Put
+//! replaces, Append adds, and a repeated write is answered but not executed.
 //!
-//! A value is kept in pieces of [`PIECE`] bytes, all full but the last, so that an Append to a long value rewrites the last
-//! piece and not the value.
+//! A value is stored in pieces of [`PIECE_BYTES`] bytes, of which only the last may be shorter. So an Append to a long
+//! value rewrites the last piece and not the whole value.
 
 use std::sync::atomic::Ordering;
 
@@ -14,47 +14,47 @@ use super::tables::{APPLIED, CLIENT, DATA, MachineKey, STATE, VALUE, decode, enc
 use super::{Storage, StorageError};
 
 /// The length of a piece of a value, in bytes. A page of the engine has 4096.
-pub(super) const PIECE: usize = 2048;
+pub(super) const PIECE_BYTES: usize = 2048;
 
-/// A command of a client, as it is applied.
+/// A command of a client, ready to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The client, by the number that it drew for itself.
+    /// The random number that identifies the client.
     pub client: u64,
-    /// The number of its operation. It begins one only when it has an answer to the one before.
+    /// The sequence number of the operation. A client begins an operation only after the reply to the one before.
     pub seq: u64,
-    /// What is to be done.
+    /// The operation to execute.
     pub operation: Operation,
 }
 
-/// What a client wants.
+/// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// The value of `key`.
+    /// Read the value of `key`.
     Get {
-        /// Whose value.
+        /// The key.
         key: Bytes,
     },
     /// Replace the value of `key`.
     Put {
-        /// Whose value.
+        /// The key.
         key: Bytes,
-        /// What it becomes.
+        /// The new value.
         value: Bytes,
     },
-    /// Add to the value of `key`, or begin one.
+    /// Append to the value of `key`, or create it.
     Append {
-        /// Whose value.
+        /// The key.
         key: Bytes,
-        /// What is added at its end.
+        /// The bytes to append.
         value: Bytes,
     },
 }
 
-/// What a client is told.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The write is done, now or before.
+    /// The write is executed, now or earlier.
     Written,
     /// The value of the key.
     Value(Bytes),
@@ -62,24 +62,24 @@ pub enum Outcome {
     NoKey,
 }
 
-/// The table of a state machine, within a transaction that writes.
-pub(super) type Machine<'txn> = Table<'txn, MachineKey, &'static [u8]>;
+/// The open table of a state machine in a write transaction.
+pub(super) type OpenMachineTable<'txn> = Table<'txn, MachineKey, &'static [u8]>;
 
 impl Storage {
-    /// Applies entries, of which the first is at `first`: for each its term, and the commands in it, if it has some. Their
-    /// effects, the duplicate table and the applied index change in one step. Returns what the client of each command is to
-    /// be told.
+    /// Applies entries, the first of which is at `first`. Each entry has a term and any number of commands. The effects
+    /// of the commands, the duplicate table and the applied index change in one transaction. Returns the result of each
+    /// command.
     ///
-    /// This is not durable when it returns, and need not be: the entries are, and a server that starts again applies
-    /// those that it finds not applied.
+    /// The transaction is not durable when the call returns, and need not be. The entries are durable, and a restarted
+    /// server applies the entries that are not applied yet.
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the disk fails.
     ///
     /// # Panics
     ///
-    /// If `first` is not the entry that follows on what is applied.
+    /// If `first` does not follow the applied index.
     pub fn apply<C>(&self, first: Index, entries: &[(Term, C)]) -> Result<Vec<Outcome>, StorageError>
     where
         for<'a> &'a C: IntoIterator<Item = &'a Command>,
@@ -90,7 +90,7 @@ impl Storage {
         let fill = || -> Result<(Vec<Outcome>, u64), redb::Error> {
             let mut state = write.open_table(STATE)?;
             let [applied, _, mut data_bytes] = decode(&state, APPLIED)?.unwrap_or_default();
-            assert_eq!(first.0, applied + 1, "entries up to index {applied} are applied, and index {first} was given");
+            assert_eq!(first.0, applied + 1, "the applied index is {applied}, but the first entry is at index {first}");
             let mut data = write.open_table(DATA)?;
             let mut outcomes = Vec::with_capacity(entries.len());
             for command in entries.iter().flat_map(|(_, commands)| commands) {
@@ -99,37 +99,42 @@ impl Storage {
             state.insert(APPLIED, encode([last, last_term.0, data_bytes]).as_slice())?;
             Ok((outcomes, data_bytes))
         };
-        let (outcomes, data_bytes) = fill().map_err(|error| self.shared.failed(error))?;
-        write.commit().map_err(|error| self.shared.failed(error))?;
+        let (outcomes, data_bytes) = fill().map_err(|error| self.shared.disk_error(error))?;
+        write.commit().map_err(|error| self.shared.disk_error(error))?;
         self.shared.data_bytes.store(data_bytes, Ordering::Relaxed);
         Ok(outcomes)
     }
 
-    /// The value of `key` in what is applied, or `None` if it was never written. Waits for nobody.
+    /// Returns the value of `key` in the applied state, or `None` if it was never written. The call does not wait for
+    /// writers.
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the disk fails.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
         let read = self.shared.begin_read()?;
         let get = || -> Result<Option<Bytes>, redb::Error> { Ok(value(&read.open_table(DATA)?, key)?) };
-        get().map_err(|error| self.shared.failed(error))
+        get().map_err(|error| self.shared.disk_error(error))
     }
 
-    /// The number of the last write of `client` that is applied; 0 if there is none.
+    /// Returns the sequence number of the last applied write of `client`; 0 if there is none.
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the disk fails.
     pub fn last_seq(&self, client: u64) -> Result<u64, StorageError> {
         let read = self.shared.begin_read()?;
         let get = || -> Result<u64, redb::Error> { Ok(last_seq(&read.open_table(DATA)?, client)?) };
-        get().map_err(|error| self.shared.failed(error))
+        get().map_err(|error| self.shared.disk_error(error))
     }
 }
 
-fn execute(data: &mut Machine<'_>, command: &Command, data_bytes: &mut u64) -> Result<Outcome, redb::StorageError> {
-    // A read changes nothing and is not remembered: it may be executed twice.
+fn execute(
+    data: &mut OpenMachineTable<'_>,
+    command: &Command,
+    data_bytes: &mut u64,
+) -> Result<Outcome, redb::StorageError> {
+    // A read changes nothing and is not recorded. It may be executed twice.
     if let Operation::Get { key } = &command.operation {
         return Ok(value(data, key)?.map_or(Outcome::NoKey, Outcome::Value));
     }
@@ -145,13 +150,14 @@ fn execute(data: &mut Machine<'_>, command: &Command, data_bytes: &mut u64) -> R
     Ok(Outcome::Written)
 }
 
-/// The number of the client's last write. A later one says that all before it are done and answered.
+/// Returns the sequence number of the client's last write. A later number implies that all earlier writes are done and
+/// answered.
 fn last_seq(data: &impl ReadableTable<MachineKey, &'static [u8]>, client: u64) -> Result<u64, redb::StorageError> {
     let seq = data.get((CLIENT, &client.to_be_bytes()[..], 0))?;
     Ok(seq.and_then(|seq| Some(u64::from_le_bytes(seq.value().try_into().ok()?))).unwrap_or(0))
 }
 
-pub(super) fn set_last_seq(data: &mut Machine<'_>, client: u64, seq: u64) -> Result<(), redb::StorageError> {
+pub(super) fn set_last_seq(data: &mut OpenMachineTable<'_>, client: u64, seq: u64) -> Result<(), redb::StorageError> {
     data.insert((CLIENT, &client.to_be_bytes()[..], 0), &seq.to_le_bytes()[..])?;
     Ok(())
 }
@@ -163,7 +169,7 @@ fn value(
     let mut pieces = data.range((VALUE, key, 0)..=(VALUE, key, u32::MAX))?;
     let Some(first) = pieces.next() else { return Ok(None) };
     let first = first?.1;
-    if first.value().len() < PIECE {
+    if first.value().len() < PIECE_BYTES {
         return Ok(Some(Bytes::copy_from_slice(first.value())));
     }
     let mut value = BytesMut::from(first.value());
@@ -173,9 +179,14 @@ fn value(
     Ok(Some(value.freeze()))
 }
 
-fn put(data: &mut Machine<'_>, key: &[u8], value: &[u8], data_bytes: &mut u64) -> Result<(), redb::StorageError> {
+fn put(
+    data: &mut OpenMachineTable<'_>,
+    key: &[u8],
+    value: &[u8],
+    data_bytes: &mut u64,
+) -> Result<(), redb::StorageError> {
     let before = last_piece(data, key)?;
-    let pieces = value.len().div_ceil(PIECE).max(1);
+    let pieces = value.len().div_ceil(PIECE_BYTES).max(1);
     for (number, piece) in (0..).zip(pieces_of(value)) {
         data.insert((VALUE, key, number), piece)?;
     }
@@ -183,7 +194,7 @@ fn put(data: &mut Machine<'_>, key: &[u8], value: &[u8], data_bytes: &mut u64) -
         for number in pieces as u32..=last {
             data.remove((VALUE, key, number))?;
         }
-        *data_bytes -= u64::from(last) * PIECE as u64 + bytes.len() as u64;
+        *data_bytes -= u64::from(last) * PIECE_BYTES as u64 + bytes.len() as u64;
     } else {
         *data_bytes += key.len() as u64;
     }
@@ -191,9 +202,14 @@ fn put(data: &mut Machine<'_>, key: &[u8], value: &[u8], data_bytes: &mut u64) -
     Ok(())
 }
 
-fn append(data: &mut Machine<'_>, key: &[u8], value: &[u8], data_bytes: &mut u64) -> Result<(), redb::StorageError> {
+fn append(
+    data: &mut OpenMachineTable<'_>,
+    key: &[u8],
+    value: &[u8],
+    data_bytes: &mut u64,
+) -> Result<(), redb::StorageError> {
     let Some((mut number, mut last)) = last_piece(data, key)? else { return put(data, key, value, data_bytes) };
-    if last.len() == PIECE {
+    if last.len() == PIECE_BYTES {
         (number, last) = (number + 1, Vec::new());
         if value.is_empty() {
             return Ok(());
@@ -207,13 +223,14 @@ fn append(data: &mut Machine<'_>, key: &[u8], value: &[u8], data_bytes: &mut u64
     Ok(())
 }
 
-/// A value is at least one piece: otherwise an empty one could not be told from none.
+/// Splits a value into pieces. A value has at least one piece, because otherwise an empty value would look like a
+/// missing one.
 fn pieces_of(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.chunks(PIECE).chain(value.is_empty().then_some(value))
+    value.chunks(PIECE_BYTES).chain(value.is_empty().then_some(value))
 }
 
-/// The last piece of a value and its number.
-fn last_piece(data: &Machine<'_>, key: &[u8]) -> Result<Option<(u32, Vec<u8>)>, redb::StorageError> {
+/// Returns the last piece of a value and its number.
+fn last_piece(data: &OpenMachineTable<'_>, key: &[u8]) -> Result<Option<(u32, Vec<u8>)>, redb::StorageError> {
     let last = data.range((VALUE, key, 0)..=(VALUE, key, u32::MAX))?.next_back().transpose()?;
-    Ok(last.map(|(place, piece)| (place.value().2, piece.value().to_vec())))
+    Ok(last.map(|(key, piece)| (key.value().2, piece.value().to_vec())))
 }

@@ -1,30 +1,30 @@
-//! What a server process keeps on its disk: the term and the vote, the log, the key/value state, and how they stay right
-//! when the process, the machine or the disk fails. `docs/storage.md` has the layout and the promises.
+//! The state of a server process on its disk: the term and the vote, the log, and the key/value state. It stays correct
+//! when the process, the machine or the disk fails. `docs/storage.md` describes the layout and the guarantees.
 //!
-//! | you want to see | read |
+//! | topic | file |
 //! |---|---|
-//! | whose directory it is | `identity.rs` |
-//! | opening: the lock, the checks, what is restored | `open.rs` |
-//! | the tables, and how facts are written in them | `tables.rs` |
-//! | saving before anybody is answered; compaction | `log.rs` |
-//! | applying, exactly once; reading | `machine.rs` |
-//! | a view that stays as it is while writing goes on | `view.rs` |
-//! | a state as a file that can be sent, and put in place of this server's own | `image.rs`, `install.rs` |
-//! | what is deleted later, by a thread of its own | `sweeper.rs` |
-//! | why a commit that was acknowledged cannot be forgotten unnoticed | `guard.rs` |
+//! | identity: the owner of a directory | `identity.rs` |
+//! | opening: the lock, the checks, the restored state | `open.rs` |
+//! | the tables and their encodings | `tables.rs` |
+//! | saving before a reply; compaction | `log.rs` |
+//! | applying exactly once; reading | `machine.rs` |
+//! | a view that stays unchanged while writers continue | `view.rs` |
+//! | a state as a file to send, and its installation on another server | `image.rs`, `install.rs` |
+//! | deletion in the background | `sweeper.rs` |
+//! | detecting the loss of an acknowledged commit | `acknowledged.rs` |
 //!
 //! # Two kinds of transactions
 //!
-//! Everything is in one file of one engine (`redb`, a copy-on-write B-tree), whose transactions are atomic and follow each
-//! other in one order. What others may rely on (term, vote, entries, an installed snapshot) is committed *durably*: the call
-//! returns when the disk has it. What can be made again from that (applied entries, the base of a compacted log,
-//! deletions) is committed without waiting, and becomes durable with the next durable commit. After a crash the store is
-//! as it was after one of the transactions, with everything before it and nothing after it. So a crash can take back
-//! that entries were applied, and then they are applied again; it cannot take back half of it.
+//! One file of one engine (`redb`, a copy-on-write B-tree) holds everything. Its transactions are atomic and totally
+//! ordered. State that other servers may rely on (term, vote, entries, an installed snapshot) is committed *durably*:
+//! the call returns when the disk has it. State that can be derived from it (applied entries, the base of a compacted
+//! log, deletions) is committed without waiting, and becomes durable with the next durable commit. After a crash the
+//! store is in the state after one of the transactions: it has everything up to this transaction and nothing after it.
+//! So a crash can undo the application of entries as a whole, never in part, and these entries are applied again.
 
+mod acknowledged;
 mod disk;
 mod error;
-mod guard;
 mod identity;
 mod image;
 mod install;
@@ -36,7 +36,7 @@ mod tables;
 mod view;
 
 #[cfg(test)]
-mod power;
+mod power_failure;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use redb::{Database, Durability, ReadableDatabase};
 
-pub use self::disk::Sync;
+pub use self::disk::SyncPolicy;
 pub use self::error::{OpenError, StorageError};
 pub use self::identity::Identity;
 pub use self::image::Image;
@@ -55,120 +55,120 @@ pub use self::machine::{Command, Operation, Outcome};
 pub use self::open::Restored;
 pub use self::view::{Record, View};
 
+use self::acknowledged::AcknowledgedFile;
 use self::error::one_line;
-use self::guard::Guard;
-use self::log::Extent;
+use self::log::LogExtent;
 use self::sweeper::Sweeper;
 use self::tables::{COMMIT, STATE};
 
-/// The storage of one server, open. Clones are handles of the same; when the last one is gone, it is closed.
+/// The open storage of one server. Clones are handles to the same storage, and dropping the last one closes it.
 ///
-/// All methods may be called from any thread. Writers wait for each other (for as long as a sync takes, while one saves);
-/// readers wait for nobody.
+/// All methods may be called from any thread. Writers wait for each other, for as long as a sync takes while one of
+/// them saves. Readers do not wait.
 #[derive(Clone)]
 pub struct Storage {
-    // The order matters: its thread has ended before the store is closed.
+    // Fields are dropped in this order: the sweeper's thread ends before the store is closed.
     sweeper: Arc<Sweeper>,
     shared: Arc<Shared>,
 }
 
-/// What all handles share.
+/// The state that all handles share.
 struct Shared {
     db: Database,
-    /// The file of the engine, for messages.
+    /// The engine's file, for messages.
     path: PathBuf,
-    sync: Sync,
-    /// What only changes with a durable commit or with the log. Who changes the log holds it throughout.
-    ledger: Mutex<Ledger>,
-    /// The bytes of all keys and values.
+    sync: SyncPolicy,
+    /// State that changes only with a durable commit or with the log. A writer of the log holds the lock throughout.
+    writer: Mutex<WriterState>,
+    /// The size of all keys and values, in bytes.
     data_bytes: AtomicU64,
-    /// Let go of last.
-    _lock: Lock,
+    /// Unlocked last.
+    _lock: DirectoryLock,
 }
 
-/// The lock file of the directory, locked. The operating system lets go of it when the process ends, however it ends.
-struct Lock(File);
+/// The locked lock file of the directory. The operating system unlocks it when the process ends, however it ends.
+struct DirectoryLock(File);
 
-/// Durable commits are counted, and the log is measured.
-struct Ledger {
-    guard: Guard,
+/// The counter of durable commits, and the extent of the log.
+struct WriterState {
+    acknowledged_file: AcknowledgedFile,
     /// The number of the last durable commit.
     commit: u64,
-    /// Whether a durable commit has failed: whether the disk has it is then unknown, and nothing more is promised.
+    /// Whether a durable commit has failed. It is then unknown whether the disk has it, and every later write fails.
     failed: bool,
-    extent: Extent,
+    extent: LogExtent,
 }
 
 impl Storage {
-    /// The bytes of the log's entries, those behind the base: what compaction could win.
+    /// Returns the size of the log entries after the base, in bytes: the space that compaction could free.
     pub fn log_bytes(&self) -> u64 {
-        self.shared.ledger.lock().extent.bytes()
+        self.shared.writer.lock().extent.bytes()
     }
 
-    /// The bytes of all keys and values.
+    /// Returns the size of all keys and values, in bytes.
     pub fn data_bytes(&self) -> u64 {
         self.shared.data_bytes.load(Ordering::Relaxed)
     }
 
-    /// Makes everything durable that was done so far. Closing does so too.
+    /// Makes all earlier transactions durable. Closing the storage does so too.
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the disk fails.
     pub fn flush(&self) -> Result<(), StorageError> {
-        let mut ledger = self.shared.ledger.lock();
+        let mut writer = self.shared.writer.lock();
         let write = self.shared.begin(Durability::Immediate)?;
-        self.shared.commit_durably(&mut ledger, write)
+        self.shared.commit_durably(&mut writer, write)
     }
 }
 
 impl Shared {
     fn begin(&self, durability: Durability) -> Result<redb::WriteTransaction, StorageError> {
-        let mut write = self.db.begin_write().map_err(|error| self.failed(error))?;
-        write.set_durability(durability).map_err(|error| self.failed(error))?;
+        let mut write = self.db.begin_write().map_err(|error| self.disk_error(error))?;
+        write.set_durability(durability).map_err(|error| self.disk_error(error))?;
         Ok(write)
     }
 
     fn begin_read(&self) -> Result<redb::ReadTransaction, StorageError> {
-        self.db.begin_read().map_err(|error| self.failed(error))
+        self.db.begin_read().map_err(|error| self.disk_error(error))
     }
 
-    /// Commits and gives the commit its number; notes it as acknowledged.
-    fn commit_durably(&self, ledger: &mut Ledger, write: redb::WriteTransaction) -> Result<(), StorageError> {
-        if ledger.failed {
-            return Err(self.failed("an earlier write failed"));
+    /// Commits durably with the next commit number, and records the commit as acknowledged.
+    fn commit_durably(&self, writer: &mut WriterState, write: redb::WriteTransaction) -> Result<(), StorageError> {
+        if writer.failed {
+            return Err(self.disk_error("an earlier write failed"));
         }
-        ledger.failed = true;
-        let commit = ledger.commit + 1;
+        writer.failed = true;
+        let commit = writer.commit + 1;
         let number = |write: &redb::WriteTransaction| -> Result<(), redb::Error> {
             write.open_table(STATE)?.insert(COMMIT, &commit.to_le_bytes()[..])?;
             Ok(())
         };
-        number(&write).map_err(|error| self.failed(error))?;
-        write.commit().map_err(|error| self.failed(error))?;
-        ledger.guard.write(commit).map_err(|error| self.failed(error))?;
-        ledger.commit = commit;
-        ledger.failed = false;
+        number(&write).map_err(|error| self.disk_error(error))?;
+        write.commit().map_err(|error| self.disk_error(error))?;
+        writer.acknowledged_file.write(commit).map_err(|error| self.disk_error(error))?;
+        writer.commit = commit;
+        writer.failed = false;
         Ok(())
     }
 
-    /// What the engine says, in one line and with the file's name.
-    fn failed(&self, error: impl std::fmt::Display) -> StorageError {
+    /// Turns an error of the engine into one line with the file's name.
+    fn disk_error(&self, error: impl std::fmt::Display) -> StorageError {
         StorageError::Disk { path: self.path.clone(), what: one_line(error) }
     }
 }
 
-impl Drop for Lock {
+impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Closing the file would not do if a process that was started meanwhile has inherited it.
+        // Closing the file is not enough, because a child process may have inherited it.
         let _ = self.0.unlock();
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if self.sync == Sync::Always
-            && let Err(error) = self.ledger.get_mut().guard.sync()
+        if self.sync == SyncPolicy::Always
+            && let Err(error) = self.writer.get_mut().acknowledged_file.sync()
         {
             ::log::warn!("{}: {error}", self.path.display());
         }

@@ -1,4 +1,4 @@
-//! Opening a data directory: it is locked, checked as a whole, and what a Raft starts with is read.
+//! Opening a data directory: lock it, check all of it, and read the state from which Raft starts.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,169 +12,177 @@ use raftapi::{Index, Term};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase};
 
-use super::disk::{Disk, Sync};
+use super::acknowledged::{self, AcknowledgedFile};
+use super::disk::{Disk, SyncPolicy};
 use super::error::OpenError;
-use super::guard::{self, Guard};
 use super::identity::{self, Identity, State};
-use super::log::Extent;
+use super::log::LogExtent;
 use super::sweeper::Sweeper;
 use super::tables::{
     APPLIED, BASE, COMMIT, DATA, HARD_STATE, IDENTITY, INCOMING, LOG, STATE, decode, decode_entry, decode_hard_state,
 };
-use super::{Ledger, Lock, Shared, Storage};
+use super::{DirectoryLock, Shared, Storage, WriterState};
 
 /// The file of the engine.
 const STORE: &str = "STORE";
 /// The file that is locked while the directory is open.
 const LOCK: &str = "LOCK";
-/// How much of the store is kept in memory, in bytes.
+/// The size of the engine's cache, in bytes.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// What was found: what a server starts with.
+/// The restored state, with which a server starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// The term and the vote.
     pub hard_state: HardState,
-    /// The log, and what it begins after.
+    /// The log with its base.
     pub log: Log,
-    /// What the state machine has applied; at least the log's base, and at most its last entry.
+    /// The last applied index: at least the base of the log, and at most its last index.
     pub applied: Index,
     /// The term of that entry.
     pub applied_term: Term,
 }
 
 impl Storage {
-    /// Opens the directory `dir` of this server, or makes one. Everything in it is read and checked, which takes a second
-    /// for some hundred megabytes.
+    /// Opens the directory `dir` of this server, or creates it. The call reads and checks everything in it, which takes
+    /// a second for some hundred megabytes.
     ///
     /// # Errors
     ///
-    /// If it cannot be used, and why.
-    pub fn open(dir: impl AsRef<Path>, identity: &Identity, sync: Sync) -> Result<(Storage, Restored), OpenError> {
-        Storage::open_on(dir.as_ref(), identity, sync, |disk| disk)
+    /// If the directory cannot be used. The error gives the reason.
+    pub fn open(
+        dir: impl AsRef<Path>,
+        identity: &Identity,
+        sync: SyncPolicy,
+    ) -> Result<(Storage, Restored), OpenError> {
+        Storage::open_with_backend(dir.as_ref(), identity, sync, |disk| disk)
     }
 
-    /// The same on a disk that is watched.
-    pub(super) fn open_on<B: redb::StorageBackend>(
+    /// Opens the directory with a wrapped disk, so that a test can observe it.
+    pub(super) fn open_with_backend<B: redb::StorageBackend>(
         dir: &Path,
         identity: &Identity,
-        sync: Sync,
-        watch: impl FnOnce(Disk) -> B,
+        sync: SyncPolicy,
+        wrap: impl FnOnce(Disk) -> B,
     ) -> Result<(Storage, Restored), OpenError> {
         fs::create_dir_all(dir).map_err(OpenError::unreadable(dir))?;
         if !dir.join(identity::FILE).exists() {
-            // Before anything is written into it.
-            refuse_strange_files(dir)?;
+            // This check comes before the first write to the directory.
+            refuse_foreign_files(dir)?;
         }
         let lock = lock(dir)?;
         let store = dir.join(STORE);
         match identity::read(dir, identity)? {
             Some(State::Complete) => {}
-            Some(State::New) => begin(dir, identity, sync)?,
+            Some(State::New) => create_store(dir, identity, sync)?,
             None => {
                 identity::write(dir, identity, State::New)?;
-                begin(dir, identity, sync)?;
+                create_store(dir, identity, sync)?;
             }
         }
-        let (mut guard, acknowledged) = Guard::open(dir)?;
-        // The engine reports damage, and is not supposed to panic; should it do so all the same, that is a report too.
-        let opened = catch_unwind(AssertUnwindSafe(|| -> Result<(Database, Found), OpenError> {
-            let db = engine(&store, sync, watch)?;
-            let found = Found::read(&db, &store, identity)?;
+        let (mut acknowledged_file, acknowledged_commit) = AcknowledgedFile::open(dir)?;
+        // The engine reports damage as an error and should not panic. If it panics all the same, the panic counts as a
+        // report of damage.
+        let opened = catch_unwind(AssertUnwindSafe(|| -> Result<(Database, StoreContents), OpenError> {
+            let db = open_engine(&store, sync, wrap)?;
+            let found = StoreContents::read(&db, &store, identity)?;
             Ok((db, found))
         }));
         let (db, found) = opened.unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map_or("it panicked", |message| message);
             Err(OpenError::damaged(&store, format!("the engine cannot read it: {message}")))
         })?;
-        if found.commit < acknowledged {
+        if found.commit < acknowledged_commit {
             let what = format!(
-                "its last commit is number {}, and number {acknowledged} was acknowledged before it was stopped",
+                "its last commit is number {}, but number {acknowledged_commit} was acknowledged before",
                 found.commit
             );
             return Err(OpenError::damaged(&store, what));
         }
-        if sync == Sync::Always {
-            // The process before this one may have been killed between a write and its sync. What is told to others from
-            // now on may rest on that write.
+        if sync == SyncPolicy::Always {
+            // The previous process may have been killed between a write and its sync. From now on, replies to other
+            // servers may depend on that write.
             File::open(&store).and_then(|file| file.sync_all()).map_err(OpenError::unreadable(&store))?;
         }
-        let note = guard.write(found.commit).and_then(|()| if sync == Sync::Always { guard.sync() } else { Ok(()) });
-        note.map_err(OpenError::unreadable(&dir.join(guard::FILE)))?;
+        let note = acknowledged_file
+            .write(found.commit)
+            .and_then(|()| if sync == SyncPolicy::Always { acknowledged_file.sync() } else { Ok(()) });
+        note.map_err(OpenError::unreadable(&dir.join(acknowledged::FILE)))?;
 
-        let ledger = Ledger { guard, commit: found.commit, failed: false, extent: found.extent };
+        let writer = WriterState { acknowledged_file, commit: found.commit, failed: false, extent: found.extent };
         let shared = Arc::new(Shared {
             db,
             path: store,
             sync,
-            ledger: Mutex::new(ledger),
+            writer: Mutex::new(writer),
             data_bytes: AtomicU64::new(found.data_bytes),
             _lock: lock,
         });
         let sweeper = Arc::new(Sweeper::start(Arc::clone(&shared)));
-        // Whatever the last process did not come to delete.
+        // The previous process may have left records to delete.
         sweeper.wake();
         Ok((Storage { sweeper, shared }, found.restored))
     }
 }
 
-fn lock(dir: &Path) -> Result<Lock, OpenError> {
+fn lock(dir: &Path) -> Result<DirectoryLock, OpenError> {
     let path = dir.join(LOCK);
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(OpenError::unreadable(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
+        Ok(()) => Ok(DirectoryLock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(OpenError::unreadable(&path)(error)),
     }
 }
 
-/// A directory without an identity must have nothing in it: it may be anybody's, or have lost its identity.
-fn refuse_strange_files(dir: &Path) -> Result<(), OpenError> {
+/// Refuses a directory without an identity that has files in it. It may belong to anybody, or may have lost its
+/// identity.
+fn refuse_foreign_files(dir: &Path) -> Result<(), OpenError> {
     for entry in fs::read_dir(dir).map_err(OpenError::unreadable(dir))? {
         let name = entry.map_err(OpenError::unreadable(dir))?.file_name();
-        if name == STORE || name == guard::FILE {
+        if name == STORE || name == acknowledged::FILE {
             return Err(OpenError::damaged(&dir.join(identity::FILE), "it is missing"));
         }
-        if name != LOCK && name != identity::FILE_BESIDE {
-            let difference = format!("it has files of somebody else in it, such as {}", name.display());
+        if name != LOCK && name != identity::TEMPORARY_FILE {
+            let difference = format!("it contains files of another program, such as {}", name.display());
             return Err(OpenError::Foreign { dir: dir.to_path_buf(), difference });
         }
     }
     Ok(())
 }
 
-/// Makes everything anew; nothing was ever acknowledged here.
-fn begin(dir: &Path, identity: &Identity, sync: Sync) -> Result<(), OpenError> {
+/// Creates all files. Nothing was ever acknowledged in this directory.
+fn create_store(dir: &Path, identity: &Identity, sync: SyncPolicy) -> Result<(), OpenError> {
     let store = dir.join(STORE);
     let file = File::create(&store).map_err(OpenError::unreadable(&store))?;
     drop(file);
-    let db = engine(&store, sync, |disk| disk)?;
+    let db = open_engine(&store, sync, |disk| disk)?;
     let create = || -> Result<(), redb::Error> {
         let write = db.begin_write()?;
         {
             let mut state = write.open_table(STATE)?;
             state.insert(IDENTITY, identity.lines().as_bytes())?;
-            state.insert(COMMIT, &guard::FIRST_COMMIT.to_le_bytes()[..])?;
+            state.insert(COMMIT, &acknowledged::FIRST_COMMIT.to_le_bytes()[..])?;
             write.open_table(LOG)?;
             write.open_table(DATA)?;
         }
         write.commit()?;
         Ok(())
     };
-    create().map_err(|error| refused(&store, error))?;
+    create().map_err(|error| engine_error(&store, error))?;
     drop(db);
-    Guard::create(dir)?;
+    AcknowledgedFile::create(dir)?;
     identity::sync_dir(dir).map_err(OpenError::unreadable(dir))?;
     identity::write(dir, identity, State::Complete)
 }
 
 /// Opens the engine, which reads the whole file and compares all checksums.
-fn engine<B: redb::StorageBackend>(
+fn open_engine<B: redb::StorageBackend>(
     store: &Path,
-    sync: Sync,
-    watch: impl FnOnce(Disk) -> B,
+    sync: SyncPolicy,
+    wrap: impl FnOnce(Disk) -> B,
 ) -> Result<Database, OpenError> {
     let file = match OpenOptions::new().read(true).write(true).open(store) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -182,14 +190,14 @@ fn engine<B: redb::StorageBackend>(
         }
         file => file.map_err(OpenError::unreadable(store))?,
     };
-    let file = FileBackend::new(file).map_err(|error| refused(store, error))?;
+    let file = FileBackend::new(file).map_err(|error| engine_error(store, error))?;
     let mut builder = Database::builder();
     builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
-    builder.create_with_backend(watch(Disk { file, sync })).map_err(|error| refused(store, error))
+    builder.create_with_backend(wrap(Disk { file, sync })).map_err(|error| engine_error(store, error))
 }
 
-/// Errors of the operating system remain what they are; anything else means that the file is not what was written.
-fn refused(store: &Path, error: impl Into<redb::Error>) -> OpenError {
+/// Converts an error of the engine. An error of the operating system stays one; any other error means damage.
+fn engine_error(store: &Path, error: impl Into<redb::Error>) -> OpenError {
     use std::io::ErrorKind::{InvalidData, UnexpectedEof};
     match error.into() {
         redb::Error::Io(error) if ![InvalidData, UnexpectedEof].contains(&error.kind()) => {
@@ -199,24 +207,24 @@ fn refused(store: &Path, error: impl Into<redb::Error>) -> OpenError {
     }
 }
 
-/// What a store has in it.
-struct Found {
+/// The content of a store.
+struct StoreContents {
     restored: Restored,
     commit: u64,
-    extent: Extent,
+    extent: LogExtent,
     data_bytes: u64,
 }
 
-impl Found {
-    fn read(db: &Database, store: &Path, wanted: &Identity) -> Result<Found, OpenError> {
-        let found = Found::read_tables(db, wanted);
-        let found = found.map_err(|error| refused(store, error))?;
+impl StoreContents {
+    fn read(db: &Database, store: &Path, wanted: &Identity) -> Result<StoreContents, OpenError> {
+        let found = StoreContents::read_tables(db, wanted);
+        let found = found.map_err(|error| engine_error(store, error))?;
         found.map_err(|what| OpenError::damaged(store, what))
     }
 
-    /// The inner error says what does not fit together.
-    fn read_tables(db: &Database, wanted: &Identity) -> Result<Result<Found, String>, redb::Error> {
-        // A snapshot that was not yet in place when the process ended.
+    /// Reads the tables. The inner error names an inconsistency.
+    fn read_tables(db: &Database, wanted: &Identity) -> Result<Result<StoreContents, String>, redb::Error> {
+        // A snapshot whose installation was not complete when the process ended.
         let write = db.begin_write()?;
         write.delete_table(INCOMING)?;
         write.commit()?;
@@ -224,15 +232,15 @@ impl Found {
         let read = db.begin_read()?;
         let state = read.open_table(STATE)?;
         if state.get(IDENTITY)?.is_none_or(|lines| lines.value() != wanted.lines().as_bytes()) {
-            return Ok(Err("it was not made in this directory".to_string()));
+            return Ok(Err("it was not created in this directory".to_string()));
         }
-        let odd = |name: &str| Ok(Err(format!("the length of '{name}'")));
-        let Some([commit]) = decode(&state, COMMIT)? else { return odd(COMMIT) };
-        let Some(hard_state) = decode(&state, HARD_STATE)? else { return odd(HARD_STATE) };
-        let Some([base, base_term]) = decode(&state, BASE)? else { return odd(BASE) };
-        let Some([applied, applied_term, data_bytes]) = decode(&state, APPLIED)? else { return odd(APPLIED) };
+        let bad_length = |name: &str| Ok(Err(format!("'{name}' has a wrong length")));
+        let Some([commit]) = decode(&state, COMMIT)? else { return bad_length(COMMIT) };
+        let Some(hard_state) = decode(&state, HARD_STATE)? else { return bad_length(HARD_STATE) };
+        let Some([base, base_term]) = decode(&state, BASE)? else { return bad_length(BASE) };
+        let Some([applied, applied_term, data_bytes]) = decode(&state, APPLIED)? else { return bad_length(APPLIED) };
 
-        let mut extent = Extent::after((Index(base), Term(base_term)));
+        let mut extent = LogExtent::after((Index(base), Term(base_term)));
         let mut entries: Vec<Entry> = Vec::new();
         for entry in read.open_table(LOG)?.range(base + 1..)? {
             let (index, bytes) = entry?;
@@ -248,7 +256,7 @@ impl Found {
         }
         if applied < base || extent.last().0 < applied {
             let last = extent.last();
-            return Ok(Err(format!("the log has entries {} to {last}, and {applied} are applied", base + 1)));
+            return Ok(Err(format!("the log has entries {} to {last}, but the applied index is {applied}", base + 1)));
         }
         let restored = Restored {
             hard_state: decode_hard_state(hard_state),
@@ -256,6 +264,6 @@ impl Found {
             applied: Index(applied),
             applied_term: Term(applied_term),
         };
-        Ok(Ok(Found { restored, commit, extent, data_bytes }))
+        Ok(Ok(StoreContents { restored, commit, extent, data_bytes }))
     }
 }

@@ -1,4 +1,4 @@
-//! The state machine as it was at one moment, while writing goes on.
+//! A view of the state machine as it was at one moment, while writers continue.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use super::image::{Image, Writer};
 use super::tables::{APPLIED, CLIENT, DATA, MachineKey, STATE, VALUE, decode};
 use super::{Shared, Storage, StorageError};
 
-/// One part of a state machine's state: small, and of no use without all the others.
+/// One record of a state machine's state. A state consists of all its records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// A client and the number of its last write.
+    /// A client and the sequence number of its last write.
     Client {
-        /// Which client.
+        /// The client.
         client: u64,
-        /// The number.
+        /// The sequence number.
         seq: u64,
     },
     /// A piece of a value. The pieces of one value follow each other, from number 0 on.
     Piece {
-        /// Whose value.
+        /// The key.
         key: Bytes,
-        /// Which piece of it.
+        /// The number of the piece.
         number: u32,
-        /// What it holds.
+        /// The bytes of the piece.
         bytes: Bytes,
     },
 }
 
-/// What was applied when it was taken, and stays as it was. While there is one, what has changed since takes room beside
-/// it on the disk; so let go of it when it is read. The directory stays open as long.
+/// A view of the applied state, which never changes. While it exists, later changes take extra space on the disk, so
+/// drop it after reading. The directory stays open as long as the view exists.
 pub struct View {
     table: ReadOnlyTable<MachineKey, &'static [u8]>,
     applied: Index,
@@ -44,11 +44,11 @@ pub struct View {
 }
 
 impl Storage {
-    /// The state as it is applied now. Takes no time, however large the state is.
+    /// Returns a view of the applied state. The call takes no time, however large the state is.
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the disk fails.
     pub fn view(&self) -> Result<View, StorageError> {
         let read = self.shared.begin_read()?;
         let view = || -> Result<View, redb::Error> {
@@ -61,56 +61,57 @@ impl Storage {
                 shared: Arc::clone(&self.shared),
             })
         };
-        view().map_err(|error| self.shared.failed(error))
+        view().map_err(|error| self.shared.disk_error(error))
     }
 }
 
 impl View {
-    /// The last entry that is in it.
+    /// Returns the index of the last applied entry.
     pub fn applied(&self) -> Index {
         self.applied
     }
 
-    /// The term of that entry.
+    /// Returns the term of that entry.
     pub fn applied_term(&self) -> Term {
         self.applied_term
     }
 
-    /// The bytes of all keys and values in it.
+    /// Returns the size of all keys and values, in bytes.
     pub fn data_bytes(&self) -> u64 {
         self.data_bytes
     }
 
-    /// All of it, part by part: the clients, then the values in the order of their keys.
+    /// Returns all records: the clients, then the values in the order of their keys.
     ///
     /// # Errors
     ///
-    /// If the disk refuses; each part can fail in the same way.
+    /// If the disk fails; each record can fail in the same way.
     pub fn records(&self) -> Result<impl Iterator<Item = Result<Record, StorageError>>, StorageError> {
-        let parts = self.table.iter().map_err(|error| self.shared.failed(error))?;
+        let parts = self.table.iter().map_err(|error| self.shared.disk_error(error))?;
         Ok(parts.map(|part| {
-            let (place, bytes) = part.map_err(|error| self.shared.failed(error))?;
-            let odd = || self.shared.failed("an unknown kind of record: damaged since it was opened");
-            match place.value() {
+            let (key, bytes) = part.map_err(|error| self.shared.disk_error(error))?;
+            let unknown_record =
+                || self.shared.disk_error("unknown kind of record: the file was damaged after it was opened");
+            match key.value() {
                 (CLIENT, client, 0) => {
-                    let client = u64::from_be_bytes(client.try_into().map_err(|_| odd())?);
-                    let seq = u64::from_le_bytes(bytes.value().try_into().map_err(|_| odd())?);
+                    let client = u64::from_be_bytes(client.try_into().map_err(|_| unknown_record())?);
+                    let seq = u64::from_le_bytes(bytes.value().try_into().map_err(|_| unknown_record())?);
                     Ok(Record::Client { client, seq })
                 }
                 (VALUE, key, number) => {
                     let (key, bytes) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(bytes.value()));
                     Ok(Record::Piece { key, number, bytes })
                 }
-                _ => Err(odd()),
+                _ => Err(unknown_record()),
             }
         }))
     }
 
-    /// Writes all of it to a new file at `path`, durably: what [`Storage::install`] takes, here or on another server.
+    /// Writes all records durably to a new image file at `path`, for [`Storage::install`] here or on another server.
     ///
     /// # Errors
     ///
-    /// If a disk refuses; what is at `path` is then of no use.
+    /// If a disk fails. The file at `path` is then unusable.
     pub fn write_image(&self, path: &Path) -> Result<Image, StorageError> {
         let mut writer = Writer::create(path, self.applied, self.applied_term)?;
         for record in self.records()? {

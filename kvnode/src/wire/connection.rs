@@ -1,7 +1,7 @@
-//! A client's connection to one server, with many requests under way.
+//! A client's connection to one server, with any number of requests in flight.
 //!
-//! Requests are numbered. A thread of the connection reads the replies, in whichever order they come, and hands each to who
-//! waits for it. Any number of threads may send; what one of them asks does not wait for what another was not answered yet.
+//! Requests are numbered. The connection's own thread reads the replies, in any order, and hands each to the thread
+//! that waits for it. Any number of threads may send, and no request waits for the reply to another one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,11 +15,11 @@ use parking_lot::Mutex;
 
 use super::frame::{self, FrameReader};
 use super::hello;
-use super::messages::{ClientReply, ClientRequest, FromServer, Request};
-use super::socket::{TimedReader, write_within};
+use super::messages::{ClientReply, ClientRequest, Request, ServerMessage};
+use super::socket::{TimedReader, write_with_timeout};
 use super::{Limits, WireError};
 
-/// How long a connection waits for the next reply before it looks again: it may wait for ever, since it is the client that
+/// Time limit for one read of the next reply. After it the connection reads again, without end, because only the client
 /// knows how long a request may take.
 const READ_PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -32,52 +32,53 @@ pub struct Connection {
 struct Shared {
     stream: Arc<TcpStream>,
     limits: Limits,
-    waiting: Mutex<Waiting>,
-    /// Held while requests are written, so that they do not mix.
+    table: Mutex<ReplyTable>,
+    /// Held while requests are written, so that their bytes do not mix.
     writing: Mutex<()>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    next: u64,
+struct ReplyTable {
+    next_id: u64,
     replies: HashMap<u64, SyncSender<ClientReply>>,
-    /// Why the connection has ended, if it has.
+    /// The reason why the connection has ended, if it has.
     ended: Option<String>,
 }
 
-/// A request that was sent, whose reply can be waited for. If it is dropped, the reply is.
-pub struct Pending {
+/// The reply to a sent request, which has not arrived yet. If this is dropped, the reply is dropped too.
+pub struct PendingReply {
     shared: Arc<Shared>,
     id: u64,
     reply: Receiver<ClientReply>,
 }
 
-/// Why a request has no reply. Unless it is [`TooLong`](CallError::TooLong), nobody knows whether it was executed.
+/// Reason why a request has no reply. It is unknown whether the request was executed, except for
+/// [`TooLong`](CallError::TooLong).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
-    /// The connection has ended, and why.
+    /// The connection has ended, for this reason.
     Ended(String),
-    /// It did not come in time.
+    /// The reply did not come in time.
     TimedOut,
     /// The request is longer than [`Limits::request_bytes`], and was not sent.
     TooLong {
-        /// The bytes of the request.
+        /// The size of the request, in bytes.
         length: usize,
-        /// How many it may have.
-        most: usize,
+        /// The limit, in bytes.
+        limit: usize,
     },
 }
 
 impl Connection {
-    /// Connects to a server, within [`Limits::connect`] for each address that `address` stands for, and
-    /// [`Limits::handshake`].
+    /// Connects to a server. Each address that `address` resolves to may take [`Limits::connect`], and the handshake
+    /// may take [`Limits::handshake`].
     ///
     /// # Errors
     ///
-    /// If nobody answers there, or the server does not want us; it then says why.
+    /// If no server replies there, or the server refuses the client; the error then has the server's reason.
     pub fn open(address: &str, limits: &Limits) -> Result<Connection, WireError> {
         let (stream, reader) = hello::connect_as_client(address, limits)?;
-        let shared = Arc::new(Shared { stream, limits: *limits, waiting: Mutex::default(), writing: Mutex::default() });
+        let shared = Arc::new(Shared { stream, limits: *limits, table: Mutex::default(), writing: Mutex::default() });
         let thread = thread::Builder::new().name(format!("replies of {address}"));
         let reader = {
             let shared = Arc::clone(&shared);
@@ -90,61 +91,61 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// If it is too long, or the connection has ended.
-    pub fn submit(&self, request: ClientRequest) -> Result<Pending, CallError> {
+    /// If the request is too long, or the connection has ended.
+    pub fn submit(&self, request: ClientRequest) -> Result<PendingReply, CallError> {
         let mut pending = self.submit_all(vec![request])?;
-        Ok(pending.pop().expect("as many as were sent"))
+        Ok(pending.pop().expect("one reply for each request"))
     }
 
-    /// Sends several requests with one write; what is waited for is in their order.
+    /// Sends several requests with one write. Returns their replies in the same order.
     ///
     /// # Errors
     ///
     /// As [`submit`](Connection::submit). If one is too long, none is sent.
-    pub fn submit_all(&self, requests: Vec<ClientRequest>) -> Result<Vec<Pending>, CallError> {
+    pub fn submit_all(&self, requests: Vec<ClientRequest>) -> Result<Vec<PendingReply>, CallError> {
         let mut frames = Vec::new();
         let mut pending = Vec::with_capacity(requests.len());
         for request in requests {
             let (id, reply) = self.shared.expect_reply()?;
-            // From here on a drop forgets the request again.
-            pending.push(Pending { shared: Arc::clone(&self.shared), id, reply });
+            // From here on, dropping the `PendingReply` removes the request.
+            pending.push(PendingReply { shared: Arc::clone(&self.shared), id, reply });
             let start = frames.len();
-            frame::put(&mut frames, &Request { id, request });
-            let (length, most) = (frames.len() - start - frame::HEADER_BYTES, self.shared.limits.request_bytes);
-            if length > most {
-                return Err(CallError::TooLong { length, most });
+            frame::append(&mut frames, &Request { id, request });
+            let (length, limit) = (frames.len() - start - frame::HEADER_BYTES, self.shared.limits.request_bytes);
+            if length > limit {
+                return Err(CallError::TooLong { length, limit });
             }
         }
         let written = {
             let _writing = self.shared.writing.lock();
-            write_within(&self.shared.stream, &frames, self.shared.limits.frame)
+            write_with_timeout(&self.shared.stream, &frames, self.shared.limits.frame)
         };
         if let Err(error) = written {
-            // The reader may know better why.
+            // The reader may have recorded a better reason.
             self.shared.end(&error.to_string());
             return Err(CallError::Ended(self.shared.why_ended()));
         }
         Ok(pending)
     }
 
-    /// Sends a request and waits for its reply, for as long as `patience`.
+    /// Sends a request and waits for its reply, at most for `timeout`.
     ///
     /// # Errors
     ///
-    /// If there is none.
-    pub fn call(&self, request: ClientRequest, patience: Duration) -> Result<ClientReply, CallError> {
-        self.submit(request)?.wait(patience)
+    /// If there is no reply.
+    pub fn call(&self, request: ClientRequest, timeout: Duration) -> Result<ClientReply, CallError> {
+        self.submit(request)?.wait(timeout)
     }
 
-    /// Why the connection has ended; `None` if it has not, as far as is known.
+    /// Returns the reason why the connection has ended; `None` if it is not known to have ended.
     pub fn ended(&self) -> Option<String> {
-        self.shared.waiting.lock().ended.clone()
+        self.shared.table.lock().ended.clone()
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.end("it was closed here");
+        self.shared.end("this side closed it");
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
@@ -157,14 +158,14 @@ impl fmt::Debug for Connection {
     }
 }
 
-impl Pending {
-    /// Waits for the reply, for as long as `patience`.
+impl PendingReply {
+    /// Waits for the reply, at most for `timeout`.
     ///
     /// # Errors
     ///
-    /// If it does not come. The request may still be executed.
-    pub fn wait(self, patience: Duration) -> Result<ClientReply, CallError> {
-        match self.reply.recv_timeout(patience) {
+    /// If no reply comes. The request may still be executed.
+    pub fn wait(self, timeout: Duration) -> Result<ClientReply, CallError> {
+        match self.reply.recv_timeout(timeout) {
             Ok(reply) => Ok(reply),
             Err(RecvTimeoutError::Timeout) => Err(CallError::TimedOut),
             Err(RecvTimeoutError::Disconnected) => Err(CallError::Ended(self.shared.why_ended())),
@@ -172,39 +173,41 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingReply {
     fn drop(&mut self) {
-        self.shared.waiting.lock().replies.remove(&self.id);
+        self.shared.table.lock().replies.remove(&self.id);
     }
 }
 
-impl fmt::Debug for Pending {
+impl fmt::Debug for PendingReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 impl Shared {
-    /// The number of a new request, and where its reply will come.
+    /// Returns the number of a new request, and the channel for its reply.
     fn expect_reply(&self) -> Result<(u64, Receiver<ClientReply>), CallError> {
-        let mut waiting = self.waiting.lock();
-        if let Some(why) = &waiting.ended {
+        let mut table = self.table.lock();
+        if let Some(why) = &table.ended {
             return Err(CallError::Ended(why.clone()));
         }
-        let id = waiting.next;
-        waiting.next += 1;
+        let id = table.next_id;
+        table.next_id += 1;
         let (sender, receiver) = mpsc::sync_channel(1);
-        waiting.replies.insert(id, sender);
+        table.replies.insert(id, sender);
         Ok((id, receiver))
     }
 
-    /// The reader thread.
+    /// Runs the reader thread.
     fn read(&self, mut reader: FrameReader<TimedReader>) {
         let why = loop {
             match reader.next(self.limits.reply_bytes, READ_PATIENCE, self.limits.frame) {
                 Ok(Some(frame)) => match labgob::decode(frame) {
-                    Ok(FromServer::Reply { id, reply }) => self.reply(id, reply),
-                    Ok(FromServer::Bye(reason)) => break WireError::Refused(hello::printable(&reason)).to_string(),
+                    Ok(ServerMessage::Reply { id, reply }) => self.deliver(id, reply),
+                    Ok(ServerMessage::Closing(reason)) => {
+                        break WireError::Refused(hello::printable(&reason)).to_string();
+                    }
                     Err(error) => break error.to_string(),
                 },
                 Ok(None) => break WireError::Closed.to_string(),
@@ -215,22 +218,22 @@ impl Shared {
         self.end(&why);
     }
 
-    /// A reply came. If nobody waits for it any more, it is dropped.
-    fn reply(&self, id: u64, reply: ClientReply) {
-        if let Some(waiter) = self.waiting.lock().replies.remove(&id) {
+    /// Delivers a reply to the waiting thread, or drops it if no thread waits for it.
+    fn deliver(&self, id: u64, reply: ClientReply) {
+        if let Some(waiter) = self.table.lock().replies.remove(&id) {
             let _ = waiter.try_send(reply);
         }
     }
 
     fn end(&self, why: &str) {
-        let mut waiting = self.waiting.lock();
-        waiting.ended.get_or_insert_with(|| why.to_string());
-        waiting.replies.clear();
+        let mut table = self.table.lock();
+        table.ended.get_or_insert_with(|| why.to_string());
+        table.replies.clear();
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     fn why_ended(&self) -> String {
-        self.waiting.lock().ended.clone().unwrap_or_else(|| "its reply was taken already".into())
+        self.table.lock().ended.clone().unwrap_or_else(|| "the reply was already taken".into())
     }
 }
 
@@ -239,8 +242,8 @@ impl fmt::Display for CallError {
         match self {
             CallError::Ended(why) => write!(f, "the connection has ended: {why}"),
             CallError::TimedOut => f.write_str("no reply came in time"),
-            CallError::TooLong { length, most } => {
-                write!(f, "the request has {length} bytes, and {most} are allowed: it was not sent")
+            CallError::TooLong { length, limit } => {
+                write!(f, "the request has {length} bytes, but the limit is {limit}: it was not sent")
             }
         }
     }

@@ -1,34 +1,34 @@
-//! Why a connection ended. Each text is one clause for people, to stand behind the name of the connection.
+//! Errors of connections. Each text is one clause for people, to follow the name of the connection.
 
 use std::{fmt, io};
 
-/// Why a connection could not be made, or had to end.
+/// Reason why a connection could not be opened or had to end.
 #[derive(Debug)]
 pub enum WireError {
-    /// The operating system says so.
+    /// An error of the operating system.
     Io(io::Error),
-    /// The other side closed it in the middle of something.
+    /// The other side closed the connection before it was complete.
     Closed,
-    /// The other side was silent for too long, or too slow; what it was waited for.
+    /// The other side was silent for too long, or too slow. The text names the awaited data.
     TooSlow(&'static str),
-    /// A frame says that it is longer than frames of its kind may be. Nothing was allocated for it.
+    /// The length of a frame exceeds the limit for its kind. No memory was allocated for it.
     TooLong {
-        /// What its length says, in bytes.
+        /// The claimed length, in bytes.
         length: usize,
-        /// The most that it may be.
-        most: usize,
+        /// The limit, in bytes.
+        limit: usize,
     },
-    /// A frame came whole but is not what it should be.
+    /// A complete frame does not decode.
     Undecodable(labgob::DecodeError),
-    /// The other side does not follow the protocol.
+    /// The other side violates the protocol.
     Protocol(String),
-    /// The other side says why it ended the connection. These are its words, which nobody vouches for.
+    /// The other side closed the connection and gave this reason, which is not verified.
     Refused(String),
 }
 
 impl WireError {
-    /// Whether the other side can have no use for an explanation: it is gone already, or is the one that explained.
-    pub(crate) fn is_farewell(&self) -> bool {
+    /// Returns whether the other side needs no reason: it is already gone, or it gave the reason itself.
+    pub(crate) fn needs_no_reason(&self) -> bool {
         matches!(self, WireError::Io(_) | WireError::Closed | WireError::Refused(_))
     }
 }
@@ -39,7 +39,7 @@ impl fmt::Display for WireError {
             WireError::Io(error) => error.fmt(f),
             WireError::Closed => f.write_str("the other side closed the connection"),
             WireError::TooSlow(what) => write!(f, "waited too long for {what}"),
-            WireError::TooLong { length, most } => write!(f, "a frame of {length} bytes, where {most} are allowed"),
+            WireError::TooLong { length, limit } => write!(f, "a frame has {length} bytes, but the limit is {limit}"),
             WireError::Undecodable(error) => error.fmt(f),
             WireError::Protocol(what) => f.write_str(what),
             WireError::Refused(reason) => write!(f, "refused by the other side: {reason}"),
@@ -61,7 +61,7 @@ impl From<io::Error> for WireError {
     fn from(error: io::Error) -> WireError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => WireError::Closed,
-            // Ours, of a record that cannot be opened: no fault of the operating system's.
+            // This is our own error for a record that cannot be opened, not one of the operating system.
             io::ErrorKind::InvalidData => WireError::Protocol(error.to_string()),
             _ => WireError::Io(error),
         }

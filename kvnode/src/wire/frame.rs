@@ -1,7 +1,7 @@
-//! Frames: a length in four bytes, big endian, and as many bytes, which are one value in `labgob`'s encoding.
+//! Frames: a length in four bytes, big endian, and that many bytes, which are one value in `labgob`'s encoding.
 //!
-//! A length says what is claimed, not what is there. It is compared with a limit before anything else, and the buffer grows
-//! with what has arrived, so that nobody makes a server allocate more than twice what was sent.
+//! A length is only a claim. It is first compared with a limit, and the buffer grows with the bytes that have arrived.
+//! So no sender makes a server allocate more than twice the sent bytes.
 
 use std::io::{self, ErrorKind, Read};
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::WireError;
-use super::socket::Source;
+use super::socket::DeadlineRead;
 
-/// The bytes of a length.
+/// The size of a length, in bytes.
 pub const HEADER_BYTES: usize = 4;
 
-/// What a buffer has at first. A client's requests are mostly shorter.
-const FIRST_BYTES: usize = 8 << 10;
+/// The initial size of a buffer, in bytes. Most requests of clients are shorter.
+const INITIAL_BYTES: usize = 8 << 10;
 
-/// A buffer that grew beyond this for one frame is given back after it.
-const KEPT_BYTES: usize = 256 << 10;
+/// A buffer that grew beyond this size, in bytes, for one frame is freed after it.
+const RETAINED_BYTES: usize = 256 << 10;
 
-/// Adds a frame with `value` to `out`.
+/// Appends a frame with `value` to `out`.
 ///
 /// # Panics
 ///
-/// As [`labgob::encode`].
-pub fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+/// Panics as [`labgob::encode`] does.
+pub fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
     labgob::encode_into(value, out);
@@ -33,28 +33,29 @@ pub fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     out[start..start + HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Reads frames.
+/// Reader of frames.
 #[derive(Debug)]
 pub struct FrameReader<S> {
-    input: Buffered<S>,
+    input: ReadBuffer<S>,
 }
 
-impl<S: Source> FrameReader<S> {
-    /// Reads frames from `source`.
+impl<S: DeadlineRead> FrameReader<S> {
+    /// Creates a reader of the frames in `source`.
     pub fn new(source: S) -> FrameReader<S> {
-        FrameReader { input: Buffered::new(source) }
+        FrameReader { input: ReadBuffer::new(source) }
     }
 
-    /// The next frame, without its length; `None` if the other side has closed the connection between two frames. It may
-    /// begin within `idle`, and must be whole within `frame` after that.
+    /// Returns the next frame, without its length; `None` if the other side closed the connection between two frames.
+    /// The frame must begin within `idle`, and be complete within `frame` after that.
     ///
     /// # Errors
     ///
-    /// If it does not come in time or not at all, or if its length is above `most`: reading cannot go on behind that.
-    pub fn next(&mut self, most: usize, idle: Duration, frame: Duration) -> Result<Option<&[u8]>, WireError> {
+    /// If the frame does not arrive in time, or if its length is above `limit`. After an error, no more frames can be
+    /// read.
+    pub fn next(&mut self, limit: usize, idle: Duration, frame: Duration) -> Result<Option<&[u8]>, WireError> {
         if self.input.available() == 0 {
             self.input.source.set_deadline(Instant::now() + idle);
-            if !self.input.fill(1).map_err(|error| late(error, "the next frame"))? {
+            if !self.input.fill(1).map_err(|error| timeout_or_error(error, "the next frame"))? {
                 return Ok(None);
             }
         }
@@ -62,55 +63,58 @@ impl<S: Source> FrameReader<S> {
             Some(header) => length_of(header),
             None => {
                 self.input.source.set_deadline(Instant::now() + frame);
-                length_of(self.need(HEADER_BYTES)?)
+                length_of(self.fill_and_peek(HEADER_BYTES)?)
             }
         };
-        if length > most {
-            return Err(WireError::TooLong { length, most });
+        if length > limit {
+            return Err(WireError::TooLong { length, limit });
         }
         let whole = HEADER_BYTES + length;
         if self.input.available() < whole {
             self.input.source.set_deadline(Instant::now() + frame);
-            self.need(whole)?;
+            self.fill_and_peek(whole)?;
         }
         Ok(Some(&self.input.take(whole)[HEADER_BYTES..]))
     }
 
-    /// Exactly `count` bytes that are not a frame, by `deadline`; `None` if there is not one.
+    /// Returns exactly `count` bytes that are not a frame, by `deadline`; `None` if the connection was closed before
+    /// the first one.
     ///
     /// # Errors
     ///
-    /// If they do not come in time, or only some of them.
-    pub(crate) fn raw(&mut self, count: usize, deadline: Instant) -> Result<Option<&[u8]>, WireError> {
+    /// If they do not all arrive in time.
+    pub(crate) fn read_raw(&mut self, count: usize, deadline: Instant) -> Result<Option<&[u8]>, WireError> {
         self.input.source.set_deadline(deadline);
-        if self.input.available() == 0 && !self.input.fill(1).map_err(|error| late(error, "the greeting"))? {
+        if self.input.available() == 0
+            && !self.input.fill(1).map_err(|error| timeout_or_error(error, "the greeting"))?
+        {
             return Ok(None);
         }
-        self.need(count)?;
+        self.fill_and_peek(count)?;
         Ok(Some(self.input.take(count)))
     }
 
-    /// The next frame, which must come, by `deadline`.
-    pub(crate) fn by(&mut self, most: usize, deadline: Instant) -> Result<&[u8], WireError> {
+    /// Returns the next frame, which must be complete by `deadline`.
+    pub(crate) fn next_by(&mut self, limit: usize, deadline: Instant) -> Result<&[u8], WireError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        self.next(most, left, left)?.ok_or(WireError::Closed)
+        self.next(limit, left, left)?.ok_or(WireError::Closed)
     }
 
-    /// What is under the frames, when no more frames are wanted from it.
+    /// Returns the source under the frames, when no more frames are to be read from it.
     ///
     /// # Errors
     ///
-    /// If something has come that was not asked for.
+    /// If more bytes have arrived than expected.
     pub(crate) fn into_source(self) -> Result<S, WireError> {
         match self.input.available() {
             0 => Ok(self.input.source),
-            _ => Err(WireError::Protocol("it sent more before it was answered".into())),
+            _ => Err(WireError::Protocol("it sent more data before the reply".into())),
         }
     }
 
-    fn need(&mut self, count: usize) -> Result<&[u8], WireError> {
-        match self.input.fill(count).map_err(|error| late(error, "the rest of a frame"))? {
-            true => Ok(self.input.peek(count).expect("it was filled")),
+    fn fill_and_peek(&mut self, count: usize) -> Result<&[u8], WireError> {
+        match self.input.fill(count).map_err(|error| timeout_or_error(error, "the rest of a frame"))? {
+            true => Ok(self.input.peek(count).expect("the buffer was filled")),
             false => Err(WireError::Closed),
         }
     }
@@ -120,46 +124,46 @@ fn length_of(header: &[u8]) -> usize {
     u32::from_be_bytes(header.try_into().expect("a header has four bytes")) as usize
 }
 
-fn late(error: io::Error, what: &'static str) -> WireError {
+fn timeout_or_error(error: io::Error, what: &'static str) -> WireError {
     match error.kind() {
         ErrorKind::TimedOut => WireError::TooSlow(what),
         _ => error.into(),
     }
 }
 
-/// A source and what was read from it too early. Invariant: `start <= end <= buffer.len()`.
+/// A source with read-ahead bytes. Invariant: `start <= end <= buffer.len()`.
 #[derive(Debug)]
-pub(crate) struct Buffered<S> {
+pub(crate) struct ReadBuffer<S> {
     pub(crate) source: S,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-impl<S: Read> Buffered<S> {
-    pub(crate) fn new(source: S) -> Buffered<S> {
-        Buffered { source, buffer: Vec::new(), start: 0, end: 0 }
+impl<S: Read> ReadBuffer<S> {
+    pub(crate) fn new(source: S) -> ReadBuffer<S> {
+        ReadBuffer { source, buffer: Vec::new(), start: 0, end: 0 }
     }
 
-    /// How many bytes are here.
+    /// Returns the number of buffered bytes.
     pub(crate) fn available(&self) -> usize {
         self.end - self.start
     }
 
-    /// The next `count` bytes, if they are here.
+    /// Returns the next `count` bytes, if they are buffered.
     pub(crate) fn peek(&self, count: usize) -> Option<&[u8]> {
         self.buffer[self.start..self.end].get(..count)
     }
 
-    /// The next `count` bytes, which are here; they are read with that.
+    /// Consumes the next `count` bytes, which must be buffered.
     pub(crate) fn take(&mut self, count: usize) -> &[u8] {
-        assert!(count <= self.available(), "only what is here can be taken");
+        assert!(count <= self.available(), "only buffered bytes can be taken");
         let start = self.start;
         self.start += count;
         &self.buffer[start..start + count]
     }
 
-    /// Reads until at least `count` bytes are here; `false` if the source ends before that.
+    /// Reads until at least `count` bytes are buffered. Returns `false` if the source ends before that.
     pub(crate) fn fill(&mut self, count: usize) -> io::Result<bool> {
         while self.available() < count {
             self.make_room(count);
@@ -173,11 +177,11 @@ impl<S: Read> Buffered<S> {
         Ok(true)
     }
 
-    /// Sees to it that something can be read, on the way to `count` bytes.
+    /// Makes room to read at least one byte, on the way to `count` bytes.
     fn make_room(&mut self, count: usize) {
         if self.available() == 0 {
             (self.start, self.end) = (0, 0);
-            if self.buffer.len() > KEPT_BYTES && count <= KEPT_BYTES {
+            if self.buffer.len() > RETAINED_BYTES && count <= RETAINED_BYTES {
                 self.buffer = Vec::new();
             }
         } else if self.start + count > self.buffer.len() {
@@ -185,7 +189,7 @@ impl<S: Read> Buffered<S> {
             (self.start, self.end) = (0, self.available());
         }
         if self.end == self.buffer.len() {
-            let wanted = count.min(2 * self.buffer.len()).max(FIRST_BYTES);
+            let wanted = count.min(2 * self.buffer.len()).max(INITIAL_BYTES);
             self.buffer.resize(wanted, 0);
         }
     }
@@ -197,9 +201,9 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// Bytes that come in pieces of this length.
+    /// A source that returns its bytes in pieces of this length.
     struct Pieces(io::Cursor<Vec<u8>>, usize);
 
     impl Read for Pieces {
@@ -209,52 +213,53 @@ mod tests {
         }
     }
 
-    impl Source for Pieces {
+    impl DeadlineRead for Pieces {
         fn set_deadline(&mut self, _: Instant) {}
     }
 
     #[test]
-    fn frames_come_back_however_they_are_cut() {
+    fn frames_are_read_whole_however_their_bytes_are_split() {
         let values: Vec<Vec<u8>> = [0, 1, 250, 8000, 8200, 300_000, 3].map(|length| vec![7; length]).to_vec();
         let mut bytes = Vec::new();
-        values.iter().for_each(|value| put(&mut bytes, &Bytes::from(value.clone())));
+        values.iter().for_each(|value| append(&mut bytes, &Bytes::from(value.clone())));
         for piece in [1, 3, 4096, 1 << 20] {
             let mut reader = FrameReader::new(Pieces(io::Cursor::new(bytes.clone()), piece));
             for value in &values {
-                let frame = reader.next(1 << 20, PATIENCE, PATIENCE).expect("it is whole").expect("there is one more");
-                assert_eq!(labgob::decode::<Bytes>(frame).expect("it is a payload"), value);
+                let frame =
+                    reader.next(1 << 20, TIMEOUT, TIMEOUT).expect("the frame is complete").expect("there is one more");
+                assert_eq!(labgob::decode::<Bytes>(frame).expect("the frame is a payload"), value);
             }
-            assert!(reader.next(1 << 20, PATIENCE, PATIENCE).expect("it ends between two").is_none());
+            assert!(reader.next(1 << 20, TIMEOUT, TIMEOUT).expect("the source ends between two frames").is_none());
         }
     }
 
     #[test]
     fn a_length_above_the_limit_is_an_error_at_once() {
         let mut reader = FrameReader::new(Pieces(io::Cursor::new(vec![0, 0, 0, 11, 1, 2, 3]), 7));
-        let error = reader.next(10, PATIENCE, PATIENCE).expect_err("eleven are too many");
-        assert!(matches!(error, WireError::TooLong { length: 11, most: 10 }), "{error}");
+        let error = reader.next(10, TIMEOUT, TIMEOUT).expect_err("eleven bytes are above the limit");
+        assert!(matches!(error, WireError::TooLong { length: 11, limit: 10 }), "{error}");
     }
 
     #[test]
-    fn memory_is_taken_for_what_has_come_and_not_for_what_is_announced() {
+    fn memory_is_allocated_for_received_bytes_only() {
         let mut bytes = (60_u32 << 20).to_be_bytes().to_vec();
         bytes.resize(100_000, 1);
         let mut reader = FrameReader::new(Pieces(io::Cursor::new(bytes), 5000));
-        let error = reader.next(64 << 20, PATIENCE, PATIENCE).expect_err("it is cut short");
+        let error = reader.next(64 << 20, TIMEOUT, TIMEOUT).expect_err("the frame is incomplete");
         assert!(matches!(error, WireError::Closed), "{error}");
         let taken = reader.input.buffer.capacity();
         assert!(taken <= 2 * 100_000, "{taken} bytes for 100000");
     }
 
     #[test]
-    fn what_a_long_frame_took_is_given_back() {
+    fn memory_of_a_long_frame_is_freed() {
         let mut bytes = Vec::new();
-        put(&mut bytes, &Bytes::from(vec![0; 4 << 20]));
-        put(&mut bytes, &1_u8);
+        append(&mut bytes, &Bytes::from(vec![0; 4 << 20]));
+        append(&mut bytes, &1_u8);
         let mut reader = FrameReader::new(Pieces(io::Cursor::new(bytes), 4096));
         for _ in 0..2 {
-            reader.next(8 << 20, PATIENCE, PATIENCE).expect("it is whole").expect("there is one more");
+            reader.next(8 << 20, TIMEOUT, TIMEOUT).expect("the frame is complete").expect("there is one more");
         }
-        assert!(reader.input.buffer.capacity() <= 2 * KEPT_BYTES, "{} bytes", reader.input.buffer.capacity());
+        assert!(reader.input.buffer.capacity() <= 2 * RETAINED_BYTES, "{} bytes", reader.input.buffer.capacity());
     }
 }

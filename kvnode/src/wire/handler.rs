@@ -1,4 +1,4 @@
-//! What a server does with what comes: the one interface between the wire and the loop behind it.
+//! The handler of incoming requests and messages: the one interface between the wire and the loop behind it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,24 +10,25 @@ use super::messages::{ClientReply, ClientRequest, Verdict};
 use super::outbox::Outbox;
 use super::snapshot::SnapshotChunks;
 
-/// What a server does with what comes. The functions are called on the threads of the connections, several at once.
+/// Handler of incoming requests and messages. The methods are called on the threads of the connections, several at
+/// once.
 pub trait Handler: Send + Sync + 'static {
-    /// Server `from`, which has proved to be of the cluster, sends one of Raft's messages. Messages of one server come in the
-    /// order in which they were sent, but for those that are lost. While this runs, no more of them are read: it may wait for
-    /// room in a queue, and must return when the server stops.
+    /// Handles a Raft message of server `from`, which is authenticated. Messages of one server arrive in the order of
+    /// sending, except for lost ones. While this method runs, no more of them are read. It may wait for room in a
+    /// queue, and must return when the server stops.
     fn peer_message(&self, from: ServerId, message: Bytes);
 
-    /// A client wants something. The answer may be given later, by any thread; while this runs, no more of this
-    /// connection's requests are read.
+    /// Handles a client's request. Any thread may send the reply later. While this method runs, no more requests of
+    /// this connection are read.
     fn client_request(&self, request: ClientRequest, reply: ReplyTo);
 
-    /// Server `from` sends a snapshot, described by `meta`. It need not be read to its end, but what was read is a snapshot
-    /// only when [`SnapshotChunks::next`] has returned `Ok(None)`.
+    /// Receives a snapshot from server `from`, described by `meta`. The method need not read it to its end. The chunks
+    /// are a complete snapshot only when [`SnapshotChunks::next`] has returned `Ok(None)`.
     fn snapshot(&self, from: ServerId, meta: Bytes, chunks: &mut SnapshotChunks<'_>) -> Verdict;
 }
 
-/// Where the answer to one request goes. Whoever has it may answer, once, on any thread, without waiting for anything. If it
-/// is dropped, the client is told [`ClientReply::Unanswered`].
+/// Destination of the reply to one request. Its owner may reply once, on any thread, without blocking. If it is
+/// dropped, the client receives [`ClientReply::OutcomeUnknown`].
 pub struct ReplyTo {
     outbox: Option<Arc<Outbox>>,
     id: u64,
@@ -38,7 +39,7 @@ impl ReplyTo {
         ReplyTo { outbox: Some(outbox), id }
     }
 
-    /// Answers the request. If the client is gone, nothing happens.
+    /// Replies to the request. If the client is gone, the reply is dropped.
     pub fn send(mut self, reply: ClientReply) {
         if let Some(outbox) = self.outbox.take() {
             outbox.reply(self.id, reply);
@@ -49,7 +50,7 @@ impl ReplyTo {
 impl Drop for ReplyTo {
     fn drop(&mut self) {
         if let Some(outbox) = self.outbox.take() {
-            outbox.reply(self.id, ClientReply::Unanswered);
+            outbox.reply(self.id, ClientReply::OutcomeUnknown);
         }
     }
 }

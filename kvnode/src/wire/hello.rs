@@ -1,8 +1,8 @@
-//! The first words on a connection, in the clear: which protocol, which version, who, and for what.
+//! The first messages on a connection, unencrypted: protocol, version, identity and purpose.
 //!
-//! The side that connects says eight bytes (a word that tells this protocol from others, and the version), and a frame, the
-//! [`Hello`]. The other side answers with the same eight bytes of its own, a code and a text. This much is the same in all
-//! versions, so that two that differ can still tell each other so.
+//! The connecting side sends eight bytes (a word that identifies the protocol, and the version), and a frame, the
+//! [`Hello`]. The accepting side replies with eight bytes of the same form, a code and a text. This part is the same in
+//! all versions, so that two sides with different versions can report the mismatch.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -12,47 +12,47 @@ use raftapi::ServerId;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{self, FrameReader};
-use super::noise::{self, Sealed};
-use super::socket::{self, TimedReader, write_within};
+use super::noise::{self, SealedConnection};
+use super::socket::{self, TimedReader, write_with_timeout};
 use super::{Identity, Limits, WireError};
 
-/// The version of the protocol that this code speaks. It is raised when a message changes its meaning or its encoding.
+/// The version of the protocol. It is raised when a message changes its meaning or its encoding.
 pub const VERSION: u16 = 1;
 
 const MAGIC: &[u8; 6] = b"kvnode";
 const PREAMBLE_BYTES: usize = 8;
 
-/// The longest hello.
+/// Most bytes of a hello.
 const HELLO_BYTES_MAX: usize = 1024;
 
-/// The longest text of a refusal that is read.
+/// Most bytes of the text of a refusal.
 const TEXT_BYTES_MAX: usize = 512;
 
-/// Who connects, and for what.
+/// The identity and purpose of the connecting side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Hello {
     /// A client, which needs no secret.
     Client,
-    /// A server of the cluster, or somebody who says so.
+    /// A process that claims to be a server of the cluster.
     Server(Introduction),
 }
 
-/// What a server says of itself before it proves it.
+/// The claimed identity of a server, before its proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Introduction {
     pub(crate) cluster: String,
     pub(crate) from: ServerId,
-    /// Whom it takes the other side for.
+    /// The server that it expects on the other side.
     pub(crate) to: ServerId,
     pub(crate) purpose: Purpose,
 }
 
-/// What a connection between servers is for.
+/// The purpose of a connection between servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Purpose {
-    /// Raft's messages.
+    /// Raft messages.
     Messages,
-    /// One snapshot, on a connection of its own, so that no heartbeat has to wait for it.
+    /// One snapshot, on a connection of its own, so that no heartbeat waits for it.
     Snapshot,
 }
 
@@ -65,11 +65,11 @@ impl Purpose {
     }
 }
 
-/// Who has come, as far as it says and, for a server, has proved.
+/// The connecting side of an accepted connection. A client is unauthenticated; a server has proved its identity.
 #[derive(Debug)]
-pub(crate) enum Guest {
+pub(crate) enum Peer {
     Client(FrameReader<TimedReader>),
-    Server(Introduction, Box<Sealed>),
+    Server(Introduction, Box<SealedConnection>),
 }
 
 fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {
@@ -79,19 +79,19 @@ fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {
     bytes
 }
 
-/// The version in a preamble.
+/// Returns the version in a preamble.
 fn version_of(preamble: &[u8]) -> Result<u16, WireError> {
     let (magic, version) = preamble.split_at(MAGIC.len());
     if magic != MAGIC {
         let found = preamble.escape_ascii();
-        return Err(WireError::Protocol(format!("it speaks something else: its first bytes are \"{found}\"")));
+        return Err(WireError::Protocol(format!("it speaks another protocol: its first bytes are \"{found}\"")));
     }
     Ok(u16::from_be_bytes(version.try_into().expect("two bytes")))
 }
 
-fn other_version(theirs: u16) -> String {
+fn version_mismatch(theirs: u16) -> String {
     format!(
-        "it speaks version {theirs} of the protocol, and this program version {VERSION}: run the same build on both sides"
+        "it speaks version {theirs} of the protocol, but this program speaks version {VERSION}: run the same build on both sides"
     )
 }
 
@@ -103,44 +103,44 @@ pub(crate) fn connect_as_client(
     let stream = socket::connect(address, limits.connect, limits.frame)?;
     let deadline = Instant::now() + limits.handshake;
     let mut reader = FrameReader::new(TimedReader::new(Arc::clone(&stream), deadline));
-    say(&stream, &Hello::Client, limits.frame)?;
-    read_answer(&mut reader, deadline)?;
+    send_hello(&stream, &Hello::Client, limits.frame)?;
+    read_hello_reply(&mut reader, deadline)?;
     Ok((stream, reader))
 }
 
-/// On a `stream` that was just made: introduces this server to server `to`, and proves to it who is here, as it has to.
+/// Introduces this server to server `to` on the new connection `stream`. The two servers authenticate each other.
 pub(crate) fn introduce(
     stream: &Arc<TcpStream>,
     identity: &Identity,
     to: ServerId,
     purpose: Purpose,
     limits: &Limits,
-) -> Result<Sealed, WireError> {
+) -> Result<SealedConnection, WireError> {
     let deadline = Instant::now() + limits.handshake;
     let reader = FrameReader::new(TimedReader::new(Arc::clone(stream), deadline));
     let introduction = Introduction { cluster: identity.cluster.clone(), from: identity.me, to, purpose };
-    let prologue = say(stream, &Hello::Server(introduction), limits.frame)?;
+    let prologue = send_hello(stream, &Hello::Server(introduction), limits.frame)?;
     noise::initiate(&identity.secret, &prologue, stream, reader, deadline, limits.frame)
 }
 
-/// Says hello; returns what was said, which is what the handshake then vouches for.
-fn say(stream: &TcpStream, hello: &Hello, patience: Duration) -> Result<Vec<u8>, WireError> {
-    let mut said = preamble(VERSION).to_vec();
-    frame::put(&mut said, hello);
-    write_within(stream, &said, patience)?;
-    Ok(said)
+/// Sends a hello. Returns the sent bytes, which the handshake then authenticates.
+fn send_hello(stream: &TcpStream, hello: &Hello, timeout: Duration) -> Result<Vec<u8>, WireError> {
+    let mut sent = preamble(VERSION).to_vec();
+    frame::append(&mut sent, hello);
+    write_with_timeout(stream, &sent, timeout)?;
+    Ok(sent)
 }
 
-/// The other side's answer to a hello.
+/// Reads the other side's reply to a hello.
 ///
 /// # Errors
 ///
-/// If it refuses, with its reason.
-pub(crate) fn read_answer(reader: &mut FrameReader<TimedReader>, deadline: Instant) -> Result<(), WireError> {
-    let theirs = version_of(reader.raw(PREAMBLE_BYTES, deadline)?.ok_or(WireError::Closed)?)?;
-    let text = reader.by(TEXT_BYTES_MAX, deadline)?;
+/// If the other side refuses; the error has its reason.
+pub(crate) fn read_hello_reply(reader: &mut FrameReader<TimedReader>, deadline: Instant) -> Result<(), WireError> {
+    let theirs = version_of(reader.read_raw(PREAMBLE_BYTES, deadline)?.ok_or(WireError::Closed)?)?;
+    let text = reader.next_by(TEXT_BYTES_MAX, deadline)?;
     if theirs != VERSION {
-        return Err(WireError::Protocol(other_version(theirs)));
+        return Err(WireError::Protocol(version_mismatch(theirs)));
     }
     match text {
         [] => Ok(()),
@@ -148,7 +148,7 @@ pub(crate) fn read_answer(reader: &mut FrameReader<TimedReader>, deadline: Insta
     }
 }
 
-/// Words of any length, a stranger's perhaps, fit for one line of a log.
+/// Returns a text, perhaps a stranger's, shortened and without control characters, for one line of a log.
 pub(crate) fn printable(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
@@ -160,8 +160,8 @@ pub(crate) fn printable(text: &str) -> String {
     line
 }
 
-/// The answer to a hello: welcome if there is no `refusal`.
-pub(crate) fn answer(refusal: &str) -> Vec<u8> {
+/// Encodes the reply to a hello. An empty `refusal` means welcome.
+pub(crate) fn hello_reply(refusal: &str) -> Vec<u8> {
     let text = printable(refusal);
     let mut bytes = preamble(VERSION).to_vec();
     bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
@@ -169,45 +169,46 @@ pub(crate) fn answer(refusal: &str) -> Vec<u8> {
     bytes
 }
 
-/// On a `stream` that was just accepted: hears who it is, and lets servers prove it. A client is not yet welcomed: there may
-/// be too many.
+/// Reads the hello on the accepted connection `stream`, and authenticates a server. A client is not welcomed yet,
+/// because there may be too many.
 ///
 /// # Errors
 ///
-/// If it is not to be let in. The caller tells it why ([`answer`]).
-pub(crate) fn receive(stream: &Arc<TcpStream>, identity: &Identity, limits: &Limits) -> Result<Guest, WireError> {
+/// If the other side is not admitted. The caller sends the reason ([`hello_reply`]).
+pub(crate) fn accept(stream: &Arc<TcpStream>, identity: &Identity, limits: &Limits) -> Result<Peer, WireError> {
     let deadline = Instant::now() + limits.handshake;
     let mut reader = FrameReader::new(TimedReader::new(Arc::clone(stream), deadline));
-    let mut said = reader.raw(PREAMBLE_BYTES, deadline)?.ok_or(WireError::Closed)?.to_vec();
-    let theirs = version_of(&said)?;
+    let mut sent = reader.read_raw(PREAMBLE_BYTES, deadline)?.ok_or(WireError::Closed)?.to_vec();
+    let theirs = version_of(&sent)?;
     if theirs != VERSION {
-        return Err(WireError::Protocol(other_version(theirs)));
+        return Err(WireError::Protocol(version_mismatch(theirs)));
     }
-    let hello = reader.by(HELLO_BYTES_MAX, deadline)?;
-    said.extend_from_slice(&(hello.len() as u32).to_be_bytes());
-    said.extend_from_slice(hello);
+    let hello = reader.next_by(HELLO_BYTES_MAX, deadline)?;
+    sent.extend_from_slice(&(hello.len() as u32).to_be_bytes());
+    sent.extend_from_slice(hello);
     match labgob::decode(hello)? {
-        Hello::Client => Ok(Guest::Client(reader)),
+        Hello::Client => Ok(Peer::Client(reader)),
         Hello::Server(introduction) => {
-            check(&introduction, identity)?;
-            let sealed = noise::respond(&identity.secret, &said, &answer(""), stream, reader, deadline, limits.frame)?;
-            Ok(Guest::Server(introduction, Box::new(sealed)))
+            check_introduction(&introduction, identity)?;
+            let sealed =
+                noise::respond(&identity.secret, &sent, &hello_reply(""), stream, reader, deadline, limits.frame)?;
+            Ok(Peer::Server(introduction, Box::new(sealed)))
         }
     }
 }
 
-/// Whether a server that says this can be one of ours.
-fn check(introduction: &Introduction, identity: &Identity) -> Result<(), WireError> {
+/// Checks whether an introduction can be that of another server of this cluster.
+fn check_introduction(introduction: &Introduction, identity: &Identity) -> Result<(), WireError> {
     let Introduction { cluster, from, to, .. } = introduction;
     let me = identity.me;
     let problem = if *cluster != identity.cluster {
-        format!("{from} says that it is of cluster `{}`, and this is {me} of another", printable(cluster))
+        format!("{from} belongs to cluster `{}`, but {me} belongs to another", printable(cluster))
     } else if *to != me {
-        format!("{from} looks for {to}, and this is {me}: the addresses of the cluster are mixed up")
+        format!("{from} expects {to}, but this is {me}: the addresses of the cluster are mixed up")
     } else if *from == me {
-        format!("it says that it is {from}, which is this server itself: two servers have the same id")
+        format!("it claims to be {from}, which is this server itself: two servers have the same id")
     } else if !identity.is_peer(*from) {
-        format!("it says that it is {from}, and the cluster has S0 to S{} only", identity.servers.saturating_sub(1))
+        format!("it claims to be {from}, but the cluster has S0 to S{} only", identity.servers.saturating_sub(1))
     } else {
         return Ok(());
     };

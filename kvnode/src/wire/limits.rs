@@ -1,43 +1,45 @@
-//! How much a server lets others use, and how long it waits for them. Every number that bounds something is here.
+//! Limits on the resources that others may use, and on waiting. Every such number is here.
 
 use std::time::Duration;
 
-/// The limits of one server (or one client) on what comes over its connections.
+/// Limits of one server (or one client) for its connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest request of a client, in bytes of its frame.
+    /// Most bytes of a client's request, as a frame.
     pub request_bytes: usize,
-    /// The longest reply to a client, in bytes of its frame. Longer than a request may be, because values grow by Appends.
+    /// Most bytes of a reply to a client, as a frame. This is more than for a request, because Appends make values
+    /// grow.
     pub reply_bytes: usize,
-    /// The longest message between servers, in bytes.
+    /// Most bytes of a message between servers.
     pub message_bytes: usize,
-    /// The longest piece of a snapshot, and the longest description of one, in bytes.
+    /// Most bytes of a chunk of a snapshot, and of the description of a snapshot.
     pub chunk_bytes: usize,
 
-    /// How many connections may be in their handshake at once. One more, and the oldest of them has to go: who means it
-    /// is through in a moment, so those that are thrown out are those that stall.
+    /// Most connections in their handshake. One more closes the oldest of them. An honest handshake is short, so this
+    /// closes stalled ones.
     pub handshakes: usize,
-    /// How many clients may be connected at once. One more is refused.
+    /// Most connected clients. One more is refused.
     pub clients: usize,
-    /// How many requests one connection may have under way. A client that sends more is not read until some are answered.
-    pub requests_under_way: usize,
-    /// How many messages may wait for one peer. One more is dropped.
+    /// Most requests in flight on one connection. The server stops reading from a client with more, until some have
+    /// their replies.
+    pub requests_in_flight: usize,
+    /// Most messages in the queue for one peer. One more is dropped.
     pub queued_messages: usize,
-    /// How many bytes of messages may wait for one peer.
+    /// Most bytes of messages in the queue for one peer.
     pub queued_bytes: usize,
 
-    /// How long a connection to another server may take to be made.
+    /// Time limit for opening a connection to another server.
     pub connect: Duration,
-    /// How long a handshake may take, as a whole.
+    /// Time limit of a whole handshake.
     pub handshake: Duration,
-    /// How long the rest of a frame may take once it has begun; and how long a written piece of at most 256 KiB may take to
-    /// be accepted by the other side.
+    /// Time limit for the rest of a frame after it has begun, and for the other side to accept a written piece of at
+    /// most 256 KiB.
     pub frame: Duration,
-    /// How long a client may be connected without having a request under way.
+    /// Time after which a client without requests in flight is disconnected.
     pub idle: Duration,
-    /// How often a link asks whether the other server is still there.
+    /// Interval of a link's pings.
     pub ping: Duration,
-    /// How long a connection between servers may be silent before it is given up. Several times `ping`.
+    /// Time after which a silent connection between servers is closed. Several times `ping`.
     pub silence: Duration,
 }
 
@@ -50,7 +52,7 @@ impl Default for Limits {
             chunk_bytes: 1 << 20,
             handshakes: 64,
             clients: 256,
-            requests_under_way: 1024,
+            requests_in_flight: 1024,
             queued_messages: 4096,
             queued_bytes: 32 << 20,
             connect: Duration::from_secs(2),
@@ -64,8 +66,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many connections a server of a cluster of `servers` has at most, of all kinds together. Each other server has one
-    /// for messages and one for snapshots; those that were told to go may take a moment, and so count twice.
+    /// Returns the most connections, of all kinds, of a server in a cluster of `servers`. Each other server has one for
+    /// messages and one for snapshots. Closing connections may remain for a moment, so handshakes and servers count
+    /// twice.
     pub fn connections(&self, servers: usize) -> usize {
         self.clients + 2 * (self.handshakes + 2 * servers.saturating_sub(1))
     }

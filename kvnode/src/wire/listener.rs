@@ -1,5 +1,6 @@
-//! The port of a server, and what comes through it. One thread accepts; each connection has one that reads it (and a client's
-//! a second one that writes). A connection that breaks a rule is ended, and why is logged; the others do not notice.
+//! The port of a server and its connections. One thread accepts. Each connection has a thread that reads it, and a
+//! client's connection has a second one that writes. A connection that breaks a rule is closed and the reason is
+//! logged; the others are unaffected.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -8,46 +9,46 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::hello::{self, Guest};
+use super::hello::{self, Peer};
 use super::outbox::Outbox;
-use super::registry::{Registry, Ticket};
-use super::{Handler, Identity, Limits, WireError, guests, socket};
+use super::registry::{ConnectionSlot, Registry};
+use super::{Handler, Identity, Limits, WireError, sessions, socket};
 
-/// How long [`Listener::stop`] waits for threads that a handler keeps.
+/// Time limit of [`Listener::stop`] for threads that a handler blocks.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a connection that cannot be accepted is not tried again: when files run out, those who have some must go first.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// The backoff after a failed accept. When file descriptors run out, some connections must end first.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// A server's open port.
+/// A server's open port, which serves connections.
 pub struct Listener {
     address: SocketAddr,
     registry: Arc<Registry>,
     accepting: Option<JoinHandle<()>>,
 }
 
-/// A port that is taken, where nobody is let in yet. So a server can know its own address before it is built.
+/// A bound port that serves no connections yet, so that a server can know its own address before it is built.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundPort {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-/// What all connections of a listener have in common.
-pub(crate) struct House<H> {
+/// The context that all connections of a listener share.
+pub(crate) struct ListenerContext<H> {
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,
     pub(crate) handler: H,
 }
 
 impl Listener {
-    /// Takes the port at `address`, as `127.0.0.1:7000`; port 0 is any free one. Connections are made from now on, and served
-    /// after [`Bound::serve`].
+    /// Binds the port at `address`, such as `127.0.0.1:7000`; port 0 means any free port. Connections are opened from
+    /// now on, and served after [`BoundPort::serve`].
     ///
     /// # Errors
     ///
-    /// One line that says which address it is, what is wrong with it, and what to do.
-    pub fn bind(address: &str) -> io::Result<Bound> {
+    /// One line that names the address, the problem, and what to do.
+    pub fn bind(address: &str) -> io::Result<BoundPort> {
         let candidates = socket::resolve(address)?;
         let listener = TcpListener::bind(&*candidates).map_err(|error| {
             let advice = match error.kind() {
@@ -59,21 +60,21 @@ impl Listener {
             io::Error::new(error.kind(), format!("cannot listen on {address} ({error}): {advice}"))
         })?;
         let address = listener.local_addr()?;
-        Ok(Bound { listener, address })
+        Ok(BoundPort { listener, address })
     }
 
-    /// Where it listens.
+    /// Returns the address of the port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections are open, of all kinds.
+    /// Returns the number of open connections of all kinds.
     pub fn connections(&self) -> usize {
         self.registry.len()
     }
 
-    /// Closes the port and all connections, and waits for their threads. A handler that does not return keeps it waiting for
-    /// 5 s at most; then this is logged, and such threads are left.
+    /// Closes the port and all connections, and waits for their threads. It waits at most 5 s for a handler that does
+    /// not return. Then it logs this and abandons the thread.
     pub fn stop(mut self) {
         self.close();
     }
@@ -82,19 +83,16 @@ impl Listener {
         let Some(accepting) = self.accepting.take() else { return };
         self.registry.stop();
         let deadline = Instant::now() + STOP_PATIENCE;
-        // The accepting thread looks whether it is to stop whenever somebody comes, so somebody comes.
+        // The accepting thread checks for a stop after each connection, so this opens one.
         while !accepting.is_finished() && Instant::now() < deadline {
-            let knock = TcpStream::connect_timeout(&reachable(self.address), Duration::from_millis(200));
-            if knock.is_err() || !accepting.is_finished() {
+            let wake_up = TcpStream::connect_timeout(&reachable(self.address), Duration::from_millis(200));
+            if wake_up.is_err() || !accepting.is_finished() {
                 thread::sleep(Duration::from_millis(5));
             }
         }
         let left = self.registry.wait_until_empty(deadline.saturating_duration_since(Instant::now()));
         if left > 0 {
-            log::error!(
-                "{}: {left} connections are still held by what handles them, and are left behind",
-                self.address
-            );
+            log::error!("{}: handlers still block {left} connections, which are abandoned", self.address);
         }
         if accepting.is_finished() {
             let _ = accepting.join();
@@ -102,7 +100,7 @@ impl Listener {
     }
 }
 
-/// The address at which this machine reaches what listens on `address`.
+/// Returns the address at which this machine reaches a listener on `address`.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -112,20 +110,20 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-impl Bound {
-    /// Where it listens.
+impl BoundPort {
+    /// Returns the address of the port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Lets in whoever comes, and hands what they want to `handler`.
+    /// Accepts connections, and passes their requests and messages to `handler`.
     pub fn serve<H: Handler>(self, identity: Identity, limits: Limits, handler: H) -> Listener {
         let registry = Arc::new(Registry::new(limits, identity.servers));
-        let house = Arc::new(House { identity, limits, handler });
+        let context = Arc::new(ListenerContext { identity, limits, handler });
         let accepting = {
             let registry = Arc::clone(&registry);
             let name = format!("accept {}", self.address);
-            thread::Builder::new().name(name).spawn(move || accept(&self.listener, &registry, &house))
+            thread::Builder::new().name(name).spawn(move || accept(&self.listener, &registry, &context))
         };
         let accepting = Some(accepting.expect("a server can start its first thread"));
         Listener { address: self.address, registry, accepting }
@@ -144,7 +142,7 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn accept<H: Handler>(listener: &TcpListener, registry: &Arc<Registry>, house: &Arc<House<H>>) {
+fn accept<H: Handler>(listener: &TcpListener, registry: &Arc<Registry>, context: &Arc<ListenerContext<H>>) {
     loop {
         let accepted = listener.accept();
         if registry.is_stopping() {
@@ -153,61 +151,71 @@ fn accept<H: Handler>(listener: &TcpListener, registry: &Arc<Registry>, house: &
         match accepted {
             Ok((stream, address)) => {
                 let stream = Arc::new(stream);
-                if let Some(ticket) = registry.enter(Arc::clone(&stream), address) {
-                    start(stream, address, ticket, house);
+                if let Some(slot) = registry.admit(Arc::clone(&stream), address) {
+                    spawn_session(stream, address, slot, context);
                 }
             }
-            // Of one that was accepted and has gone: the next may be fine.
+            // The error concerns a connection that is already gone. The next one may be fine.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
             Err(error) => {
-                log::error!("cannot accept connections for the moment: {error}");
-                thread::sleep(ACCEPT_REST);
+                log::error!("cannot accept connections at the moment: {error}");
+                thread::sleep(ACCEPT_BACKOFF);
             }
         }
     }
 }
 
-fn start<H: Handler>(stream: Arc<TcpStream>, address: SocketAddr, ticket: Ticket, house: &Arc<House<H>>) {
-    let house = Arc::clone(house);
+fn spawn_session<H: Handler>(
+    stream: Arc<TcpStream>,
+    address: SocketAddr,
+    slot: ConnectionSlot,
+    context: &Arc<ListenerContext<H>>,
+) {
+    let context = Arc::clone(context);
     let thread = thread::Builder::new().name(format!("serve {address}"));
     let started = thread.spawn(move || {
-        let ticket = ticket;
-        serve(&stream, address, &ticket, &house);
+        let slot = slot;
+        serve(&stream, address, &slot, &context);
         let _ = stream.shutdown(Shutdown::Both);
     });
     if let Err(error) = started {
-        log::error!("{address} is turned away: there is no thread for it: {error}");
+        log::error!("{address}: refused: cannot start a thread: {error}");
     }
 }
 
-/// One connection, from its first byte to its end.
-fn serve<H: Handler>(stream: &Arc<TcpStream>, address: SocketAddr, ticket: &Ticket, house: &House<H>) {
-    let House { identity, limits, .. } = house;
-    let guest = socket::prepare(stream, limits.frame)
+/// Serves one connection, from its first byte to its end.
+fn serve<H: Handler>(
+    stream: &Arc<TcpStream>,
+    address: SocketAddr,
+    slot: &ConnectionSlot,
+    context: &ListenerContext<H>,
+) {
+    let ListenerContext { identity, limits, .. } = context;
+    let peer = socket::prepare(stream, limits.frame)
         .map_err(WireError::from)
-        .and_then(|()| hello::receive(stream, identity, limits));
-    match guest {
-        Ok(Guest::Client(reader)) => {
-            let outbox = Arc::new(Outbox::new(limits.requests_under_way));
-            match ticket.become_client(&outbox) {
-                Ok(()) => guests::client(stream, address, reader, &outbox, house),
+        .and_then(|()| hello::accept(stream, identity, limits));
+    match peer {
+        Ok(Peer::Client(reader)) => {
+            let outbox = Arc::new(Outbox::new(limits.requests_in_flight));
+            match slot.become_client(&outbox) {
+                Ok(()) => sessions::serve_client(stream, address, reader, &outbox, context),
                 Err(reason) => refuse(stream, address, &reason, limits),
             }
         }
-        Ok(Guest::Server(introduction, sealed)) => {
-            ticket.become_server(introduction.from, introduction.purpose);
-            guests::server(address, &introduction, *sealed, house);
+        Ok(Peer::Server(introduction, sealed)) => {
+            slot.become_server(introduction.from, introduction.purpose);
+            sessions::serve_server(address, &introduction, *sealed, context);
         }
-        // Somebody looks whether the port is open, as who waits for a server does.
-        Err(WireError::Closed) => log::debug!("{address}: closed before it was finished with its greeting"),
-        Err(error) if error.is_farewell() => log::warn!("{address}: ended in its handshake: {error}"),
+        // A process that waits for a server probes the port in this way.
+        Err(WireError::Closed) => log::debug!("{address}: closed before the end of its greeting"),
+        Err(error) if error.needs_no_reason() => log::warn!("{address}: ended during its handshake: {error}"),
         Err(error) => refuse(stream, address, &error.to_string(), limits),
     }
 }
 
 fn refuse(stream: &TcpStream, address: SocketAddr, reason: &str, limits: &Limits) {
     log::warn!("{address}: refused: {reason}");
-    if socket::write_within(stream, &hello::answer(reason), limits.frame).is_ok() {
-        socket::part(stream);
+    if socket::write_with_timeout(stream, &hello::hello_reply(reason), limits.frame).is_ok() {
+        socket::close_gracefully(stream);
     }
 }

@@ -1,124 +1,124 @@
-//! What clients and servers say to each other, and what servers say among themselves. Enums grow at their end only: the
-//! number of a variant is what is sent.
+//! The messages between clients and servers, and between servers. Variants are added at the end only, because the
+//! number of a variant is sent.
 
 use bytes::Bytes;
 use raftapi::ServerId;
 use serde::{Deserialize, Serialize};
 
-/// What a client wants.
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ClientRequest {
-    /// The value of `key`.
+    /// Read the value of `key`.
     Get {
-        /// Whose value.
+        /// The key.
         key: String,
     },
-    /// A change, which must be made once however often it is asked for.
+    /// Change a value. The change is made once, however often the request is sent.
     Write {
-        /// The client, by the random number that it drew.
+        /// The random number that identifies the client.
         client: u64,
-        /// The client's writes are numbered, and it begins one only when it has done with the one before. A server that
-        /// has executed this number, or a higher one, does not execute it again.
+        /// The sequence number of the client's write. The client begins a write only after it has finished the one
+        /// before. A server that has executed this number or a higher one does not execute it again.
         seq: u64,
-        /// Whose value.
+        /// The key.
         key: String,
-        /// What is done with it.
+        /// The kind of change.
         op: WriteOp,
-        /// What it becomes, or what is added to it.
+        /// The new value, or the bytes to append.
         value: Bytes,
     },
-    /// How the server is.
+    /// Read the status of the server.
     Status,
-    /// Anything else, in an encoding that the wire does not know.
+    /// Any other request, in an encoding that the wire does not know.
     Admin(Bytes),
 }
 
-/// How a value is changed.
+/// The kind of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteOp {
-    /// It is replaced.
+    /// Replace the value.
     Put,
-    /// Something is added at its end; a value that was never written is empty.
+    /// Append to the value; a value that was never written is empty.
     Append,
 }
 
-/// What a server answers.
+/// A reply of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ClientReply {
     /// The value, or `None` if the key was never written.
     Value(Option<Bytes>),
-    /// The write is done, by this request or by an earlier copy of it.
+    /// The write is executed, by this request or by an earlier copy of it.
     Written,
-    /// This server does not lead, or leads no longer. A write may be executed all the same, now or later.
+    /// This server does not lead, or no longer leads. A write may still be executed, now or later.
     NotLeader {
-        /// Who leads, if it is known.
+        /// The leader, if it is known.
         leader: Option<ServerId>,
-        /// Where the leader talks to clients, if that is known.
+        /// The leader's address for clients, if it is known.
         leader_addr: Option<String>,
     },
-    /// The server has too much to do, and has not begun with this. Ask again a little later.
+    /// The server is overloaded and has not begun with the request. Send it again a little later.
     Busy,
-    /// How the server is, in an encoding that the wire does not know.
+    /// The status of the server, in an encoding that the wire does not know.
     Status(Bytes),
-    /// The answer to an [`ClientRequest::Admin`], in an encoding that the wire does not know.
+    /// The reply to a [`ClientRequest::Admin`], in an encoding that the wire does not know.
     Admin(Bytes),
-    /// The server will not do this, now or later, and says why.
+    /// The server will never execute the request, for this reason.
     Refused(String),
-    /// The server cannot tell whether this was done or will be: it has let go of the request. The same request may be sent
-    /// again.
-    Unanswered,
+    /// The server dropped the request and does not know whether it was or will be executed. The client may send the
+    /// same request again.
+    OutcomeUnknown,
 }
 
-/// A request on its way: its number is the client's, one of its own for each request of a connection.
+/// A numbered request. The client chooses a number that is unique on the connection.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) id: u64,
     pub(crate) request: ClientRequest,
 }
 
-/// What a server sends to a client.
+/// A message from a server to a client.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum FromServer {
-    /// The answer to the request with this number.
+pub(crate) enum ServerMessage {
+    /// The reply to the request with this number.
     Reply { id: u64, reply: ClientReply },
-    /// The server ends the connection, and says why.
-    Bye(String),
+    /// The server closes the connection, for this reason.
+    Closing(String),
 }
 
-/// What goes over a connection for messages: messages and pings one way, pongs the other.
+/// A frame on a connection for messages: messages and pings in one direction, pongs in the other.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum PeerFrame {
-    /// One of Raft's messages.
+    /// A Raft message.
     Message(Bytes),
-    /// Are you there?
+    /// A liveness check of the connecting server.
     Ping,
-    /// Yes.
+    /// The reply to a ping.
     Pong,
 }
 
-/// What goes over a connection for a snapshot.
+/// A frame on a connection for a snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum SnapshotFrame {
-    /// What snapshot it is; first.
+    /// The description of the snapshot; the first frame.
     Meta(Bytes),
-    /// The next piece of it.
+    /// The next chunk of the snapshot.
     Chunk(Bytes),
-    /// That was all.
+    /// The end of the snapshot.
     End,
-    /// What the other side made of it; it may come before the end.
+    /// The receiver's verdict, which may come before the end.
     Verdict(Verdict),
 }
 
-/// What became of a snapshot that was sent.
+/// The receiver's verdict on a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// The other server has taken it; with its answer, in an encoding that the wire does not know.
+    /// The receiver has accepted the snapshot. The content is its reply, in an encoding that the wire does not know.
     Accepted(Bytes),
-    /// The other server does not want it, and says why.
+    /// The receiver has refused the snapshot, for this reason.
     Refused(String),
 }
 
-/// How many bytes a frame has beside the bytes of the payload in it, at most.
+/// Most bytes that a frame adds to its payload.
 pub(crate) const OVERHEAD_BYTES: usize = 64;

@@ -1,15 +1,16 @@
-//! What servers say to each other, sealed: the Noise protocol (crate `snow`), pattern `NNpsk0` with the cluster's secret.
+//! Encryption between servers: the Noise protocol (crate `snow`), pattern `NNpsk0` with the cluster's secret.
 //!
-//! Two messages make keys that are new for every connection: `-> psk, e` and `<- e, ee`. Who does not know the secret can
-//! neither make the one nor answer it, and the prologue binds everything that was said in the clear before: the version, the
-//! cluster, both ids, the purpose. A recorded first message can be sent again, and gets an answer; but only who made it can
-//! compute the keys, so nobody counts as known before a sealed frame of theirs has been opened ([`respond`]).
+//! Two messages create new keys for every connection: `-> psk, e` and `<- e, ee`. A process without the secret can
+//! neither create the first message nor reply to it. The prologue authenticates everything that was sent unencrypted
+//! before: the version, the cluster, both ids, the purpose. A recorded first message can be replayed and gets a reply,
+//! but only its author can compute the keys. So a server is authenticated only after one of its sealed frames has been
+//! opened ([`respond`]).
 //!
-//! After that each direction is a sequence of records: a length in two bytes, and as many bytes that nobody else can
-//! read or make. Records are numbered on both sides, so that none can be left out, repeated or moved. A record holds as
-//! many frames, or as much of one, as there is to write: sealing costs the more, the smaller records are.
+//! After that each direction is a sequence of records: a length in two bytes, and that many bytes, which nobody else
+//! can read or create. Both sides number the records, so that none can be left out, repeated or moved. A record holds
+//! as many frames, or as much of one frame, as there is to write, because sealing costs more in smaller records.
 //!
-//! The secret is that of the cluster and not of one server: it keeps out strangers, not a server that lies.
+//! The secret belongs to the cluster and not to one server. It excludes strangers, but not a server that lies.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
@@ -20,71 +21,71 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 
-use super::frame::{self, Buffered, FrameReader};
-use super::socket::{Source, TimedReader, write_within};
+use super::frame::{self, FrameReader, ReadBuffer};
+use super::socket::{DeadlineRead, TimedReader, write_with_timeout};
 use super::{Secret, WireError};
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
 
-/// The longest record (and the longest message of a handshake), by Noise's own rule.
+/// Most bytes of a record (and of a handshake message), by the Noise specification.
 const RECORD_BYTES_MAX: usize = 65_535;
 
-/// What a seal adds to a record.
+/// The bytes that a seal adds to a record.
 const SEAL_BYTES: usize = 16;
 
-/// The most that a record can hold.
+/// Most bytes of content in a record.
 const PLAIN_BYTES_MAX: usize = RECORD_BYTES_MAX - SEAL_BYTES;
 
-/// The bytes of a record's length.
+/// The size of a record's length, in bytes.
 const LENGTH_BYTES: usize = 2;
 
-/// The longest frame of a handshake. The messages have 48 bytes.
+/// Most bytes of a handshake frame. The messages have 48 bytes.
 const HANDSHAKE_BYTES_MAX: usize = 256;
 
-/// How much sealed output is collected before it is written.
+/// The bytes of sealed output that are collected before they are written.
 const WRITE_BYTES: usize = 512 << 10;
 
 /// A connection between two servers that have proved to each other that they know the secret.
 #[derive(Debug)]
-pub struct Sealed {
-    /// What comes.
+pub struct SealedConnection {
+    /// The incoming frames.
     pub reader: FrameReader<Unsealer>,
-    /// What goes.
+    /// The outgoing frames.
     pub writer: Sealer,
 }
 
-/// The handshake of the server that has connected. `prologue` is what it has said before that.
+/// Performs the handshake on the connecting side. `prologue` is everything that this side sent before.
 ///
 /// # Errors
 ///
-/// If the other side does not know the secret, or was told something else than was sent.
+/// If the other side does not know the secret, or received another prologue.
 pub fn initiate(
     secret: &Secret,
     prologue: &[u8],
     stream: &Arc<TcpStream>,
     mut reader: FrameReader<TimedReader>,
     deadline: Instant,
-    patience: Duration,
-) -> Result<Sealed, WireError> {
-    let mut noise = begin(secret, prologue).build_initiator().map_err(broken)?;
-    write_message(&mut noise, stream, patience)?;
-    super::hello::read_answer(&mut reader, deadline)?;
-    let message = reader.by(HANDSHAKE_BYTES_MAX, deadline)?;
+    timeout: Duration,
+) -> Result<SealedConnection, WireError> {
+    let mut noise = builder(secret, prologue).build_initiator().map_err(handshake_error)?;
+    write_message(&mut noise, stream, timeout)?;
+    super::hello::read_hello_reply(&mut reader, deadline)?;
+    let message = reader.next_by(HANDSHAKE_BYTES_MAX, deadline)?;
     let answer = noise.read_message(message, &mut [0; HANDSHAKE_BYTES_MAX]);
     answer.map_err(|_| WireError::Protocol("the other side does not know this cluster's secret".into()))?;
-    let mut sealed = finish(noise, stream, reader, patience)?;
-    // It proves that these are our keys, and that the first message was not a recorded one.
+    let mut sealed = finish(noise, stream, reader, timeout)?;
+    // This frame proves that this side has the keys, so its first message was not a recorded one.
     sealed.writer.write_frame(&Bytes::new())?;
     Ok(sealed)
 }
 
-/// The handshake of the server that was connected to. `welcome` is sent with its message. When this returns, the other side
-/// has proved that it knows the secret and that it is here now.
+/// Performs the handshake on the accepting side. `welcome` is sent with its message. When this returns, the other side
+/// has proved that it knows the secret and that it is present now.
 ///
 /// # Errors
 ///
-/// If it does not know the secret, or repeats what somebody else has said. [`WireError::Protocol`] then has a text that
-/// the other side may read.
+/// If the other side does not know the secret, or replays a recorded message. The text of [`WireError::Protocol`] may
+/// then be sent to the other side.
 pub fn respond(
     secret: &Secret,
     prologue: &[u8],
@@ -92,43 +93,43 @@ pub fn respond(
     stream: &Arc<TcpStream>,
     mut reader: FrameReader<TimedReader>,
     deadline: Instant,
-    patience: Duration,
-) -> Result<Sealed, WireError> {
-    let mut noise = begin(secret, prologue).build_responder().map_err(broken)?;
-    let message = reader.by(HANDSHAKE_BYTES_MAX, deadline)?;
+    timeout: Duration,
+) -> Result<SealedConnection, WireError> {
+    let mut noise = builder(secret, prologue).build_responder().map_err(handshake_error)?;
+    let message = reader.next_by(HANDSHAKE_BYTES_MAX, deadline)?;
     let request = noise.read_message(message, &mut [0; HANDSHAKE_BYTES_MAX]);
     request.map_err(|_| WireError::Protocol("it does not know this cluster's secret".into()))?;
-    write_within(stream, welcome, patience)?;
-    write_message(&mut noise, stream, patience)?;
-    let mut sealed = finish(noise, stream, reader, patience)?;
-    let proof = sealed.reader.by(HANDSHAKE_BYTES_MAX, deadline)?;
+    write_with_timeout(stream, welcome, timeout)?;
+    write_message(&mut noise, stream, timeout)?;
+    let mut sealed = finish(noise, stream, reader, timeout)?;
+    let proof = sealed.reader.next_by(HANDSHAKE_BYTES_MAX, deadline)?;
     labgob::decode::<Bytes>(proof)?;
     Ok(sealed)
 }
 
-fn begin<'a>(secret: &'a Secret, prologue: &'a [u8]) -> Builder<'a> {
-    let builder = Builder::new(PATTERN.parse().expect("it names a protocol that snow is built with"));
-    builder.psk(0, &secret.0).and_then(|builder| builder.prologue(prologue)).expect("both are given once")
+fn builder<'a>(secret: &'a Secret, prologue: &'a [u8]) -> Builder<'a> {
+    let builder = Builder::new(PATTERN.parse().expect("snow is built with this protocol"));
+    builder.psk(0, &secret.0).and_then(|builder| builder.prologue(prologue)).expect("both are set once")
 }
 
-fn write_message(noise: &mut HandshakeState, stream: &TcpStream, patience: Duration) -> Result<(), WireError> {
+fn write_message(noise: &mut HandshakeState, stream: &TcpStream, timeout: Duration) -> Result<(), WireError> {
     let mut message = [0; HANDSHAKE_BYTES_MAX];
-    let length = noise.write_message(&[], &mut message).map_err(broken)?;
+    let length = noise.write_message(&[], &mut message).map_err(handshake_error)?;
     let mut frame = Vec::with_capacity(frame::HEADER_BYTES + length);
     frame.extend_from_slice(&(length as u32).to_be_bytes());
     frame.extend_from_slice(&message[..length]);
-    Ok(write_within(stream, &frame, patience)?)
+    Ok(write_with_timeout(stream, &frame, timeout)?)
 }
 
 fn finish(
     noise: HandshakeState,
     stream: &Arc<TcpStream>,
     reader: FrameReader<TimedReader>,
-    patience: Duration,
-) -> Result<Sealed, WireError> {
-    let keys = Arc::new(noise.into_stateless_transport_mode().map_err(broken)?);
+    timeout: Duration,
+) -> Result<SealedConnection, WireError> {
+    let keys = Arc::new(noise.into_stateless_transport_mode().map_err(handshake_error)?);
     let unsealer = Unsealer {
-        sealed: Buffered::new(reader.into_source()?),
+        sealed: ReadBuffer::new(reader.into_source()?),
         keys: Arc::clone(&keys),
         record: 0,
         plain: vec![0; PLAIN_BYTES_MAX],
@@ -136,47 +137,47 @@ fn finish(
         end: 0,
     };
     let sealer =
-        Sealer { stream: Arc::clone(stream), patience, keys, record: 0, sealed: Vec::new(), frames: Vec::new() };
-    Ok(Sealed { reader: FrameReader::new(unsealer), writer: sealer })
+        Sealer { stream: Arc::clone(stream), timeout, keys, record: 0, sealed: Vec::new(), frames: Vec::new() };
+    Ok(SealedConnection { reader: FrameReader::new(unsealer), writer: sealer })
 }
 
-fn broken(error: snow::Error) -> WireError {
-    WireError::Protocol(format!("the handshake cannot go on: {error}"))
+fn handshake_error(error: snow::Error) -> WireError {
+    WireError::Protocol(format!("the handshake failed: {error}"))
 }
 
-/// Opens the records of the other side and hands out what is in them.
+/// Reader of sealed records: it opens them and returns their content.
 pub struct Unsealer {
-    sealed: Buffered<TimedReader>,
+    sealed: ReadBuffer<TimedReader>,
     keys: Arc<StatelessTransportState>,
     /// The number of the next record.
     record: u64,
-    /// What the last record held; from `at` to `end` it is still to be handed out.
+    /// The content of the last record. The bytes from `at` to `end` are not read yet.
     plain: Vec<u8>,
     at: usize,
     end: usize,
 }
 
 impl Unsealer {
-    /// Opens the next record; `false` if the other side has closed the connection in between two.
-    fn open(&mut self) -> io::Result<bool> {
+    /// Opens the next record. Returns `false` if the other side closed the connection between two records.
+    fn open_record(&mut self) -> io::Result<bool> {
         if !self.sealed.fill(LENGTH_BYTES)? {
             return if self.sealed.available() == 0 { Ok(false) } else { Err(ErrorKind::UnexpectedEof.into()) };
         }
-        let header = self.sealed.peek(LENGTH_BYTES).expect("it was filled");
+        let header = self.sealed.peek(LENGTH_BYTES).expect("the buffer was filled");
         let whole = LENGTH_BYTES + usize::from(u16::from_be_bytes(header.try_into().expect("two bytes")));
         if !self.sealed.fill(whole)? {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         let record = &self.sealed.take(whole)[LENGTH_BYTES..];
         let opened = self.keys.read_message(self.record, record, &mut self.plain);
-        let length = opened.map_err(|_| io::Error::new(ErrorKind::InvalidData, "a record with a wrong seal"))?;
+        let length = opened.map_err(|_| io::Error::new(ErrorKind::InvalidData, "a record has a wrong seal"))?;
         self.record += 1;
         (self.at, self.end) = (0, length);
         Ok(true)
     }
 }
 
-impl Source for Unsealer {
+impl DeadlineRead for Unsealer {
     fn set_deadline(&mut self, at: Instant) {
         self.sealed.source.set_deadline(at);
     }
@@ -185,7 +186,7 @@ impl Source for Unsealer {
 impl Read for Unsealer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.end {
-            if !self.open()? {
+            if !self.open_record()? {
                 return Ok(0);
             }
         }
@@ -202,24 +203,24 @@ impl fmt::Debug for Unsealer {
     }
 }
 
-/// Seals what is written and sends it.
+/// Writer of sealed records.
 pub struct Sealer {
     stream: Arc<TcpStream>,
-    patience: Duration,
+    timeout: Duration,
     keys: Arc<StatelessTransportState>,
     /// The number of the next record.
     record: u64,
-    /// Room for records, and for frames.
+    /// Buffers for records and for frames.
     sealed: Vec<u8>,
     frames: Vec<u8>,
 }
 
 impl Sealer {
-    /// Writes `plain`, in as few records as it takes.
+    /// Writes `plain`, in as few records as possible.
     ///
     /// # Errors
     ///
-    /// If the other side is gone, or does not read. The connection cannot be used then.
+    /// If the other side is gone or does not read. The connection is then unusable.
     pub fn write(&mut self, plain: &[u8]) -> io::Result<()> {
         self.sealed.clear();
         for part in plain.chunks(PLAIN_BYTES_MAX) {
@@ -232,32 +233,32 @@ impl Sealer {
             debug_assert_eq!(sealed, length, "a seal has {SEAL_BYTES} bytes");
             self.record += 1;
             if self.sealed.len() >= WRITE_BYTES {
-                write_within(&self.stream, &self.sealed, self.patience)?;
+                write_with_timeout(&self.stream, &self.sealed, self.timeout)?;
                 self.sealed.clear();
             }
         }
-        write_within(&self.stream, &self.sealed, self.patience)
+        write_with_timeout(&self.stream, &self.sealed, self.timeout)
     }
 
     /// Writes one value as a frame.
     ///
     /// # Errors
     ///
-    /// As [`write`](Sealer::write).
+    /// Fails as [`write`](Sealer::write) does.
     ///
     /// # Panics
     ///
-    /// As [`labgob::encode`].
+    /// Panics as [`labgob::encode`] does.
     pub fn write_frame<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
         let mut frames = std::mem::take(&mut self.frames);
         frames.clear();
-        frame::put(&mut frames, value);
+        frame::append(&mut frames, value);
         let written = self.write(&frames);
         self.frames = frames;
         written
     }
 
-    /// The socket under it.
+    /// Returns the socket of the connection.
     pub(crate) fn stream(&self) -> &Arc<TcpStream> {
         &self.stream
     }

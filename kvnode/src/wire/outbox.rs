@@ -1,74 +1,76 @@
-//! The replies that one client is still to get. Whoever answers puts a reply here and goes on; the connection's writer
-//! thread takes what has gathered and writes it at once; the connection's reader waits here when too much is under way.
+//! The replies that wait to be sent to one client. A handler adds a reply here without blocking. The connection's
+//! writer thread takes all waiting replies and writes them at once. The connection's reader thread waits here while too
+//! many requests are in flight.
 
 use std::mem;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::messages::{ClientReply, FromServer};
+use super::messages::{ClientReply, ServerMessage};
 
-/// The replies of one connection.
+/// The waiting replies of one connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Signalled when there is something to write, or nothing more will come.
+    /// Signalled when there is a reply to write, or no more will come.
     filled: Condvar,
-    /// Signalled when fewer requests are under way, or the connection ends.
-    eased: Condvar,
-    under_way_max: usize,
+    /// Signalled when fewer requests are in flight, or the connection ends.
+    drained: Condvar,
+    in_flight_max: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Vec<FromServer>,
-    /// Requests that were read and whose replies are not written.
-    under_way: usize,
-    /// Nothing is taken any more. What waits is still written.
+    waiting: Vec<ServerMessage>,
+    /// The number of requests that were read and whose replies are not written yet.
+    in_flight: usize,
+    /// The outbox accepts no more replies. Waiting replies are still written.
     closed: bool,
 }
 
 impl Outbox {
-    /// For a connection that may have `under_way_max` requests under way.
-    pub(crate) fn new(under_way_max: usize) -> Outbox {
-        Outbox { state: Mutex::default(), filled: Condvar::new(), eased: Condvar::new(), under_way_max }
+    /// Creates the outbox of a connection that may have `in_flight_max` requests in flight.
+    pub(crate) fn new(in_flight_max: usize) -> Outbox {
+        Outbox { state: Mutex::default(), filled: Condvar::new(), drained: Condvar::new(), in_flight_max }
     }
 
-    /// A request was read. Waits until it may be begun; `false` if the connection has ended.
-    pub(crate) fn begin(&self) -> bool {
+    /// Admits a request that was read. Waits until fewer than the limit are in flight. Returns `false` if the
+    /// connection has ended.
+    pub(crate) fn admit(&self) -> bool {
         let mut state = self.state.lock();
-        while state.under_way >= self.under_way_max && !state.closed {
-            self.eased.wait(&mut state);
+        while state.in_flight >= self.in_flight_max && !state.closed {
+            self.drained.wait(&mut state);
         }
-        state.under_way += 1;
+        state.in_flight += 1;
         !state.closed
     }
 
-    /// Whether a request is under way.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.state.lock().under_way > 0
+    /// Returns whether requests are in flight.
+    pub(crate) fn has_requests_in_flight(&self) -> bool {
+        self.state.lock().in_flight > 0
     }
 
-    /// The answer to request `id`.
+    /// Adds the reply to request `id`.
     pub(crate) fn reply(&self, id: u64, reply: ClientReply) {
         let mut state = self.state.lock();
         if !state.closed {
-            state.waiting.push(FromServer::Reply { id, reply });
+            state.waiting.push(ServerMessage::Reply { id, reply });
             self.filled.notify_one();
         }
     }
 
-    /// The connection ends; with `last`, the client is told why.
+    /// Ends the connection. If `last` is given, it is sent to the client as the reason.
     pub(crate) fn close(&self, last: Option<String>) {
         let mut state = self.state.lock();
         if !mem::replace(&mut state.closed, true) {
-            state.waiting.extend(last.map(FromServer::Bye));
+            state.waiting.extend(last.map(ServerMessage::Closing));
         }
         self.filled.notify_one();
-        self.eased.notify_one();
+        self.drained.notify_one();
     }
 
-    /// Waits for something to write, and takes it; `None` when nothing more will come.
-    pub(crate) fn take(&self) -> Option<Vec<FromServer>> {
+    /// Waits for replies and takes them; `None` when no more will come.
+    pub(crate) fn take(&self) -> Option<Vec<ServerMessage>> {
         let mut state = self.state.lock();
         while state.waiting.is_empty() && !state.closed {
             self.filled.wait(&mut state);
@@ -76,10 +78,10 @@ impl Outbox {
         if state.waiting.is_empty() { None } else { Some(mem::take(&mut state.waiting)) }
     }
 
-    /// So many replies were written.
-    pub(crate) fn written(&self, replies: usize) {
+    /// Records that so many replies were written.
+    pub(crate) fn mark_written(&self, replies: usize) {
         let mut state = self.state.lock();
-        state.under_way = state.under_way.saturating_sub(replies);
-        self.eased.notify_one();
+        state.in_flight = state.in_flight.saturating_sub(replies);
+        self.drained.notify_one();
     }
 }

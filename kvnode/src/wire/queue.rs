@@ -1,4 +1,5 @@
-//! The messages that wait for one peer: so many at most, and none while the peer is away. Putting one here never waits.
+//! The queue of messages for one peer. It is bounded, and empty while the peer is unreachable. Adding a message never
+//! blocks.
 
 use std::mem;
 use std::time::Instant;
@@ -8,9 +9,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Limits;
 
-/// A bounded queue with one reader, which takes all that there is at once.
+/// A bounded queue with one reader, which takes all messages at once.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct MessageQueue {
     state: Mutex<State>,
     /// Signalled when the reader has something to do.
     changed: Condvar,
@@ -23,29 +24,29 @@ struct State {
     messages: Vec<Bytes>,
     bytes: usize,
     dropped: u64,
-    /// Messages are taken.
+    /// Whether the queue accepts messages.
     open: bool,
-    /// Why the connection under it has ended, if it has.
-    broken: Option<String>,
+    /// The reason why the connection has ended, if it has.
+    connection_error: Option<String>,
     stopped: bool,
 }
 
-/// What the reader of a queue finds.
+/// The result of waiting on a queue.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum QueueEvent {
     Messages(Vec<Bytes>),
-    /// It is as late as the reader wanted to wait, and there is nothing.
-    Nothing,
+    /// The deadline has passed, and there are no messages.
+    TimedOut,
     /// The connection has ended, for this reason.
-    Broken(String),
-    /// No more is wanted.
+    ConnectionLost(String),
+    /// The queue was stopped.
     Stopped,
 }
 
-impl Queue {
-    /// Closed at first.
-    pub(crate) fn new(limits: &Limits) -> Queue {
-        Queue {
+impl MessageQueue {
+    /// Creates a queue that is closed.
+    pub(crate) fn new(limits: &Limits) -> MessageQueue {
+        MessageQueue {
             state: Mutex::default(),
             changed: Condvar::new(),
             messages_max: limits.queued_messages,
@@ -53,7 +54,7 @@ impl Queue {
         }
     }
 
-    /// Puts `message` at the end, or drops it if there is no room or nobody to take it; `false` then.
+    /// Appends `message`. If the queue is full or closed, it drops the message and returns `false`.
     pub(crate) fn push(&self, message: Bytes) -> bool {
         let mut state = self.state.lock();
         let is_full = state.messages.len() >= self.messages_max
@@ -70,24 +71,24 @@ impl Queue {
         true
     }
 
-    /// Messages are taken from now on.
+    /// Opens the queue for messages.
     pub(crate) fn open(&self) {
         self.state.lock().open = true;
     }
 
-    /// No more messages are taken, and those that wait are dropped: when the peer is back, they say nothing new. Nobody
-    /// may call [`break_off`](Queue::break_off) for this connection any more.
-    pub(crate) fn shut(&self) {
+    /// Closes the queue and drops the waiting messages, which are outdated when the peer returns. After this call,
+    /// [`connection_lost`](MessageQueue::connection_lost) must not be called for the same connection.
+    pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.open = false;
-        state.broken = None;
+        state.connection_error = None;
         state.dropped += mem::take(&mut state.messages).len() as u64;
         state.bytes = 0;
     }
 
     /// Tells the reader that the connection has ended.
-    pub(crate) fn break_off(&self, why: String) {
-        self.state.lock().broken.get_or_insert(why);
+    pub(crate) fn connection_lost(&self, why: String) {
+        self.state.lock().connection_error.get_or_insert(why);
         self.changed.notify_one();
     }
 
@@ -97,22 +98,22 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits until `at` for something to do.
-    pub(crate) fn wait(&self, at: Instant) -> Found {
+    /// Waits for messages or another event, at most until `at`.
+    pub(crate) fn wait(&self, at: Instant) -> QueueEvent {
         let mut state = self.state.lock();
         loop {
             if state.stopped {
-                return Found::Stopped;
+                return QueueEvent::Stopped;
             }
-            if let Some(why) = state.broken.take() {
-                return Found::Broken(why);
+            if let Some(why) = state.connection_error.take() {
+                return QueueEvent::ConnectionLost(why);
             }
             if !state.messages.is_empty() {
                 state.bytes = 0;
-                return Found::Messages(mem::take(&mut state.messages));
+                return QueueEvent::Messages(mem::take(&mut state.messages));
             }
             if Instant::now() >= at {
-                return Found::Nothing;
+                return QueueEvent::TimedOut;
             }
             self.changed.wait_until(&mut state, at);
         }
@@ -126,7 +127,7 @@ impl Queue {
         self.state.lock().stopped
     }
 
-    /// How many messages were dropped.
+    /// Returns the number of dropped messages.
     pub(crate) fn dropped(&self) -> u64 {
         self.state.lock().dropped
     }

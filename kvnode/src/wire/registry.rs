@@ -1,4 +1,4 @@
-//! The connections that a listener has: how many of which kind, and how they are ended.
+//! The open connections of a listener: their kinds, their limits, and their end.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -17,64 +17,69 @@ use super::outbox::Outbox;
 pub(crate) struct Registry {
     state: Mutex<State>,
     /// Signalled when a connection's thread is about to end.
-    left: Condvar,
+    removed: Condvar,
     limits: Limits,
-    total: usize,
+    connections_max: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     stopping: bool,
-    next: u64,
-    /// By a number that counts up: the first is the oldest.
-    open: BTreeMap<u64, Open>,
+    next_number: u64,
+    /// By ascending number: the first is the oldest.
+    open: BTreeMap<u64, OpenConnection>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     stream: Arc<TcpStream>,
     address: SocketAddr,
     stage: Stage,
-    /// Of a client: its reader may wait there.
+    /// The outbox of a client, on which the connection's reader may wait.
     outbox: Option<Arc<Outbox>>,
 }
 
-/// What a connection has come to.
+/// The stage of a connection.
 #[derive(Debug, PartialEq, Eq)]
 enum Stage {
     Handshake,
     Client,
     Server(ServerId, Purpose),
-    /// Its socket is shut down, and its thread about to notice.
-    Told,
+    /// The socket is shut down, and the connection's thread is about to notice.
+    Closing,
 }
 
 impl Registry {
-    /// For a server of a cluster of `servers`.
+    /// Creates the registry of a server in a cluster of `servers`.
     pub(crate) fn new(limits: Limits, servers: usize) -> Registry {
-        Registry { state: Mutex::default(), left: Condvar::new(), total: limits.connections(servers), limits }
+        Registry {
+            state: Mutex::default(),
+            removed: Condvar::new(),
+            connections_max: limits.connections(servers),
+            limits,
+        }
     }
 
-    /// A connection was accepted. `None` if it cannot be taken: there are too many, or the listener stops.
-    pub(crate) fn enter(self: &Arc<Registry>, stream: Arc<TcpStream>, address: SocketAddr) -> Option<Ticket> {
+    /// Admits an accepted connection. Returns `None` if there are too many, or the listener stops.
+    pub(crate) fn admit(self: &Arc<Registry>, stream: Arc<TcpStream>, address: SocketAddr) -> Option<ConnectionSlot> {
         let mut state = self.state.lock();
         if state.stopping {
             return None;
         }
-        if state.open.len() >= self.total {
-            log::warn!("{address} is turned away: there are {} connections", self.total);
+        if state.open.len() >= self.connections_max {
+            log::warn!("{address}: refused: there are {} connections already", self.connections_max);
             return None;
         }
         if state.count(|stage| *stage == Stage::Handshake) >= self.limits.handshakes {
-            state.tell_oldest(|stage| *stage == Stage::Handshake, "too many others are in their handshake");
+            state.close_oldest(|stage| *stage == Stage::Handshake, "too many connections are in their handshake");
         }
-        let number = state.next;
-        state.next += 1;
-        state.open.insert(number, Open { stream, address, stage: Stage::Handshake, outbox: None });
-        Some(Ticket { registry: Arc::clone(self), number })
+        let number = state.next_number;
+        state.next_number += 1;
+        state.open.insert(number, OpenConnection { stream, address, stage: Stage::Handshake, outbox: None });
+        Some(ConnectionSlot { registry: Arc::clone(self), number })
     }
 
-    /// Takes no more connections, and ends those that there are.
+    /// Admits no more connections, and closes the open ones.
     pub(crate) fn stop(&self) {
         let mut state = self.state.lock();
         state.stopping = true;
@@ -86,20 +91,20 @@ impl Registry {
         }
     }
 
-    /// Whether [`stop`](Registry::stop) was called.
+    /// Returns whether [`stop`](Registry::stop) was called.
     pub(crate) fn is_stopping(&self) -> bool {
         self.state.lock().stopping
     }
 
-    /// Waits until no connection is left, for as long as `patience`; how many are left.
-    pub(crate) fn wait_until_empty(&self, patience: Duration) -> usize {
-        let deadline = Instant::now() + patience;
+    /// Waits until no connection is left, at most for `timeout`. Returns the number of connections left.
+    pub(crate) fn wait_until_empty(&self, timeout: Duration) -> usize {
+        let deadline = Instant::now() + timeout;
         let mut state = self.state.lock();
-        while !state.open.is_empty() && !self.left.wait_until(&mut state, deadline).timed_out() {}
+        while !state.open.is_empty() && !self.removed.wait_until(&mut state, deadline).timed_out() {}
         state.open.len()
     }
 
-    /// How many connections there are.
+    /// Returns the number of connections.
     pub(crate) fn len(&self) -> usize {
         self.state.lock().open.len()
     }
@@ -110,36 +115,36 @@ impl State {
         self.open.values().filter(|open| of(&open.stage)).count()
     }
 
-    /// Ends the oldest connection of a kind, if there is one.
-    fn tell_oldest(&mut self, of: impl Fn(&Stage) -> bool, why: &str) {
+    /// Closes the oldest connection in a matching stage, if there is one.
+    fn close_oldest(&mut self, of: impl Fn(&Stage) -> bool, why: &str) {
         if let Some(open) = self.open.values_mut().find(|open| of(&open.stage)) {
             log::warn!("{}: ended: {why}", open.address);
-            open.stage = Stage::Told;
+            open.stage = Stage::Closing;
             let _ = open.stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// A connection's place among the others, for as long as its thread has it.
+/// The registration of a connection, which its thread holds. Dropping it removes the connection.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct ConnectionSlot {
     registry: Arc<Registry>,
     number: u64,
 }
 
-impl Ticket {
-    /// The connection is a client's, whose replies go into `outbox`.
+impl ConnectionSlot {
+    /// Registers the connection as a client's, whose replies go into `outbox`.
     ///
     /// # Errors
     ///
-    /// If there are too many of them.
+    /// If there are too many clients.
     pub(crate) fn become_client(&self, outbox: &Arc<Outbox>) -> Result<(), String> {
-        let most = self.registry.limits.clients;
+        let limit = self.registry.limits.clients;
         let mut state = self.registry.state.lock();
-        if state.count(|stage| *stage == Stage::Client) >= most {
-            return Err(format!("there are {most} clients, and no more are let in"));
+        if state.count(|stage| *stage == Stage::Client) >= limit {
+            return Err(format!("there are {limit} clients already, which is the limit"));
         }
-        state.set(self.number, Stage::Client);
+        state.set_stage(self.number, Stage::Client);
         if state.stopping {
             outbox.close(None);
         } else if let Some(open) = state.open.get_mut(&self.number) {
@@ -148,30 +153,30 @@ impl Ticket {
         Ok(())
     }
 
-    /// The connection is server `from`'s, which has proved it. An earlier one that it had for the same purpose is ended: it
-    /// has given that up, or would not have made another.
+    /// Registers the connection as that of the authenticated server `from`. An earlier connection of the same server
+    /// for the same purpose is closed, because the server must have given it up.
     pub(crate) fn become_server(&self, from: ServerId, purpose: Purpose) {
         let mut state = self.registry.state.lock();
-        state.tell_oldest(|stage| *stage == Stage::Server(from, purpose), "the same server has connected again");
-        state.set(self.number, Stage::Server(from, purpose));
+        state.close_oldest(|stage| *stage == Stage::Server(from, purpose), "the same server has connected again");
+        state.set_stage(self.number, Stage::Server(from, purpose));
     }
 }
 
 impl State {
-    /// A connection comes to another stage, unless it was told to go.
-    fn set(&mut self, number: u64, stage: Stage) {
+    /// Sets the stage of a connection, unless it is closing.
+    fn set_stage(&mut self, number: u64, stage: Stage) {
         if let Some(open) = self.open.get_mut(&number)
-            && open.stage != Stage::Told
+            && open.stage != Stage::Closing
         {
             open.stage = stage;
         }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut state = self.registry.state.lock();
         state.open.remove(&self.number);
-        self.registry.left.notify_all();
+        self.registry.removed.notify_all();
     }
 }

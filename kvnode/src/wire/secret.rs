@@ -1,4 +1,4 @@
-//! Who a server is, and the secret by which the servers of a cluster know each other.
+//! The identity of a server, and the secret by which the servers of a cluster authenticate each other.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use raftapi::ServerId;
 use snow::params::HashChoice;
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 
-/// The fewest bytes that a secret may have. What goes over the network lets somebody who listens try out guesses, as many as
-/// they like; so a secret must be one that nobody guesses.
+/// The fewest bytes of a secret. An eavesdropper on the network can try any number of guesses offline, so a secret must
+/// be impossible to guess.
 pub const SECRET_BYTES_MIN: usize = 16;
 
 /// The secret that all servers of a cluster share, as a key. It is never shown.
@@ -15,18 +15,18 @@ pub const SECRET_BYTES_MIN: usize = 16;
 pub struct Secret(pub(crate) [u8; 32]);
 
 impl Secret {
-    /// From what the operator wrote down: random bytes, in whatever spelling. White space around it does not count, so that
-    /// a file may end with a new line.
+    /// Derives the key from the operator's text: random bytes, in any spelling. White space around the text is ignored,
+    /// so that a file may end with a newline.
     ///
     /// # Errors
     ///
-    /// One line, if it is shorter than [`SECRET_BYTES_MIN`].
+    /// One line, if the text is shorter than [`SECRET_BYTES_MIN`].
     pub fn new(text: &[u8]) -> Result<Secret, String> {
         let text = text.trim_ascii();
         if text.len() < SECRET_BYTES_MIN {
             return Err(format!(
-                "the cluster's secret has {} bytes, which can be guessed: use {SECRET_BYTES_MIN} random ones at least, \
-                 such as `openssl rand -hex 32` prints",
+                "the cluster's secret has {} bytes, which can be guessed: use at least {SECRET_BYTES_MIN} random bytes, \
+                 such as the output of `openssl rand -hex 32`",
                 text.len()
             ));
         }
@@ -40,9 +40,9 @@ impl Secret {
 }
 
 impl Secret {
-    /// What servers of one machine use that were given no secret: anybody on this machine may know it.
+    /// Returns the key of servers on one machine that were given no secret. Any process on this machine may know it.
     pub fn of_loopback() -> Secret {
-        Secret::new(b"servers of one machine, without a secret").expect("it is long enough")
+        Secret::new(b"servers of one machine, without a secret").expect("the text is long enough")
     }
 }
 
@@ -52,21 +52,21 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Which server of which cluster this is.
+/// The identity of a server within its cluster.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The cluster's name. It keeps servers of different clusters apart that know the same secret; it is no secret itself.
+    /// The cluster's name. It tells apart clusters that share the same secret. It is not secret itself.
     pub cluster: String,
-    /// This server.
+    /// The id of this server.
     pub me: ServerId,
-    /// How many servers the cluster has, this one included: their ids are below it.
+    /// The number of servers in the cluster, with this one. Their ids are below it.
     pub servers: usize,
-    /// What only servers of the cluster know.
+    /// The secret that only the servers of the cluster know.
     pub secret: Secret,
 }
 
 impl Identity {
-    /// Whether `id` is another server of this cluster.
+    /// Returns whether `id` is another server of this cluster.
     pub(crate) fn is_peer(&self, id: ServerId) -> bool {
         id != self.me && id.0 < self.servers
     }

@@ -1,5 +1,5 @@
-//! A snapshot on its way, over a connection of its own. What it is, its pieces one after the other, an end; and back comes
-//! what the other server made of it. TCP sees to it that no more is sent than the other side takes.
+//! Transfer of a snapshot, on a connection of its own: the description, the chunks in order, an end mark. The receiver
+//! replies with a verdict. TCP's flow control keeps the sender from sending more than the receiver accepts.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -11,32 +11,33 @@ use raftapi::ServerId;
 
 use super::hello::{self, Purpose};
 use super::messages::{OVERHEAD_BYTES, SnapshotFrame, Verdict};
-use super::noise::{Sealed, Unsealer};
+use super::noise::{SealedConnection, Unsealer};
 use super::{Identity, Limits, WireError, frame::FrameReader, socket};
 
-/// The sending side of one snapshot. Dropped before [`finish`](SnapshotSender::finish), it is one that has broken off.
+/// The sending side of one snapshot transfer. Dropping it before [`finish`](SnapshotSender::finish) aborts the
+/// transfer.
 #[derive(Debug)]
 pub struct SnapshotSender {
-    sealed: Sealed,
+    sealed: SealedConnection,
     limits: Limits,
 }
 
-/// Why a snapshot was not sent to its end.
+/// Reason why a snapshot was not sent to its end.
 #[derive(Debug)]
 pub enum SnapshotError {
-    /// The other server has judged already; the rest is of no use.
-    Judged(Verdict),
+    /// The receiver has already given its verdict, so the rest is useless.
+    EarlyVerdict(Verdict),
     /// The connection has ended.
     Wire(WireError),
 }
 
 impl SnapshotSender {
-    /// Connects to server `to` at `address`, and says what snapshot it is. Blocks, as everything here, and for no longer
-    /// than the limits say.
+    /// Connects to server `to` at `address`, and sends the description `meta`. The call blocks, as all methods here do,
+    /// but no longer than the limits allow.
     ///
     /// # Errors
     ///
-    /// If that server cannot be reached, does not let us in, or is another one.
+    /// If the server is unreachable, refuses the connection, or is another one.
     ///
     /// # Panics
     ///
@@ -55,50 +56,50 @@ impl SnapshotSender {
         Ok(SnapshotSender { sealed, limits: *limits })
     }
 
-    /// Sends the next piece.
+    /// Sends the next chunk.
     ///
     /// # Errors
     ///
-    /// If the connection has ended, or the other server has given its verdict before the end.
+    /// If the connection has ended, or the receiver has given its verdict before the end.
     ///
     /// # Panics
     ///
-    /// If the piece is longer than [`Limits::chunk_bytes`].
+    /// If the chunk is longer than [`Limits::chunk_bytes`].
     pub fn push(&mut self, chunk: Bytes) -> Result<(), SnapshotError> {
         check_length(&chunk, &self.limits);
-        if self.has_answer().map_err(wire)? {
-            return Err(SnapshotError::Judged(self.verdict(self.limits.frame).map_err(SnapshotError::Wire)?));
+        if self.has_reply().map_err(wire_error)? {
+            return Err(SnapshotError::EarlyVerdict(self.verdict(self.limits.frame).map_err(SnapshotError::Wire)?));
         }
         self.write(&SnapshotFrame::Chunk(chunk))
     }
 
-    /// Says that this was all, and waits for what the other server makes of it, for as long as `patience`: it may have to
-    /// write it to its disk first.
+    /// Ends the snapshot and waits for the receiver's verdict, at most for `timeout`. The receiver may first have to
+    /// write the snapshot to its disk.
     ///
     /// # Errors
     ///
-    /// If the connection ends before the verdict has come. The other server may have taken the snapshot all the same.
-    pub fn finish(mut self, patience: Duration) -> Result<Verdict, WireError> {
+    /// If the connection ends before the verdict arrives. The receiver may still have accepted the snapshot.
+    pub fn finish(mut self, timeout: Duration) -> Result<Verdict, WireError> {
         match self.write(&SnapshotFrame::End) {
-            Ok(()) => self.verdict(patience),
-            Err(SnapshotError::Judged(verdict)) => Ok(verdict),
+            Ok(()) => self.verdict(timeout),
+            Err(SnapshotError::EarlyVerdict(verdict)) => Ok(verdict),
             Err(SnapshotError::Wire(error)) => Err(error),
         }
     }
 
-    /// Writes a frame. Where that fails, the reason may have come before.
+    /// Writes a frame. If that fails, the receiver may have sent a reason before.
     fn write(&mut self, frame: &SnapshotFrame) -> Result<(), SnapshotError> {
         match self.sealed.writer.write_frame(frame) {
             Ok(()) => Ok(()),
             Err(error) => match self.verdict(Duration::from_millis(100)) {
-                Ok(verdict) => Err(SnapshotError::Judged(verdict)),
-                Err(_) => Err(wire(error)),
+                Ok(verdict) => Err(SnapshotError::EarlyVerdict(verdict)),
+                Err(_) => Err(wire_error(error)),
             },
         }
     }
 
-    /// Whether the other side has said something.
-    fn has_answer(&self) -> io::Result<bool> {
+    /// Returns whether the receiver has sent something.
+    fn has_reply(&self) -> io::Result<bool> {
         let stream = self.sealed.writer.stream();
         stream.set_nonblocking(true)?;
         let peeked = stream.peek(&mut [0]);
@@ -111,11 +112,11 @@ impl SnapshotSender {
         }
     }
 
-    fn verdict(&mut self, patience: Duration) -> Result<Verdict, WireError> {
-        let frame = self.sealed.reader.by(self.limits.chunk_bytes + OVERHEAD_BYTES, Instant::now() + patience)?;
+    fn verdict(&mut self, timeout: Duration) -> Result<Verdict, WireError> {
+        let frame = self.sealed.reader.next_by(self.limits.chunk_bytes + OVERHEAD_BYTES, Instant::now() + timeout)?;
         match labgob::decode(frame)? {
             SnapshotFrame::Verdict(verdict) => Ok(verdict),
-            _ => Err(WireError::Protocol("it answers a snapshot with something else".into())),
+            _ => Err(WireError::Protocol("its reply to a snapshot is not a verdict".into())),
         }
     }
 }
@@ -127,19 +128,23 @@ impl Drop for SnapshotSender {
 }
 
 fn check_length(payload: &Bytes, limits: &Limits) {
-    let (length, most) = (payload.len(), limits.chunk_bytes);
-    assert!(length <= most, "a piece of a snapshot has {length} bytes, and {most} are allowed");
+    let (length, limit) = (payload.len(), limits.chunk_bytes);
+    assert!(length <= limit, "a chunk of a snapshot has {length} bytes, but the limit is {limit}");
 }
 
-fn wire(error: io::Error) -> SnapshotError {
+fn wire_error(error: io::Error) -> SnapshotError {
     SnapshotError::Wire(error.into())
 }
 
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SnapshotError::Judged(Verdict::Accepted(_)) => f.write_str("the other server has taken it before its end"),
-            SnapshotError::Judged(Verdict::Refused(reason)) => write!(f, "the other server does not want it: {reason}"),
+            SnapshotError::EarlyVerdict(Verdict::Accepted(_)) => {
+                f.write_str("the other server accepted the snapshot before its end")
+            }
+            SnapshotError::EarlyVerdict(Verdict::Refused(reason)) => {
+                write!(f, "the other server refused the snapshot: {reason}")
+            }
             SnapshotError::Wire(error) => error.fmt(f),
         }
     }
@@ -147,7 +152,7 @@ impl fmt::Display for SnapshotError {
 
 impl std::error::Error for SnapshotError {}
 
-/// The receiving side of one snapshot: its pieces in their order.
+/// The receiving side of one snapshot transfer: the chunks in order.
 #[derive(Debug)]
 pub struct SnapshotChunks<'a> {
     reader: &'a mut FrameReader<Unsealer>,
@@ -157,31 +162,34 @@ pub struct SnapshotChunks<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Coming,
+    Receiving,
     Complete,
     Broken,
 }
 
 impl<'a> SnapshotChunks<'a> {
     pub(crate) fn new(reader: &'a mut FrameReader<Unsealer>, limits: &'a Limits) -> SnapshotChunks<'a> {
-        SnapshotChunks { reader, limits, state: State::Coming }
+        SnapshotChunks { reader, limits, state: State::Receiving }
     }
 
-    /// The next piece; `Ok(None)` when there are no more, and only then is the snapshot whole.
+    /// Returns the next chunk; `Ok(None)` when there are no more. Only then is the snapshot complete.
     ///
     /// # Errors
     ///
-    /// If the connection ends, or the other side stops sending, before the end. What was read is then of no use.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would let a broken snapshot pass for a whole one")]
+    /// If the connection ends, or the sender stops sending, before the end. The chunks read so far are then useless.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would not distinguish an incomplete snapshot from a complete one"
+    )]
     pub fn next(&mut self) -> Result<Option<Bytes>, WireError> {
         match self.state {
-            State::Coming => {}
+            State::Receiving => {}
             State::Complete => return Ok(None),
             State::Broken => return Err(WireError::Closed),
         }
         let next = self.read();
         self.state = match &next {
-            Ok(Some(_)) => State::Coming,
+            Ok(Some(_)) => State::Receiving,
             Ok(None) => State::Complete,
             Err(_) => State::Broken,
         };
@@ -189,16 +197,16 @@ impl<'a> SnapshotChunks<'a> {
     }
 
     fn read(&mut self) -> Result<Option<Bytes>, WireError> {
-        let most = self.limits.chunk_bytes + OVERHEAD_BYTES;
-        let frame = self.reader.next(most, self.limits.frame, self.limits.frame)?.ok_or(WireError::Closed)?;
+        let limit = self.limits.chunk_bytes + OVERHEAD_BYTES;
+        let frame = self.reader.next(limit, self.limits.frame, self.limits.frame)?.ok_or(WireError::Closed)?;
         match labgob::decode(frame)? {
             SnapshotFrame::Chunk(chunk) => Ok(Some(chunk)),
             SnapshotFrame::End => Ok(None),
-            _ => Err(WireError::Protocol("there is something else among the pieces of its snapshot".into())),
+            _ => Err(WireError::Protocol("its snapshot contains a frame that is not a chunk".into())),
         }
     }
 
-    /// Whether it broke off while it was read.
+    /// Returns whether the transfer failed while it was read.
     pub(crate) fn broken(&self) -> bool {
         self.state == State::Broken
     }

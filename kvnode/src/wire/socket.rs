@@ -1,7 +1,7 @@
-//! Blocking sockets that never block for longer than they should, and how one is made.
+//! Blocking sockets with deadlines, and functions to open them.
 //!
-//! The operating system limits how long one read or one write may take; who sends a byte now and then would never be
-//! caught by that. So reads and writes here have a deadline for the whole of what is waited for.
+//! The operating system can only limit the time of one read or write, and a sender of single bytes would never exceed
+//! that limit. So reads and writes here have a deadline for all the awaited data.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
@@ -10,29 +10,30 @@ use std::time::{Duration, Instant};
 
 use super::WireError;
 
-/// How much later than its deadline a read may end. It saves telling the operating system a new limit before every read.
+/// The most by which a read may miss its deadline. This slack avoids setting a new limit in the operating system before
+/// every read.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// The most that is written with one limit on its time.
+/// Most bytes that are written under one time limit.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// What bytes come from, with a deadline.
-pub trait Source: Read {
-    /// From now on a read that has got nothing fails at this time, with [`ErrorKind::TimedOut`].
+/// Source of bytes with a deadline.
+pub trait DeadlineRead: Read {
+    /// Sets the time after which a read without data fails with [`ErrorKind::TimedOut`].
     fn set_deadline(&mut self, at: Instant);
 }
 
-/// The reading half of a socket.
+/// The reading half of a socket, with a deadline.
 #[derive(Debug)]
 pub struct TimedReader {
     stream: Arc<TcpStream>,
     deadline: Instant,
-    /// The limit that the operating system has for one read.
+    /// The operating system's time limit for one read.
     limit: Duration,
 }
 
 impl TimedReader {
-    /// Reads from `stream`, until `deadline` at first.
+    /// Creates a reader of `stream`, with `deadline` at first.
     pub fn new(stream: Arc<TcpStream>, deadline: Instant) -> TimedReader {
         TimedReader { stream, deadline, limit: Duration::MAX }
     }
@@ -43,7 +44,7 @@ impl TimedReader {
     }
 }
 
-impl Source for TimedReader {
+impl DeadlineRead for TimedReader {
     fn set_deadline(&mut self, at: Instant) {
         self.deadline = at;
     }
@@ -61,7 +62,7 @@ impl Read for TimedReader {
             }
             match (&*self.stream).read(buffer) {
                 Err(error) if is_timeout(&error) => {
-                    // The limit was that of an earlier, shorter wait.
+                    // The limit came from an earlier, shorter wait.
                     let left = self.deadline.saturating_duration_since(Instant::now());
                     self.set_limit(left.max(Duration::from_millis(1)))?;
                 }
@@ -72,25 +73,25 @@ impl Read for TimedReader {
     }
 }
 
-/// Whether a read or write ended because of its limit; which of the two errors it is depends on the operating system.
+/// Returns whether a read or write reached its time limit. The kind of the error depends on the operating system.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Settings that every socket of ours has: what is written is sent at once, and no write blocks for longer than `frame`.
+/// Sets the options that every socket has: written data is sent at once, and no write blocks for longer than `frame`.
 pub(crate) fn prepare(stream: &TcpStream, frame: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(frame))
 }
 
-/// Writes all of `bytes`. Each piece of them may take as long as `patience`.
+/// Writes all of `bytes`. Each piece of at most 256 KiB may take as long as `timeout`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::TimedOut`] if the other side does not read. Some may have been written.
-pub fn write_within(stream: &TcpStream, bytes: &[u8], patience: Duration) -> io::Result<()> {
+/// [`ErrorKind::TimedOut`] if the other side does not read. Part of the bytes may have been written.
+pub fn write_with_timeout(stream: &TcpStream, bytes: &[u8], timeout: Duration) -> io::Result<()> {
     for mut piece in bytes.chunks(PIECE_BYTES) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while !piece.is_empty() {
             let mut stream = stream;
             match stream.write(piece) {
@@ -100,7 +101,7 @@ pub fn write_within(stream: &TcpStream, bytes: &[u8], patience: Duration) -> io:
                 Err(error) if is_timeout(&error) => return Err(ErrorKind::TimedOut.into()),
                 Err(error) => return Err(error),
             }
-            if !piece.is_empty() && begun.elapsed() > patience {
+            if !piece.is_empty() && started.elapsed() > timeout {
                 return Err(ErrorKind::TimedOut.into());
             }
         }
@@ -108,17 +109,17 @@ pub fn write_within(stream: &TcpStream, bytes: &[u8], patience: Duration) -> io:
     Ok(())
 }
 
-/// Ends a connection after a last word. Closing a socket that has unread input would destroy what is on its way to the other
-/// side, so what still comes is read for a moment, and not for long.
-pub(crate) fn part(stream: &TcpStream) {
+/// Closes a connection after a last message. Closing a socket with unread input would destroy data on its way to the
+/// other side, so the function first reads the remaining input for a short time.
+pub(crate) fn close_gracefully(stream: &TcpStream) {
     const AT_MOST: Duration = Duration::from_millis(500);
     const BYTES_AT_MOST: usize = 2 << 20;
     let _ = stream.shutdown(Shutdown::Write);
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut read = 0;
     let mut buffer = [0; 4096];
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
-    while begun.elapsed() < AT_MOST && read < BYTES_AT_MOST {
+    while started.elapsed() < AT_MOST && read < BYTES_AT_MOST {
         let mut stream = stream;
         match stream.read(&mut buffer) {
             Ok(0) => break,
@@ -130,11 +131,11 @@ pub(crate) fn part(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// The addresses that `address` (`HOST:PORT`) stands for.
+/// Returns the addresses that `address` (`HOST:PORT`) resolves to.
 ///
 /// # Errors
 ///
-/// One line that says what is wrong with it.
+/// One line that says what is wrong with the address.
 pub(crate) fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
     let found: io::Result<Vec<_>> = address.to_socket_addrs().map(Iterator::collect);
     let why = match found {
@@ -146,11 +147,11 @@ pub(crate) fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
     Err(io::Error::new(ErrorKind::InvalidInput, text))
 }
 
-/// Connects to the first of the addresses behind `address` that answers, each within `patience`.
-pub(crate) fn connect(address: &str, patience: Duration, frame: Duration) -> Result<Arc<TcpStream>, WireError> {
+/// Connects to the first address of `address` that accepts, each within `timeout`.
+pub(crate) fn connect(address: &str, timeout: Duration, frame: Duration) -> Result<Arc<TcpStream>, WireError> {
     let mut last = None;
     for candidate in resolve(address)? {
-        match TcpStream::connect_timeout(&candidate, patience) {
+        match TcpStream::connect_timeout(&candidate, timeout) {
             Ok(stream) if is_connected_to_itself(&stream) => {
                 last = Some(io::Error::from(ErrorKind::ConnectionRefused));
             }
@@ -165,8 +166,9 @@ pub(crate) fn connect(address: &str, patience: Duration, frame: Duration) -> Res
     Err(WireError::Io(error))
 }
 
-/// Who connects again and again to a free port of the same machine, in the range from which ports are drawn, sooner or later
-/// draws that very port, and TCP then connects the socket to itself: nobody listens there.
+/// Returns whether a socket is connected to itself. A process that repeatedly connects to a free port of the same
+/// machine may draw that very port as its own, if the port is in the range for outgoing connections. TCP then connects
+/// the socket to itself, although no process listens there.
 fn is_connected_to_itself(stream: &TcpStream) -> bool {
     matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
 }

@@ -1,5 +1,6 @@
-//! Damage at rest: flipped bits, cut ends, tails of zeros and of noise, in every file. What is then opened is as it was, or
-//! it is refused; it is never something else, and never an earlier state either, because all of it was acknowledged.
+//! Damage to files at rest: flipped bits, cut ends, tails of zeros and of noise, in every file. Opening then finds the
+//! same state or refuses the directory. It never finds another state, and never an earlier one, because all of it was
+//! acknowledged.
 
 use std::fs;
 use std::path::Path;
@@ -7,16 +8,17 @@ use std::path::Path;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::fixture::{Place, State, apply, copy, open, save, state};
+use crate::fixture::{State, TempDir, apply, copy, open, save, state};
 
-/// How many bits of the store are flipped, each by itself.
+/// The number of bits of the store that are flipped, one at a time.
 const FLIPS: usize = 1200;
-/// How many bytes at the end of the store are tried as its end.
+/// The number of cut lengths at the end of the store.
 const CUTS: usize = 150;
 
-/// A directory with some batches, whose last save makes all before it durable, as a killed process leaves it.
-fn written(place: &Place) -> (std::path::PathBuf, State) {
-    let (open_dir, dir) = (place.join("open"), place.join("written"));
+/// Returns a directory with some batches, as a killed process leaves it. Its last save makes everything before it
+/// durable.
+fn written_directory(temp: &TempDir) -> (std::path::PathBuf, State) {
+    let (open_dir, dir) = (temp.join("open"), temp.join("written"));
     let (storage, _) = open(&open_dir).unwrap();
     for batch in 1..=40 {
         save(&storage, batch).unwrap();
@@ -27,26 +29,26 @@ fn written(place: &Place) -> (std::path::PathBuf, State) {
     }
     save(&storage, 41).unwrap();
     copy(&open_dir, &dir);
-    let copied = place.join("copied");
+    let copied = temp.join("copied");
     copy(&dir, &copied);
     drop(storage);
     let (storage, restored) = open(&copied).unwrap();
     (dir, state(&storage, restored))
 }
 
-/// Opens a damaged directory, twice: what is refused must not be accepted when it is tried again. Returns whether it was
-/// opened.
-fn opens_as(dir: &Path, expected: &State, damage: &str) -> bool {
+/// Opens a damaged directory twice, because a second attempt must not accept a refused directory. Returns whether it
+/// was opened.
+fn opens_unchanged(dir: &Path, expected: &State, damage: &str) -> bool {
     let mut opened = false;
     for attempt in ["at first", "again"] {
         match open(dir) {
             Ok((storage, restored)) => {
-                assert!(attempt == "at first" || opened, "{damage}: refused at first, and accepted then");
-                assert!(state(&storage, restored) == *expected, "{damage}, {attempt}: something else is found");
+                assert!(attempt == "at first" || opened, "{damage}: refused at first, but accepted then");
+                assert!(state(&storage, restored) == *expected, "{damage}, {attempt}: another state is found");
                 opened = true;
             }
             Err(error) => {
-                assert!(!opened, "{damage}: opened at first, and then: {error}");
+                assert!(!opened, "{damage}: opened at first, but then: {error}");
                 assert!(!error.to_string().contains('\n'), "{damage}: one line: {error}");
             }
         }
@@ -55,16 +57,16 @@ fn opens_as(dir: &Path, expected: &State, damage: &str) -> bool {
 }
 
 #[test]
-fn a_flipped_bit_in_any_file_is_harmless_or_found() {
-    let place = Place::new("flips");
-    let (dir, expected) = written(&place);
-    let damaged = place.join("damaged");
+fn a_flipped_bit_in_any_file_is_harmless_or_detected() {
+    let temp = TempDir::new("flips");
+    let (dir, expected) = written_directory(&temp);
+    let damaged = temp.join("damaged");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for file in ["IDENTITY", "ACKNOWLEDGED", "STORE"] {
         let content = fs::read(dir.join(file)).unwrap();
         let bits: Vec<usize> = match content.len() * 8 {
             all if all < 2 * FLIPS => (0..all).collect(),
-            // Where bits mean most: the engine's header.
+            // The most important bits are in the engine's header.
             all if file == "STORE" => {
                 (0..320 * 8).step_by(3).chain((0..FLIPS).map(|_| rng.random_range(0..all))).collect()
             }
@@ -80,23 +82,23 @@ fn a_flipped_bit_in_any_file_is_harmless_or_found() {
             fs::copy(dir.join("STORE"), damaged.join("STORE")).unwrap();
             fs::copy(dir.join("ACKNOWLEDGED"), damaged.join("ACKNOWLEDGED")).unwrap();
             fs::write(damaged.join(file), &content).unwrap();
-            harmless += usize::from(opens_as(&damaged, &expected, &format!("{file}, bit {bit}")));
+            harmless += usize::from(opens_unchanged(&damaged, &expected, &format!("{file}, bit {bit}")));
         }
-        println!("{file}: {} bits flipped, {harmless} harmless, the others found", bits.len());
+        println!("{file}: {} bits flipped, {harmless} harmless, the others detected", bits.len());
         match file {
-            // The other of its two numbers is whole, and the store has no less.
+            // The other one of its two numbers is intact, and the last commit is not lower.
             "ACKNOWLEDGED" => assert_eq!(harmless, bits.len(), "{file}"),
             "IDENTITY" => assert_eq!(harmless, 0, "{file}"),
-            _ => assert!(harmless < bits.len(), "{file}: some were found"),
+            _ => assert!(harmless < bits.len(), "{file}: some were detected"),
         }
     }
 }
 
 #[test]
-fn a_store_that_was_cut_or_ends_in_something_else_is_as_it_was_or_refused() {
-    let place = Place::new("cuts");
-    let (dir, expected) = written(&place);
-    let damaged = place.join("damaged");
+fn a_store_with_a_damaged_end_is_unchanged_or_refused() {
+    let temp = TempDir::new("cuts");
+    let (dir, expected) = written_directory(&temp);
+    let damaged = temp.join("damaged");
     let content = fs::read(dir.join("STORE")).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     copy(&dir, &damaged);
@@ -111,9 +113,9 @@ fn a_store_that_was_cut_or_ends_in_something_else_is_as_it_was_or_refused() {
         for (kind, content) in [("cut", &content[..kept]), ("zeros", &zeros), ("noise", &noise), ("longer", &longer)] {
             fs::copy(dir.join("ACKNOWLEDGED"), damaged.join("ACKNOWLEDGED")).unwrap();
             fs::write(damaged.join("STORE"), content).unwrap();
-            opened += usize::from(opens_as(&damaged, &expected, &format!("{kind}, the last {cut} bytes")));
+            opened += usize::from(opens_unchanged(&damaged, &expected, &format!("{kind}, the last {cut} bytes")));
             tried += 1;
         }
     }
-    println!("{tried} ends tried, {opened} as it was, the others refused");
+    println!("{tried} ends tried, {opened} unchanged, the others refused");
 }

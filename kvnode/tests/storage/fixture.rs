@@ -1,23 +1,23 @@
-//! Directories to work in, batches to fill them with, and what a reader finds.
+//! Fixtures: directories, batches of commands, and the state that a reader sees.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use kvnode::storage::{Command, Identity, OpenError, Operation, Record, Restored, Storage, Sync, Tail};
+use kvnode::storage::{Command, Identity, OpenError, Operation, Record, Restored, Storage, SyncPolicy, Tail};
 use raft::core::{Entry, HardState};
 use raftapi::{Index, ServerId, Term};
 
-/// An empty place for one test, which is gone when the test has passed.
-pub(crate) struct Place(PathBuf);
+/// An empty directory for one test. It is removed when the test has passed.
+pub(crate) struct TempDir(PathBuf);
 
-impl Place {
-    pub(crate) fn new(name: &str) -> Place {
+impl TempDir {
+    pub(crate) fn new(name: &str) -> TempDir {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("storage-{name}"));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
-        Place(path)
+        TempDir(path)
     }
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
@@ -25,7 +25,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TempDir {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.0);
@@ -38,10 +38,10 @@ pub(crate) fn identity() -> Identity {
 }
 
 pub(crate) fn open(dir: &Path) -> Result<(Storage, Restored), OpenError> {
-    Storage::open(dir, &identity(), Sync::Never)
+    Storage::open(dir, &identity(), SyncPolicy::Never)
 }
 
-/// A copy of a directory as it is at this moment, which is what a killed process leaves.
+/// Copies a directory as it is at this moment, which is what a killed process leaves.
 pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
@@ -51,7 +51,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Everything that a storage has in it.
+/// The complete content of a storage.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     pub(crate) restored: Restored,
@@ -69,7 +69,7 @@ pub(crate) fn state(storage: &Storage, restored: Restored) -> State {
         }
     }
     let bytes: usize = values.iter().map(|(key, value)| key.len() + value.len()).sum();
-    assert_eq!(view.data_bytes(), bytes as u64, "what is counted is what is there");
+    assert_eq!(view.data_bytes(), bytes as u64, "the reported size is the real one");
     State { restored, values, clients }
 }
 
@@ -83,12 +83,12 @@ pub(crate) fn append(client: u64, seq: u64, key: &str, value: impl Into<Bytes>) 
     Command { client, seq, operation }
 }
 
-/// The entry that stands for a command. What is in it does not matter to the storage.
+/// Returns the entry for a command. Its content does not matter to the storage.
 pub(crate) fn entry(term: u64, command: &Command) -> Entry {
     Entry { term: Term(term), command: Bytes::from(format!("{command:?}").into_bytes()) }
 }
 
-/// The commands of batch number `batch`: three appends, of 100 bytes each, to two of seven keys.
+/// Returns the commands of batch number `batch`: three appends, of 100 bytes each, to two of seven keys.
 pub(crate) fn commands(batch: u64) -> [Command; 3] {
     let value = |n: u64| Bytes::from(format!("{batch:>9}{n:>1}").repeat(10));
     let key = |n: u64| format!("key {}", (batch + n) % 7);
@@ -101,7 +101,7 @@ pub(crate) fn hard_state(batch: u64) -> HardState {
     HardState { term: Term(batch / 4 + 1), voted_for: Some(ServerId(batch as usize % 3)) }
 }
 
-/// Saves batch number `batch`, the first of which is number 1.
+/// Saves batch number `batch`; the first batch is number 1.
 pub(crate) fn save(storage: &Storage, batch: u64) -> Result<(), kvnode::storage::StorageError> {
     let hard_state = hard_state(batch);
     let entries = commands(batch).map(|command| entry(hard_state.term.0, &command));

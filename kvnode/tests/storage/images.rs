@@ -1,4 +1,4 @@
-//! Views, images, and putting an image in place.
+//! Views, images, and the installation of an image.
 
 use std::fs;
 
@@ -7,12 +7,12 @@ use kvnode::storage::{Image, Restored, StorageError};
 use raft::core::HardState;
 use raftapi::{Index, Term};
 
-use crate::fixture::{Place, apply, commands, entry, open, put, save, state};
+use crate::fixture::{TempDir, apply, commands, entry, open, put, save, state};
 
 #[test]
-fn a_view_stays_as_it_was() {
-    let place = Place::new("view");
-    let (storage, _) = open(&place.join("data")).unwrap();
+fn a_view_does_not_change() {
+    let temp = TempDir::new("view");
+    let (storage, _) = open(&temp.join("data")).unwrap();
     save(&storage, 1).unwrap();
     apply(&storage, 1);
     let view = storage.view().unwrap();
@@ -27,19 +27,19 @@ fn a_view_stays_as_it_was() {
     }
     let (applied, records) = reader.join().unwrap();
     assert_eq!(applied, Index(3));
-    assert_eq!(records, before.clients.len() + before.values.len(), "each value is of one piece");
+    assert_eq!(records, before.clients.len() + before.values.len(), "each value has one piece");
 }
 
 #[test]
-fn an_image_has_the_whole_state_and_replaces_another() {
-    let place = Place::new("install");
-    let (ours, theirs) = (place.join("ours"), place.join("theirs"));
+fn an_image_has_the_whole_state_and_replaces_another_state() {
+    let temp = TempDir::new("install");
+    let (ours, theirs) = (temp.join("ours"), temp.join("theirs"));
     let (leader, _) = open(&theirs).unwrap();
     for batch in 1..=30 {
         save(&leader, batch).unwrap();
         apply(&leader, batch);
     }
-    let path = place.join("image");
+    let path = temp.join("image");
     let written = leader.view().unwrap().write_image(&path).unwrap();
     assert_eq!(Image::check(&path).unwrap(), written);
     assert_eq!(written.bytes(), fs::metadata(&path).unwrap().len());
@@ -61,40 +61,40 @@ fn an_image_has_the_whole_state_and_replaces_another() {
     assert_eq!(restored.log.base_term(), restored.applied_term);
     let (a, b) = (state(&storage, Restored::default()), state(&leader, Restored::default()));
     assert_eq!((a.values, a.clients), (b.values, b.clients));
-    // And it goes on.
+    // The storage stays usable.
     save(&storage, 31).unwrap();
     apply(&storage, 31);
 }
 
 #[test]
-fn the_entries_behind_an_image_stay_if_they_are_to_stay() {
-    let place = Place::new("tail");
-    let (storage, _) = open(&place.join("data")).unwrap();
+fn entries_after_an_image_stay_if_the_tail_is_kept() {
+    let temp = TempDir::new("tail");
+    let (storage, _) = open(&temp.join("data")).unwrap();
     for batch in 1..=5 {
         save(&storage, batch).unwrap();
         apply(&storage, batch);
     }
-    let image = storage.view().unwrap().write_image(&place.join("image")).unwrap();
-    let (other, _) = open(&place.join("other")).unwrap();
+    let image = storage.view().unwrap().write_image(&temp.join("image")).unwrap();
+    let (other, _) = open(&temp.join("other")).unwrap();
     (1..=7).for_each(|batch| save(&other, batch).unwrap());
     other.install(&image, None, true).unwrap();
     drop(other);
-    let (other, restored) = open(&place.join("other")).unwrap();
+    let (other, restored) = open(&temp.join("other")).unwrap();
     assert_eq!((restored.log.base_index(), restored.log.last_index()), (Index(15), Index(21)));
     apply(&other, 6);
     apply(&other, 7);
 }
 
 #[test]
-fn a_torn_or_flipped_image_is_refused_and_changes_nothing() {
-    let place = Place::new("torn");
-    let (storage, restored) = open(&place.join("data")).unwrap();
+fn a_damaged_image_is_refused_and_changes_nothing() {
+    let temp = TempDir::new("torn");
+    let (storage, restored) = open(&temp.join("data")).unwrap();
     save(&storage, 1).unwrap();
     apply(&storage, 1);
-    let path = place.join("image");
+    let path = temp.join("image");
     let image = storage.view().unwrap().write_image(&path).unwrap();
     let content = fs::read(&path).unwrap();
-    let damaged = place.join("damaged");
+    let damaged = temp.join("damaged");
     let check = |content: &[u8], what: &str| {
         fs::write(&damaged, content).unwrap();
         let error = Image::check(&damaged).expect_err(what);
@@ -110,19 +110,19 @@ fn a_torn_or_flipped_image_is_refused_and_changes_nothing() {
     check(&[&content[..], b"x"].concat(), "a byte more");
     println!("{} bits flipped, {} lengths tried", content.len() * 8, content.len());
 
-    // Damaged after it was checked.
+    // The image is damaged after its check.
     let before = state(&storage, restored.clone());
     fs::write(&path, &content[..content.len() - 9]).unwrap();
-    storage.install(&image, None, true).expect_err("it is refused");
+    storage.install(&image, None, true).expect_err("the image is refused");
     assert_eq!(state(&storage, restored), before);
     fs::write(&path, &content).unwrap();
     storage.install(&image, None, true).unwrap();
 }
 
 #[test]
-fn a_long_value_is_appended_to_and_read_whole() {
-    let place = Place::new("long");
-    let (storage, _) = open(&place.join("data")).unwrap();
+fn a_value_of_many_appends_is_read_whole() {
+    let temp = TempDir::new("long");
+    let (storage, _) = open(&temp.join("data")).unwrap();
     let command = |n: u64| crate::fixture::append(1, n, "k", Bytes::from(format!("{n:>10}")));
     let count = 5_000;
     for first in (1..=count).step_by(500) {

@@ -1,8 +1,9 @@
-//! The storage of a server through its public face: what it keeps, and what it says when it cannot.
+//! The storage of a server through its public interface: its guarantees, and its errors.
 //!
-//! What a power failure leaves behind is tested inside the room (`src/storage/power.rs`), where each single write is seen.
+//! The effect of a power failure is tested inside the crate (`src/storage/power_failure.rs`), where the test can
+//! observe each single write.
 
-mod child;
+mod crashes;
 mod damage;
 mod fixture;
 mod images;

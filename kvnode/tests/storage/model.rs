@@ -1,5 +1,5 @@
-//! Whatever is done in whatever order, and however often it is closed, killed and opened: the storage is the map, the
-//! table and the log that a few lines in memory are.
+//! Random steps against a model: after any sequence of operations, closings, kills and openings, the storage equals the
+//! map, the table and the log of a small model in memory.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use proptest::prelude::*;
 use raft::core::{Entry, HardState, Log};
 use raftapi::{Index, ServerId, Term};
 
-use crate::fixture::{Place, State, copy, entry, open, state};
+use crate::fixture::{State, TempDir, copy, entry, open, state};
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Save commands behind the entry that is so many before the last.
+    /// Save commands after the entry that is `back` entries before the last.
     Save {
         back: usize,
         commands: Vec<Command>,
@@ -28,7 +28,7 @@ enum Step {
     Compact {
         back: u64,
     },
-    /// Take the state as an image and install it again, keeping the tail or not.
+    /// Write the state as an image and install it again, with or without the tail.
     Reinstall {
         keep_tail: bool,
     },
@@ -66,7 +66,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What there must be.
+/// The expected state.
 #[derive(Clone)]
 struct Model {
     state: State,
@@ -88,7 +88,7 @@ impl Model {
         log.entries(log.base_index().next(), Index(last)).to_vec()
     }
 
-    /// The state machine, in a few lines.
+    /// Executes a command on the model.
     fn execute(&mut self, command: &Command) -> Outcome {
         let State { values, clients, .. } = &mut self.state;
         if let Operation::Get { key } = &command.operation {
@@ -112,18 +112,18 @@ struct Run {
     copy: PathBuf,
     image: PathBuf,
     storage: Option<Storage>,
-    now: Model,
-    /// As of the last durable commit.
+    current: Model,
+    /// The expected state after the last durable commit.
     durable: Model,
 }
 
 impl Run {
     fn storage(&self) -> &Storage {
-        self.storage.as_ref().expect("it is open")
+        self.storage.as_ref().expect("the storage is open")
     }
 
     fn step(&mut self, step: &Step) {
-        let restored = self.now.state.restored.clone();
+        let restored = self.current.state.restored.clone();
         let (base, last, applied) = (restored.log.base_index().0, restored.log.last_index().0, restored.applied.0);
         match step {
             Step::Save { back, commands } => {
@@ -135,34 +135,34 @@ impl Run {
                 self.storage()
                     .save(Some(hard_state), Some(Tail { first: Index(keep + 1), entries: &entries }))
                     .unwrap();
-                let all = [self.now.entries_up_to(keep), entries].concat();
-                self.now.set_log((restored.log.base_index(), restored.log.base_term()), all);
-                self.now.commands.truncate((keep - base) as usize);
-                self.now.commands.extend(commands.iter().cloned());
-                self.now.state.restored.hard_state = hard_state;
-                self.durable = self.now.clone();
+                let all = [self.current.entries_up_to(keep), entries].concat();
+                self.current.set_log((restored.log.base_index(), restored.log.base_term()), all);
+                self.current.commands.truncate((keep - base) as usize);
+                self.current.commands.extend(commands.iter().cloned());
+                self.current.state.restored.hard_state = hard_state;
+                self.durable = self.current.clone();
             }
             Step::Vote { server } => {
                 let term = restored.hard_state.term.next();
                 let hard_state = HardState { term, voted_for: Some(ServerId(*server)) };
                 self.storage().save(Some(hard_state), None).unwrap();
-                self.now.state.restored.hard_state = hard_state;
-                self.durable = self.now.clone();
+                self.current.state.restored.hard_state = hard_state;
+                self.durable = self.current.clone();
             }
             Step::Apply { count } => {
                 let count = (*count as u64).min(last - applied);
                 let batch: Vec<(Term, Option<Command>)> = (applied + 1..=applied + count)
                     .map(|index| {
-                        let command = self.now.commands[(index - base - 1) as usize].clone();
+                        let command = self.current.commands[(index - base - 1) as usize].clone();
                         (restored.log.term(Index(index)).unwrap(), Some(command))
                     })
                     .collect();
                 let outcomes = self.storage().apply(Index(applied + 1), &batch).unwrap();
                 let expected: Vec<Outcome> =
-                    batch.iter().map(|(_, command)| self.now.execute(command.as_ref().unwrap())).collect();
+                    batch.iter().map(|(_, command)| self.current.execute(command.as_ref().unwrap())).collect();
                 assert_eq!(outcomes, expected);
                 if let Some((term, _)) = batch.last() {
-                    (self.now.state.restored.applied, self.now.state.restored.applied_term) =
+                    (self.current.state.restored.applied, self.current.state.restored.applied_term) =
                         (Index(applied + count), *term);
                 }
             }
@@ -171,8 +171,8 @@ impl Run {
                 self.storage().compact_log(Index(up_to)).unwrap();
                 if up_to > base {
                     let entries = restored.log.entries(Index(up_to + 1), Index(last)).to_vec();
-                    self.now.set_log((Index(up_to), restored.log.term(Index(up_to)).unwrap()), entries);
-                    self.now.commands.drain(..(up_to - base) as usize);
+                    self.current.set_log((Index(up_to), restored.log.term(Index(up_to)).unwrap()), entries);
+                    self.current.commands.drain(..(up_to - base) as usize);
                 }
             }
             Step::Reinstall { keep_tail } => {
@@ -180,44 +180,44 @@ impl Run {
                 self.storage().install(&image, None, *keep_tail).unwrap();
                 let entries =
                     if *keep_tail { restored.log.entries(Index(applied + 1), Index(last)).to_vec() } else { vec![] };
-                self.now.set_log((Index(applied), restored.applied_term), entries);
-                self.now.commands.drain(..(applied - self.now.base().min(base)) as usize);
+                self.current.set_log((Index(applied), restored.applied_term), entries);
+                self.current.commands.drain(..(applied - self.current.base().min(base)) as usize);
                 if !keep_tail {
-                    self.now.commands.clear();
+                    self.current.commands.clear();
                 }
-                self.durable = self.now.clone();
+                self.durable = self.current.clone();
             }
             Step::Close => {
                 self.storage = None;
-                self.durable = self.now.clone();
+                self.durable = self.current.clone();
                 self.reopen();
             }
             Step::Kill => {
-                // What a killed process leaves: the files as they are at this moment.
+                // A killed process leaves the files as they are at this moment.
                 copy(&self.dir, &self.copy);
                 self.storage = None;
                 std::mem::swap(&mut self.dir, &mut self.copy);
-                self.now = self.durable.clone();
+                self.current = self.durable.clone();
                 self.reopen();
             }
         }
-        self.look();
+        self.check_contents();
     }
 
     fn reopen(&mut self) {
         let (storage, restored) = open(&self.dir).unwrap();
-        assert_eq!(restored, self.now.state.restored);
+        assert_eq!(restored, self.current.state.restored);
         self.storage = Some(storage);
     }
 
-    fn look(&self) {
-        let restored = self.now.state.restored.clone();
-        assert_eq!(state(self.storage(), restored.clone()), self.now.state);
+    fn check_contents(&self) {
+        let restored = self.current.state.restored.clone();
+        assert_eq!(state(self.storage(), restored.clone()), self.current.state);
         let log = &restored.log;
         let bytes = log.entries(log.base_index().next(), log.last_index()).iter().map(|entry| 8 + entry.command.len());
         assert_eq!(self.storage().log_bytes(), bytes.sum::<usize>() as u64);
         for key in [&b""[..], b"a", b"a\0", b"b", b"c"] {
-            let expected = self.now.state.values.get(key).cloned();
+            let expected = self.current.state.values.get(key).cloned();
             assert_eq!(self.storage().get(key).unwrap().map(Vec::from), expected);
         }
     }
@@ -227,14 +227,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_is_what_a_few_lines_in_memory_are(steps in prop::collection::vec(any_step(), 1..40)) {
-        let place = Place::new("model");
-        let (dir, copy, image) = (place.join("data"), place.join("copy"), place.join("image"));
+    fn the_storage_equals_a_model_in_memory(steps in prop::collection::vec(any_step(), 1..40)) {
+        let temp = TempDir::new("model");
+        let (dir, copy, image) = (temp.join("data"), temp.join("copy"), temp.join("image"));
         let (storage, restored) = open(&dir).unwrap();
         let empty = State { restored: Restored::default(), values: BTreeMap::new(), clients: BTreeMap::new() };
         prop_assert_eq!(&restored, &empty.restored);
         let model = Model { state: empty, commands: Vec::new() };
-        let mut run = Run { dir, copy, image, storage: Some(storage), now: model.clone(), durable: model };
+        let mut run = Run { dir, copy, image, storage: Some(storage), current: model.clone(), durable: model };
         steps.iter().for_each(|step| run.step(step));
     }
 }

@@ -1,24 +1,24 @@
-//! Opening: what is kept, and the one clear line for each directory that cannot be used.
+//! Opening a directory: the restored state, and the one-line error for each directory that cannot be used.
 
 use std::fs;
 
-use kvnode::storage::{Identity, OpenError, Restored, Storage, Sync};
+use kvnode::storage::{Identity, OpenError, Restored, Storage, SyncPolicy};
 use raftapi::{Index, ServerId, Term};
 
-use crate::fixture::{Place, apply, copy, hard_state, identity, open, save, state};
+use crate::fixture::{TempDir, apply, copy, hard_state, identity, open, save, state};
 
-/// The message of a directory that is refused; it is one line.
+/// Returns the message for a refused directory, which must be one line.
 fn refused(opened: Result<(Storage, Restored), OpenError>) -> String {
-    let message = opened.err().expect("it is refused").to_string();
+    let message = opened.err().expect("the directory is refused").to_string();
     assert!(!message.contains('\n'), "one line: {message}");
     message
 }
 
 #[test]
-fn a_new_directory_is_empty_and_everything_is_there_when_it_is_opened_again() {
-    let place = Place::new("again");
-    let dir = place.join("some/new/directory");
-    let (storage, restored) = Storage::open(&dir, &identity(), Sync::Always).unwrap();
+fn a_reopened_directory_has_everything_that_was_saved() {
+    let temp = TempDir::new("again");
+    let dir = temp.join("some/new/directory");
+    let (storage, restored) = Storage::open(&dir, &identity(), SyncPolicy::Always).unwrap();
     assert_eq!(restored, Restored::default());
     (1..=20).for_each(|batch| save(&storage, batch).unwrap());
     (1..=10).for_each(|batch| apply(&storage, batch));
@@ -27,22 +27,22 @@ fn a_new_directory_is_empty_and_everything_is_there_when_it_is_opened_again() {
     let before = state(&storage, Restored::default());
     drop(storage);
 
-    let (storage, restored) = Storage::open(&dir, &identity(), Sync::Always).unwrap();
+    let (storage, restored) = Storage::open(&dir, &identity(), SyncPolicy::Always).unwrap();
     assert_eq!(restored.hard_state, hard_state(20));
     assert_eq!((restored.applied, restored.applied_term), (Index(30), hard_state(10).term));
     assert_eq!((restored.log.base_index(), restored.log.base_term()), (Index(14), hard_state(5).term));
     assert_eq!((restored.log.last_index(), restored.log.last_term()), (Index(60), hard_state(20).term));
     assert_eq!(state(&storage, Restored::default()), before);
     assert_eq!((storage.log_bytes(), storage.data_bytes()), (log_bytes, data_bytes));
-    // It goes on where it was.
+    // The storage continues from the restored state.
     (11..=20).for_each(|batch| apply(&storage, batch));
     assert_eq!(storage.last_seq(2).unwrap(), 20);
 }
 
 #[test]
-fn a_directory_is_open_once() {
-    let place = Place::new("once");
-    let dir = place.join("data");
+fn a_directory_can_be_open_only_once() {
+    let temp = TempDir::new("once");
+    let dir = temp.join("data");
     let (storage, _) = open(&dir).unwrap();
     let message = refused(open(&dir));
     assert!(message.contains("another process has it open"), "{message}");
@@ -55,36 +55,41 @@ fn a_directory_is_open_once() {
 
 #[test]
 fn the_directory_of_another_server_is_refused() {
-    let place = Place::new("foreign");
-    let dir = place.join("data");
+    let temp = TempDir::new("foreign");
+    let dir = temp.join("data");
     open(&dir).unwrap();
     let with = |change: fn(&mut Identity)| {
         let mut identity = identity();
         change(&mut identity);
-        refused(Storage::open(&dir, &identity, Sync::Never))
+        refused(Storage::open(&dir, &identity, SyncPolicy::Never))
     };
-    assert!(with(|identity| identity.server = ServerId(2)).contains("it is of server 1, and this is server 2"));
-    assert!(with(|identity| identity.servers = 5).contains("of a cluster of 3 servers, and this is one of 5"));
-    assert!(with(|identity| identity.cluster = "b".to_string()).contains("of cluster 'test', and this is cluster 'b'"));
+    assert!(with(|identity| identity.server = ServerId(2)).contains("it belongs to server 1, but this is server 2"));
+    assert!(
+        with(|identity| identity.servers = 5).contains("it belongs to a cluster of 3 servers, but this cluster has 5")
+    );
+    assert!(
+        with(|identity| identity.cluster = "b".to_string())
+            .contains("it belongs to cluster 'test', but this is cluster 'b'")
+    );
     open(&dir).unwrap();
 }
 
 #[test]
 fn a_store_that_was_copied_from_another_server_is_refused() {
-    let place = Place::new("swapped");
-    let (ours, theirs) = (place.join("ours"), place.join("theirs"));
+    let temp = TempDir::new("swapped");
+    let (ours, theirs) = (temp.join("ours"), temp.join("theirs"));
     open(&ours).unwrap();
     let other = Identity { server: ServerId(2), ..identity() };
-    Storage::open(&theirs, &other, Sync::Never).unwrap();
+    Storage::open(&theirs, &other, SyncPolicy::Never).unwrap();
     fs::copy(theirs.join("STORE"), ours.join("STORE")).unwrap();
     let message = refused(open(&ours));
-    assert!(message.contains("STORE: damaged: it was not made in this directory"), "{message}");
+    assert!(message.contains("STORE: damaged: it was not created in this directory"), "{message}");
 }
 
 #[test]
 fn an_old_copy_of_the_store_is_refused() {
-    let place = Place::new("old");
-    let (dir, old) = (place.join("data"), place.join("old"));
+    let temp = TempDir::new("old");
+    let (dir, old) = (temp.join("data"), temp.join("old"));
     let (storage, _) = open(&dir).unwrap();
     save(&storage, 1).unwrap();
     copy(&dir, &old);
@@ -92,26 +97,26 @@ fn an_old_copy_of_the_store_is_refused() {
     drop(storage);
     fs::copy(old.join("STORE"), dir.join("STORE")).unwrap();
     let message = refused(open(&dir));
-    assert!(message.contains("its last commit is number 2, and number 3 was acknowledged"), "{message}");
+    assert!(message.contains("its last commit is number 2, but number 3 was acknowledged"), "{message}");
 }
 
 #[test]
 fn a_later_format_is_refused() {
-    let place = Place::new("later");
-    let dir = place.join("data");
+    let temp = TempDir::new("later");
+    let dir = temp.join("data");
     open(&dir).unwrap();
     let text = fs::read_to_string(dir.join("IDENTITY")).unwrap().replace("format 1", "format 2");
     let (body, _) = text.split_once("checksum").unwrap();
     let text = format!("{body}checksum {:08x}\n", crc32fast::hash(body.as_bytes()));
     fs::write(dir.join("IDENTITY"), text).unwrap();
     let message = refused(open(&dir));
-    assert!(message.contains("format 2, and this program knows formats up to 1"), "{message}");
+    assert!(message.contains("format 2, and this program supports formats up to 1"), "{message}");
 }
 
 #[test]
-fn a_file_that_is_missing_is_missed() {
-    let place = Place::new("missing");
-    let (dir, broken) = (place.join("data"), place.join("broken"));
+fn a_missing_file_is_reported() {
+    let temp = TempDir::new("missing");
+    let (dir, broken) = (temp.join("data"), temp.join("broken"));
     let (storage, _) = open(&dir).unwrap();
     save(&storage, 1).unwrap();
     drop(storage);
@@ -127,27 +132,27 @@ fn a_file_that_is_missing_is_missed() {
 }
 
 #[test]
-fn a_directory_with_other_things_in_it_is_left_alone() {
-    let place = Place::new("home");
-    fs::write(place.join("diary"), b"today").unwrap();
-    let home = place.join("diary").parent().unwrap().to_path_buf();
+fn a_directory_with_foreign_files_is_refused_and_unchanged() {
+    let temp = TempDir::new("home");
+    fs::write(temp.join("diary"), b"today").unwrap();
+    let home = temp.join("diary").parent().unwrap().to_path_buf();
     let message = refused(open(&home));
-    assert!(message.contains("it has files of somebody else in it, such as diary"), "{message}");
+    assert!(message.contains("it contains files of another program, such as diary"), "{message}");
     assert_eq!(fs::read_dir(&home).unwrap().count(), 1, "nothing was written into it");
-    let message = refused(open(&place.join("diary")));
+    let message = refused(open(&temp.join("diary")));
     assert!(message.contains("diary: "), "{message}");
 }
 
 #[test]
-fn a_directory_that_was_begun_and_never_finished_is_begun_anew() {
-    let place = Place::new("unfinished");
-    let (dir, broken) = (place.join("data"), place.join("broken"));
+fn an_incompletely_created_directory_is_created_again() {
+    let temp = TempDir::new("unfinished");
+    let (dir, broken) = (temp.join("data"), temp.join("broken"));
     open(&dir).unwrap();
     let text = fs::read_to_string(dir.join("IDENTITY")).unwrap().replace("state complete", "state new");
     let (body, _) = text.split_once("checksum").unwrap();
     let text = format!("{body}checksum {:08x}\n", crc32fast::hash(body.as_bytes()));
     fs::write(dir.join("IDENTITY"), text).unwrap();
-    // At any moment after the first file: with a store that is there, half there, not there.
+    // The creation was stopped after the first file: the store is complete, incomplete, or missing.
     for length in [0, 1, 4096, 10_000] {
         copy(&dir, &broken);
         let store = fs::read(dir.join("STORE")).unwrap();
@@ -157,7 +162,7 @@ fn a_directory_that_was_begun_and_never_finished_is_begun_anew() {
         assert_eq!(restored, Restored::default());
         save(&storage, 1).unwrap();
     }
-    // And before it.
+    // The creation was stopped before the first file.
     fs::remove_dir_all(&broken).unwrap();
     fs::create_dir_all(&broken).unwrap();
     fs::write(broken.join("LOCK"), b"").unwrap();
@@ -166,9 +171,9 @@ fn a_directory_that_was_begun_and_never_finished_is_begun_anew() {
 }
 
 #[test]
-fn terms_and_votes_are_kept_without_entries_too() {
-    let place = Place::new("votes");
-    let dir = place.join("data");
+fn terms_and_votes_are_saved_without_entries_too() {
+    let temp = TempDir::new("votes");
+    let dir = temp.join("data");
     let (storage, _) = open(&dir).unwrap();
     save(&storage, 1).unwrap();
     let none = raft::core::HardState { term: Term(9), voted_for: None };

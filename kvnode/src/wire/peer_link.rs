@@ -1,10 +1,11 @@
-//! The way to one other server: a connection that is made again whenever it is lost, and a queue before it.
+//! The link to one other server: a connection that is reopened whenever it is lost, and a queue in front of it.
 //!
-//! Raft expects that messages are lost. So nothing here makes Raft wait: a message for which there is no room, or that is
-//! for a server which cannot be reached, is dropped and counted, and Raft sends another when it sees that it has to.
+//! Raft tolerates lost messages, so the link never makes Raft wait. If the queue is full or the server is unreachable,
+//! the message is dropped and counted. Raft sends another one when it needs to.
 //!
-//! A thread writes: it takes all messages that wait and sends them with one write. A second one reads, as long as there is a
-//! connection: pings are answered, and a server that does not answer is taken for lost although TCP would still wait for it.
+//! One thread writes: it takes all waiting messages and sends them with one write. A second thread reads while there is
+//! a connection. The other side replies to pings, and a server that does not reply is considered lost even if TCP would
+//! still wait for it.
 
 use std::fmt;
 use std::net::{Shutdown, TcpStream};
@@ -19,43 +20,43 @@ use raftapi::ServerId;
 
 use super::hello::{self, Purpose};
 use super::messages::PeerFrame;
-use super::noise::{Sealed, Sealer, Unsealer};
-use super::queue::{Found, Queue};
+use super::noise::{SealedConnection, Sealer, Unsealer};
+use super::queue::{MessageQueue, QueueEvent};
 use super::{Identity, Limits, WireError, frame, frame::FrameReader, socket};
 
-/// How long a server that could not be reached is left alone, at first and at most. The time doubles in between.
-const REST_MIN: Duration = Duration::from_millis(20);
-const REST_MAX: Duration = Duration::from_secs(1);
+/// The backoff after a failed connection, at first and at most. It doubles after each failure.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// How many bytes of frames are collected before they are written.
+/// The bytes of frames that are collected before they are written.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// The way to one other server.
-pub struct Link {
+/// The link to one other server.
+pub struct PeerLink {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// A link was made or lost.
+/// A change of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
-    /// The other server can be reached, and has proved who it is.
+    /// The other server is connected and authenticated.
     Up,
-    /// It cannot be reached any more, for this reason. It is told once each time, however often it is tried after that.
+    /// The connection is lost, for this reason. This is reported once, however often connecting then fails.
     Down {
-        /// One clause for people.
+        /// The reason, as one clause for people.
         reason: String,
     },
 }
 
-/// What a link has done so far.
+/// Statistics of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkStats {
-    /// How often a connection was made.
+    /// The number of opened connections.
     pub connected: u64,
-    /// How many messages were written to one. Whether they have arrived, nobody knows here.
+    /// The number of written messages. The link does not know whether they arrived.
     pub sent: u64,
-    /// How many messages were dropped.
+    /// The number of dropped messages.
     pub dropped: u64,
 }
 
@@ -65,28 +66,28 @@ struct Shared {
     address: String,
     limits: Limits,
     on_change: Box<dyn Fn(ServerId, LinkChange) + Send + Sync>,
-    queue: Queue,
-    /// The connection under way, to end it when the link is stopped.
+    queue: MessageQueue,
+    /// The current connection, so that stopping the link can close it.
     stream: Mutex<Option<Arc<TcpStream>>>,
     connected: AtomicU64,
     sent: AtomicU64,
 }
 
-impl Link {
-    /// Begins to connect to server `to` at `address`, and tells `on_change` of every change, on the link's own thread.
+impl PeerLink {
+    /// Starts to connect to server `to` at `address`, and calls `on_change` on the link's own thread for every change.
     ///
     /// # Panics
     ///
-    /// If the operating system has no thread for it.
+    /// If the operating system cannot start a thread.
     pub fn start(
         identity: Identity,
         to: ServerId,
         address: String,
         limits: Limits,
         on_change: impl Fn(ServerId, LinkChange) + Send + Sync + 'static,
-    ) -> Link {
+    ) -> PeerLink {
         let shared = Arc::new(Shared {
-            queue: Queue::new(&limits),
+            queue: MessageQueue::new(&limits),
             on_change: Box::new(on_change),
             stream: Mutex::default(),
             connected: AtomicU64::new(0),
@@ -99,33 +100,33 @@ impl Link {
         let thread = thread::Builder::new().name(format!("link to {to}"));
         let writer = {
             let shared = Arc::clone(&shared);
-            thread.spawn(move || shared.run()).expect("a server can start a thread for each other one")
+            thread.spawn(move || shared.run()).expect("a server can start one thread for each other server")
         };
-        Link { shared, writer: Some(writer) }
+        PeerLink { shared, writer: Some(writer) }
     }
 
-    /// Sends `message`, at once and without waiting for anything; `false` if it was dropped, because the other server is
-    /// away, too much waits for it already, or the message is longer than [`Limits::message_bytes`] (which is logged).
+    /// Queues `message` without waiting. Returns `false` if it was dropped because the other server is unreachable, the
+    /// queue is full, or the message is longer than [`Limits::message_bytes`] (which is logged).
     pub fn send(&self, message: Bytes) -> bool {
-        let (length, most) = (message.len(), self.shared.limits.message_bytes);
-        if length > most {
-            log::error!("a message to {} has {length} bytes, and {most} are allowed: it is dropped", self.shared.to);
+        let (length, limit) = (message.len(), self.shared.limits.message_bytes);
+        if length > limit {
+            log::error!("dropped a message to {} of {length} bytes: the limit is {limit}", self.shared.to);
             return false;
         }
         self.shared.queue.push(message)
     }
 
-    /// Which server it leads to.
+    /// Returns the other server.
     pub fn to(&self) -> ServerId {
         self.shared.to
     }
 
-    /// Whether the other server can be reached, as far as is known.
+    /// Returns whether the other server is connected, as far as is known.
     pub fn is_up(&self) -> bool {
         self.shared.queue.is_open()
     }
 
-    /// What it has done so far.
+    /// Returns the statistics of the link.
     pub fn stats(&self) -> LinkStats {
         LinkStats {
             connected: self.shared.connected.load(Relaxed),
@@ -134,7 +135,8 @@ impl Link {
         }
     }
 
-    /// Ends the connection and the threads. If one is just being made, that may take as long as [`Limits::connect`].
+    /// Closes the connection and ends the threads. If a connection is being opened, this may take as long as
+    /// [`Limits::connect`].
     pub fn stop(mut self) {
         self.close();
     }
@@ -149,46 +151,46 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for PeerLink {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for PeerLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("to", &self.shared.to).field("up", &self.is_up()).finish_non_exhaustive()
     }
 }
 
 impl Shared {
-    /// The writer thread.
+    /// Runs the writer thread.
     fn run(self: &Arc<Shared>) {
-        let mut rest = REST_MIN;
+        let mut backoff = BACKOFF_MIN;
         let mut last_reason = String::new();
         while !self.queue.is_stopped() {
             match self.connect() {
                 Ok(sealed) => {
-                    rest = REST_MIN;
+                    backoff = BACKOFF_MIN;
                     last_reason.clear();
-                    self.converse(sealed);
+                    self.use_connection(sealed);
                 }
                 Err(error) => {
-                    // A server that is away is away for a while; once is enough to say so.
+                    // The reason is logged once, because an unreachable server usually stays so for a while.
                     let reason = error.to_string();
                     if reason != last_reason && !self.queue.is_stopped() {
-                        log::info!("{} at {} cannot be reached: {reason}", self.to, self.address);
+                        log::info!("{} at {} is unreachable: {reason}", self.to, self.address);
                         last_reason = reason;
                     }
                 }
             }
             *self.stream.lock() = None;
-            self.queue.wait(Instant::now() + rest);
-            rest = (rest * 2).min(REST_MAX);
+            self.queue.wait(Instant::now() + backoff);
+            backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }
 
-    fn connect(&self) -> Result<Sealed, WireError> {
+    fn connect(&self) -> Result<SealedConnection, WireError> {
         let stream = socket::connect(&self.address, self.limits.connect, self.limits.frame)?;
         *self.stream.lock() = Some(Arc::clone(&stream));
         if self.queue.is_stopped() {
@@ -198,8 +200,8 @@ impl Shared {
     }
 
     /// Uses a connection until it ends.
-    fn converse(self: &Arc<Shared>, sealed: Sealed) {
-        let Sealed { reader, mut writer } = sealed;
+    fn use_connection(self: &Arc<Shared>, sealed: SealedConnection) {
+        let SealedConnection { reader, mut writer } = sealed;
         let stream = Arc::clone(writer.stream());
         let thread = thread::Builder::new().name(format!("pongs of {}", self.to));
         let pongs = {
@@ -207,7 +209,7 @@ impl Shared {
             thread.spawn(move || shared.read_pongs(reader))
         };
         let Ok(pongs) = pongs else {
-            log::error!("there is no thread for the link to {}", self.to);
+            log::error!("cannot start a thread for the link to {}", self.to);
             return;
         };
         self.queue.open();
@@ -220,21 +222,21 @@ impl Shared {
         };
         let _ = stream.shutdown(Shutdown::Both);
         let _ = pongs.join();
-        self.queue.shut();
+        self.queue.close();
         log::info!("{} at {} is lost: {reason}", self.to, self.address);
         (self.on_change)(self.to, LinkChange::Down { reason });
     }
 
-    /// Writes messages and pings until there is a reason not to.
+    /// Writes messages and pings until the connection or the link ends. Returns the reason.
     fn write(&self, writer: &mut Sealer) -> Result<String, WireError> {
         let mut frames = Vec::new();
         let mut next_ping = Instant::now();
         loop {
             match self.queue.wait(next_ping) {
-                Found::Messages(messages) => {
+                QueueEvent::Messages(messages) => {
                     let count = messages.len() as u64;
                     for message in messages {
-                        frame::put(&mut frames, &PeerFrame::Message(message));
+                        frame::append(&mut frames, &PeerFrame::Message(message));
                         if frames.len() >= WRITE_BYTES {
                             writer.write(&frames)?;
                             frames.clear();
@@ -243,12 +245,12 @@ impl Shared {
                     }
                     self.sent.fetch_add(count, Relaxed);
                 }
-                Found::Nothing => {}
-                Found::Broken(why) => return Ok(why),
-                Found::Stopped => return Ok("this server stops".into()),
+                QueueEvent::TimedOut => {}
+                QueueEvent::ConnectionLost(why) => return Ok(why),
+                QueueEvent::Stopped => return Ok("this server is stopping".into()),
             }
             if Instant::now() >= next_ping {
-                frame::put(&mut frames, &PeerFrame::Ping);
+                frame::append(&mut frames, &PeerFrame::Ping);
                 next_ping = Instant::now() + self.limits.ping;
             }
             writer.write(&frames)?;
@@ -256,14 +258,14 @@ impl Shared {
         }
     }
 
-    /// The reader thread: as long as something comes, the other server is there.
+    /// Runs the reader thread. As long as frames arrive, the other server is alive.
     fn read_pongs(&self, mut reader: FrameReader<Unsealer>) {
         const FRAME_BYTES_MAX: usize = 64;
         let why = loop {
             match reader.next(FRAME_BYTES_MAX, self.limits.silence, self.limits.frame) {
                 Ok(Some(frame)) => match labgob::decode(frame) {
                     Ok(PeerFrame::Pong) => {}
-                    Ok(_) => break "it sends what nobody asked for".to_string(),
+                    Ok(_) => break "it sent a frame that is not a pong".to_string(),
                     Err(error) => break error.to_string(),
                 },
                 Ok(None) => break WireError::Closed.to_string(),
@@ -271,6 +273,6 @@ impl Shared {
                 Err(error) => break error.to_string(),
             }
         };
-        self.queue.break_off(why);
+        self.queue.connection_lost(why);
     }
 }

@@ -1,15 +1,16 @@
-//! The file `ACKNOWLEDGED`: how many durable commits this directory has acknowledged.
+//! The file `ACKNOWLEDGED`: the number of durable commits that this directory has acknowledged.
 //!
-//! The engine keeps two commits, the last and the one before, and which is the last is a bit in its header. A flipped bit
-//! there, or anywhere in what the last commit wrote, looks to it like a commit that was under way when the power failed:
-//! it goes back to the one before, in good faith. To a Raft that may be a forgotten vote. So each durable commit has a
-//! number, and this file, which the engine does not know of, has the number of the last one that was acknowledged: a
-//! store that comes back with less is refused.
+//! The engine keeps its last two commits, and a bit in its header says which one is the last. If that bit flips, or any
+//! bit that the last commit wrote, the last commit looks like one that was in progress when the power failed. The
+//! engine then correctly falls back to the commit before it. For Raft this may lose a vote. So each durable commit has
+//! a number, and this file, which is unknown to the engine, has the number of the last acknowledged commit. A store
+//! whose last commit has a lower number is refused.
 //!
-//! The number is written after the commit was synced, so it is never ahead of what is durable, and it is not synced itself,
-//! because that would double the price of a commit. A process that is killed leaves it exact all the same: what was written
-//! outlives the process. Only a power failure may leave it some commits old, and then only damage to the very last commit,
-//! done before the next start, goes unseen: two faults at once. Opening brings it up to date, and syncs it.
+//! The number is written after the commit is synced, so it is never higher than the last durable commit. It is not
+//! synced itself, because that would double the cost of a commit. After a process is killed the number is still exact,
+//! because written data survives the process. Only a power failure can leave it some commits old. Then one kind of
+//! damage goes undetected: damage to the very last commit before the next start. That takes two faults at once. Opening
+//! updates the number and syncs it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,39 +18,40 @@ use std::path::Path;
 
 use super::error::OpenError;
 
-/// Its name in the directory.
+/// The name of the file.
 pub(super) const FILE: &str = "ACKNOWLEDGED";
 
-/// The number of the commit that makes a store.
+/// The number of the commit that creates a store.
 pub(super) const FIRST_COMMIT: u64 = 1;
 
-/// A number and its checksum. Two slots are written in turns, a page apart, so that a torn write costs one of them.
+/// The size of a slot: a number and its checksum. Two slots are written alternately. They are a page apart, so that a
+/// torn write damages only one of them.
 const SLOT_BYTES: usize = 16;
 const SLOT_DISTANCE: u64 = 4096;
 
 /// The open file.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct AcknowledgedFile {
     file: File,
 }
 
-impl Guard {
-    /// A new file, in place of any other, for a new store.
-    pub(super) fn create(dir: &Path) -> Result<Guard, OpenError> {
+impl AcknowledgedFile {
+    /// Creates the file for a new store, and replaces an existing one.
+    pub(super) fn create(dir: &Path) -> Result<AcknowledgedFile, OpenError> {
         let path = dir.join(FILE);
         let create = || {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-            let mut guard = Guard { file };
-            guard.write(FIRST_COMMIT - 1)?;
-            guard.write(FIRST_COMMIT)?;
-            guard.sync()?;
-            Ok(guard)
+            let mut new = AcknowledgedFile { file };
+            new.write(FIRST_COMMIT - 1)?;
+            new.write(FIRST_COMMIT)?;
+            new.sync()?;
+            Ok(new)
         };
         create().map_err(OpenError::unreadable(&path))
     }
 
-    /// Opens the file, and reads the highest number in it.
-    pub(super) fn open(dir: &Path) -> Result<(Guard, u64), OpenError> {
+    /// Opens the file and returns the highest number in it.
+    pub(super) fn open(dir: &Path) -> Result<(AcknowledgedFile, u64), OpenError> {
         let path = dir.join(FILE);
         let file = OpenOptions::new().read(true).write(true).open(&path);
         let mut file = match file {
@@ -63,18 +65,18 @@ impl Guard {
         let slots = [0, SLOT_DISTANCE as usize];
         let numbers = slots.iter().filter_map(|&at| number(bytes.get(at..at + SLOT_BYTES)?));
         let Some(highest) = numbers.max() else {
-            return Err(OpenError::damaged(&path, "neither of its numbers has its checksum"));
+            return Err(OpenError::damaged(&path, "the checksums of both its numbers are wrong"));
         };
-        Ok((Guard { file }, highest))
+        Ok((AcknowledgedFile { file }, highest))
     }
 
-    /// Notes that the commit with this number was acknowledged.
+    /// Records that the commit with this number was acknowledged.
     pub(super) fn write(&mut self, commit: u64) -> io::Result<()> {
         self.file.seek(SeekFrom::Start((commit % 2) * SLOT_DISTANCE))?;
         self.file.write_all(&slot(commit))
     }
 
-    /// Makes what was noted durable.
+    /// Syncs the recorded number.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -87,14 +89,14 @@ fn slot(commit: u64) -> [u8; SLOT_BYTES] {
     bytes
 }
 
-/// The number in a slot, if it is whole.
+/// Returns the number in a slot; `None` if its checksum is wrong.
 fn number(slot: &[u8]) -> Option<u64> {
     let (number, found) = slot.split_at(8);
     let number = u64::from_le_bytes(number.try_into().ok()?);
     (found == checksum(number).to_le_bytes()).then_some(number)
 }
 
-/// Not zero for zero: a slot that was zeroed is no slot.
+/// Returns the checksum of a number. It is not 0 for 0, so a zeroed slot is invalid.
 fn checksum(commit: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(&commit.to_le_bytes(), 0x6b76)
 }
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_flipped_bit_of_a_slot_is_seen() {
+    fn any_flipped_bit_of_a_slot_is_detected() {
         for bit in 0..SLOT_BYTES * 8 {
             let mut bytes = slot(77);
             bytes[bit / 8] ^= 1 << (bit % 8);
