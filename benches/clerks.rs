@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use labstd::sync::Arc;
 use labstd::{Run, thread};
 use raftapi::ServerId;
-use tester::kv::{InProcess, KvCluster, KvHandle, KvSetting};
+use tester::kv::{ErasedClerk, InProcessCluster, KvCluster, KvClusterConfig};
 
 const SERVERS: usize = 3;
 
@@ -58,9 +58,9 @@ fn main() {
 fn measure(load: Load, clerks: usize) -> Vec<Duration> {
     let outcome = Run::threads(1).time_limit(Duration::from_secs(60)).execute(move || {
         let max_raft_state = matches!(load, Load::PutsSnapshots).then_some(MAX_RAFT_STATE);
-        let setting = KvSetting { servers: SERVERS, reliable: true, max_raft_state };
+        let setting = KvClusterConfig { servers: SERVERS, reliable: true, max_raft_state };
         let make = <kvraft::KvServer<raft::Raft> as raftapi::KvService>::make;
-        let cluster = InProcess::new(setting, Arc::new(make));
+        let cluster = InProcessCluster::new(setting, Arc::new(make));
         let all: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
         // Waits for a leader.
         cluster.clerk(&all).1.put("ready", "");
@@ -79,7 +79,7 @@ fn measure(load: Load, clerks: usize) -> Vec<Duration> {
 }
 
 /// Runs one clerk until `end`. Returns the latency of each operation.
-fn work(load: Load, mut clerk: Box<dyn KvHandle>, number: usize, end: Instant) -> Vec<Duration> {
+fn work(load: Load, mut clerk: Box<dyn ErasedClerk>, number: usize, end: Instant) -> Vec<Duration> {
     let key = number.to_string();
     let mut latencies = Vec::new();
     for operation in 0.. {

@@ -44,7 +44,7 @@ impl Times {
 fn main() {
     let mut scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
     scenarios.extend(kv_scenarios(&KvSubject::<KvServer<raft::Raft>>::new()));
-    scenarios.retain(|scenario| scenario.about.of_the_course);
+    scenarios.retain(|scenario| scenario.info.from_course);
     assert_eq!(scenarios.len(), 51, "the scenarios of the course");
     // cargo adds `--bench`.
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(ROUNDS);
@@ -64,7 +64,7 @@ fn main() {
     let mut all = Times::ZERO;
     for part in Part::ALL {
         let mut of_part = Times::ZERO;
-        for (_, times) in scenarios.iter().zip(&fastest).filter(|(scenario, _)| scenario.about.part == part) {
+        for (_, times) in scenarios.iter().zip(&fastest).filter(|(scenario, _)| scenario.info.part == part) {
             of_part.add(times);
         }
         row(part.number(), &of_part);
@@ -80,8 +80,8 @@ fn measure(scenario: &Scenario, options: Options) -> (Duration, Duration) {
     let begun = Instant::now();
     let report = runner::run_with(scenario, Clock::Simulated, 1, options);
     let whole = begun.elapsed();
-    assert!(report.passed(), "{}: {:?}", report.about.name, report.verdict);
-    (whole, report.stats.real)
+    assert!(report.passed(), "{}: {:?}", report.info.name, report.verdict);
+    (whole, report.stats.wall_time)
 }
 
 fn row(name: &str, times: &Times) {

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main_and::<raft::Raft, kvraft::KvServer<raft::Raft>, kvnode::Command>(
+    cli::main_with_commands::<raft::Raft, kvraft::KvServer<raft::Raft>, kvnode::Command>(
         env!("CARGO_PKG_NAME"),
         kvnode::Command::execute,
     )

@@ -68,7 +68,7 @@ fn child_process() {
         return;
     }
     let clock = if std::env::var("RAFTLAB_CLOCK").is_ok() { Clock::Threads } else { Clock::Simulated };
-    harness::test(&raft_scenarios(&Subject::<FaultyRaft>::new()), clock, "initial_election_3A", "raftlab");
+    harness::run_test(&raft_scenarios(&Subject::<FaultyRaft>::new()), clock, "initial_election_3A", "raftlab");
 }
 
 impl TargetDir {
@@ -223,7 +223,9 @@ fn vis_enable_always_keeps_passing_runs_and_checker_results() {
         }
     }
     let order = record.iter().find_map(|event| match &event.kind {
-        EventKind::Linearized { key, legal: record::Legal::Yes, orders } if key == "0" => Some(&orders[0]),
+        EventKind::HistoryChecked { key, linearizable: record::Linearizable::Yes, orders } if key == "0" => {
+            Some(&orders[0])
+        }
         _ => None,
     });
     let order = order.expect("an order of the operations on key 0");

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use tester::{
-    About, Clock, Figures, KvSubject, Scenario, Stage, Subject, Verdict, kv_scenarios, lines, raft_scenarios, runner,
+    Clock, KvSubject, Metrics, Scenario, ScenarioInfo, Stage, Subject, Verdict, kv_scenarios, lines, raft_scenarios,
+    runner,
 };
 
 /// The folder of `go test -v` outputs of the course's 2024 edition.
@@ -56,12 +57,12 @@ fn medians(scenario: &Scenario, runs: u64) -> Vec<(String, Costs)> {
     let runs: Vec<Vec<Stage>> = (1..=runs)
         .map(|seed| match runner::run(scenario, Clock::Simulated, seed).verdict {
             Verdict::Passed(stages) => stages,
-            verdict => panic!("{} with seed {seed}: {verdict:?}", scenario.about.name),
+            verdict => panic!("{} with seed {seed}: {verdict:?}", scenario.info.name),
         })
         .collect();
     let of_stage = |place: usize| {
-        let median = |column: fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = runs.iter().map(|stages| column(&stages[place].figures)).collect();
+        let median = |column: fn(&Metrics) -> f64| {
+            let mut values: Vec<f64> = runs.iter().map(|stages| column(&stages[place].metrics)).collect();
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
@@ -71,7 +72,7 @@ fn medians(scenario: &Scenario, runs: u64) -> Vec<(String, Costs)> {
             bytes: median(|figures| figures.bytes as f64),
             commands: median(|figures| figures.commands as f64),
         };
-        (lines::title(scenario.about.part, &runs[0][place].title), costs)
+        (lines::title(scenario.info.part, &runs[0][place].title), costs)
     };
     (0..runs[0].len()).map(of_stage).collect()
 }
@@ -81,8 +82,8 @@ fn raft_scenarios_take_fewer_bytes_and_few_more_rpcs_than_go() {
     let Some(output) = go_output("raft-2024.txt") else { return };
     let go = parse(&output);
     let scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
-    for scenario in scenarios.iter().filter(|scenario| scenario.about.of_the_course) {
-        let About { name, servers, .. } = &scenario.about;
+    for scenario in scenarios.iter().filter(|scenario| scenario.info.from_course) {
+        let ScenarioInfo { name, servers, .. } = &scenario.info;
         let [(title, ours)] = &medians(scenario, 25)[..] else { panic!("{name} has one stage") };
         let theirs = &go[title];
         let Costs { seconds, rpcs, bytes, commands } = ours;
@@ -104,8 +105,8 @@ fn kv_scenarios_take_few_more_rpcs_an_operation_than_go() {
     let Some(output) = go_output("kv-2024.txt") else { return };
     let go = parse(&output);
     let scenarios = kv_scenarios(&KvSubject::<kvraft::KvServer<raft::Raft>>::new());
-    for scenario in scenarios.iter().filter(|scenario| scenario.about.of_the_course) {
-        let name = scenario.about.name;
+    for scenario in scenarios.iter().filter(|scenario| scenario.info.from_course) {
+        let name = scenario.info.name;
         for (title, Costs { seconds, rpcs, commands, .. }) in medians(scenario, 1) {
             let theirs = &go[&title];
             // The course does not count the operations of its speed test.

@@ -31,7 +31,7 @@ struct FaultyRaft {
 
 impl FaultyRaft {
     fn with(fault: ServerFault) -> Subject<FaultyRaft> {
-        Subject::made_by(move |peers, me, persister, apply_ch| {
+        Subject::with_factory(move |peers, me, persister, apply_ch| {
             let raft = raft::Raft::make(peers, me, persister, apply_ch);
             let killed = Arc::new(AtomicBool::new(false));
             if me == ServerId(2) {
@@ -120,11 +120,11 @@ impl raftapi::Raft for FaultyRaft {
 /// s.
 fn report(fault: ServerFault, clock: Clock) -> (Report, String) {
     let scenarios = raft_scenarios(&FaultyRaft::with(fault));
-    let scenario = scenarios.iter().find(|scenario| scenario.about.name == "backup_3B").unwrap();
-    assert_eq!(scenario.about.servers, 5);
+    let scenario = scenarios.iter().find(|scenario| scenario.info.name == "backup_3B").unwrap();
+    assert_eq!(scenario.info.servers, 5);
     let report = runner::run(scenario, clock, 1);
     // On a busy machine, a lock that is held too long counts as a disturbance, but the report says it all the same.
-    let broken = report.broken().unwrap_or_else(|| panic!("{fault:?} was not found: {:?}", report.verdict));
+    let broken = report.run_failure().unwrap_or_else(|| panic!("{fault:?} was not found: {:?}", report.verdict));
     let text = broken.text.clone();
     (report, text)
 }
@@ -149,7 +149,7 @@ fn a_simulated_deadlock_ends_the_run_with_threads_and_locks() {
             "S0/ticker: in thread::sleep at raft/src/ticker.rs:",
         ],
     );
-    let at = report.broken().unwrap().at;
+    let at = report.run_failure().unwrap().at;
     assert!(
         at < Duration::from_millis(1250),
         "the other servers' timers go on for ever, but it was found only at {at:?}"
@@ -170,7 +170,7 @@ fn a_deadlock_on_threads_is_reported_after_five_seconds() {
     );
     let both_ways = ["S2/alice: in Mutex::lock", "held by S2/bob", "S2/bob: in Mutex::lock", "held by S2/alice"];
     assert_says(&text, &both_ways);
-    assert!(report.broken().unwrap().at >= Duration::from_secs(6));
+    assert!(report.run_failure().unwrap().at >= Duration::from_secs(6));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
         let (report, text) = report(ServerFault::Panics, clock);
         assert_says(&text, &["thread 'S2/applier-2' panicked at ", "commit index 9 is beyond the log"]);
         assert_says(&text, &["at tests/reports.rs:"]);
-        assert!(report.broken().unwrap().at >= Duration::from_millis(1200));
+        assert!(report.run_failure().unwrap().at >= Duration::from_millis(1200));
     }
 }
 

@@ -8,7 +8,7 @@ use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Run, thread};
 use raftapi::ServerId;
-use tester::kv::{InProcess, KvCluster, KvHandle, KvSetting};
+use tester::kv::{InProcessCluster, KvCluster, ErasedClerk, KvClusterConfig};
 
 use crate::cpu;
 
@@ -54,9 +54,9 @@ impl Operations {
 /// Lets `clerks` clerks put, over servers that make a snapshot at `max_raft_state`.
 pub(crate) fn put(clerks: usize, max_raft_state: Option<usize>, until: Until) -> Operations {
     let body = move || {
-        let setting = KvSetting { servers: SERVERS, reliable: true, max_raft_state };
+        let setting = KvClusterConfig { servers: SERVERS, reliable: true, max_raft_state };
         let make = <kvraft::KvServer<raft::Raft> as raftapi::KvService>::make;
-        let cluster = InProcess::new(setting, Arc::new(make));
+        let cluster = InProcessCluster::new(setting, Arc::new(make));
         let all: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
         // Waits for a leader.
         cluster.clerk(&all).1.put("ready", "");
@@ -81,7 +81,7 @@ pub(crate) fn put(clerks: usize, max_raft_state: Option<usize>, until: Until) ->
 
 /// Runs one clerk until the end of the measurement. Returns the end and the latency of each operation.
 fn work(
-    mut clerk: Box<dyn KvHandle>,
+    mut clerk: Box<dyn ErasedClerk>,
     number: usize,
     begun: Instant,
     until: Until,

@@ -73,7 +73,7 @@ impl Cluster {
             self.applied[who.0] +=
                 commands.iter().filter(|message| matches!(message, ApplyMsg::Command { .. })).count();
         }
-        for to in effects.wake_replicators.iter() {
+        for to in effects.replicate_to.iter() {
             let entries = core.append_entries(to);
             let notice = || if core.needs_commit_notice(to) { core.heartbeat(to) } else { None };
             if let Some((args, sent)) = entries.or_else(notice) {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! On a busy machine, compare only figures of one run. So programs that are compared are measured in turns, A, B, A, B,
-//! and the printed ratio is the median of the ratios of the rounds. Figures of Go programs are constants, measured once
+//! and the printed ratio is the median of the ratios of the rounds. Metrics of Go programs are constants, measured once
 //! on two cores of a similar machine. They show the starting point and are not measured again.
 
 mod args;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use linearizability::{Checked, Explained, Verdict, jepsen, kv, register};
+use linearizability::{CheckResult, HistoryExplanation, Verdict, jepsen, kv, register};
 use picture::TimeUnit;
 
 use crate::Error;
@@ -49,7 +49,7 @@ pub(crate) fn check(args: &CheckArgs, out: &mut impl Write) -> Result<CheckOutco
                 let partitions = explained.partitions.iter().filter(|partition| partition.verdict == wanted);
                 partitions.map(|partition| partition.name.clone()).collect()
             };
-            checked = Checked {
+            checked = CheckResult {
                 illegal: with_verdict(Verdict::Illegal),
                 undecided: with_verdict(Verdict::Unknown),
                 ..checked
@@ -75,7 +75,7 @@ pub(crate) fn check(args: &CheckArgs, out: &mut impl Write) -> Result<CheckOutco
 }
 
 /// The verdict in words. It names the keys that are wrong, if the history has keys.
-fn verdict(checked: &Checked, has_keys: bool) -> String {
+fn verdict(checked: &CheckResult, has_keys: bool) -> String {
     let of_keys = |names: &[String]| {
         let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
         let word = if names.len() == 1 { "key" } else { "keys" };
@@ -99,14 +99,14 @@ impl History {
         history.map_err(|error| format!("'{}' does not have the given --format: {error}", file.display()))
     }
 
-    fn check(&self, steps: u64) -> Checked {
+    fn check(&self, steps: u64) -> CheckResult {
         match self {
             History::Register(history) => history.check(steps),
             History::Kv(history) => history.check(steps),
         }
     }
 
-    fn explain(&self, steps: u64) -> Explained {
+    fn explain(&self, steps: u64) -> HistoryExplanation {
         match self {
             History::Register(history) => history.explain(steps),
             History::Kv(history) => history.explain(steps),

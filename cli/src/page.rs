@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use linearizability::{Explained, Explanation, Verdict};
+use linearizability::{HistoryExplanation, PartitionExplanation, Verdict};
 use picture::{Operation, Page, Partition, Step, TimeUnit};
-use tester::keep;
+use tester::artifacts;
 
 /// The page of a history; `summary` is the verdict in words.
-pub(crate) fn of(title: &str, summary: &str, explained: &Explained, time_unit: TimeUnit) -> Page {
+pub(crate) fn of(title: &str, summary: &str, explained: &HistoryExplanation, time_unit: TimeUnit) -> Page {
     Page {
         title: title.into(),
         summary: summary.into(),
@@ -19,8 +19,8 @@ pub(crate) fn of(title: &str, summary: &str, explained: &Explained, time_unit: T
     }
 }
 
-fn partition(explanation: &Explanation) -> Partition {
-    let operation = |described: &linearizability::Described| {
+fn partition(explanation: &PartitionExplanation) -> Partition {
+    let operation = |described: &linearizability::DescribedOperation| {
         Operation::new(described.client.into(), described.call, described.ret, described.description.as_str())
     };
     let steps = |linearization: &Vec<usize>| {
@@ -44,7 +44,7 @@ fn partition(explanation: &Explanation) -> Partition {
 /// Writes `page` into `folder` under a new name that begins with `name`; it overwrites no file. Returns the path.
 pub(crate) fn write(page: &Page, folder: &Path, name: &str) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    let (path, file) = keep::create_new(folder, name, "html")?;
+    let (path, file) = artifacts::create_new(folder, name, "html")?;
     let mut out = BufWriter::new(file);
     page.write(&mut out)?;
     out.flush()?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tester::keep::Keeping;
+use tester::artifacts::ArtifactStore;
 use tester::{Clock, Scenario};
 
 use crate::Error;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &RunArgs, all: Vec<Scenario>, package: &str, out: &mut i
                 "--calm-from needs --clock simulated, because a run on threads cannot be replayed".into(),
             ));
         }
-        let with_cutoff = |scenario: Scenario| scenario.calm_from(Duration::from_nanos(nanos));
+        let with_cutoff = |scenario: Scenario| scenario.with_fault_cutoff(Duration::from_nanos(nanos));
         scenarios = scenarios.into_iter().map(with_cutoff).collect::<Result<_, _>>().map_err(Error::Usage)?;
     }
     if args.twice && clock == Clock::Threads {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &RunArgs, all: Vec<Scenario>, package: &str, out: &mut i
     let runs = (!args.until_fail).then_some(args.runs.get());
     let header = Header::new(package, clock, &args.filters, seeds.first(), runs, args.twice);
     let header = Header { calm_from: args.calm_from.map(|Moment(nanos)| nanos), ..header };
-    let results = if many { ResultsFile::new(Keeping::of_this_process(), header) } else { None };
+    let results = if many { ResultsFile::new(ArtifactStore::from_env(), header) } else { None };
     let series = Series {
         plan: &plan,
         package,

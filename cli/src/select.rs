@@ -12,7 +12,7 @@ use crate::Error;
 ///
 /// Fails if a filter matches nothing. The message lists the parts and the scenarios.
 pub(crate) fn select(all: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scenario>, Error> {
-    let names: Vec<&'static str> = all.iter().map(|scenario| scenario.about.name).collect();
+    let names: Vec<&'static str> = all.iter().map(|scenario| scenario.info.name).collect();
     for filter in filters {
         if !all.iter().any(|scenario| matches(scenario, filter, &names)) {
             let parts: Vec<&str> = Part::ALL.iter().map(|part| part.number()).collect();
@@ -29,31 +29,31 @@ pub(crate) fn select(all: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scena
 }
 
 fn matches(scenario: &Scenario, filter: &str, names: &[&str]) -> bool {
-    let name = scenario.about.name;
+    let name = scenario.info.name;
     // A replay command names one scenario, whose name may be a piece of another name.
     if names.iter().any(|name| name.eq_ignore_ascii_case(filter)) {
         return name.eq_ignore_ascii_case(filter);
     }
-    scenario.about.part.number().eq_ignore_ascii_case(filter)
+    scenario.info.part.number().eq_ignore_ascii_case(filter)
         || name.to_ascii_lowercase().contains(&filter.to_ascii_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
-    use tester::{About, Told};
+    use tester::{ScenarioInfo, ScenarioOutcome};
 
     use super::*;
 
     fn selected(filters: &[&str]) -> Vec<&'static str> {
         let scenario = |name, part| {
-            let about = About { name, part, title: String::new(), of_the_course: true, servers: 3, seconds: 1 };
-            Scenario::new(about, |_, _: &_| Told { stages: Vec::new(), asked: None })
+            let about = ScenarioInfo { name, part, title: String::new(), from_course: true, servers: 3, seconds: 1 };
+            Scenario::new(about, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None })
         };
         let all = [("churn_3C", Part::P3C), ("concurrent_4A", Part::P4A), ("persist_concurrent_4A", Part::P4A)];
         let all = all.map(|(name, part)| scenario(name, part)).to_vec();
         let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();
         let selected = select(all, &filters).expect("each filter names something");
-        selected.into_iter().map(|scenario| scenario.about.name).collect()
+        selected.into_iter().map(|scenario| scenario.info.name).collect()
     }
 
     #[test]

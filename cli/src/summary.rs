@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::io::Write;
 use std::time::Duration;
 
-use tester::keep::Kept;
-use tester::{About, Clock, Figures, Layer, Report, Stage, Verdict};
+use tester::artifacts::Artifacts;
+use tester::{Clock, Layer, Metrics, Report, ScenarioInfo, Stage, Verdict};
 use tester::{harness, lines};
 
 use crate::Error;
@@ -20,7 +20,7 @@ const MEDIANS_MAX: usize = 10_000;
 /// The runs of one scenario.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    about: About,
+    about: ScenarioInfo,
     /// Number of passed runs.
     passed: usize,
     /// The cost of each of the first passed runs, stage by stage.
@@ -57,7 +57,7 @@ struct Failure {
 
 impl Tally {
     /// A tally without runs.
-    pub(crate) fn new(about: &About) -> Tally {
+    pub(crate) fn new(about: &ScenarioInfo) -> Tally {
         Tally {
             about: about.clone(),
             passed: 0,
@@ -82,12 +82,12 @@ impl Tally {
     }
 
     /// Counts one more run. `kept` are the files that were written of it, by a process of `package`.
-    pub(crate) fn add(&mut self, report: Report, kept: &Kept, package: &str) {
+    pub(crate) fn add(&mut self, report: Report, kept: &Artifacts, package: &str) {
         self.simulated += report.stats.elapsed;
         match &report.verdict {
             Verdict::Passed(stages) => {
                 self.passed += 1;
-                self.commands += stages.iter().map(|stage| stage.figures.commands).sum::<u64>();
+                self.commands += stages.iter().map(|stage| stage.metrics.commands).sum::<u64>();
                 if self.costs.len() < MEDIANS_MAX {
                     self.costs.push(stages.clone());
                 }
@@ -98,16 +98,16 @@ impl Tally {
             Verdict::Undecided(_) => self.undecided += 1,
             Verdict::Disturbed(_) => self.disturbed += 1,
         }
-        self.not_deterministic += usize::from(report.difference.is_some());
-        self.unwritten += usize::from(report.broken().is_some_and(|broken| broken.unwritten));
+        self.not_deterministic += usize::from(report.divergence.is_some());
+        self.unwritten += usize::from(report.run_failure().is_some_and(|broken| broken.unwritten));
         if self.failures.len() < LISTED_MAX {
             self.failures.push(Failure {
                 title: report.title().to_string(),
-                lines: report.failure(),
-                files: harness::below(kept),
+                lines: report.failure_text(),
+                files: harness::indented_artifact_lines(kept),
                 sentence: failure_sentence(&report),
                 seed: report.seed,
-                closing: harness::closing(&report, kept, package),
+                closing: harness::failure_footer(&report, kept, package),
             });
         }
     }
@@ -147,8 +147,8 @@ impl Tally {
     pub(crate) fn medians(&self) -> Vec<Stage> {
         let stages = self.costs.first().map_or(&[][..], Vec::as_slice).iter().enumerate();
         let median = |(index, stage): (usize, &Stage)| {
-            let figures: Vec<&Figures> = self.costs.iter().map(|stages| &stages[index].figures).collect();
-            Stage { title: stage.title.clone(), figures: medians(&figures) }
+            let figures: Vec<&Metrics> = self.costs.iter().map(|stages| &stages[index].metrics).collect();
+            Stage { title: stage.title.clone(), metrics: medians(&figures) }
         };
         stages.map(median).collect()
     }
@@ -159,7 +159,7 @@ impl Tally {
         let Some(first) = self.failures.first() else {
             let of = if runs > MEDIANS_MAX { format!("the first {MEDIANS_MAX} of ") } else { String::new() };
             let line = |stage: &Stage| {
-                let (title, passed) = (lines::title(part, &stage.title), lines::passed(part, &stage.figures));
+                let (title, passed) = (lines::title(part, &stage.title), lines::passed(part, &stage.metrics));
                 format!("{title}\n{passed}   (medians of {of}{runs} runs)\n")
             };
             return self.medians().iter().map(line).collect();
@@ -179,15 +179,15 @@ impl Tally {
 
 /// The failure of a run in one line.
 pub(crate) fn failure_sentence(report: &Report) -> String {
-    report.broken().map_or("", |broken| broken.text.lines().next().unwrap_or("")).to_string()
+    report.run_failure().map_or("", |broken| broken.text.lines().next().unwrap_or("")).to_string()
 }
 
 /// Returns the median of each column.
-pub(crate) fn medians(all: &[&Figures]) -> Figures {
-    fn median<T: Ord + Copy>(all: &[&Figures], column: impl Fn(&Figures) -> T) -> T {
+pub(crate) fn medians(all: &[&Metrics]) -> Metrics {
+    fn median<T: Ord + Copy>(all: &[&Metrics], column: impl Fn(&Metrics) -> T) -> T {
         upper_median(all.iter().map(|figures| column(figures)).collect(), Ord::cmp).expect("there is a run")
     }
-    Figures {
+    Metrics {
         elapsed: median(all, |figures| figures.elapsed),
         servers: median(all, |figures| figures.servers),
         rpcs: median(all, |figures| figures.rpcs),
@@ -221,12 +221,12 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
     if sum(|tally| tally.unwritten) > 0 {
         write!(out, "; {} reached code that is not written yet", sum(|tally| tally.unwritten))?;
     }
-    if harness::disturbed() > 0 {
+    if harness::disturbed_runs() > 0 {
         let gave_up = sum(|tally| tally.disturbed);
         write!(
             out,
             "; {} disturbed by a busy machine and repeated, {gave_up} of them without success",
-            harness::disturbed()
+            harness::disturbed_runs()
         )?;
     }
     let operations: u64 =
@@ -263,19 +263,19 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
 mod tests {
     use std::path::PathBuf;
 
-    use tester::{Asked, Part, Scenario, Told, runner};
+    use tester::{ClientHistory, Part, Scenario, ScenarioOutcome, runner};
 
     use super::*;
 
-    fn about() -> About {
+    fn about() -> ScenarioInfo {
         let title = "a scenario".to_string();
-        About { name: "example_3A", part: Part::P3A, title, of_the_course: false, servers: 3, seconds: 1 }
+        ScenarioInfo { name: "example_3A", part: Part::P3A, title, from_course: false, servers: 3, seconds: 1 }
     }
 
     fn report(passes: bool, seed: u64) -> Report {
         let body = move |_, _: &_| {
             assert!(passes, "it goes wrong");
-            Told { stages: Vec::new(), asked: Some(Asked::default()) }
+            ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()) }
         };
         runner::run(&Scenario::new(about(), body), Clock::Simulated, seed)
     }
@@ -291,7 +291,7 @@ mod tests {
                 let may = tally.may_keep(&report);
                 assert_eq!(may, seed < LISTED_MAX as u64, "seed {seed}");
                 kept[usize::from(passes)] += usize::from(may);
-                tally.add(report, &Kept::default(), "starter");
+                tally.add(report, &Artifacts::default(), "starter");
             }
         }
         assert_eq!(kept, [LISTED_MAX; 2]);
@@ -300,10 +300,10 @@ mod tests {
     #[test]
     fn each_failure_in_the_summary_has_files_seed_and_replay() {
         let mut tally = Tally::new(&about());
-        let kept = Kept {
+        let kept = Artifacts {
             record: Some(PathBuf::from("/lab/run.record")),
-            picture: Some(PathBuf::from("/lab/run.html")),
-            troubles: Vec::new(),
+            timeline: Some(PathBuf::from("/lab/run.html")),
+            errors: Vec::new(),
         };
         tally.add(report(false, 42), &kept, "starter");
         assert!(tally.lines().ends_with("      timeline: /lab/run.html\n      record:  /lab/run.record\n"));

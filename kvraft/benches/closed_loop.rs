@@ -60,7 +60,7 @@ fn measure(clock: Clock, servers: usize, clerks: usize, max_raft_state: Option<u
         sum.rpcs += rpcs;
         // Starting and stopping a simulated cluster takes hardly any real time. On threads an election takes real time,
         // so only the loop itself is counted.
-        sum.real += if clock == Clock::Simulated { outcome.stats.real } else { elapsed };
+        sum.real += if clock == Clock::Simulated { outcome.stats.wall_time } else { elapsed };
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6 / sum.operations as f64;
     println!(

@@ -184,7 +184,7 @@ impl<R: Raft> Shared<R> {
 }
 
 impl<R: Raft> Consumer for Shared<R> {
-    fn committed(&self) {
+    fn on_commit(&self) {
         applier::apply_committed(self);
     }
 }

@@ -23,7 +23,7 @@ impl Payload {
     ///
     /// If the value cannot be encoded.
     pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Payload {
-        labgob::encode_then(value, |encoded| {
+        labgob::with_encoded(value, |encoded| {
             if encoded.len() > SHORT {
                 return Payload::Long(Bytes::copy_from_slice(encoded));
             }

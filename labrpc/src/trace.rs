@@ -22,7 +22,7 @@ impl Trace {
     pub(crate) fn sent(call: u64, to: Option<&Target>, method: &str, bytes: usize) -> Trace {
         let from = record::with_scope(|scope| {
             let to = to.map_or(Peer::Named("(nobody)".into()), Target::peer);
-            scope.emit_sent(call, &to, method, bytes as u64);
+            scope.emit_rpc_sent(call, &to, method, bytes as u64);
             scope.server
         });
         Trace { call, from: from.flatten(), recorded: from.is_some() }
@@ -37,12 +37,12 @@ impl Trace {
 
     /// Records that the caller has its reply of `bytes` bytes.
     pub(crate) fn answered(self, bytes: usize) {
-        self.emit(self.from, EventKind::RpcAnswered { call: self.call, bytes: bytes as u64 });
+        self.emit(self.from, EventKind::RpcReplied { call: self.call, bytes: bytes as u64 });
     }
 
     /// Records that the caller will get no reply.
-    pub(crate) fn lost(self, why: Loss) {
-        self.emit(self.from, EventKind::RpcLost { call: self.call, why });
+    pub(crate) fn lost(self, reason: Loss) {
+        self.emit(self.from, EventKind::RpcLost { call: self.call, reason });
     }
 
     #[inline]

@@ -47,7 +47,7 @@ fn a_call_is_sent_delivered_and_answered() {
         [
             (None, EventKind::RpcSent { call: 1, from: None, to, method: "S.Double".into(), bytes: 3 }),
             (Some(ServerId(1)), EventKind::RpcDelivered { call: 1 }),
-            (None, EventKind::RpcAnswered { call: 1, bytes: 3 }),
+            (None, EventKind::RpcReplied { call: 1, bytes: 3 }),
         ]
     );
 }
@@ -65,7 +65,7 @@ fn a_call_between_servers_names_both() {
         [
             (from, EventKind::RpcSent { call: 1, from, to, method: "S.Double".into(), bytes: 1 }),
             (None, EventKind::RpcDelivered { call: 1 }),
-            (from, EventKind::RpcAnswered { call: 1, bytes: 1 }),
+            (from, EventKind::RpcReplied { call: 1, bytes: 1 }),
         ]
     );
 }
@@ -73,7 +73,7 @@ fn a_call_between_servers_names_both() {
 /// Returns the reasons for which the calls of `body` were lost, in order.
 fn losses(body: impl FnOnce(&Network) + Send + 'static) -> Vec<Loss> {
     let loss = |event: Event| match event.kind {
-        EventKind::RpcLost { why, .. } => Some(why),
+        EventKind::RpcLost { reason, .. } => Some(reason),
         _ => None,
     };
     recorded(1, body).0.into_iter().filter_map(loss).collect()

@@ -87,7 +87,8 @@ fn until_workers(group: &Group, count: usize) {
 fn until_idle(group: &Group, count: usize) {
     for _ in 0..100 {
         let workers = group.threads();
-        let idle = workers.iter().filter(|worker| worker.doing.starts_with("in Receiver::recv at labrpc/src/pool.rs"));
+        let idle =
+            workers.iter().filter(|worker| worker.activity.starts_with("in Receiver::recv at labrpc/src/pool.rs"));
         if workers.len() == count && idle.count() == count {
             return;
         }

@@ -66,7 +66,7 @@ fn decreasing_times_and_extreme_numbers_do_no_harm() {
     let (from, to) = (None, Peer::Named("somebody".into()));
     let sent = EventKind::RpcSent { call, from, to, method: "".into(), bytes };
     events.push(Event { at: u64::MAX, server: None, kind: sent });
-    events.push(Event { at: 0, server: None, kind: EventKind::RpcAnswered { call, bytes: 0 } });
+    events.push(Event { at: 0, server: None, kind: EventKind::RpcReplied { call, bytes: 0 } });
     let (term, first, last) = (Term(u64::MAX), Index(0), Index(u64::MAX));
     events.push(Event { at: 1, server: Some(ServerId(0)), kind: EventKind::LogAppended { term, first, last } });
     assert!(html(events).starts_with("<!DOCTYPE html>"));

@@ -3,12 +3,13 @@
 //!
 //! The thread that brought the event does this work. If the network delivers inline, a command is sent on the thread of
 //! the client that proposed it. Everything up to the commit then happens on that thread, without a hand-over between
-//! threads ([`ClientEnd::call_promptly`](labrpc::ClientEnd::call_promptly)). Otherwise a thread of the network waits
+//! threads ([`ClientEnd::call_inline`](labrpc::ClientEnd::call_inline)). Otherwise a thread of the network waits
 //! for the reply and continues from there. The replicators (`replicator.rs`) handle timer-driven sends. They also take
 //! over when one thread has sent enough requests for one event, because it may be the thread of a client, which must
 //! return.
 
-use labrpc::Prompt;
+use std::task::Poll;
+
 use labstd::sync::Arc;
 use raftapi::{Index, ServerId};
 
@@ -67,13 +68,13 @@ impl Shared {
         while let Some(next) = send_to.next_after(peer) {
             peer = next;
             send_to.remove(peer);
-            if more_proposals_expected && !self.peers[peer.0].takes_no_time() {
+            if more_proposals_expected && !self.peers[peer.0].allows_inline_calls() {
                 self.replicate[peer.0].notify_one();
                 continue;
             }
             let Some((request, sent)) = self.next_request_to(peer) else { continue };
             sent_so_far += 1;
-            let Prompt::Done(reply) = replicator::send(self, peer, &request, sent) else { continue };
+            let Poll::Ready(reply) = replicator::send(self, peer, &request, sent) else { continue };
             let send_policy = match sent_so_far < REQUESTS_PER_EVENT_MAX {
                 true => SendPolicy::CallingThread,
                 false => SendPolicy::Replicators,

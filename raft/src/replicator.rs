@@ -9,7 +9,8 @@
 //! thread makes the call and passes the reply to the core. If there is no reply after one heartbeat interval, the
 //! leader considers the peer unreachable and sends it only heartbeats until it replies.
 
-use labrpc::Prompt;
+use std::task::Poll;
+
 use labstd::sync::Arc;
 use labstd::time::Instant;
 use raftapi::ServerId;
@@ -105,20 +106,20 @@ fn next_wakeup(state: &State, peer: ServerId) -> Instant {
 
 /// Sends a request. If the call completes inline, this function returns its outcome. Otherwise the outcome is passed to
 /// the core when it arrives.
-pub(crate) fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: SentRequest) -> Prompt<Reply> {
+pub(crate) fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: SentRequest) -> Poll<Option<Reply>> {
     let end = &shared.peers[peer.0];
     let for_reply = Arc::clone(shared);
     match request {
         Request::AppendEntries(args) => end
-            .call_promptly("Raft.AppendEntries", args, move |reply: Option<AppendEntriesReply>| {
+            .call_inline("Raft.AppendEntries", args, move |reply: Option<AppendEntriesReply>| {
                 handle_reply(&for_reply, peer, &sent, reply.map(Reply::AppendEntries));
             })
-            .map(Reply::AppendEntries),
+            .map(|reply| reply.map(Reply::AppendEntries)),
         Request::InstallSnapshot(args) => end
-            .call_promptly("Raft.InstallSnapshot", args, move |reply: Option<InstallSnapshotReply>| {
+            .call_inline("Raft.InstallSnapshot", args, move |reply: Option<InstallSnapshotReply>| {
                 handle_reply(&for_reply, peer, &sent, reply.map(Reply::InstallSnapshot));
             })
-            .map(Reply::InstallSnapshot),
+            .map(|reply| reply.map(Reply::InstallSnapshot)),
     }
 }
 

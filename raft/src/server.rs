@@ -237,7 +237,7 @@ impl Shared {
     pub(crate) fn notify_consumer(&self) -> bool {
         let Some(consumer) = self.consumer.get() else { return false };
         if let Some(consumer) = consumer.upgrade() {
-            consumer.committed();
+            consumer.on_commit();
         }
         true
     }

@@ -298,7 +298,7 @@ struct RecordingConsumer {
 }
 
 impl Consumer for RecordingConsumer {
-    fn committed(&self) {
+    fn on_commit(&self) {
         // Hold the lock, so that entries are kept in the order in which the threads take them.
         let mut taken = self.taken.lock();
         let committed = self.raft.get().expect("it is set before the first event").raft.take_committed();

@@ -7,7 +7,7 @@
 //! its own row.
 
 use labstd::time::{self, Duration};
-use record::{EventKind, Shape};
+use record::{AnnotationShape, EventKind};
 
 /// Marks this moment in the row `tag` with a short `label` and longer `details`.
 ///
@@ -15,7 +15,7 @@ use record::{EventKind, Shape};
 /// raftapi::annotate("lease", "renewed", "by a majority of 2 of 3");
 /// ```
 pub fn annotate(tag: &str, label: &str, details: &str) {
-    note(tag, label, details, Shape::Point);
+    note(tag, label, details, AnnotationShape::Point);
 }
 
 /// Marks the span from `since` to now in the row `tag`. `since` is a time on the run's clock, as
@@ -29,7 +29,7 @@ pub fn annotate(tag: &str, label: &str, details: &str) {
 pub fn annotate_interval(tag: &str, since: Duration, label: &str, details: &str) {
     // A run lasts for minutes, and the cast overflows only after five hundred years.
     let since = since.min(time::run_elapsed()).as_nanos() as u64;
-    note(tag, label, details, Shape::Since(since));
+    note(tag, label, details, AnnotationShape::Since(since));
 }
 
 /// Begins a span in the row `tag`. The span continues until another one begins in that row, until it is
@@ -41,15 +41,15 @@ pub fn annotate_interval(tag: &str, since: Duration, label: &str, details: &str)
 /// raftapi::annotate_continuous_end("lease");
 /// ```
 pub fn annotate_continuous(tag: &str, label: &str, details: &str) {
-    note(tag, label, details, Shape::Open);
+    note(tag, label, details, AnnotationShape::Open);
 }
 
 /// Ends the open span in the row `tag`. Does nothing if there is none.
 pub fn annotate_continuous_end(tag: &str) {
-    note(tag, "", "", Shape::Close);
+    note(tag, "", "", AnnotationShape::Close);
 }
 
-fn note(tag: &str, label: &str, details: &str, shape: Shape) {
+fn note(tag: &str, label: &str, details: &str, shape: AnnotationShape) {
     if record::enabled() {
         let [tag, label, details] = [tag, label, details].map(str::to_string);
         record::emit(EventKind::Annotated { tag, label, details, shape });

@@ -29,7 +29,7 @@ pub fn requires_faults(info: &ScenarioInfo) -> bool {
 
 /// Returns the event that records the cutoff.
 pub(crate) fn event(moment: Duration) -> EventKind {
-    EventKind::CalmFrom { moment: u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX) }
+    EventKind::FaultCutoff { at: u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX) }
 }
 
 /// Formats a moment as the command line accepts it: `1.25s`.

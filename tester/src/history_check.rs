@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use linearizability::kv::BUDGET;
-use linearizability::{Described, Explanation, Verdict};
-use record::{EventKind, Legal};
+use linearizability::{DescribedOperation, PartitionExplanation, Verdict};
+use record::{EventKind, Linearizable};
 
 use crate::diagnosis::Rule;
 use crate::scenario::ClientHistory;
@@ -61,7 +61,7 @@ pub(crate) fn check_history(client_history: &ClientHistory, orders: OrdersToReco
     let text = match checked.verdict {
         Verdict::Ok => String::new(),
         Verdict::Illegal => {
-            let illegal: Vec<&Explanation> = with(Verdict::Illegal).collect();
+            let illegal: Vec<&PartitionExplanation> = with(Verdict::Illegal).collect();
             let candidates = illegal.iter().filter_map(|key| first_unexplained(key));
             let first_unexplained = candidates.min_by_key(|operation| operation.ret);
             let first_unexplained = first_unexplained
@@ -103,7 +103,7 @@ fn numbers_by_key(client_history: &ClientHistory) -> BTreeMap<&str, Vec<u64>> {
 }
 
 /// Returns the event that records the result for a key.
-fn linearized_event(key: &Explanation, numbers: &[u64]) -> EventKind {
+fn linearized_event(key: &PartitionExplanation, numbers: &[u64]) -> EventKind {
     let mut left = ORDERED_OPERATIONS_MAX;
     let mut orders = Vec::new();
     for order in key.linearizations.iter().take(ORDERS_MAX) {
@@ -113,24 +113,24 @@ fn linearized_event(key: &Explanation, numbers: &[u64]) -> EventKind {
         left = left.saturating_sub(order.len());
         orders.push(order.iter().map(|&operation| numbers[operation]).collect());
     }
-    let legal = match key.verdict {
-        Verdict::Ok => Legal::Yes,
-        Verdict::Illegal => Legal::No,
-        Verdict::Unknown => Legal::Unknown,
+    let linearizable = match key.verdict {
+        Verdict::Ok => Linearizable::Yes,
+        Verdict::Illegal => Linearizable::No,
+        Verdict::Unknown => Linearizable::Unknown,
     };
-    EventKind::Linearized { key: key.name.clone(), legal, orders }
+    EventKind::HistoryChecked { key: key.name.clone(), linearizable, orders }
 }
 
 /// Formats `key '3'`, or `keys '3', '5'`.
-fn keys(keys: &[&Explanation]) -> String {
+fn keys(keys: &[&PartitionExplanation]) -> String {
     let quoted: Vec<String> = keys.iter().map(|key| format!("'{}'", key.name)).collect();
     format!("{} {}", if quoted.len() == 1 { "key" } else { "keys" }, quoted.join(", "))
 }
 
 /// Returns the first operation of a key whose result no order explains, if there is exactly one. This operation is in
 /// none of the orders found, and every other such operation was called after its reply, so it had to come later.
-fn first_unexplained(key: &Explanation) -> Option<&Described> {
-    let found = key.largest();
+fn first_unexplained(key: &PartitionExplanation) -> Option<&DescribedOperation> {
+    let found = key.longest_containing();
     let in_none =
         || key.operations.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(operation, _)| operation);
     let first = in_none().min_by_key(|operation| operation.ret)?;
@@ -139,7 +139,7 @@ fn first_unexplained(key: &Explanation) -> Option<&Described> {
 }
 
 /// Describes the longest order of a key's operations, and the operations that cannot come next.
-fn describe_longest_order(key: &Explanation) -> String {
+fn describe_longest_order(key: &PartitionExplanation) -> String {
     let longest = key.linearizations.first().map_or(&[][..], Vec::as_slice);
     let states = key.states(longest);
     let value = states.last().unwrap_or(&key.initial);
@@ -148,7 +148,7 @@ fn describe_longest_order(key: &Explanation) -> String {
     let left = || key.operations.iter().zip(&ordered).filter(|(_, ordered)| !**ordered).map(|(operation, _)| operation);
     // An operation that was called after another one's reply has to come after that one.
     let first_answer = left().map(|operation| operation.ret).min().unwrap_or(u64::MAX);
-    let mut next: Vec<&Described> = left().filter(|operation| operation.call <= first_answer).collect();
+    let mut next: Vec<&DescribedOperation> = left().filter(|operation| operation.call <= first_answer).collect();
     next.sort_by_key(|operation| operation.ret);
     let named: Vec<String> = next.iter().take(NAMED_MAX).map(|operation| describe(operation)).collect();
     let more = next.len().saturating_sub(NAMED_MAX);
@@ -163,9 +163,9 @@ fn describe_longest_order(key: &Explanation) -> String {
 }
 
 /// Formats `client 3, get('0') -> 'x 0 0 y', from 1.2034 s to 1.2101 s`.
-fn describe(operation: &Described) -> String {
+fn describe(operation: &DescribedOperation) -> String {
     let seconds = |nanos: u64| nanos as f64 / 1e9;
-    let Described { client, call, ret, description } = operation;
+    let DescribedOperation { client, call, ret, description } = operation;
     format!("client {client}, {description}, from {:.4} s to {:.4} s", seconds(*call), seconds(*ret))
 }
 
@@ -212,11 +212,15 @@ mod tests {
     #[test]
     fn linearizations_are_recorded_as_operation_numbers() {
         let events = check_history(&stale_read(), OrdersToRecord::OfUnverifiedKeys).events;
-        let [EventKind::Linearized { key, legal, orders }] = &events[..] else { panic!("{events:?}") };
-        assert_eq!((key.as_str(), *legal), ("b", Legal::No));
+        let [EventKind::HistoryChecked { key, linearizable, orders }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((key.as_str(), *linearizable), ("b", Linearizable::No));
         assert_eq!(orders[0], [101, 103]);
         let all = check_history(&stale_read(), OrdersToRecord::OfAllKeys).events;
-        let yes = EventKind::Linearized { key: "a".to_string(), legal: Legal::Yes, orders: vec![vec![100, 102]] };
+        let yes = EventKind::HistoryChecked {
+            key: "a".to_string(),
+            linearizable: Linearizable::Yes,
+            orders: vec![vec![100, 102]],
+        };
         assert_eq!(all[0], yes);
         assert_eq!(all[1], events[0]);
     }
@@ -249,12 +253,12 @@ mod tests {
         let one = client_history(&[(0, 0, 1, Kind::Put, "k", "")]);
         let mut explanation = one.history.explain(BUDGET).partitions.remove(0);
         explanation.linearizations = vec![(0..numbers.len()).collect(), vec![0]];
-        let EventKind::Linearized { orders, .. } = linearized_event(&explanation, &numbers) else {
+        let EventKind::HistoryChecked { orders, .. } = linearized_event(&explanation, &numbers) else {
             panic!("the event has another kind")
         };
         assert_eq!(orders, std::slice::from_ref(&numbers));
         explanation.linearizations = vec![vec![0]; ORDERS_MAX + 1];
-        let EventKind::Linearized { orders, .. } = linearized_event(&explanation, &numbers) else {
+        let EventKind::HistoryChecked { orders, .. } = linearized_event(&explanation, &numbers) else {
             panic!("the event has another kind")
         };
         assert_eq!(orders.len(), ORDERS_MAX);

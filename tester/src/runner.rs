@@ -243,7 +243,7 @@ fn classify_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Reco
                 RunFailure::plain(text, at)
             }
         }
-        Failure::Spin { .. } | Failure::Outsider { .. } => RunFailure::plain(text, at),
+        Failure::Spin { .. } | Failure::ForeignThread { .. } => RunFailure::plain(text, at),
         other => RunFailure::diagnosed(&text, at, diagnosis::diagnose_failure(record.events(), &other)),
     };
     let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;
@@ -311,7 +311,7 @@ pub(crate) mod tests {
 
     /// Returns the verdict on a run that failed with this violation and this lateness of sleeps.
     fn verdict(clock: Clock, lateness_ms: u64, violation: Violation) -> Verdict {
-        let panicked = labstd::Panicked {
+        let panicked = labstd::PanicReport {
             thread: "service-S0".to_string(),
             message: String::new(),
             location: None,

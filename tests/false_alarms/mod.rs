@@ -11,12 +11,12 @@ pub(crate) fn seeds(default: u64) -> u64 {
 pub(crate) fn false_alarms(scenarios: Vec<Scenario>, seeds: u64) -> Vec<String> {
     let mut false_alarms = Vec::new();
     for scenario in scenarios {
-        let _pass = gate::admit(Clock::Simulated, &scenario.about);
+        let _pass = gate::admit(Clock::Simulated, &scenario.info);
         for seed in 1..=seeds {
             let report = runner::run(&scenario, Clock::Simulated, seed);
             assert!(report.passed(), "{}", report.lines());
-            let found = diagnosis::of_record(report.record.events(), &[]).found;
-            false_alarms.extend(found.map(|found| format!("{}, seed {seed}: {found:?}", scenario.about.name)));
+            let found = diagnosis::diagnose_record(report.record.events(), &[]).found;
+            false_alarms.extend(found.map(|found| format!("{}, seed {seed}: {found:?}", scenario.info.name)));
         }
     }
     false_alarms

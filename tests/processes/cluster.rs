@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use kvnode::node::{NodeStatus, RoleInTerm};
-use kvnode::proxy::{Mesh, Proxy, Way};
+use kvnode::node::{NodeRole, NodeStatus};
+use kvnode::proxy::{Mesh, Proxy, ProxyMode};
 use kvnode::wire::{Clerk, ClerkError, ClerkSettings, ClientReply, ClientRequest, Connection, Limits};
 use raftapi::{ServerId, Term};
-use tester::kv::{ClerkId, KvCluster, KvHandle, KvSetting};
+use tester::kv::{ClerkId, ErasedClerk, KvCluster, KvClusterConfig};
 
 use crate::ports;
 
@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Servers as processes. Dropping it kills the remaining ones.
 pub(crate) struct Processes {
-    setting: KvSetting,
+    setting: KvClusterConfig,
     dir: PathBuf,
     links: Arc<Links>,
     servers: Vec<Mutex<Server>>,
@@ -55,7 +55,7 @@ impl Links {
         let mut cut = self.cut.lock().unwrap();
         let changed = if is_open { cut.remove(&(from, to)) } else { cut.insert((from, to)) };
         if changed {
-            self.mesh.set_way(from, to, if is_open { Way::Open } else { Way::Severed });
+            self.mesh.set_mode(from, to, if is_open { ProxyMode::Open } else { ProxyMode::Severed });
         }
     }
 
@@ -63,8 +63,8 @@ impl Links {
     fn interrupt(&self, from: ServerId, to: ServerId) {
         let cut = self.cut.lock().unwrap();
         if !cut.contains(&(from, to)) {
-            self.mesh.set_way(from, to, Way::Severed);
-            self.mesh.set_way(from, to, Way::Open);
+            self.mesh.set_mode(from, to, ProxyMode::Severed);
+            self.mesh.set_mode(from, to, ProxyMode::Open);
         }
     }
 
@@ -79,7 +79,7 @@ impl Links {
 
 impl Processes {
     /// A running cluster of connected servers.
-    pub(crate) fn start(setting: KvSetting) -> Processes {
+    pub(crate) fn start(setting: KvClusterConfig) -> Processes {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
         let name = format!("processes-{}-{number}", std::process::id());
@@ -107,7 +107,7 @@ impl Processes {
     }
 
     /// As [`start`](Processes::start), in the form that the tester needs.
-    pub(crate) fn start_for_tester(setting: KvSetting) -> Arc<dyn KvCluster> {
+    pub(crate) fn start_for_tester(setting: KvClusterConfig) -> Arc<dyn KvCluster> {
         let cluster = Processes::start(setting);
         if !setting.reliable {
             *cluster.flaky_network.lock().unwrap() = Some(FlakyNetwork::begin(&cluster.links));
@@ -222,7 +222,7 @@ impl KvCluster for Processes {
 
     fn leader(&self) -> Option<(Term, ServerId)> {
         let statuses = (0..self.len()).filter_map(|server| self.status(ServerId(server)));
-        let leaders = statuses.filter(|status| status.role == RoleInTerm::Leader);
+        let leaders = statuses.filter(|status| status.role == NodeRole::Leader);
         leaders.map(|status| (status.term, status.server)).max()
     }
 
@@ -245,20 +245,20 @@ impl KvCluster for Processes {
         self.boot(server);
     }
 
-    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn KvHandle>) {
+    fn clerk(&self, to: &[ServerId]) -> (ClerkId, Box<dyn ErasedClerk>) {
         let mut clerks = self.clerks.lock().unwrap();
         let (mut addresses, mut proxies) = (self.addresses(), Vec::new());
         if to.len() < self.len() {
             for (server, address) in addresses.iter_mut().enumerate() {
                 let proxy = Proxy::start().expect("a proxy");
                 proxy.set_target(address.parse().expect("an address"));
-                proxy.set_way(if to.contains(&ServerId(server)) { Way::Open } else { Way::Severed });
+                proxy.set_mode(if to.contains(&ServerId(server)) { ProxyMode::Open } else { ProxyMode::Severed });
                 *address = proxy.address().to_string();
                 proxies.push(proxy);
             }
         }
         clerks.push(proxies);
-        let settings = ClerkSettings { follow_strangers: false, ..ClerkSettings::default() };
+        let settings = ClerkSettings { follow_unlisted: false, ..ClerkSettings::default() };
         let handle = ClerkHandle { clerk: Clerk::new(addresses, settings), operations: Arc::clone(&self.operations) };
         (ClerkId(clerks.len() - 1), Box::new(handle))
     }
@@ -266,7 +266,7 @@ impl KvCluster for Processes {
     fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]) {
         let clerks = self.clerks.lock().unwrap();
         // A clerk without proxies can reach all servers.
-        to.iter().filter_map(|server| clerks[clerk.0].get(server.0)).for_each(|proxy| proxy.set_way(Way::Open));
+        to.iter().filter_map(|server| clerks[clerk.0].get(server.0)).for_each(|proxy| proxy.set_mode(ProxyMode::Open));
     }
 
     fn log_size(&self) -> usize {
@@ -324,7 +324,7 @@ impl ClerkHandle {
     }
 }
 
-impl KvHandle for ClerkHandle {
+impl ErasedClerk for ClerkHandle {
     fn get(&mut self, key: &str) -> String {
         self.operations.fetch_add(1, Relaxed);
         let value = self.clerk.get(key).expect("a clerk without a deadline gets no error");

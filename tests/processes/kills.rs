@@ -11,7 +11,7 @@ use raftapi::ServerId;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tester::kv::KvSetting;
+use tester::kv::KvClusterConfig;
 
 use crate::cluster::Processes;
 
@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn acknowledged_writes_survive_a_hundred_kills() {
-    let setting = KvSetting { servers: 3, reliable: true, max_raft_state: Some(4096) };
+    let setting = KvClusterConfig { servers: 3, reliable: true, max_raft_state: Some(4096) };
     let cluster = Processes::start(setting);
     let stop = Arc::new(AtomicBool::new(false));
     let acknowledged = Arc::new(AtomicU64::new(0));

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use tester::{Clock, KvHost, harness, kv_scenarios_on};
+use tester::{Clock, KvClusterFactory, harness, kv_scenarios_on};
 
 use crate::cluster::Processes;
 
 /// Runs the scenario with this name once.
 fn run_scenario(name: &str) {
-    let host: KvHost = Arc::new(Processes::start_for_tester);
-    harness::test(&kv_scenarios_on(&host), Clock::Threads, name, env!("CARGO_PKG_NAME"));
+    let host: KvClusterFactory = Arc::new(Processes::start_for_tester);
+    harness::run_test(&kv_scenarios_on(&host), Clock::Threads, name, env!("CARGO_PKG_NAME"));
 }
 
 macro_rules! on_processes {
@@ -25,8 +25,8 @@ macro_rules! on_processes {
 
         #[test]
         fn every_scenario_that_supports_processes_is_listed() {
-            let host: KvHost = Arc::new(Processes::start_for_tester);
-            let names: Vec<&str> = kv_scenarios_on(&host).iter().map(|scenario| scenario.about.name).collect();
+            let host: KvClusterFactory = Arc::new(Processes::start_for_tester);
+            let names: Vec<&str> = kv_scenarios_on(&host).iter().map(|scenario| scenario.info.name).collect();
             assert_eq!(names, [$(stringify!($name)),*]);
         }
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kvnode::wire::{Clerk, ClerkSettings};
 use raftapi::ServerId;
-use tester::kv::KvSetting;
+use tester::kv::KvClusterConfig;
 
 use crate::cluster::Processes;
 
@@ -39,7 +39,7 @@ fn total_bytes() -> u64 {
 
 #[test]
 fn a_lagging_server_gets_a_snapshot_while_the_others_work() {
-    let cluster = Processes::start(KvSetting { servers: 3, reliable: true, max_raft_state: Some(100_000) });
+    let cluster = Processes::start(KvClusterConfig { servers: 3, reliable: true, max_raft_state: Some(100_000) });
     let mut clerk = Clerk::new(cluster.addresses(), ClerkSettings::default());
     clerk.put("first", "1").expect("a reply");
     cluster.kill(AWAY);

@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use tester::keep::Keeping;
+use tester::artifacts::ArtifactStore;
 use tester::{Clock, Scenario, Subject, raft_scenarios, runner};
 use wrong::{KvMistake, Mistake, Raft};
 
@@ -20,13 +20,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [mistake, name] = &arguments[..] else { return fail("give a mistake and a scenario") };
     let Some(scenarios) = scenarios(mistake) else { return fail(&format!("there is no mistake '{mistake}'")) };
-    let Some(scenario) = scenarios.iter().find(|scenario| scenario.about.name == name) else {
+    let Some(scenario) = scenarios.iter().find(|scenario| scenario.info.name == name) else {
         return fail(&format!("there is no scenario '{name}' for this mistake"));
     };
     let failed = (1..=SEEDS).map(|seed| runner::run(scenario, Clock::Simulated, seed)).find(|report| !report.passed());
     let Some(report) = failed else { return fail(&format!("none of {SEEDS} seeds fails")) };
     print!("{}", report.lines());
-    println!("{}", Keeping::of_this_process().write(mistake, &report.record).lines(None));
+    println!("{}", ArtifactStore::from_env().write(mistake, &report.record).lines(None));
     ExitCode::SUCCESS
 }
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn scenarios(mistake: &str) -> Option<Vec<Scenario>> {
     let raft = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
     if raft.is_some() {
-        return Some(raft_scenarios(&Subject::made_by(Raft::factory(raft))));
+        return Some(raft_scenarios(&Subject::with_factory(Raft::factory(raft))));
     }
     KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake).map(kv_subjects::scenarios_with)
 }

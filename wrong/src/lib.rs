@@ -13,18 +13,18 @@
 //! use tester::{Clock, Subject, raft_scenarios, runner};
 //! use wrong::{Mistake, Raft};
 //!
-//! let correct = Subject::made_by(Raft::factory(None));
+//! let correct = Subject::with_factory(Raft::factory(None));
 //! let first_election = &raft_scenarios(&correct)[0];
 //! assert!(runner::run(first_election, Clock::Simulated, 1).passed());
 //!
-//! let faulty = Subject::made_by(Raft::factory(Some(Mistake::NeverElects)));
+//! let faulty = Subject::with_factory(Raft::factory(Some(Mistake::NeverElects)));
 //! let first_election = &raft_scenarios(&faulty)[0];
 //! let report = runner::run(first_election, Clock::Simulated, 1);
-//! assert!(report.broken().unwrap().text.starts_with("no leader after 10 looks"));
+//! assert!(report.run_failure().unwrap().text.starts_with("no leader after 10 looks"));
 //! ```
 //!
 //! - `state.rs`, `log.rs`, `messages.rs`: a server's state and its messages.
-//! - `election.rs`, `replication.rs`, `snapshots.rs`: the rules of Figures 2 and 13.
+//! - `election.rs`, `replication.rs`, `snapshots.rs`: the rules of Metrics 2 and 13.
 //! - `server.rs`: the lock, the threads, and persistence; `raft.rs`: the interface for the service.
 //! - `kv/`: the service and its clerk.
 

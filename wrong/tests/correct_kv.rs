@@ -13,7 +13,7 @@ const ON_THREADS: [&str; 5] =
 
 /// Returns all scenarios, run against the plain service.
 fn scenarios() -> Vec<Scenario> {
-    kv_scenarios(&KvSubject::made_by(<KvServer<Raft>>::factory(None)))
+    kv_scenarios(&KvSubject::with_factory(<KvServer<Raft>>::factory(None)))
 }
 
 #[test]
@@ -24,6 +24,6 @@ fn a_correct_service_passes_every_scenario() {
 #[test]
 fn a_correct_service_passes_on_threads() {
     passing::assert_all_pass_on_threads(
-        scenarios().into_iter().filter(|scenario| ON_THREADS.contains(&scenario.about.name)),
+        scenarios().into_iter().filter(|scenario| ON_THREADS.contains(&scenario.info.name)),
     );
 }

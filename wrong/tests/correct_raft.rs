@@ -1,7 +1,7 @@
 //! The plain Raft without a mistake under every scenario. The simulation runs each scenario with many seeds. On threads
 //! the short ones run. `LAB_RUNS=1000` runs a thousand seeds.
 
-use tester::{About, Part, Scenario, Subject, raft_scenarios};
+use tester::{Part, Scenario, ScenarioInfo, Subject, raft_scenarios};
 use wrong::Raft;
 
 mod passing;
@@ -11,13 +11,13 @@ const LATE_ON_THREADS: [&str; 3] = ["persist_1_3C", "unreliable_agree_3C", "snap
 
 /// Returns the scenarios that run on threads here. The root package runs all of them on threads.
 fn on_threads() -> impl Iterator<Item = Scenario> {
-    let chosen = |about: &About| about.part <= Part::P3B || LATE_ON_THREADS.contains(&about.name);
-    scenarios().into_iter().filter(move |scenario| chosen(&scenario.about))
+    let chosen = |about: &ScenarioInfo| about.part <= Part::P3B || LATE_ON_THREADS.contains(&about.name);
+    scenarios().into_iter().filter(move |scenario| chosen(&scenario.info))
 }
 
 /// Returns all scenarios, run against the plain Raft.
 fn scenarios() -> Vec<Scenario> {
-    raft_scenarios(&Subject::made_by(Raft::factory(None)))
+    raft_scenarios(&Subject::with_factory(Raft::factory(None)))
 }
 
 #[test]

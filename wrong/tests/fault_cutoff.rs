@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tester::{Clock, KvSubject, Report, Scenario, Subject, calm, kv_scenarios, raft_scenarios, runner};
+use tester::{Clock, KvSubject, Report, Scenario, Subject, fault_cutoff, kv_scenarios, raft_scenarios, runner};
 use wrong::{KvServer, Raft};
 
 /// The moments at which the faults end, in thousandths of the duration of the scenario with all faults.
@@ -18,7 +18,7 @@ const FEWER_CUTOFFS: [u32; 2] = [150, 560];
 fn assert_passes_at_every_cutoff(scenarios: Vec<Scenario>, runs: u64, cutoffs: &[u32]) {
     let runs = std::env::var("LAB_RUNS").map_or(runs, |text| text.parse().expect("LAB_RUNS is a number"));
     let scenarios: Vec<Scenario> =
-        scenarios.into_iter().filter(|scenario| !calm::needs_its_faults(&scenario.about)).collect();
+        scenarios.into_iter().filter(|scenario| !fault_cutoff::requires_faults(&scenario.info)).collect();
     let next = AtomicUsize::new(0);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -44,26 +44,26 @@ fn failures_of(scenario: &Scenario, seed: u64, cutoffs: &[u32]) -> Vec<String> {
     let mut failures = Vec::from_iter(failure_of(&whole));
     for &thousandths in cutoffs {
         let moment = Duration::from_millis(took.as_millis() as u64 * u64::from(thousandths) / 1000);
-        let calmed = scenario.clone().calm_from(moment).expect("the scenario does not need its faults");
+        let calmed = scenario.clone().with_fault_cutoff(moment).expect("the scenario does not need its faults");
         failures.extend(failure_of(&runner::run(&calmed, Clock::Simulated, seed)));
     }
     failures
 }
 
 fn failure_of(report: &Report) -> Option<String> {
-    let from = report.calm_from.map_or(String::new(), calm::moment);
-    (!report.passed()).then(|| format!("{}, calm from {from}: {}", report.about.name, report.lines()))
+    let from = report.fault_cutoff.map_or(String::new(), fault_cutoff::format_moment);
+    (!report.passed()).then(|| format!("{}, calm from {from}: {}", report.info.name, report.lines()))
 }
 
 #[test]
 fn a_correct_raft_passes_wherever_the_faults_end() {
-    assert_passes_at_every_cutoff(raft_scenarios(&Subject::made_by(Raft::factory(None))), 5, &CUTOFFS);
+    assert_passes_at_every_cutoff(raft_scenarios(&Subject::with_factory(Raft::factory(None))), 5, &CUTOFFS);
 }
 
 #[test]
 fn a_correct_service_passes_wherever_the_faults_end() {
     assert_passes_at_every_cutoff(
-        kv_scenarios(&KvSubject::made_by(<KvServer<Raft>>::factory(None))),
+        kv_scenarios(&KvSubject::with_factory(<KvServer<Raft>>::factory(None))),
         1,
         &FEWER_CUTOFFS,
     );
@@ -72,16 +72,16 @@ fn a_correct_service_passes_wherever_the_faults_end() {
 /// Before the cutoff the run is the same as with all its faults: the records have the same events.
 #[test]
 fn a_run_is_unchanged_up_to_its_fault_cutoff() {
-    let scenarios = raft_scenarios(&Subject::made_by(Raft::factory(None)));
+    let scenarios = raft_scenarios(&Subject::with_factory(Raft::factory(None)));
     for name in ["figure_8_unreliable_3C", "unreliable_churn_3C", "snapshot_install_un_crash_3D"] {
         let scenario =
-            scenarios.iter().find(|scenario| scenario.about.name == name).expect("the scenario is in the table");
+            scenarios.iter().find(|scenario| scenario.info.name == name).expect("the scenario is in the table");
         let moment = Duration::from_secs(3);
-        let calmed = scenario.clone().calm_from(moment).expect("the scenario does not need its faults");
+        let calmed = scenario.clone().with_fault_cutoff(moment).expect("the scenario does not need its faults");
         let [whole, calmed] = [scenario, &calmed].map(|scenario| runner::run(scenario, Clock::Simulated, 7));
         let before = |report: &Report| {
             let events =
-                report.record.events().filter(|event| !matches!(event.kind, record::EventKind::CalmFrom { .. }));
+                report.record.events().filter(|event| !matches!(event.kind, record::EventKind::FaultCutoff { .. }));
             events.take_while(|event| u128::from(event.at) < moment.as_nanos()).collect::<Vec<_>>()
         };
         let (with, without) = (before(&whole), before(&calmed));

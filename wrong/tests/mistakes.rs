@@ -10,14 +10,14 @@ use search::{Caught, SEEDS};
 const TABLE: [Caught<Mistake>; 24] = [
     Caught {
         mistake: Mistake::NeverElects,
-        rule: Rule::ElectionTimeoutElapses,
+        rule: Rule::CampaignOnTimeout,
         scenario: "initial_election_3A",
         words: &["no leader after 10 looks"],
         seeds: 200,
     },
     Caught {
         mistake: Mistake::VotesTwiceInATerm,
-        rule: Rule::OneVoteATerm,
+        rule: Rule::OneVotePerTerm,
         scenario: "one_leader_a_term_3A",
         words: &["2 servers lead in term", "voted for both"],
         seeds: 200,
@@ -80,7 +80,7 @@ const TABLE: [Caught<Mistake>; 24] = [
     },
     Caught {
         mistake: Mistake::ActsBeforeItPersists,
-        rule: Rule::SaveBeforeAnswering,
+        rule: Rule::SaveBeforeReply,
         scenario: "acknowledged_3C",
         words: &["acknowledged the entry at index", "had not saved the entry when it acknowledged it"],
         seeds: 200,
@@ -101,7 +101,7 @@ const TABLE: [Caught<Mistake>; 24] = [
     },
     Caught {
         mistake: Mistake::InstallsAnOldSnapshot,
-        rule: Rule::OldSnapshot,
+        rule: Rule::IgnoreOldSnapshot,
         scenario: "old_snapshot_3D",
         words: &["delivered an old snapshot", "its service would go back"],
         seeds: 200,
@@ -143,7 +143,7 @@ const TABLE: [Caught<Mistake>; 24] = [
     },
     Caught {
         mistake: Mistake::CountsOldVotes,
-        rule: Rule::DropOldReplies,
+        rule: Rule::DropStaleReplies,
         scenario: "old_votes_3A",
         words: &["though nobody can have voted for it in that term", "only in the election for which it was asked"],
         seeds: 200,
@@ -157,7 +157,7 @@ const TABLE: [Caught<Mistake>; 24] = [
     },
     Caught {
         mistake: Mistake::TreatsOldRepliesAsNew,
-        rule: Rule::DropOldReplies,
+        rule: Rule::DropStaleReplies,
         scenario: "old_replies_3B",
         words: &["what came late was the answer of", "says nothing about the entries of now"],
         seeds: 200,
@@ -171,7 +171,7 @@ const TABLE: [Caught<Mistake>; 24] = [
     },
     Caught {
         mistake: Mistake::DoesNotSaveAnAdoptedTerm,
-        rule: Rule::SaveBeforeAnswering,
+        rule: Rule::SaveBeforeReply,
         scenario: "adopted_term_3C",
         words: &["it had not saved the term when it answered"],
         seeds: 200,
@@ -185,5 +185,7 @@ fn every_mistake_is_in_the_table_once() {
 
 #[test]
 fn every_mistake_is_caught_by_its_scenario() {
-    search::expect_all_caught(TABLE, SEEDS, |mistake| raft_scenarios(&Subject::made_by(Raft::factory(Some(mistake)))));
+    search::expect_all_caught(TABLE, SEEDS, |mistake| {
+        raft_scenarios(&Subject::with_factory(Raft::factory(Some(mistake))))
+    });
 }

@@ -4,9 +4,9 @@
 use tester::{KvSubject, Subject, kv_scenarios, raft_scenarios};
 use wrong::{KvServer, Raft};
 
-#[path = "../../tests/accused/mod.rs"]
-mod accused;
-use accused::{accused, seeds};
+#[path = "../../tests/false_alarms/mod.rs"]
+mod false_alarms;
+use false_alarms::{false_alarms, seeds};
 
 /// Number of seeds of each scenario. `LAB_RUNS` overrides it.
 const RAFT_SEEDS: u64 = 5;
@@ -14,13 +14,13 @@ const KV_SEEDS: u64 = 1;
 
 #[test]
 fn a_correct_raft_is_never_accused() {
-    let accused = accused(raft_scenarios(&Subject::made_by(Raft::factory(None))), seeds(RAFT_SEEDS));
-    assert!(accused.is_empty(), "{}", accused.join("\n"));
+    let false_alarms = false_alarms(raft_scenarios(&Subject::with_factory(Raft::factory(None))), seeds(RAFT_SEEDS));
+    assert!(false_alarms.is_empty(), "{}", false_alarms.join("\n"));
 }
 
 #[test]
 fn a_correct_service_is_never_accused() {
-    let subject = KvSubject::made_by(<KvServer<Raft>>::factory(None));
-    let accused = accused(kv_scenarios(&subject), seeds(KV_SEEDS));
-    assert!(accused.is_empty(), "{}", accused.join("\n"));
+    let subject = KvSubject::with_factory(<KvServer<Raft>>::factory(None));
+    let false_alarms = false_alarms(kv_scenarios(&subject), seeds(KV_SEEDS));
+    assert!(false_alarms.is_empty(), "{}", false_alarms.join("\n"));
 }

@@ -77,7 +77,7 @@ impl KvService for Service4 {
 fn child_process() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     let arguments = ["raftlab"].into_iter().chain(arguments.split(' ')).map(Into::into);
-    std::process::exit(cli::with::<Raft, Service4>("raftlab", arguments).into());
+    std::process::exit(cli::run_with_args::<Raft, Service4>("raftlab", arguments).into());
 }
 
 /// The target folder of one test, removed when the test ends.

@@ -61,7 +61,7 @@ pub(super) fn kv_scenarios_of_course() -> Vec<Scenario> {
 }
 
 fn select_course(mut scenarios: Vec<Scenario>, expected: usize) -> Vec<Scenario> {
-    scenarios.retain(|scenario| scenario.about.of_the_course);
+    scenarios.retain(|scenario| scenario.about.from_course);
     assert_eq!(scenarios.len(), expected, "the scenarios of the course");
     scenarios
 }

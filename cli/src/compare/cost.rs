@@ -1,6 +1,6 @@
 //! The cost of a test, in the columns that both Go and we print, and medians of costs.
 
-use tester::Figures;
+use tester::Metrics;
 
 use crate::summary::upper_median;
 
@@ -13,9 +13,9 @@ pub(super) struct Cost {
     pub(super) commands: Option<u64>,
 }
 
-impl From<Figures> for Cost {
-    fn from(figures: Figures) -> Cost {
-        let Figures { elapsed, servers: _, rpcs, bytes, commands } = figures;
+impl From<Metrics> for Cost {
+    fn from(figures: Metrics) -> Cost {
+        let Metrics { elapsed, servers: _, rpcs, bytes, commands } = figures;
         Cost { seconds: elapsed.as_secs_f64(), rpcs, bytes: Some(bytes), commands: Some(commands) }
     }
 }

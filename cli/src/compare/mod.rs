@@ -24,7 +24,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use tester::{About, Clock, Part, Scenario, harness};
+use tester::{Clock, Part, Scenario, ScenarioInfo, harness};
 
 use crate::Error;
 use crate::args::CompareArgs;
@@ -51,8 +51,8 @@ pub(crate) fn compare(
     package: &str,
     out: &mut impl Write,
 ) -> Result<bool, Error> {
-    let of_the_course: Vec<Scenario> = all.into_iter().filter(|scenario| scenario.about.of_the_course).collect();
-    let catalogue = Catalogue(of_the_course.iter().map(|scenario| scenario.about.clone()).collect());
+    let from_course: Vec<Scenario> = all.into_iter().filter(|scenario| scenario.info.from_course).collect();
+    let catalogue = Catalogue(from_course.iter().map(|scenario| scenario.info.clone()).collect());
     let name = sanitized(&args.file.display().to_string(), WIDTH - 40);
     let samples = read(&read_bytes(&args.file, &name)?, &catalogue);
     if samples.rows.is_empty() {
@@ -70,7 +70,7 @@ pub(crate) fn compare(
         |jobs| usize::from(jobs.get()),
     );
     let wanted = scenarios_of(&samples);
-    let scenarios: Vec<&Scenario> = wanted.iter().map(|&number| &of_the_course[number]).collect();
+    let scenarios: Vec<&Scenario> = wanted.iter().map(|&number| &from_course[number]).collect();
     let ours = ours::run(&scenarios, clock, runs, jobs, package)?;
     let ours_of = |number: usize| wanted.iter().position(|&wanted| wanted == number).map(|index| &ours[index]);
 
@@ -78,7 +78,7 @@ pub(crate) fn compare(
     write_heading(&name, &samples, &catalogue, &how, out)?;
     let lines = lines(&samples, &catalogue, ours_of);
     write!(out, "{}", table::table(&lines))?;
-    let abouts: Vec<&About> = scenarios.iter().map(|scenario| &scenario.about).collect();
+    let abouts: Vec<&ScenarioInfo> = scenarios.iter().map(|scenario| &scenario.info).collect();
     for note in notes::notes(&abouts, &samples.editions) {
         writeln!(out, "{note}")?;
     }
@@ -172,8 +172,8 @@ fn write_heading(
         }
     }
     writeln!(out, "\nours: {how}")?;
-    if harness::disturbed() > 0 {
-        writeln!(out, "      {} runs were disturbed by a busy machine and repeated", harness::disturbed())?;
+    if harness::disturbed_runs() > 0 {
+        writeln!(out, "      {} runs were disturbed by a busy machine and repeated", harness::disturbed_runs())?;
     }
     writeln!(
         out,

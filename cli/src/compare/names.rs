@@ -1,7 +1,7 @@
 //! The scenario that a Go test corresponds to. If the output has the name of the test's function, the name decides: our
 //! names are the Go names in snake case. Otherwise the title decides, together with the kind of network that it names.
 
-use tester::{About, Layer};
+use tester::{Layer, ScenarioInfo};
 
 use super::line::{Edition, Title};
 
@@ -34,7 +34,7 @@ pub(super) enum TitleMatch {
 
 /// The scenarios of the course.
 #[derive(Debug)]
-pub(super) struct Catalogue(pub(super) Vec<About>);
+pub(super) struct Catalogue(pub(super) Vec<ScenarioInfo>);
 
 impl Catalogue {
     /// Returns the titles of a scenario's stages.
@@ -70,7 +70,7 @@ impl Catalogue {
                 None => TitleMatch::OneOf([reliable, unreliable]),
             };
         }
-        let of_part = |about: &About| title.part.as_deref() == Some(about.part.number());
+        let of_part = |about: &ScenarioInfo| title.part.as_deref() == Some(about.part.number());
         let mut rows =
             (0..self.0.len()).filter(|&scenario| of_part(&self.0[scenario]) && self.is_in(scenario, edition));
         let row = rows.find_map(|scenario| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tester::{About, Layer};
+use tester::{Layer, ScenarioInfo};
 
 use super::line::Edition;
 
@@ -18,7 +18,7 @@ const OF_2025: [(&str, &str); 7] = [
 ];
 
 /// Returns one note for each difference that concerns the scenarios of the table.
-pub(super) fn notes(abouts: &[&About], editions: &BTreeSet<Edition>) -> Vec<String> {
+pub(super) fn notes(abouts: &[&ScenarioInfo], editions: &BTreeSet<Edition>) -> Vec<String> {
     let mut notes = Vec::new();
     let has = |layer: Layer| abouts.iter().any(|about| about.part.layer() == layer);
     let of_2025 = editions.contains(&Edition::Of2025);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tester::keep::interrupt;
+use tester::artifacts::interrupt;
 use tester::{Clock, Report, Scenario, Stage, Verdict, harness};
 
 use super::cost::{Cost, medians};
@@ -40,7 +40,7 @@ impl OurRuns {
     pub(super) fn cost(&self, title: &str, only: bool) -> Option<Cost> {
         let of = |stages: &Vec<Stage>| {
             let stage = stages.iter().find(|stage| stage.title == title || only)?;
-            Some(Cost::from(stage.figures))
+            Some(Cost::from(stage.metrics))
         };
         let costs: Vec<Cost> = self.passed.iter().filter_map(of).collect();
         medians(&costs).filter(|_| self.not_passed.is_empty())
@@ -67,9 +67,10 @@ pub(super) fn run(
         };
         let ended = harness::run_undisturbed(scenarios[index], clock, seed, harness::print);
         let may_keep = !ended.report().passed() && kept[index].fetch_add(1, Relaxed) < KEPT_MAX;
-        ended.tell(may_keep, |report, kept| {
+        ended.finish(may_keep, |report, kept| {
             progress.report(&report);
-            let closing = if report.passed() { String::new() } else { harness::closing(&report, &kept, package) };
+            let closing =
+                if report.passed() { String::new() } else { harness::failure_footer(&report, &kept, package) };
             outcome(report, closing)
         })
     };
@@ -88,7 +89,7 @@ pub(super) fn run(
 }
 
 fn outcome(report: Report, closing: String) -> Result<Vec<Stage>, NotPassed> {
-    let text = report.broken().and_then(|broken| broken.text.lines().next()).unwrap_or("").to_string();
+    let text = report.run_failure().and_then(|broken| broken.text.lines().next()).unwrap_or("").to_string();
     let word = match report.verdict {
         Verdict::Passed(stages) => return Ok(stages),
         Verdict::Failed(_) => "FAILED",
@@ -120,6 +121,6 @@ impl Progress {
         }
         state.1 = Instant::now();
         let how = if report.passed() { "passed" } else { "did not pass" };
-        harness::print(&format!("{} of {} runs: {} {how}\n", state.0, self.count, report.about.name));
+        harness::print(&format!("{} of {} runs: {} {how}\n", state.0, self.count, report.info.name));
     }
 }

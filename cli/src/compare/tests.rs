@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tester::{Asked, Figures, Stage, Told};
+use tester::{ClientHistory, Metrics, ScenarioOutcome, Stage};
 
 use super::line::Edition;
 use super::*;
@@ -13,12 +13,12 @@ use crate::args::ClockName;
 const GO_2024: &str = include_str!("../../tests/data/go-2024.txt");
 const GO_2025: &str = include_str!("../../tests/data/go-2025.txt");
 
-fn about(name: &'static str, part: Part, title: &str) -> About {
-    About { name, part, title: title.to_string(), of_the_course: true, servers: 3, seconds: 1 }
+fn about(name: &'static str, part: Part, title: &str) -> ScenarioInfo {
+    ScenarioInfo { name, part, title: title.to_string(), from_course: true, servers: 3, seconds: 1 }
 }
 
 /// Some scenarios of the lab.
-fn abouts() -> Vec<About> {
+fn abouts() -> Vec<ScenarioInfo> {
     use Part::{P3A, P3B, P3C, P3D, P4A};
     vec![
         about("initial_election_3A", P3A, "initial election"),
@@ -269,7 +269,7 @@ fn foreign_text_cannot_change_the_terminal() {
 }
 
 /// A scenario with the given cost, which fails with every seed from `fails_from` on.
-fn scenario(about: &About, millis: u64, rpcs: u64, fails_from: u64) -> Scenario {
+fn scenario(about: &ScenarioInfo, millis: u64, rpcs: u64, fails_from: u64) -> Scenario {
     let titles = Catalogue(vec![about.clone()]).stages(0).iter().map(|title| title.to_string()).collect::<Vec<_>>();
     let seen = std::sync::atomic::AtomicU64::new(0);
     Scenario::new(about.clone(), move |_, _: &_| {
@@ -277,9 +277,9 @@ fn scenario(about: &About, millis: u64, rpcs: u64, fails_from: u64) -> Scenario 
         let seed = 1 + seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         assert!(seed < fails_from, "it goes wrong");
         let (elapsed, rpcs) = (Duration::from_millis(millis * seed), rpcs * seed);
-        let figures = Figures { elapsed, servers: 3, rpcs, bytes: 100 * rpcs, commands: 4 };
-        let stage = |title: &String| Stage { title: title.clone(), figures };
-        Told { stages: titles.iter().map(stage).collect(), asked: Some(Asked::default()) }
+        let figures = Metrics { elapsed, servers: 3, rpcs, bytes: 100 * rpcs, commands: 4 };
+        let stage = |title: &String| Stage { title: title.clone(), metrics: figures };
+        ScenarioOutcome { stages: titles.iter().map(stage).collect(), history: Some(ClientHistory::default()) }
     })
 }
 
@@ -307,7 +307,7 @@ fn the_table_has_both_sides_with_ratios_and_sums() {
 
 #[test]
 fn absent_go_columns_show_ours_and_failures_show_a_command() {
-    let fails_from = |about: &About| if about.name == "re_election_3A" { 2 } else { u64::MAX };
+    let fails_from = |about: &ScenarioInfo| if about.name == "re_election_3A" { 2 } else { u64::MAX };
     let scenarios = abouts().iter().map(|about| scenario(about, 1000, 25, fails_from(about))).collect();
     let (all_passed, text) = printed("go-2025.txt", scenarios);
     assert!(!all_passed);

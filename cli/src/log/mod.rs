@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use record::file::{self, Stored};
+use record::file::{self, StoredRecord};
 use record::{Event, EventKind, ServerId, Topic};
 
 use self::columns::Columns;
@@ -80,7 +80,7 @@ fn write(args: &LogArgs, style: OutputStyle, out: &mut impl Write) -> Result<(),
 }
 
 /// Reads a record. The error is one line with the reason.
-fn read(path: &Path) -> Result<Stored, Error> {
+fn read(path: &Path) -> Result<StoredRecord, Error> {
     if path.as_os_str() == STDIN {
         return file::read(io::stdin().lock())
             .map_err(|error| Error::Usage(format!("cannot read standard input: {error}")));
@@ -91,7 +91,7 @@ fn read(path: &Path) -> Result<Stored, Error> {
 }
 
 /// Returns the number of servers in the cluster of a record.
-fn servers(stored: &Stored) -> usize {
+fn servers(stored: &StoredRecord) -> usize {
     match stored.events().next() {
         Some(Event { kind: EventKind::RunBegun { servers, .. }, .. }) => servers,
         // A record without a scenario: its events name the servers.

@@ -32,7 +32,7 @@ impl BatchCounts {
             let total = plan.runs_of(index);
             ScenarioCounts { name, total, running: 0, passed: 0, not_passed: 0 }
         };
-        let names = plan.scenarios.iter().map(|scenario| scenario.about.name);
+        let names = plan.scenarios.iter().map(|scenario| scenario.info.name);
         let scenarios: Vec<ScenarioCounts> = names.enumerate().map(of).collect();
         let total = scenarios.iter().map(|counts| counts.total).sum();
         BatchCounts { total, scenarios, passed: 0, not_passed: 0 }

@@ -5,10 +5,10 @@ use std::io::{BufReader, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use record::file::{self, Stored};
+use record::file::{self, StoredRecord};
 use record::{Event, EventKind};
-use tester::again::{self, Parting};
-use tester::keep::interrupt;
+use tester::artifacts::interrupt;
+use tester::determinism::{self, DivergencePoint};
 use tester::{Clock, Report, Scenario, harness};
 
 use crate::Error;
@@ -59,7 +59,7 @@ fn is_record(path: &Path) -> std::io::Result<bool> {
 
 /// Returns the index of the scenario with this name, or an error message.
 fn scenario_index(name: &str, all: &[Scenario]) -> Result<usize, String> {
-    let index = all.iter().position(|scenario| scenario.about.name == name);
+    let index = all.iter().position(|scenario| scenario.info.name == name);
     index.ok_or_else(|| format!("this program has no scenario '{name}'"))
 }
 
@@ -72,19 +72,19 @@ pub(crate) struct RecordedRun {
 
 impl RecordedRun {
     /// Reads scenario, seed and clock from the first events of a record.
-    pub(crate) fn of(stored: &Stored, mut all: Vec<Scenario>) -> Result<RecordedRun, String> {
+    pub(crate) fn of(stored: &StoredRecord, mut all: Vec<Scenario>) -> Result<RecordedRun, String> {
         let mut kinds = stored.events().map(|event| event.kind);
         let Some(EventKind::RunBegun { scenario, seed, simulated, .. }) = kinds.next() else {
             return Err("the record does not name its scenario".to_string());
         };
         let mut scenario = all.swap_remove(scenario_index(&scenario, &all)?);
-        if let Some(EventKind::CalmFrom { moment }) = kinds.next() {
-            scenario = scenario.calm_from(Duration::from_nanos(moment))?;
+        if let Some(EventKind::FaultCutoff { at: moment }) = kinds.next() {
+            scenario = scenario.with_fault_cutoff(Duration::from_nanos(moment))?;
         }
         Ok(RecordedRun { scenario, seed, clock: if simulated { Clock::Simulated } else { Clock::Threads } })
     }
 
-    fn replay(self, stored: &Stored, package: &str, out: &mut impl Write) -> Result<bool, Error> {
+    fn replay(self, stored: &StoredRecord, package: &str, out: &mut impl Write) -> Result<bool, Error> {
         let RecordedRun { scenario, seed, clock } = self;
         if clock == Clock::Threads {
             write!(out, "{THREADS_NOTE}")?;
@@ -98,10 +98,10 @@ impl RecordedRun {
         let same = (clock == Clock::Simulated).then(|| compare(stored, ended.report()));
         // The files of the same run exist already.
         let may_keep = !matches!(same, Some(Ok(_)));
-        ended.tell(may_keep, |report, kept| {
-            write!(out, "{}{}", report.lines(), harness::below(&kept))?;
+        ended.finish(may_keep, |report, kept| {
+            write!(out, "{}{}", report.lines(), harness::indented_artifact_lines(&kept))?;
             let passed = report.passed();
-            let mut tally = Tally::new(&scenario.about);
+            let mut tally = Tally::new(&scenario.info);
             tally.add(report, &kept, package);
             summary::write(&[tally], clock, begun.elapsed(), out)?;
             match same {
@@ -119,32 +119,32 @@ impl RecordedRun {
 ///
 /// Events of the checker are ignored: they depend on what is written to disk, and are no part of the run. The record of
 /// an interrupted run is compared with the beginning of the new run.
-fn compare(stored: &Stored, report: &Report) -> Result<u64, Box<Parting>> {
+fn compare(stored: &StoredRecord, report: &Report) -> Result<u64, Box<DivergencePoint>> {
     if stored.hash() == report.hash() {
         return Ok(stored.len());
     }
-    let is_run_event = |event: &Event| !matches!(event.kind, EventKind::Linearized { .. });
+    let is_run_event = |event: &Event| !matches!(event.kind, EventKind::HistoryChecked { .. });
     let ended = |event: &Event| matches!(event.kind, EventKind::RunEnded { .. });
     let recorded: Vec<Event> = stored.events().filter(is_run_event).collect();
     let now = report.record.events().filter(is_run_event);
     let parting = if recorded.last().is_some_and(ended) {
-        again::parting(recorded.iter().cloned(), now)
+        determinism::first_divergence(recorded.iter().cloned(), now)
     } else {
         let recorded = &recorded[..recorded.len().saturating_sub(1)];
-        again::parting(recorded.iter().cloned(), now.take(recorded.len()))
+        determinism::first_divergence(recorded.iter().cloned(), now.take(recorded.len()))
     };
     match parting {
         Some(parting) => Err(Box::new(parting)),
         // The hashes differ, so only calls that a long record omits can differ.
         None if stored.omitted() > 0 && recorded.last().is_some_and(ended) => {
-            Err(Box::new(Parting { number: stored.len(), before: Vec::new(), first: None, second: None }))
+            Err(Box::new(DivergencePoint { number: stored.len(), before: Vec::new(), first: None, second: None }))
         }
         None => Ok(recorded.len() as u64),
     }
 }
 
 /// Says where a run differs from its record, and what may be the reason.
-fn describe_difference(parting: &Parting) -> String {
+fn describe_difference(parting: &DivergencePoint) -> String {
     let location = match parting.at() {
         Some(at) => format!(
             "from event {} on, at {:.4} s:{}",
@@ -184,7 +184,7 @@ fn replay_results(
         list.push((index_here, run.seed));
     }
     let with_cutoff = |scenario: Scenario| match saved.header.calm_from {
-        Some(nanos) => scenario.calm_from(Duration::from_nanos(nanos)),
+        Some(nanos) => scenario.with_fault_cutoff(Duration::from_nanos(nanos)),
         None => Ok(scenario),
     };
     let scenarios: Result<Vec<Scenario>, String> =

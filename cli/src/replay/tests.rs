@@ -6,7 +6,7 @@ use super::*;
 use crate::test_scenarios;
 
 /// A record as it is read back from a file.
-fn stored(record: &Recorder) -> Stored {
+fn stored(record: &Recorder) -> StoredRecord {
     let mut bytes = Vec::new();
     record.write(&mut bytes).expect("a vector takes everything");
     file::read(&bytes[..]).expect("it was written just now")
@@ -22,7 +22,7 @@ fn a_record_names_its_scenario_seed_and_clock() {
     let all =
         || vec![test_scenarios::scenario("other_3A", |_| false), test_scenarios::scenario("example_3A", |_| false)];
     let recorded = RecordedRun::of(&stored, all()).unwrap_or_else(|why| panic!("{why}"));
-    assert_eq!((recorded.scenario.about.name, recorded.seed, recorded.clock), ("example_3A", 7, Clock::Simulated));
+    assert_eq!((recorded.scenario.info.name, recorded.seed, recorded.clock), ("example_3A", 7, Clock::Simulated));
     let missing = RecordedRun::of(&stored, all()[..1].to_vec()).err();
     assert_eq!(missing.as_deref(), Some("this program has no scenario 'example_3A'"));
 }
@@ -45,7 +45,11 @@ fn checker_results_do_not_make_runs_differ() {
     let report = run(8);
     let record = Recorder::default();
     let mut events: Vec<Event> = report.record.events().collect();
-    let found = EventKind::Linearized { key: "0".to_string(), legal: record::Legal::Yes, orders: vec![vec![0]] };
+    let found = EventKind::HistoryChecked {
+        key: "0".to_string(),
+        linearizable: record::Linearizable::Yes,
+        orders: vec![vec![0]],
+    };
     let at = events.last().expect("its end").at;
     events.insert(events.len() - 1, Event { at, server: None, kind: found });
     events.into_iter().for_each(|event| record.record(event));
@@ -59,7 +63,7 @@ fn an_interrupted_record_matches_the_start_of_a_run() {
     let begin = report.record.events().next().expect("its beginning");
     let mark = |at: Duration| {
         let label = "interrupted".to_string();
-        let shape = record::Shape::Point;
+        let shape = record::AnnotationShape::Point;
         let kind = EventKind::Annotated { tag: "run".to_string(), label, details: String::new(), shape };
         Event { at: at.as_nanos() as u64, server: None, kind }
     };

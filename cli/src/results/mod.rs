@@ -17,7 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tester::keep::{self, Keeping, Kept};
+use tester::artifacts::{self, ArtifactStore, Artifacts};
 use tester::{Clock, Report, Stage, Verdict};
 
 use crate::summary::{self, Tally};
@@ -171,8 +171,8 @@ pub(crate) struct ResultsFile {
 
 impl ResultsFile {
     /// A results file in the folder of run artifacts; `None` if nothing may be written.
-    pub(crate) fn new(keeping: &Keeping, header: Header) -> Option<ResultsFile> {
-        (!keeping.never()).then(|| ResultsFile::into(keeping.folder(), header))
+    pub(crate) fn new(keeping: &ArtifactStore, header: Header) -> Option<ResultsFile> {
+        (!keeping.is_disabled()).then(|| ResultsFile::into(keeping.folder(), header))
     }
 
     fn into(folder: &Path, header: Header) -> ResultsFile {
@@ -181,23 +181,23 @@ impl ResultsFile {
 
     /// Saves a run that did not pass. A run that reached unwritten code is not saved, because its printed lines say
     /// everything.
-    pub(crate) fn run(&mut self, report: &Report, kept: &Kept) {
+    pub(crate) fn run(&mut self, report: &Report, kept: &Artifacts) {
         let verdict = match &report.verdict {
             Verdict::Failed(broken) if broken.unwritten => return,
             Verdict::Passed(_) => return,
-            Verdict::Failed(_) if report.difference.is_some() => "not deterministic",
+            Verdict::Failed(_) if report.divergence.is_some() => "not deterministic",
             Verdict::Failed(_) => "failed",
             Verdict::Disturbed(_) => "disturbed",
             Verdict::Aborted(_) => "aborted",
             Verdict::Undecided(_) => "undecided",
         };
         self.write(&ResultLine::Run(FailedRun {
-            scenario: report.about.name.to_string(),
+            scenario: report.info.name.to_string(),
             seed: report.seed,
             verdict: verdict.to_string(),
             text: summary::failure_sentence(report),
             record: kept.record.clone(),
-            timeline: kept.picture.clone(),
+            timeline: kept.timeline.clone(),
         }));
     }
 
@@ -206,7 +206,7 @@ impl ResultsFile {
         if tally.runs() == tally.unwritten() {
             return;
         }
-        let medians = tally.medians().into_iter().map(|Stage { title, figures }| Median {
+        let medians = tally.medians().into_iter().map(|Stage { title, metrics: figures }| Median {
             title,
             seconds: figures.elapsed.as_secs_f64(),
             servers: figures.servers,
@@ -237,7 +237,8 @@ impl ResultsFile {
             (_, Some(write_error)) => format!("results: cannot be saved: {write_error}\n"),
             (None, None) => String::new(),
             (Some((path, _)), None) => {
-                let replay = format!("again:   cargo run --release -p {package} -- replay {}\n", keep::quoted(path));
+                let replay =
+                    format!("again:   cargo run --release -p {package} -- replay {}\n", artifacts::quoted(path));
                 format!("results: {}\n{}", path.display(), if all_passed { "" } else { &replay })
             }
         }
@@ -259,7 +260,7 @@ impl ResultsFile {
             Some(file) => file,
             none => {
                 fs::create_dir_all(&self.folder)?;
-                let (path, mut file) = keep::create_new(&self.folder, "run", "json")?;
+                let (path, mut file) = artifacts::create_new(&self.folder, "run", "json")?;
                 file.write_all(text(&ResultLine::Results(self.header.clone()))?.as_bytes())?;
                 none.insert((path, file))
             }

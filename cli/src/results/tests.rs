@@ -32,11 +32,11 @@ fn header() -> Header {
 /// Saves ten runs of which two do not pass, and returns the path.
 fn save(mut results: ResultsFile) -> PathBuf {
     let scenario = test_scenarios::scenario("example_3A", |seed| seed % 4 == 0);
-    let mut tally = Tally::new(&scenario.about);
+    let mut tally = Tally::new(&scenario.info);
     for seed in 1..=10 {
         let report = runner::run(&scenario, Clock::Simulated, seed);
         let record = (seed == 4).then(|| PathBuf::from("/lab/example_3A-simulated-4.record"));
-        let kept = Kept { record, ..Kept::default() };
+        let kept = Artifacts { record, ..Artifacts::default() };
         results.run(&report, &kept);
         tally.add(report, &kept, "starter");
     }
@@ -112,10 +112,10 @@ fn unwritten_code_leaves_no_results_file() {
     let temporary = TempDir::new("unwritten");
     let (mut results, scenario) = (temporary.results(), test_scenarios::unwritten("example_3A"));
     let report = runner::run(&scenario, Clock::Simulated, 1);
-    assert!(report.broken().is_some_and(|broken| broken.unwritten), "{:?}", report.verdict);
-    let mut tally = Tally::new(&scenario.about);
-    results.run(&report, &Kept::default());
-    tally.add(report, &Kept::default(), "starter");
+    assert!(report.run_failure().is_some_and(|broken| broken.unwritten), "{:?}", report.verdict);
+    let mut tally = Tally::new(&scenario.info);
+    results.run(&report, &Artifacts::default());
+    tally.add(report, &Artifacts::default(), "starter");
     results.scenario(&tally);
     results.end(EndReason::Complete, 1, 0);
     assert!(!temporary.0.exists());

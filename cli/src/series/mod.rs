@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tester::harness::{self, Ended};
-use tester::keep::Kept;
-use tester::keep::interrupt::{self, Farewell, Waiting};
+use tester::artifacts::Artifacts;
+use tester::artifacts::interrupt::{self, InterruptGuard, InterruptHook};
+use tester::harness::{self, FinishedRun};
 use tester::{Clock, Report};
 
 use crate::plan::Plan;
@@ -50,7 +50,7 @@ struct RunLines(String);
 /// A result on its way through the batch.
 enum ArrivedRun {
     /// A simulated run. It is reported in plan order, so that the output is the same each time.
-    Ended(Box<Ended>),
+    Ended(Box<FinishedRun>),
     /// A run on threads, which was reported when it ended.
     Reported(RunLines),
     /// A run that did not start.
@@ -64,13 +64,13 @@ impl Series<'_> {
         let count = plan.scenarios.len();
         let state = Arc::new(Mutex::new(BatchState {
             package: package.to_string(),
-            tallies: plan.scenarios.iter().map(|scenario| Tally::new(&scenario.about)).collect(),
+            tallies: plan.scenarios.iter().map(|scenario| Tally::new(&scenario.info)).collect(),
             saved: vec![false; count],
             ended: false,
             results,
         }));
         interrupt::install();
-        let waiting = Waiting::new(InterruptHook { state: Arc::clone(&state), progress: progress.clone() });
+        let waiting = InterruptGuard::new(FinishOnInterrupt { state: Arc::clone(&state), progress: progress.clone() });
 
         let (begun, stop) = (Instant::now(), AtomicBool::new(false));
         // Number of repeated failures, by scenario index.
@@ -101,12 +101,15 @@ impl Series<'_> {
             ended
         };
 
-        let report_run = |index: usize, report: Report, kept: Kept| {
+        let report_run = |index: usize, report: Report, kept: Artifacts| {
             if hashes {
-                return RunLines(format!("{} {} {:016x}\n", report.about.name, report.seed, report.hash()));
+                return RunLines(format!("{} {} {:016x}\n", report.info.name, report.seed, report.hash()));
             }
-            let lines =
-                RunLines(if plan.prints_each_run() { report.lines() + &harness::below(&kept) } else { String::new() });
+            let lines = RunLines(if plan.prints_each_run() {
+                report.lines() + &harness::indented_artifact_lines(&kept)
+            } else {
+                String::new()
+            });
             let first = lock(&state).add(index, report, &kept, plan);
             if first && !plan.prints_each_run() && progress.is_visible() {
                 let failure = lock(&state).tallies[index].first_failure();
@@ -114,9 +117,10 @@ impl Series<'_> {
             }
             lines
         };
-        let may_keep = |index: usize, ended: &Ended| !hashes && lock(&state).tallies[index].may_keep(ended.report());
+        let may_keep =
+            |index: usize, ended: &FinishedRun| !hashes && lock(&state).tallies[index].may_keep(ended.report());
         let mut all_passed = true;
-        let arrived = |number: usize, ended: Option<Ended>| {
+        let arrived = |number: usize, ended: Option<FinishedRun>| {
             let (Some(ended), index) = (ended, plan.scenario_index(number)) else { return Ok(ArrivedRun::Skipped) };
             all_passed &= ended.report().passed();
             progress.run_ended(index, ended.report().passed());
@@ -125,7 +129,7 @@ impl Series<'_> {
                 // On threads an earlier run may take another minute, so this run is reported at once.
                 Clock::Threads => {
                     let may_keep = may_keep(index, &ended);
-                    ArrivedRun::Reported(ended.tell(may_keep, |report, kept| report_run(index, report, kept)))
+                    ArrivedRun::Reported(ended.finish(may_keep, |report, kept| report_run(index, report, kept)))
                 }
             })
         };
@@ -145,7 +149,7 @@ impl Series<'_> {
                 ArrivedRun::Reported(lines) => write(lines),
                 ArrivedRun::Ended(ended) => {
                     let may_keep = may_keep(index, &ended);
-                    ended.tell(may_keep, |report, kept| write(report_run(index, report, kept)))
+                    ended.finish(may_keep, |report, kept| write(report_run(index, report, kept)))
                 }
             }
         };
@@ -180,9 +184,9 @@ fn lock(state: &Mutex<BatchState>) -> MutexGuard<'_, BatchState> {
 
 impl BatchState {
     /// Counts a run. Returns whether it is the first failure of its scenario.
-    fn add(&mut self, index: usize, report: Report, kept: &Kept, plan: &Plan) -> bool {
+    fn add(&mut self, index: usize, report: Report, kept: &Artifacts, plan: &Plan) -> bool {
         let tally = &mut self.tallies[index];
-        let unwritten = report.broken().is_some_and(|broken| broken.unwritten);
+        let unwritten = report.run_failure().is_some_and(|broken| broken.unwritten);
         let first = !report.passed() && !unwritten && tally.not_passed() == 0;
         if let Some(results) = &mut self.results {
             results.run(&report, kept);
@@ -217,18 +221,18 @@ impl BatchState {
 }
 
 /// The work that remains when the user presses Ctrl-C.
-struct InterruptHook {
+struct FinishOnInterrupt {
     state: Arc<Mutex<BatchState>>,
     progress: Progress,
 }
 
-impl Farewell for InterruptHook {
-    fn begin(&mut self) {
+impl InterruptHook for FinishOnInterrupt {
+    fn on_interrupt(&mut self) {
         lock(&self.state).save(EndReason::Interrupted);
         self.progress.close();
     }
 
-    fn end(&mut self) -> String {
+    fn finish(&mut self) -> String {
         let state = &*lock(&self.state);
         let sum = |count: fn(&Tally) -> usize| state.tallies.iter().map(count).sum::<usize>();
         let (runs, passed) = (sum(Tally::runs), sum(Tally::passed));

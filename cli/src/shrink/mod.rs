@@ -14,8 +14,8 @@ use std::io::{BufReader, Write};
 use std::time::{Duration, Instant};
 
 use record::file;
-use tester::keep::interrupt;
-use tester::{Clock, Report, Scenario, calm, harness};
+use tester::artifacts::interrupt;
+use tester::{Clock, Report, Scenario, fault_cutoff, harness};
 
 use self::search::{Candidate, FailingRun, SearchResult, TryCounts};
 use self::signature::FailureSignature;
@@ -47,9 +47,9 @@ pub(crate) fn shrink(
         usize::try_from(args.tries.get()).map_err(|_| Error::Usage(format!("{} runs are too many", args.tries)))?;
     let jobs = args.jobs.map_or_else(|| plan::default_jobs(Clock::Simulated), |jobs| usize::from(jobs.get()));
     let given = GivenRun::of(args, all)?;
-    let name = describe(given.scenario.about.name, given.run);
+    let name = describe(given.scenario.info.name, given.run);
     let report = given.run(given.run);
-    let Some(broken) = report.broken() else {
+    let Some(broken) = report.run_failure() else {
         writeln!(out, "{name} passes: there is nothing to shrink")?;
         out.flush()?;
         return Ok(false);
@@ -65,7 +65,7 @@ pub(crate) fn shrink(
     let failing = measure_failure(&report, &signature).expect("it has its own signature");
     drop(report);
     let before = failing.size;
-    let can_cut_faults = !calm::needs_its_faults(&given.scenario.about);
+    let can_cut_faults = !fault_cutoff::requires_faults(&given.scenario.info);
     let mut last_print = Instant::now();
     let found = search::search((given.run, failing), tries, can_cut_faults, |candidates, counts, best| {
         let mut outcomes = Vec::with_capacity(candidates.len());
@@ -95,10 +95,10 @@ impl GivenRun {
     /// Finds the run that the arguments name.
     fn of(args: &ShrinkArgs, mut all: Vec<Scenario>) -> Result<GivenRun, Error> {
         let path = &args.run;
-        let index = path.to_str().and_then(|name| all.iter().position(|scenario| scenario.about.name == name));
+        let index = path.to_str().and_then(|name| all.iter().position(|scenario| scenario.info.name == name));
         if let Some(index) = index.filter(|_| !path.exists()) {
             let scenario = all.swap_remove(index);
-            let name = scenario.about.name;
+            let name = scenario.info.name;
             let seed = args.seed.ok_or_else(|| {
                 Error::Usage(format!("{name} needs a seed: give --seed; run {name} -n 1000 looks for a failing seed"))
             })?;
@@ -119,14 +119,14 @@ impl GivenRun {
         let stored = stored.map_err(|error| shrink_error(error.to_string()))?;
         let fresh = all.clone();
         let RecordedRun { scenario, seed, clock } = RecordedRun::of(&stored, all).map_err(shrink_error)?;
-        let name = scenario.about.name;
+        let name = scenario.info.name;
         if clock == Clock::Threads {
             return Err(shrink_error(format!(
                 "runs on threads cannot be replayed; run {name} -n 1000 looks for a failing seed"
             )));
         }
-        let run = Candidate { seed, calm_from: scenario.is_calm_from() };
-        let scenario = fresh.into_iter().find(|scenario| scenario.about.name == name).expect("it has just been found");
+        let run = Candidate { seed, calm_from: scenario.fault_cutoff() };
+        let scenario = fresh.into_iter().find(|scenario| scenario.info.name == name).expect("it has just been found");
         Ok(GivenRun { scenario, run, is_recorded: true })
     }
 
@@ -134,7 +134,9 @@ impl GivenRun {
     fn scenario(&self, Candidate { calm_from, .. }: Candidate) -> Scenario {
         let scenario = self.scenario.clone();
         match calm_from {
-            Some(moment) => scenario.calm_from(moment).expect("only scenarios that can do without faults get a cutoff"),
+            Some(moment) => {
+                scenario.with_fault_cutoff(moment).expect("only scenarios that can do without faults get a cutoff")
+            }
             None => scenario,
         }
     }
@@ -160,9 +162,9 @@ impl GivenRun {
         let differs = |report: &Report| report.hash() != found.hash && !harness::prints_events();
         let ended = harness::run_if(|| true, &scenario, Clock::Simulated, found.best.seed, differs, harness::print);
         let may_keep = !(self.is_recorded && found.best == self.run);
-        ended.expect("the run was wanted").tell(may_keep, |report, kept| {
-            let other = report.difference.is_none() && report.hash() != found.hash;
-            write!(out, "{}\n{}\n", report.lines(), harness::closing(&report, &kept, package))?;
+        ended.expect("the run was wanted").finish(may_keep, |report, kept| {
+            let other = report.divergence.is_none() && report.hash() != found.hash;
+            write!(out, "{}\n{}\n", report.lines(), harness::failure_footer(&report, &kept, package))?;
             if other {
                 writeln!(
                     out,
@@ -186,13 +188,14 @@ fn measure_failure(report: &Report, signature: &FailureSignature) -> Option<Fail
         return None;
     }
     let FaultSummary { faults, lost, moments } = FaultSummary::of(report.record.events());
-    let at = report.broken()?.at;
+    let at = report.run_failure()?.at;
     Some(FailingRun { size: Size { faults, lost, at, events: report.record.len() }, moments, hash: report.hash() })
 }
 
 /// Describes a run in words.
 fn describe(name: &str, run: Candidate) -> String {
-    let cutoff = run.calm_from.map_or(String::new(), |moment| format!(", calm from {}", calm::moment(moment)));
+    let cutoff =
+        run.calm_from.map_or(String::new(), |moment| format!(", calm from {}", fault_cutoff::format_moment(moment)));
     format!("{name} with seed {}{cutoff}", run.seed)
 }
 
@@ -214,14 +217,14 @@ fn tried_text(counts: &TryCounts, can_cut_faults: bool, scenario: &Scenario) -> 
     let mut text = format!("tried: {seeds} seeds, {seeds_failing} of which fail in the same way\n");
     text += &match can_cut_faults {
         true => format!("       {cutoffs} runs whose faults end early, {cutoffs_failing} of which do\n"),
-        false => format!("       none with fewer faults, because {} needs all of its faults\n", scenario.about.name),
+        false => format!("       none with fewer faults, because {} needs all of its faults\n", scenario.info.name),
     };
     text
 }
 
 /// A table of two runs side by side.
 fn table((run, size): (Candidate, Size), (best, shortest): (Candidate, Size)) -> String {
-    let moment = |run: Candidate| run.calm_from.map_or("-".to_string(), calm::moment);
+    let moment = |run: Candidate| run.calm_from.map_or("-".to_string(), fault_cutoff::format_moment);
     let seconds = |size: Size| format!("{:.3}", size.at.as_secs_f64());
     let rows = [
         ("", "given".to_string(), "shortest".to_string()),

@@ -14,7 +14,7 @@ impl FailureSignature {
     /// about it.
     pub(super) fn of(report: &Report) -> Option<FailureSignature> {
         match &report.verdict {
-            Verdict::Failed(broken) if !broken.unwritten && report.difference.is_none() => Some(FailureSignature {
+            Verdict::Failed(broken) if !broken.unwritten && report.divergence.is_none() => Some(FailureSignature {
                 check: shape(&broken.text),
                 rule: broken.diagnosis.found.as_ref().map(|found| found.rule),
             }),

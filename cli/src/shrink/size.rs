@@ -56,8 +56,8 @@ impl FaultSummary {
         for Event { at, kind, .. } in events {
             match kind {
                 EventKind::RpcSent { call, .. } => drop(sent.insert(call, at)),
-                EventKind::RpcAnswered { call, .. } => drop(sent.remove(&call)),
-                EventKind::RpcLost { call, why } => {
+                EventKind::RpcReplied { call, .. } => drop(sent.remove(&call)),
+                EventKind::RpcLost { call, reason: why } => {
                     let since = sent.remove(&call).unwrap_or(at);
                     if matches!(why, Loss::RequestDropped | Loss::ReplyDropped) {
                         summary.lost += 1;
@@ -184,8 +184,8 @@ mod tests {
         let seen = summary(&[
             (3 * MS + 7, sent(1)),
             (4 * MS, sent(2)),
-            (9 * MS, EventKind::RpcLost { call: 1, why: Loss::ReplyDropped }),
-            (9 * MS, EventKind::RpcLost { call: 2, why: Loss::Unreachable }),
+            (9 * MS, EventKind::RpcLost { call: 1, reason: Loss::ReplyDropped }),
+            (9 * MS, EventKind::RpcLost { call: 2, reason: Loss::Unreachable }),
         ]);
         assert_eq!(seen, FaultSummary { faults: 0, lost: 1, moments: vec![3] });
     }

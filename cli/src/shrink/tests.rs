@@ -2,13 +2,14 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use record::{Event, EventKind, Options, Recorder};
-use tester::{About, Part, Told};
+use tester::{Part, ScenarioInfo, ScenarioOutcome};
 
 use super::*;
 
-fn scenario(name: &'static str, of_the_course: bool) -> Scenario {
-    let about = About { name, part: Part::P3A, title: "a scenario".to_string(), of_the_course, servers: 3, seconds: 1 };
-    Scenario::new(about, |_, _: &_| Told { stages: Vec::new(), asked: None })
+fn scenario(name: &'static str, from_course: bool) -> Scenario {
+    let about =
+        ScenarioInfo { name, part: Part::P3A, title: "a scenario".to_string(), from_course, servers: 3, seconds: 1 };
+    Scenario::new(about, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None })
 }
 
 fn scenarios() -> Vec<Scenario> {
@@ -55,11 +56,11 @@ fn a_run_is_given_by_scenario_and_seed_or_by_record() {
     let given = GivenRun::of(&args("example_3A", Some(7)), scenarios()).expect("it is there");
     assert_eq!((given.run, given.is_recorded), (Candidate { seed: 7, calm_from: None }, false));
 
-    let file = File::of("given", [begun(true), EventKind::CalmFrom { moment: 1_250_000_000 }]);
+    let file = File::of("given", [begun(true), EventKind::FaultCutoff { at: 1_250_000_000 }]);
     let given = GivenRun::of(&args(&file.0, None), scenarios()).expect("it can be read");
     let calm_from = Some(Duration::from_millis(1250));
     assert_eq!((given.run, given.is_recorded), (Candidate { seed: 42, calm_from }, true));
-    assert_eq!(given.scenario.is_calm_from(), None, "each candidate has its own end of faults");
+    assert_eq!(given.scenario.fault_cutoff(), None, "each candidate has its own end of faults");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Log compaction. The leader proposes it as a log entry, so that every server discards the same entries after it has
 //! applied them.
 
-use raft::core::{Core, Flow};
+use raft::core::{Core, ProgressState};
 use raftapi::Index;
 
 use super::command::Command;
@@ -40,7 +40,7 @@ impl Compaction {
         }
         let match_indexes = core.peers().filter_map(|peer| {
             let progress = core.progress(peer)?;
-            matches!(progress.flow(), Flow::Replicating { .. }).then(|| progress.match_index())
+            matches!(progress.state(), ProgressState::Replicating { .. }).then(|| progress.match_index())
         });
         let retain_after = match_indexes.chain(snapshot_index).min().unwrap_or(applied);
         let up_to = if log_bytes > HARD_LIMIT_FACTOR * self.limit { applied } else { retain_after.min(applied) };

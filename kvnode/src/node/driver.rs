@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use raft::core::{HardState, RoleName, Standing};
-use raft::rawnode::{Committed, RawNode, Ready, Snapshot, Transfer};
+use raft::core::{HardState, RoleName, SoftState};
+use raft::rawnode::{Committed, RawNode, Ready, Snapshot, TransferOutcome};
 use raftapi::Index;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -133,8 +133,8 @@ impl Driver {
     /// Proposes all waiting writes together, and a compaction if the log needs one. If this server does not lead, it
     /// redirects the clients.
     fn propose(&mut self) {
-        if self.node.standing().role != RoleName::Leader {
-            let leader = self.node.standing().leader;
+        if self.node.soft_state().role != RoleName::Leader {
+            let leader = self.node.soft_state().leader;
             self.pending.redirect(leader, leader.map(|leader| self.peers.address(leader)));
             return;
         }
@@ -165,10 +165,10 @@ impl Driver {
 
     /// Processes one [`Ready`] of the node, in the required order.
     fn process_ready(&mut self) -> Result<(), String> {
-        let Ready { standing, hard_state, snapshot, base, entries, messages, snapshots_wanted, committed, reads } =
+        let Ready { soft_state, hard_state, snapshot, base, entries, messages, snapshot_tasks, committed, reads } =
             self.node.ready();
-        if let Some(standing) = standing {
-            self.on_soft_state_change(standing);
+        if let Some(soft_state) = soft_state {
+            self.on_soft_state_change(soft_state);
         }
         let mut hard_state = hard_state;
         if let Some(snapshot) = snapshot {
@@ -185,10 +185,10 @@ impl Driver {
         if let Some((index, _)) = base {
             self.storage.compact_log(index)?;
         }
-        for order in snapshots_wanted {
+        for order in snapshot_tasks {
             // The node waits for the end of the transfer until it is reported.
             if !self.transfers.start(order.clone(), self.storage.view()?) {
-                self.node.report_snapshot(&order, Transfer::Failed);
+                self.node.report_snapshot(&order, TransferOutcome::Failed);
             }
         }
         for read in reads {
@@ -202,7 +202,7 @@ impl Driver {
     }
 
     /// Logs a change of term, role or leader, and starts a new leadership.
-    fn on_soft_state_change(&mut self, Standing { term, role, leader }: Standing) {
+    fn on_soft_state_change(&mut self, SoftState { term, role, leader }: SoftState) {
         match (role, leader) {
             (RoleName::Leader, _) => {
                 log::info!("leads term {term}");
@@ -280,7 +280,7 @@ impl Driver {
             server: self.node.core().me(),
             term: status.term,
             role: status.role.into(),
-            leader: self.node.standing().leader,
+            leader: self.node.soft_state().leader,
             first_index: status.first_index,
             last_index: status.last_index,
             commit_index: status.commit_index,

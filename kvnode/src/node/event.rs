@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
-use raft::rawnode::{Message, SnapshotOrder, Transfer};
+use raft::rawnode::{Message, SnapshotTask, TransferOutcome};
 
 use super::command::Write;
 use crate::storage::Image;
@@ -26,7 +26,7 @@ pub(super) enum Event {
     /// A complete snapshot has arrived.
     SnapshotReceived(ReceivedSnapshot),
     /// A snapshot transfer to another server has succeeded or failed.
-    SnapshotSent(SnapshotOrder, Transfer),
+    SnapshotSent(SnapshotTask, TransferOutcome),
     /// The server must stop.
     Stop,
 }

@@ -103,7 +103,7 @@ impl Node {
             log: restored.log,
             applied,
             heartbeat_ticks: HEARTBEAT_TICKS,
-            answer_ticks: ANSWER_TICKS,
+            reply_timeout_ticks: ANSWER_TICKS,
             ..rawnode::Config::new(me, servers)
         });
         let node = node.map_err(|error| format!("{}: {error}", data.display()))?;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use raft::rawnode::{SnapshotOrder, Transfer};
+use raft::rawnode::{SnapshotTask, TransferOutcome};
 use raftapi::Index;
 
 use super::event::Event;
@@ -31,7 +31,7 @@ pub(super) struct Transfers {
     /// The queue of the loop, for the result of each transfer.
     events: SyncSender<Event>,
     /// Each transfer in flight, with the last index of its snapshot.
-    in_flight: Vec<(SnapshotOrder, Index)>,
+    in_flight: Vec<(SnapshotTask, Index)>,
 }
 
 impl Transfers {
@@ -46,7 +46,7 @@ impl Transfers {
     }
 
     /// Starts to send `view` to the server that needs it. Returns `false` if no thread can be started.
-    pub(super) fn start(&mut self, order: SnapshotOrder, view: View) -> bool {
+    pub(super) fn start(&mut self, order: SnapshotTask, view: View) -> bool {
         self.in_flight.push((order.clone(), view.applied()));
         let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
         let address = self.addresses[order.to().0].to_string();
@@ -59,11 +59,11 @@ impl Transfers {
                 Ok(bytes) => {
                     let took = started.elapsed().as_secs_f64();
                     log::info!("sent {to} a snapshot up to index {index}: {bytes} bytes in {took:.1} s");
-                    Transfer::Arrived
+                    TransferOutcome::Arrived
                 }
                 Err(reason) => {
                     log::warn!("the snapshot up to index {index} for {to} failed: {reason}");
-                    Transfer::Failed
+                    TransferOutcome::Failed
                 }
             };
             // The file may not exist.
@@ -81,7 +81,7 @@ impl Transfers {
     }
 
     /// Removes a transfer that has ended.
-    pub(super) fn finish(&mut self, order: &SnapshotOrder) {
+    pub(super) fn finish(&mut self, order: &SnapshotTask) {
         self.in_flight.retain(|(in_flight, _)| in_flight != order);
     }
 
@@ -97,7 +97,7 @@ fn send_snapshot(
     identity: &Identity,
     address: &str,
     limits: &Limits,
-    order: &SnapshotOrder,
+    order: &SnapshotTask,
     view: &View,
     path: &Path,
 ) -> Result<u64, String> {

@@ -252,7 +252,7 @@ impl StoreContents {
                 return Ok(Err(format!("the entry at index {due} has an earlier term than the one before it")));
             }
             extent.push(bytes.value().len());
-            entries.push(Entry { term, command: labgob::shared(command) });
+            entries.push(Entry { term, command: labgob::shared_bytes(command) });
         }
         if applied < base || extent.last().0 < applied {
             let last = extent.last();

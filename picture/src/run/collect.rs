@@ -117,8 +117,8 @@ impl CollectedRun {
                 let clock = if *simulated { "simulated" } else { "on threads" };
                 self.about.extend([format!("seed {seed}"), format!("{servers} servers"), clock.to_owned()]);
             }
-            EventKind::CalmFrom { moment } => {
-                self.about.push(format!("no faults from {} s on", *moment as f64 / 1e9));
+            EventKind::FaultCutoff { at } => {
+                self.about.push(format!("no faults from {} s on", *at as f64 / 1e9));
             }
             EventKind::RunEnded { verdict, .. } => {
                 self.verdict = verdict.to_string();
@@ -162,16 +162,16 @@ impl CollectedRun {
                     self.calls[place].delivered = Some(at);
                 }
             }
-            EventKind::RpcAnswered { call, bytes } => {
+            EventKind::RpcReplied { call, bytes } => {
                 if let Some(place) = self.in_flight.remove(&call) {
                     let call = &mut self.calls[place];
                     (call.ended, call.reply_bytes, call.outcome) = (Some(at), bytes, RpcOutcome::Replied);
                 }
             }
-            EventKind::RpcLost { call, why } => {
+            EventKind::RpcLost { call, reason } => {
                 if let Some(place) = self.in_flight.remove(&call) {
                     let call = &mut self.calls[place];
-                    (call.ended, call.outcome) = (Some(at), RpcOutcome::lost(why));
+                    (call.ended, call.outcome) = (Some(at), RpcOutcome::lost(reason));
                 }
             }
             _ => {}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use record::{CheckStep, Event, EventKind, Excerpt, Legal, OperationKind, Shape};
+use record::{AnnotationShape, CheckStep, Event, EventKind, Excerpt, Linearizable, OperationKind};
 
 use crate::model::{Annotation, Colour, Lane, Operation, Partition, Step, Verdict};
 
@@ -53,12 +53,12 @@ impl RunHistory {
     pub(super) fn add_event(&mut self, event: &Event) {
         let at = event.at;
         match &event.kind {
-            EventKind::OperationBegun { operation, client, what, key, value } => {
+            EventKind::OperationBegun { operation, client, kind, key, value } => {
                 self.operations.insert(
                     *operation,
                     ClientOperation {
                         client: *client,
-                        kind: *what,
+                        kind: *kind,
                         key: key.clone(),
                         value: value.clone(),
                         call: at,
@@ -71,11 +71,11 @@ impl RunHistory {
                     operation.reply = Some((at, value.clone()));
                 }
             }
-            EventKind::Linearized { key, legal, orders } => {
-                let verdict = match legal {
-                    Legal::Yes => Verdict::Ok,
-                    Legal::No => Verdict::Illegal,
-                    Legal::Unknown => Verdict::Unknown,
+            EventKind::HistoryChecked { key, linearizable, orders } => {
+                let verdict = match linearizable {
+                    Linearizable::Yes => Verdict::Ok,
+                    Linearizable::No => Verdict::Illegal,
+                    Linearizable::Unknown => Verdict::Unknown,
                 };
                 self.linearized.insert(key.clone(), (Some(verdict), orders.clone()));
             }
@@ -109,15 +109,15 @@ impl RunHistory {
         self.annotate(CHECKS, begun.at, Some(at), label, &format!("{word}: {text}"), colour);
     }
 
-    fn add_annotation(&mut self, at: u64, tag: &str, label: &str, details: &str, shape: Shape) {
+    fn add_annotation(&mut self, at: u64, tag: &str, label: &str, details: &str, shape: AnnotationShape) {
         match shape {
-            Shape::Point => self.annotate(tag, at, None, label, details, USER),
-            Shape::Since(from) => self.annotate(tag, from.min(at), Some(at), label, details, USER),
-            Shape::Open | Shape::Close => {
+            AnnotationShape::Point => self.annotate(tag, at, None, label, details, USER),
+            AnnotationShape::Since(from) => self.annotate(tag, from.min(at), Some(at), label, details, USER),
+            AnnotationShape::Open | AnnotationShape::Close => {
                 if let Some((from, label, details)) = self.open.remove(tag) {
                     self.annotate(tag, from, Some(at), &label, &details, USER);
                 }
-                if shape == Shape::Open {
+                if shape == AnnotationShape::Open {
                     self.open.insert(tag.to_owned(), (at, label.to_owned(), details.to_owned()));
                 }
             }

@@ -1,8 +1,8 @@
 //! Sample records of runs, written as code: the events that a tester and servers would have reported.
 
 use record::{
-    CheckStep, Event, EventKind, Excerpt, Fault, Index, Legal, Level, Loss, OperationKind, Peer, Role, ServerId, Shape,
-    Term, Verdict,
+    AnnotationShape, CheckStep, Event, EventKind, Excerpt, Fault, Index, Level, Linearizable, Loss, OperationKind,
+    Peer, Role, ServerId, Term, Verdict,
 };
 
 /// A text that would change the page if it became HTML.
@@ -30,7 +30,7 @@ impl RecordBuilder {
         let [sent, delivered, answered] = times;
         self.sent(number, from, to, method, sent);
         self.add(delivered, Some(to), EventKind::RpcDelivered { call: number });
-        self.add(answered, Some(from), EventKind::RpcAnswered { call: number, bytes: 12 });
+        self.add(answered, Some(from), EventKind::RpcReplied { call: number, bytes: 12 });
     }
 
     fn sent(&mut self, call: u64, from: usize, to: usize, method: &'static str, at: u64) {
@@ -64,9 +64,9 @@ impl RecordBuilder {
         self.add(ms, None, EventKind::Check { check, step, text: text.into() });
     }
 
-    fn begun(&mut self, ms: u64, operation: u64, client: u32, what: OperationKind, key: &str, value: &str) {
+    fn begun(&mut self, ms: u64, operation: u64, client: u32, kind: OperationKind, key: &str, value: &str) {
         let (key, value) = (key.into(), Excerpt::from(value));
-        self.add(ms, None, EventKind::OperationBegun { operation, client, what, key, value });
+        self.add(ms, None, EventKind::OperationBegun { operation, client, kind, key, value });
     }
 
     fn ended(&mut self, ms: u64, operation: u64, value: &str) {
@@ -95,7 +95,7 @@ pub(crate) fn passed() -> Vec<Event> {
     record.sent(2, 1, 2, "Raft.RequestVote", 100);
     record.vote(105, 0, 1, 1);
     record.role(112, 1, Role::Leader, 1);
-    record.add(140, Some(1), EventKind::RpcLost { call: 2, why: Loss::RequestDropped });
+    record.add(140, Some(1), EventKind::RpcLost { call: 2, reason: Loss::RequestDropped });
 
     record.check(149, 0, CheckStep::Begun, "agreement on 100");
     record.append(150, 1, 1, 1, 1);
@@ -106,7 +106,7 @@ pub(crate) fn passed() -> Vec<Event> {
     record.add(156, Some(2), EventKind::RpcDelivered { call: 4 });
     record.add(156, Some(2), EventKind::TermChanged { term: Term(1) });
     record.append(156, 2, 1, 1, 1);
-    record.add(190, Some(1), EventKind::RpcLost { call: 4, why: Loss::ReplyDropped });
+    record.add(190, Some(1), EventKind::RpcLost { call: 4, reason: Loss::ReplyDropped });
     record.commit(160, 1, 1, 1);
     record.commit(170, 0, 1, 1);
     record.add(171, None, EventKind::CommandAgreed { index: Index(1), servers: 2 });
@@ -137,7 +137,7 @@ pub(crate) fn passed() -> Vec<Event> {
     record.append(480, 0, 2, 3, 3);
     record.line(500, 2, Level::Warn, &format!("hello {HOSTILE}"));
     let (tag, label, details) = (HOSTILE.into(), HOSTILE.into(), HOSTILE.into());
-    record.add(520, Some(2), EventKind::Annotated { tag, label, details, shape: Shape::Point });
+    record.add(520, Some(2), EventKind::Annotated { tag, label, details, shape: AnnotationShape::Point });
 
     record.begun(200, 0, 0, OperationKind::Put, HOSTILE, "v");
     record.begun(250, 1, 1, OperationKind::Get, HOSTILE, "");
@@ -145,7 +145,7 @@ pub(crate) fn passed() -> Vec<Event> {
     record.ended(290, 1, "v");
     record.begun(300, 2, 0, OperationKind::Append, "other", "w");
     let (key, orders) = (HOSTILE.into(), vec![vec![0, 1]]);
-    record.add(590, None, EventKind::Linearized { key, legal: Legal::Yes, orders });
+    record.add(590, None, EventKind::HistoryChecked { key, linearizable: Linearizable::Yes, orders });
     record.add(590, None, EventKind::CallsOmitted { since: 550 * MS, calls: 42, bytes: 4200 });
     record.add(600, None, EventKind::RunEnded { verdict: Verdict::Passed, trace_hash: 1, steps: 1 });
     record.sorted()
@@ -165,7 +165,7 @@ pub(crate) fn failed() -> Vec<Event> {
     record.check(280, 5, CheckStep::Begun, "one leader");
     record.check(300, 5, CheckStep::Failed, "no leader after 10 looks");
     let (key, orders) = ("x".into(), vec![vec![0]]);
-    record.add(400, None, EventKind::Linearized { key, legal: Legal::No, orders });
+    record.add(400, None, EventKind::HistoryChecked { key, linearizable: Linearizable::No, orders });
     record.add(400, None, EventKind::Failed { text: format!("it broke: {HOSTILE}") });
     record.add(400, None, EventKind::RunEnded { verdict: Verdict::Failed, trace_hash: 1, steps: 1 });
     record.sorted()
@@ -196,11 +196,11 @@ pub(crate) fn large(calls: u64, entries: u64, operations: u64) -> impl Iterator<
         let (to, method) = (Peer::Server(ServerId(follower as usize)), "Raft.AppendEntries".into());
         events.push(at(sent, Some(leader), EventKind::RpcSent { call, from, to, method, bytes: 40 + random(400) }));
         if random(50) == 0 {
-            events.push(at(delivered, Some(leader), EventKind::RpcLost { call, why: Loss::RequestDropped }));
+            events.push(at(delivered, Some(leader), EventKind::RpcLost { call, reason: Loss::RequestDropped }));
         } else {
             let answered = delivered + random(20_000_000);
             events.push(at(delivered, Some(follower), EventKind::RpcDelivered { call }));
-            events.push(at(answered, Some(leader), EventKind::RpcAnswered { call, bytes: 20 }));
+            events.push(at(answered, Some(leader), EventKind::RpcReplied { call, bytes: 20 }));
         }
     }
     for entry in 1..=entries {
@@ -216,16 +216,16 @@ pub(crate) fn large(calls: u64, entries: u64, operations: u64) -> impl Iterator<
         let length = end / (operations / CLIENTS);
         let begun = turn * length + random(length / 2);
         let (key, value) = (client.to_string(), format!("x {client} {turn} y"));
-        let (what, value) = (OperationKind::Append, Excerpt::from(value.as_str()));
-        events.push(at(begun, None, EventKind::OperationBegun { operation, client, what, key, value }));
+        let (kind, value) = (OperationKind::Append, Excerpt::from(value.as_str()));
+        events.push(at(begun, None, EventKind::OperationBegun { operation, client, kind, key, value }));
         let value = Excerpt::default();
         events.push(at(begun + random(length / 2), None, EventKind::OperationEnded { operation, value }));
     }
     events.sort_by_key(|event| event.at);
     for client in 0..CLIENTS {
         let orders = vec![(0..operations).filter(|operation| operation % CLIENTS == client).collect()];
-        let (key, legal) = (client.to_string(), Legal::Yes);
-        events.push(at(end + 50_000_000, None, EventKind::Linearized { key, legal, orders }));
+        let (key, linearizable) = (client.to_string(), Linearizable::Yes);
+        events.push(at(end + 50_000_000, None, EventKind::HistoryChecked { key, linearizable, orders }));
     }
     events.into_iter()
 }

@@ -15,7 +15,7 @@ pub struct Entry {
     /// The term in which the entry was created.
     pub term: Term,
     /// The command. Copies of an entry share these bytes.
-    #[serde(deserialize_with = "labgob::deserialize_shared")]
+    #[serde(deserialize_with = "labgob::deserialize_shared_bytes")]
     pub command: Bytes,
 }
 

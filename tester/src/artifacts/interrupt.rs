@@ -13,7 +13,7 @@ use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use labstd::sync::{Mutex, OnceLock};
 use labstd::time::{Duration, Instant};
 use labstd::{Clock, thread};
-use record::{Event, EventKind, Recorder, Shape};
+use record::{AnnotationShape, Event, EventKind, Recorder};
 
 use super::ArtifactStore;
 use crate::scenario::Scenario;
@@ -175,7 +175,12 @@ fn write_active_runs() {
     for ActiveRunInfo { name, record, .. } in active_runs.values().filter(|_| !store.is_disabled()) {
         // The recorder moves the event to the time of the latest event.
         let label = "interrupted".to_string();
-        let kind = EventKind::Annotated { tag: "run".to_string(), label, details: String::new(), shape: Shape::Point };
+        let kind = EventKind::Annotated {
+            tag: "run".to_string(),
+            label,
+            details: String::new(),
+            shape: AnnotationShape::Point,
+        };
         record.record(Event { at: 0, server: None, kind });
         let artifacts = store.write(name, record);
         harness::print(&format!("{name}\n{}\n", lines::indented(&artifacts.lines(None))));

@@ -134,7 +134,7 @@ impl ArtifactStore {
         };
         artifacts.record = artifacts.fill("record", record_file, |out| record.write(out));
         artifacts.timeline = match picture_file {
-            Ok(file) => artifacts.fill("timeline", file, |out| picture::Run::of(record.events()).write(out)),
+            Ok(file) => artifacts.fill("timeline", file, |out| picture::Run::from_events(record.events()).write(out)),
             Err(error) => {
                 artifacts.errors.push(format!("cannot write the timeline: {error}"));
                 None

@@ -20,7 +20,7 @@ use crate::scenario::Scenario;
 /// Number of common events that a report shows before the first difference.
 const EVENTS_BEFORE: usize = 3;
 
-/// Explanation of why two runs of one seed differ.
+/// PartitionExplanation of why two runs of one seed differ.
 const CAUSES: &str = "the code under test takes something from outside the simulation: it iterates over a HashMap or \
                       a HashSet of std, or it uses std::time::Instant::now, a thread, a lock or a channel of std, or \
                       rand::rng(); docs/simulation.md names the replacements";

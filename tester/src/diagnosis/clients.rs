@@ -41,21 +41,21 @@ impl Clients {
         let at = event.at;
         let clerk_call = |call: &u64| state.calls.get(call).filter(|call| call.from.is_none());
         match &event.kind {
-            EventKind::OperationBegun { operation, client, what, key, .. } => {
-                self.in_flight.insert(*operation, (*client, *what, key.clone()));
+            EventKind::OperationBegun { operation, client, kind, key, .. } => {
+                self.in_flight.insert(*operation, (*client, *kind, key.clone()));
             }
             EventKind::OperationEnded { operation, value } => {
                 self.duplicate_seen |= has_duplicate_element(&value.end);
                 let begun = self.in_flight.remove(operation);
                 // In a simulation, the end of a call and its consequences have the same time.
                 if state.simulated
-                    && let (Some((client, what, key)), Some((lost_at, to))) = (begun, self.lost)
+                    && let (Some((client, kind, key)), Some((lost_at, to))) = (begun, self.lost)
                     && lost_at == at
                     && self.answered_at != Some(at)
                 {
                     let to = to.map_or("no server".to_string(), |to| to.to_string());
                     let seen = format!(
-                        "client {client} treated its {what} of key '{key}' as done at {}, when its call to {to} was \
+                        "client {client} treated its {kind} of key '{key}' as done at {}, when its call to {to} was \
                          lost",
                         time(at)
                     );
@@ -73,7 +73,7 @@ impl Clients {
                     self.waiting.insert(*call, (at, to));
                 }
             }
-            EventKind::RpcAnswered { call, .. } => {
+            EventKind::RpcReplied { call, .. } => {
                 self.waiting.remove(call);
                 if clerk_call(call).is_some() {
                     self.answered_at = Some(at);

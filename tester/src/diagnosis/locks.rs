@@ -15,8 +15,8 @@ const HOLDER_BLOCKED_MIN: f64 = 0.05;
 /// Returns the locking rule that a failure breaks, if it breaks one.
 pub(crate) fn diagnose_failure(failure: &Failure) -> Option<Finding> {
     match failure {
-        Failure::LockHeldTooLong { what, .. } => {
-            let (_, holder) = what.split_once("its holder is ")?;
+        Failure::LockHeldTooLong { description, .. } => {
+            let (_, holder) = description.split_once("its holder is ")?;
             Some(Finding { rule: rule_for(holder)?, seen: format!("the lock's holder is {holder}") })
         }
         Failure::Deadlock { cycle, .. } if !cycle.is_empty() => {
@@ -30,23 +30,23 @@ pub(crate) fn diagnose_failure(failure: &Failure) -> Option<Finding> {
 /// Returns the rule that a thread breaks if another thread has waited long for its lock.
 pub(crate) fn diagnose_threads(threads: &[ThreadStatus]) -> Option<Finding> {
     threads.iter().filter(|thread| waits_long_for_lock(thread)).find_map(|waiting| {
-        let (_, holder) = waiting.doing.split_once(", held by ")?;
+        let (_, holder) = waiting.activity.split_once(", held by ")?;
         let name = holder.split(" which took it at ").next()?;
         let same_group = |thread: &&ThreadStatus| thread.name == name && thread.group == waiting.group;
         let holder = threads.iter().find(same_group).or_else(|| threads.iter().find(|thread| thread.name == name))?;
-        let rule =
-            rule_for(&holder.doing).filter(|_| seconds(holder).is_some_and(|seconds| seconds >= HOLDER_BLOCKED_MIN))?;
+        let rule = rule_for(&holder.activity)
+            .filter(|_| seconds(holder).is_some_and(|seconds| seconds >= HOLDER_BLOCKED_MIN))?;
         Some(Finding { rule, seen: format!("{waiting}; and {holder}") })
     })
 }
 
 fn waits_long_for_lock(thread: &ThreadStatus) -> bool {
-    thread.doing.starts_with("in Mutex::lock") && seconds(thread).is_some_and(|seconds| seconds >= LONG_WAIT)
+    thread.activity.starts_with("in Mutex::lock") && seconds(thread).is_some_and(|seconds| seconds >= LONG_WAIT)
 }
 
 /// Returns how long a thread has been blocked, in seconds.
 fn seconds(thread: &ThreadStatus) -> Option<f64> {
-    thread.doing.split(" for ").nth(1)?.split(" s").next()?.parse().ok()
+    thread.activity.split(" for ").nth(1)?.split(" s").next()?.parse().ok()
 }
 
 /// Returns the rule that a lock holder with this activity breaks.

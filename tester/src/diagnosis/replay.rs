@@ -296,7 +296,7 @@ impl ReplayState {
                     call.delivered = Some((seq, event.at));
                 }
             }
-            EventKind::RpcAnswered { call, .. } | EventKind::RpcLost { call, why: Loss::ReplyDropped } => {
+            EventKind::RpcReplied { call, .. } | EventKind::RpcLost { call, reason: Loss::ReplyDropped } => {
                 if let Some(Call { from, to: Some(to), term, delivered: Some((delivered, _)), .. }) =
                     self.calls.remove(call)
                 {

@@ -4,7 +4,7 @@
 use labstd::ThreadStatus;
 use record::EventKind::{
     Applied, CommandSubmitted, Committed, Fault as Faulted, LogAppended, LogCompacted, LogTruncated, OperationBegun,
-    OperationEnded, Persisted, Restored, RoleChanged, RpcAnswered, RpcDelivered, RpcLost, RpcSent, RunBegun,
+    OperationEnded, Persisted, Restored, RoleChanged, RpcDelivered, RpcLost, RpcReplied, RpcSent, RunBegun,
     SnapshotInstalled, VoteGranted,
 };
 use record::{Event, EventKind, Excerpt, Fault, Index, Loss, OperationKind, Peer, Role, ServerId, Term};
@@ -86,7 +86,7 @@ fn delivered(call: u64) -> EventKind {
 }
 
 fn answered(call: u64) -> EventKind {
-    RpcAnswered { call, bytes: 10 }
+    RpcReplied { call, bytes: 10 }
 }
 
 /// Returns a record in which S0 leads in term 1 with entries up to index 3, which S1 also has and S2 does not.
@@ -335,13 +335,13 @@ fn an_operation_that_ends_with_a_lost_call_is_found() {
         let (what, key, value) = (OperationKind::Append, "x".to_string(), Excerpt::from("1"));
         let client = |ms: u64, kind| Event { at: ms * 1_000_000, server: None, kind };
         let mut events = events("some_4A", &[]);
-        events.push(client(1, OperationBegun { operation: 1, client: 3, what, key, value }));
+        events.push(client(1, OperationBegun { operation: 1, client: 3, kind: what, key, value }));
         events.push(client(1, sent(1, None, 2, "KvServer.Append")));
         events.push(client(5, how));
         events.push(client(5, OperationEnded { operation: 1, value: Excerpt::default() }));
         diagnose_record(events.into_iter(), &[]).found
     };
-    let found = ended(RpcLost { call: 1, why: Loss::ReplyDropped }).unwrap();
+    let found = ended(RpcLost { call: 1, reason: Loss::ReplyDropped }).unwrap();
     assert_eq!(found.rule, Rule::RetryUntilReply);
     assert_eq!(found.seen, "client 3 treated its append of key 'x' as done at 0.005 s, when its call to S2 was lost");
     assert_eq!(ended(answered(1)), None);
@@ -352,7 +352,7 @@ fn a_lock_held_during_delivery_is_found() {
     let thread = |name: &str, doing: &str| ThreadStatus {
         name: name.to_string(),
         group: "S1#1".to_string(),
-        doing: doing.to_string(),
+        activity: doing.to_string(),
     };
     let waits =
         thread("ticker-1", "in Mutex::lock at a.rs:1:1 for 2.000 s, held by applier-1 which took it at a.rs:2:2");

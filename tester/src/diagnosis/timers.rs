@@ -64,8 +64,8 @@ impl Timers {
                     self.reset_timer(state, to, event.at, found);
                 }
             }
-            EventKind::RpcAnswered { call, .. }
-            | EventKind::RpcLost { call, why: Loss::ReplyDropped | Loss::Intercepted } => {
+            EventKind::RpcReplied { call, .. }
+            | EventKind::RpcLost { call, reason: Loss::ReplyDropped | Loss::Intercepted } => {
                 let Some(call) = state.calls.get(call) else { return };
                 let (Some(from), Some(to), Some((_, at))) = (call.from, call.to, call.delivered) else { return };
                 if call.method.contains("Vote") {

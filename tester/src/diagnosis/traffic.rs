@@ -44,7 +44,7 @@ impl Traffic {
                 }
             }
             EventKind::RpcDelivered { .. }
-            | EventKind::RpcAnswered { .. }
+            | EventKind::RpcReplied { .. }
             | EventKind::RpcSent { from: Some(_), .. }
             | EventKind::RpcLost { .. }
             | EventKind::Persisted { .. }

@@ -288,7 +288,7 @@ impl Clerk {
         record::emit(EventKind::OperationBegun {
             operation,
             client,
-            what,
+            kind: what,
             key: key.to_string(),
             value: Excerpt::from(value),
         });

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use labstd::sync::atomic::Ordering::SeqCst;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
-use record::{EventKind, Legal};
+use record::{EventKind, Linearizable};
 use tester::{Clock, Report, kv_scenarios, runner};
 
 use fake::{ATTEMPTS, Fake, Mistake};
@@ -121,8 +121,8 @@ fn a_history_violation_names_its_keys_and_records_orders() {
     for event in report.record.events() {
         match event.kind {
             EventKind::OperationBegun { operation, key, .. } => drop(begun.insert(operation, key)),
-            EventKind::Linearized { key, legal, orders } => {
-                assert_eq!(legal, Legal::No, "{key}");
+            EventKind::HistoryChecked { key, linearizable, orders } => {
+                assert_eq!(linearizable, Linearizable::No, "{key}");
                 let ordered = orders.iter().flatten();
                 assert!(!orders.is_empty() && ordered.into_iter().all(|operation| begun[operation] == key), "{key}");
                 assert!(text.contains(&format!("key '{key}': {} of its ", orders[0].len())), "{key}: {text}");

@@ -19,5 +19,5 @@ pub(crate) fn scenarios_with(mistake: KvMistake) -> Vec<Scenario> {
 }
 
 fn scenarios_of<const CLERK: u8>(mistake: Option<KvMistake>) -> Vec<Scenario> {
-    kv_scenarios(&KvSubject::made_by(KvServer::<Raft, CLERK>::factory(mistake)))
+    kv_scenarios(&KvSubject::with_factory(KvServer::<Raft, CLERK>::factory(mistake)))
 }

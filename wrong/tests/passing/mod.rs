@@ -9,7 +9,7 @@ pub(crate) fn assert_all_pass(scenarios: Vec<Scenario>, runs: u64) {
     let runs = std::env::var("LAB_RUNS").map_or(runs, |text| text.parse().expect("LAB_RUNS is a number"));
     let mut failures = Vec::new();
     for scenario in scenarios {
-        let _pass = gate::admit(Clock::Simulated, &scenario.about);
+        let _pass = gate::admit(Clock::Simulated, &scenario.info);
         let run = |seed| runner::run(&scenario, Clock::Simulated, seed);
         failures.extend((1..=runs).filter_map(|seed| failure_of(&run(seed))));
     }
@@ -29,5 +29,5 @@ pub(crate) fn assert_all_pass_on_threads(scenarios: impl Iterator<Item = Scenari
 
 /// Returns the message of a failed run, which contains its seed; `None` if the run passed.
 fn failure_of(report: &Report) -> Option<String> {
-    (!report.passed()).then(|| format!("{}: {}", report.about.name, report.lines()))
+    (!report.passed()).then(|| format!("{}: {}", report.info.name, report.lines()))
 }

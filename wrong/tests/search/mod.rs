@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use tester::{Broken, Clock, Rule, Scenario, Verdict, gate, runner};
+use tester::{Clock, Rule, RunFailure, Scenario, Verdict, gate, runner};
 
 /// Number of seeds, from 1 on, of which one has to find a mistake.
 pub(crate) const SEEDS: u64 = 200;
@@ -23,14 +23,14 @@ pub(crate) struct Caught<M> {
 /// The failures that a search found, with their seeds: those with the expected words, and others.
 pub(crate) struct Found {
     run: u64,
-    pub(crate) matching: Vec<(u64, Broken)>,
-    other: Vec<(u64, Broken)>,
+    pub(crate) matching: Vec<(u64, RunFailure)>,
+    other: Vec<(u64, RunFailure)>,
 }
 
 /// Runs one seed after the other, until at least `counted` have run and one has failed with all `words`. Stops after
 /// [`SEEDS`] seeds.
 pub(crate) fn search(scenario: &Scenario, words: &[&str], counted: u64) -> Found {
-    let _pass = gate::admit(Clock::Simulated, &scenario.about);
+    let _pass = gate::admit(Clock::Simulated, &scenario.info);
     let mut found = Found { run: 0, matching: Vec::new(), other: Vec::new() };
     for seed in 1..=SEEDS {
         if seed > counted && !found.matching.is_empty() {
@@ -47,7 +47,7 @@ pub(crate) fn search(scenario: &Scenario, words: &[&str], counted: u64) -> Found
 
 /// Returns the scenario `name`.
 pub(crate) fn find_scenario(scenarios: Vec<Scenario>, name: &str) -> Scenario {
-    let scenario = scenarios.into_iter().find(|scenario| scenario.about.name == name);
+    let scenario = scenarios.into_iter().find(|scenario| scenario.info.name == name);
     scenario.unwrap_or_else(|| panic!("there is no scenario {name}"))
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn expect_all_caught<M: Copy + Debug>(
             other.len(),
             first_line(&broken.text)
         );
-        let is_named = |broken: &Broken| broken.diagnosis.first() == Some(rule);
+        let is_named = |broken: &RunFailure| broken.diagnosis.first() == Some(rule);
         let named = matching.iter().filter(|(_, broken)| is_named(broken)).count();
         println!("    {named} of {} name the rule {rule:?} first", matching.len());
         if let Some((seed, broken)) = matching.iter().find(|(_, broken)| !is_named(broken)) {
