@@ -52,8 +52,8 @@ pub trait Raft: Send + Sync + Sized + 'static {
     /// killed.
     ///
     /// `None` means that the read has to go through the log. There are four reasons. This server is not the leader, or
-    /// stepped down while it waited. It has not committed an entry of its term yet, and cannot know the commit index then.
-    /// It was killed. Or it does not support ReadIndex, which is the default.
+    /// stepped down while it waited. It has not committed an entry of its term yet, and cannot know the commit index
+    /// then. It was killed. Or it does not support ReadIndex, which is the default.
     fn read_index(&self) -> Option<Index> {
         None
     }

@@ -20,7 +20,7 @@
 //! |---|---|
 //! | a Raft | [`restored`], [`role`], [`term`], [`vote`], [`committed`], [`persisted`] |
 //! | a Raft, about its log | [`appended`], [`truncated`], [`compacted`] |
-//! | the service (the key/value server, or the tester's own) | [`applied`], [`snapshot_taken`], [`snapshot_installed`] |
+//! | the service (key/value or the tester's) | [`applied`], [`snapshot_taken`], [`snapshot_installed`] |
 //!
 //! ```
 //! use raftapi::{Index, Role, ServerId, Term, report};

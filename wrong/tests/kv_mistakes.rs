@@ -44,7 +44,7 @@ const TABLE: [Caught<KvMistake>; 18] = [
         mistake: KvMistake::ServesReadsLocally,
         rule: Rule::ReadsNeedQuorum,
         scenario: "cut_off_get_4A",
-        words: &["answered scenario a leader that was cut off, and did not ask anybody whether it still led"],
+        words: &["answered by a leader that was cut off, and did not ask anybody whether it still led"],
         seeds: 200,
     },
     Caught {
