@@ -113,7 +113,7 @@ pub(crate) struct End {
     pub(crate) name: Name,
     pub(crate) network: Arc<Shared>,
     state: Mutex<State>,
-    /// Opened, under the lock, when the end is deleted.
+    /// The latch that is opened, under the lock of `state`, when the end is deleted.
     deleted: Latch,
 }
 

@@ -98,10 +98,10 @@ pub trait Raft: Send + Sync + Sized + 'static {
         None
     }
 
-    /// The service has a snapshot of everything up to and including `index`; the log up to there may go.
+    /// Takes over the service's snapshot of all entries up to and including `index`. The Raft may discard these entries.
     fn snapshot(&self, index: Index, snapshot: Bytes);
 
-    /// The size in bytes of the saved Raft state, snapshot not included.
+    /// Returns the size in bytes of the saved Raft state, without the snapshot.
     fn persist_bytes(&self) -> usize;
 
     /// Asks the server to stop. Its threads must end soon (the tester allows 2 s of the run's clock). This method need
