@@ -71,7 +71,7 @@ impl Entries {
                 operations.push(OperationEntries { position, call: rank, ret: 0 });
                 number
             } else {
-                let (_, position) = returns.next().expect("a return is left if no call is");
+                let (_, position) = returns.next().expect("one of the two lists has an entry");
                 let number = numbers[position as usize];
                 let placed: &mut OperationEntries = &mut operations[number as usize];
                 placed.ret = rank;
