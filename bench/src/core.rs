@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raft::core::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Sent};
+use raft::core::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, SentRequest};
 use raftapi::{ApplyMsg, ServerId};
 
 /// Three servers, of which the first is the leader.
@@ -16,8 +16,8 @@ pub(crate) struct Cluster {
 }
 
 enum Message {
-    Request { to: ServerId, args: AppendEntriesArgs, sent: Sent },
-    Reply { from: ServerId, sent: Sent, reply: AppendEntriesReply },
+    Request { to: ServerId, args: AppendEntriesArgs, sent: SentRequest },
+    Reply { from: ServerId, sent: SentRequest, reply: AppendEntriesReply },
 }
 
 const LEADER: ServerId = ServerId(0);

@@ -61,7 +61,7 @@ pub(super) fn kv_scenarios_of_course() -> Vec<Scenario> {
 }
 
 fn select_course(mut scenarios: Vec<Scenario>, expected: usize) -> Vec<Scenario> {
-    scenarios.retain(|scenario| scenario.about.from_course);
+    scenarios.retain(|scenario| scenario.info.from_course);
     assert_eq!(scenarios.len(), expected, "the scenarios of the course");
     scenarios
 }
@@ -140,7 +140,7 @@ fn simulate_all(scenarios: &[Scenario], options: Options) -> Result<(u64, f64), 
 /// Returns the number of commands of a passed run; a run that did not pass is an error.
 fn passed(report: Report) -> Result<u64, String> {
     match report.verdict {
-        Verdict::Passed(stages) => Ok(stages.iter().map(|stage| stage.figures.commands).sum()),
-        other => Err(format!("{} did not pass: {other:?}", report.about.name)),
+        Verdict::Passed(stages) => Ok(stages.iter().map(|stage| stage.metrics.commands).sum()),
+        other => Err(format!("{} did not pass: {other:?}", report.info.name)),
     }
 }

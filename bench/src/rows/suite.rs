@@ -55,7 +55,7 @@ fn dev_build(setting: &Setting) -> Measured {
 /// seconds.
 fn simulate_with(program: &Path) -> Result<f64, String> {
     let names =
-        raft_scenarios_of_course().into_iter().chain(kv_scenarios_of_course()).map(|scenario| scenario.about.name);
+        raft_scenarios_of_course().into_iter().chain(kv_scenarios_of_course()).map(|scenario| scenario.info.name);
     let before = cpu::of_children()?;
     let mut command = Command::new(program);
     command.args(["run", "-j", "1", "--hashes"]).args(names).current_dir(WORKSPACE).stdout(Stdio::null());
