@@ -1,11 +1,7 @@
-//! The command line. It runs the lab over the reference Raft and key/value service (`cargo run --release -- run 3A`),
-//! and the same Raft as real processes (`cargo run --release -- cluster 3`).
+//! The command line of the lab over the reference Raft and key/value service: `cargo run --release -- run 3A`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main_with_commands::<raft::Raft, kvraft::KvServer<raft::Raft>, kvnode::Command>(
-        env!("CARGO_PKG_NAME"),
-        kvnode::Command::execute,
-    )
+    cli::main::<raft::Raft, kvraft::KvServer<raft::Raft>>(env!("CARGO_PKG_NAME"))
 }

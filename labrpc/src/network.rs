@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ids::ServerId;
 use labstd::Clock;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use labstd::sync::{Arc, Mutex, Weak};
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, run_elapsed_nanos};
-use record::ServerId;
 
 use crate::Name;
 use crate::end::{ClientEnd, End};

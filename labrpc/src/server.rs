@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use ids::ServerId;
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::thread::Group;
-use record::{Scope, ServerId};
+use record::Scope;
 
 use crate::Name;
 use crate::service::{Handler, Method, Service, Types};

@@ -1,7 +1,8 @@
 //! The events of a call in the record of its run: sent, delivered to its handler, answered, or lost with the reason.
 //! Recording never influences the call. In a run without a record it costs one look at the thread's context.
 
-use record::{EventKind, Peer, ServerId};
+use ids::ServerId;
+use record::{EventKind, Peer};
 
 pub(crate) use record::Loss;
 

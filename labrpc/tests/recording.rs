@@ -1,8 +1,9 @@
 //! The events of calls in the record of a run.
 
+use ids::ServerId;
 use labrpc::{Network, Server, Service, Verdict};
 use labstd::thread;
-use record::{Event, EventKind, Loss, Peer, Recorder, Scope, ServerId};
+use record::{Event, EventKind, Loss, Peer, Recorder, Scope};
 
 mod harness;
 use harness::{end, end_to, ms};

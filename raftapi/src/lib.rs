@@ -42,9 +42,10 @@ mod status;
 mod unwritten;
 
 pub use annotate::{annotate, annotate_continuous, annotate_continuous_end, annotate_interval};
+pub use ids::{Index, ServerId, Term};
 pub use kv::{KvClerk, KvService};
 pub use persister::Persister;
 pub use raft::{ApplyMsg, Consumer, Raft, Started};
-pub use record::{Index, Role, ServerId, Term};
+pub use record::Role;
 pub use status::{Follower, FollowerState, StateChange, Status};
 pub use unwritten::{Unwritten, unwritten};

@@ -44,7 +44,8 @@
 //! }
 //! ```
 
-use record::{EventKind, Index, Role, ServerId, Term, emit};
+use ids::{Index, ServerId, Term};
+use record::{EventKind, Role, emit};
 
 /// Reports that the Raft starts, as a follower in `term`, with its saved state: its `vote` in that term, and the last
 /// entry that the saved snapshot covers, `(0, 0)` if there is none.

@@ -1,7 +1,8 @@
 //! The state of a Raft server as observers see it ([`Raft::status`](crate::Raft::status)), and its changes
 //! ([`Raft::subscribe`](crate::Raft::subscribe)).
 
-use record::{Index, Role, ServerId, Term};
+use ids::{Index, ServerId, Term};
+use record::Role;
 
 /// A server's state at one moment: Figure 2 of the paper, without the entries themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]

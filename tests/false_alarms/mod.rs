@@ -1,6 +1,6 @@
 //! The diagnosis of records of passing runs. It must find no broken rule.
 
-use tester::{Clock, Scenario, diagnosis, gate, runner};
+use tester::{Clock, Scenario, gate, runner};
 
 /// Number of seeds of each scenario: `default`, unless `LAB_RUNS` is set.
 pub(crate) fn seeds(default: u64) -> u64 {

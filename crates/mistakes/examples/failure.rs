@@ -1,0 +1,46 @@
+//! Produces a failing run of a mistake, with its record and its timeline.
+//!
+//! `cargo run --release -p mistakes --example failure -- VotesTwiceInATerm one_leader_a_term_3A` runs the scenario with
+//! seeds from 1 on until one fails. It prints the failure and writes both files under `target/lab`. Without arguments
+//! it lists the mistakes.
+
+use std::process::ExitCode;
+
+use mistakes::{KvMistake, Mistake, Raft};
+use tester::artifacts::ArtifactStore;
+use tester::{Clock, Scenario, Subject, raft_scenarios, runner};
+
+#[path = "../tests/kv_subjects/mod.rs"]
+mod kv_subjects;
+
+/// Number of seeds to try.
+const SEEDS: u64 = 200;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [mistake, name] = &arguments[..] else { return fail("give a mistake and a scenario") };
+    let Some(scenarios) = scenarios(mistake) else { return fail(&format!("there is no mistake '{mistake}'")) };
+    let Some(scenario) = scenarios.iter().find(|scenario| scenario.info.name == name) else {
+        return fail(&format!("there is no scenario '{name}' for this mistake"));
+    };
+    let failed = (1..=SEEDS).map(|seed| runner::run(scenario, Clock::Simulated, seed)).find(|report| !report.passed());
+    let Some(report) = failed else { return fail(&format!("none of {SEEDS} seeds fails")) };
+    print!("{}", report.lines());
+    println!("{}", ArtifactStore::from_env().write(mistake, &report.record).lines(None));
+    ExitCode::SUCCESS
+}
+
+/// Returns the scenarios for a mistake, run against servers that make it; `None` if there is no such mistake.
+fn scenarios(mistake: &str) -> Option<Vec<Scenario>> {
+    let raft = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
+    if raft.is_some() {
+        return Some(raft_scenarios(&Subject::with_factory(Raft::factory(raft))));
+    }
+    KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake).map(kv_subjects::scenarios_with)
+}
+
+/// Prints one error line that lists the mistakes, and returns exit status 2.
+fn fail(complaint: &str) -> ExitCode {
+    eprintln!("error: {complaint}; the mistakes are {:?} and {:?}", Mistake::ALL, KvMistake::ALL);
+    ExitCode::from(2)
+}

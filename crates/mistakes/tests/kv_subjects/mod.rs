@@ -1,0 +1,23 @@
+//! The scenarios of parts 4A and 4B, run against servers or clerks that make a mistake.
+
+use mistakes::{KvMistake, KvServer, NO_MISTAKE, Raft};
+use tester::{KvSubject, Scenario, kv_scenarios};
+
+/// Returns the scenarios, run against servers or clerks that make `mistake`. A clerk's mistake is part of its type,
+/// because the function that makes a clerk takes no argument but the servers.
+pub(crate) fn scenarios_with(mistake: KvMistake) -> Vec<Scenario> {
+    use KvMistake::{
+        NumbersEachAttempt, RetriesTheSameServerForEver, SharesItsIdWithOtherClerks, TreatsALostReplyAsSuccess,
+    };
+    match mistake {
+        NumbersEachAttempt => scenarios_of::<{ NumbersEachAttempt as u8 }>(None),
+        TreatsALostReplyAsSuccess => scenarios_of::<{ TreatsALostReplyAsSuccess as u8 }>(None),
+        SharesItsIdWithOtherClerks => scenarios_of::<{ SharesItsIdWithOtherClerks as u8 }>(None),
+        RetriesTheSameServerForEver => scenarios_of::<{ RetriesTheSameServerForEver as u8 }>(None),
+        server_mistake => scenarios_of::<NO_MISTAKE>(Some(server_mistake)),
+    }
+}
+
+fn scenarios_of<const CLERK: u8>(mistake: Option<KvMistake>) -> Vec<Scenario> {
+    kv_scenarios(&KvSubject::with_factory(KvServer::<Raft, CLERK>::factory(mistake)))
+}

@@ -1,0 +1,56 @@
+//! The tester: clusters, faults, checks and the scenarios of the lab, for any [`Raft`](raftapi::Raft).
+//!
+//! A scenario is a plain function over a [`Cluster`], written once. [`raft_tests!`] turns each scenario of the table
+//! into two `#[test]` functions, one in the simulation and one on threads:
+//!
+//! ```ignore
+//! tester::raft_tests!(raft::Raft);
+//! ```
+//!
+//! The numbers of every scenario (sleeps, counts, bounds) are those of the course's 2024 edition. Where a check of the
+//! course is weaker than it claims to be, ours is as strong as it claims.
+//!
+//! - [`scenarios`]: the scenarios, one file per part, and the table of them.
+//! - [`cluster`]: servers, links, crashes, and the checks that a scenario calls.
+//! - [`kv`]: key/value servers, their clients, and the tools of the scenarios of part 4.
+//! - [`diagnosis`]: the rule that a failed run has broken, or may have broken.
+//! - [`runner`]: one run of one scenario under one clock with one seed, and its report.
+//! - [`determinism`]: a second run of a seed, and the first difference.
+//! - [`fault_cutoff`]: runs whose faults end at a given moment.
+//! - [`harness`]: the body of a `#[test]`: seeds, repetition of disturbed runs, printed lines.
+//! - [`artifacts`]: the files that a run leaves on disk, also after Ctrl-C.
+//! - [`gate`]: admission of concurrent runs.
+
+pub mod artifacts;
+pub mod cluster;
+pub mod determinism;
+pub mod fault_cutoff;
+pub mod gate;
+pub mod harness;
+pub mod kv;
+pub mod lines;
+pub mod runner;
+pub mod scenarios;
+
+mod applied;
+mod command;
+mod history_check;
+mod scenario;
+mod server_hosts;
+mod snapshot;
+mod subject;
+mod violation;
+
+pub use applied::AppliedEntries;
+pub use cluster::{Cluster, ClusterConfig, Metrics, RaftFactory, Retry};
+pub use command::Command;
+pub use determinism::Divergence;
+pub use kv::KvSubject;
+pub use labstd::Clock;
+pub use runner::{Report, RunFailure, Verdict};
+pub use scenario::{ClientHistory, Layer, Part, Progress, Scenario, ScenarioInfo, ScenarioOutcome, Stage};
+pub use scenarios::kv::{KvClusterFactory, kv_scenarios, kv_scenarios_on};
+pub use scenarios::raft_scenarios;
+pub use snapshot::Snapshot;
+pub use subject::Subject;
+pub use violation::{Violation, ViolationKind};

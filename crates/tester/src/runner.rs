@@ -1,0 +1,346 @@
+//! One run of one scenario, under one clock, with one seed: from a new cluster to a [`Report`].
+
+use labstd::time::Duration;
+use labstd::{Clock, Failure, Outcome, Run, Stats};
+use raftapi::Unwritten;
+use record::{Event, EventKind, Options, Recorder, Scope};
+
+use crate::determinism::Divergence;
+use crate::fault_cutoff;
+use crate::history_check::{self, OrdersToRecord};
+use crate::lines;
+use crate::scenario::{Layer, Progress, Scenario, ScenarioInfo, ScenarioOutcome, Stage};
+use crate::violation::{Violation, ViolationKind};
+use diagnosis::{self, Diagnosis};
+
+/// Maximum duration of a scenario on its own clock, as in the course.
+pub const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// Returns the maximum number of scheduler steps of a simulated scenario of this layer. The longest runs of the
+/// reference need a hundredth of it or, with the clients of a key/value service, a sixtieth.
+pub const fn steps_max(layer: Layer) -> u64 {
+    match layer {
+        Layer::Raft => 20_000_000,
+        Layer::Kv => 100_000_000,
+    }
+}
+
+/// Maximum lateness of sleeps; if a run on threads was later than this, then a broken limit proves nothing.
+pub const LATENESS_MAX: Duration = Duration::from_millis(100);
+
+/// Result of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The scenario.
+    pub info: ScenarioInfo,
+    /// Clock of the run.
+    pub clock: Clock,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Moment at which the faults ended, if there was one: see [`fault_cutoff`].
+    pub fault_cutoff: Option<Duration>,
+    /// Verdict on the run.
+    pub verdict: Verdict,
+    /// Stages that had passed when a run failed.
+    pub finished_stages: Vec<Stage>,
+    /// Title of the stage that was active at that time, if known.
+    pub active_stage: Option<String>,
+    /// Statistics of the scheduler and the clock.
+    pub stats: Stats,
+    /// First difference from a second run of the seed, if there was a second run and it differed.
+    pub divergence: Option<Divergence>,
+    /// Record of all events.
+    pub record: Recorder,
+}
+
+/// Verdict on a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The run passed; the metrics of its stages.
+    Passed(Vec<Stage>),
+    /// A check did not hold, or a thread failed.
+    Failed(RunFailure),
+    /// A limit was broken on threads while the machine was so slow that the cause is unknown.
+    Disturbed(RunFailure),
+    /// The simulation was aborted; this says nothing about the code under test.
+    Aborted(RunFailure),
+    /// All checks held during the run, but the history of its clients is too hard to check; this says nothing about the
+    /// code under test.
+    Undecided(RunFailure),
+}
+
+/// Description of a failure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFailure {
+    /// The text. The first line is the sentence of the check; the last lines are those of the diagnosis.
+    pub text: String,
+    /// Time of the failure, on the run's own clock.
+    pub at: Duration,
+    /// Whether the run reached code that is not written yet: [`raftapi::unwritten`].
+    pub unwritten: bool,
+    /// The rule that was broken, or may have been broken.
+    pub diagnosis: Diagnosis,
+}
+
+impl RunFailure {
+    /// Creates a failure without a diagnosis.
+    pub(crate) fn plain(text: String, at: Duration) -> RunFailure {
+        RunFailure { text, at, unwritten: false, diagnosis: Diagnosis::default() }
+    }
+
+    /// Creates a failure with a diagnosis.
+    fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> RunFailure {
+        RunFailure { text: diagnosis.insert_into(text), at, unwritten: false, diagnosis }
+    }
+}
+
+impl Report {
+    /// Returns the hash of all events. In a simulation the same seed gives the same hash.
+    pub fn hash(&self) -> u64 {
+        self.record.hash()
+    }
+
+    /// Returns whether the run passed.
+    pub fn passed(&self) -> bool {
+        matches!(self.verdict, Verdict::Passed(_))
+    }
+
+    /// Returns the failure, if there is one.
+    pub fn run_failure(&self) -> Option<&RunFailure> {
+        match &self.verdict {
+            Verdict::Passed(_) => None,
+            Verdict::Failed(run_failure)
+            | Verdict::Disturbed(run_failure)
+            | Verdict::Aborted(run_failure)
+            | Verdict::Undecided(run_failure) => Some(run_failure),
+        }
+    }
+
+    /// Returns the title of the stage that was active at the end, or the title of the scenario.
+    pub fn title(&self) -> &str {
+        self.active_stage.as_ref().unwrap_or(&self.info.title)
+    }
+
+    /// Returns the two lines of the course for each passed stage; for a failed stage, its title and the failure.
+    pub fn lines(&self) -> String {
+        let part = self.info.part;
+        let of = |stages: &[Stage]| stages.iter().map(|stage| lines::stage(part, stage)).collect::<String>();
+        match &self.verdict {
+            Verdict::Passed(stages) => of(stages),
+            _ => format!("{}{}\n{}", of(&self.finished_stages), lines::title(part, self.title()), self.failure_text()),
+        }
+    }
+
+    /// Returns the failure as it is printed below the title; empty if the run passed.
+    pub fn failure_text(&self) -> String {
+        let (word, run_failure) = match &self.verdict {
+            Verdict::Passed(_) => return String::new(),
+            Verdict::Failed(run_failure) => ("FAILED", run_failure),
+            Verdict::Disturbed(run_failure) => ("disturbed", run_failure),
+            Verdict::Aborted(run_failure) => ("aborted", run_failure),
+            Verdict::Undecided(run_failure) => ("undecided", run_failure),
+        };
+        if run_failure.unwritten {
+            // Nobody needs the time or the seed of such a failure.
+            let (first, rest) = run_failure.text.split_once('\n').unwrap_or((&run_failure.text, ""));
+            return format!("  ... {first}\n{}\n", lines::indented(rest));
+        }
+        let late = match self.clock {
+            Clock::Simulated => String::new(),
+            Clock::Threads => format!(", sleeps woke up to {} ms late", self.stats.lateness.as_millis()),
+        };
+        let at = run_failure.at.as_secs_f64();
+        format!("  ... {word} after {at:.3} s (seed {}{late})\n{}\n", self.seed, lines::indented(&run_failure.text))
+    }
+}
+
+/// Runs `scenario` once.
+pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+    run_with(scenario, clock, seed, Options::default())
+}
+
+/// Runs `scenario` once, and records as much as `options` allow.
+pub fn run_with(scenario: &Scenario, clock: Clock, seed: u64, options: Options) -> Report {
+    run_into(Recorder::new(options), OrdersToRecord::OfUnverifiedKeys, scenario, clock, seed)
+}
+
+/// Runs `scenario` once. Events go into `record`; at the end, so do the linearizations that `orders` selects.
+pub(crate) fn run_into(
+    record: Recorder,
+    orders: OrdersToRecord,
+    scenario: &Scenario,
+    clock: Clock,
+    seed: u64,
+) -> Report {
+    let info = scenario.info.clone();
+    let begin = EventKind::RunBegun {
+        scenario: info.name.to_string(),
+        seed,
+        servers: info.servers,
+        simulated: clock == Clock::Simulated,
+    };
+    record.record(Event { at: 0, server: None, kind: begin });
+    if let Some(moment) = scenario.fault_cutoff {
+        record.record(Event { at: 0, server: None, kind: fault_cutoff::event(moment) });
+    }
+    let (body, progress) = (scenario.body(), Progress::new(scenario.fault_cutoff));
+    let shared_progress = progress.clone();
+    let outcome = Run::new(clock, seed)
+        .named(info.name)
+        .context(Scope::new(&record, None).into_context())
+        .time_limit(TIME_LIMIT)
+        .step_limit(steps_max(scenario.info.part.layer()))
+        .execute(move || body(clock, &shared_progress));
+    let Outcome { result, stats } = outcome;
+    let (finished_stages, active_stage) = match result {
+        // The history belongs to no particular stage.
+        Ok(_) => (Vec::new(), None),
+        Err(_) => progress.stages(),
+    };
+    let verdict = match result {
+        Ok(outcome) => check_outcome(outcome, orders, &record, &stats),
+        Err(failure) => classify_failure(failure, &stats, clock, &record),
+    };
+    conclude(&record, &verdict, &stats);
+    let fault_cutoff = scenario.fault_cutoff;
+    Report { info, clock, seed, fault_cutoff, verdict, finished_stages, active_stage, stats, divergence: None, record }
+}
+
+/// Checks the history of a run that ended well.
+fn check_outcome(outcome: ScenarioOutcome, orders: OrdersToRecord, record: &Recorder, stats: &Stats) -> Verdict {
+    let Some(history) = outcome.history else { return Verdict::Passed(outcome.stages) };
+    let checked = history_check::check_history(&history, orders);
+    for kind in checked.events {
+        record.record(Event { at: stats.elapsed.as_nanos() as u64, server: None, kind });
+    }
+    let (text, at) = (checked.text, stats.elapsed);
+    match checked.verdict {
+        linearizability::Verdict::Ok => Verdict::Passed(outcome.stages),
+        linearizability::Verdict::Illegal => Verdict::Failed(RunFailure::diagnosed(
+            &text,
+            at,
+            diagnosis::diagnose_record(record.events(), &checked.likely),
+        )),
+        linearizability::Verdict::Unknown => Verdict::Undecided(RunFailure::plain(text, at)),
+    }
+}
+
+fn classify_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Recorder) -> Verdict {
+    let mut limit = failure.is_time_limit();
+    let (text, at) = (failure.to_string(), stats.elapsed);
+    let run_failure = match failure {
+        Failure::Aborted { .. } => return Verdict::Aborted(RunFailure::plain(text, at)),
+        Failure::Panic(panicked) => {
+            let at = panicked.at;
+            if let Some(violation) = panicked.payload.downcast_ref::<Violation>() {
+                limit = violation.kind == ViolationKind::Limit;
+                let Violation { likely, threads, .. } = violation;
+                RunFailure::diagnosed(&violation.text, at, diagnosis::diagnose_check(record.events(), likely, threads))
+            } else if let Some(unwritten) = panicked.payload.downcast_ref::<Unwritten>() {
+                RunFailure { unwritten: true, ..RunFailure::plain(unwritten.to_string(), at) }
+            } else {
+                // The panic message of the code under test says what is wrong.
+                RunFailure::plain(text, at)
+            }
+        }
+        Failure::Spin { .. } | Failure::ForeignThread { .. } => RunFailure::plain(text, at),
+        other => RunFailure::diagnosed(&text, at, diagnosis::diagnose_failure(record.events(), &other)),
+    };
+    let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;
+    if limit && late { Verdict::Disturbed(run_failure) } else { Verdict::Failed(run_failure) }
+}
+
+/// Records the last events of a run: its failure, and its verdict.
+fn conclude(record: &Recorder, verdict: &Verdict, stats: &Stats) {
+    let at = stats.elapsed.as_nanos() as u64;
+    let (verdict, run_failure) = match verdict {
+        Verdict::Passed(_) => (record::Verdict::Passed, None),
+        Verdict::Failed(run_failure) => (record::Verdict::Failed, Some(run_failure)),
+        Verdict::Disturbed(run_failure) => (record::Verdict::Disturbed, Some(run_failure)),
+        Verdict::Aborted(run_failure) => (record::Verdict::Aborted, Some(run_failure)),
+        Verdict::Undecided(run_failure) => (record::Verdict::Undecided, Some(run_failure)),
+    };
+    if let Some(RunFailure { text, .. }) = run_failure {
+        record.record(Event { at, server: None, kind: EventKind::Failed { text: text.clone() } });
+    }
+    let end = EventKind::RunEnded { verdict, trace_hash: stats.schedule_hash, steps: stats.steps };
+    record.record(Event { at, server: None, kind: end });
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::Bytes;
+    use labrpc::{ClientEnd, Service};
+    use labstd::channel::Sender;
+    use labstd::sync::Arc;
+    use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
+
+    use super::*;
+    use crate::{Subject, raft_scenarios};
+
+    /// A Raft that does nothing at all.
+    pub(crate) struct NoRaft;
+
+    impl Raft for NoRaft {
+        fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> NoRaft {
+            NoRaft
+        }
+        fn services(&self) -> Vec<Service> {
+            Vec::new()
+        }
+        fn start(&self, _: Bytes) -> Option<Started> {
+            None
+        }
+        fn get_state(&self) -> (Term, bool) {
+            (Term::ZERO, false)
+        }
+        fn snapshot(&self, _: Index, _: Bytes) {}
+        fn persist_bytes(&self) -> usize {
+            0
+        }
+        fn kill(&self) {}
+    }
+
+    #[test]
+    fn a_raft_that_does_nothing_fails_every_scenario() {
+        for scenario in raft_scenarios(&Subject::<NoRaft>::new()) {
+            let report = run(&scenario, Clock::Simulated, 1);
+            assert!(matches!(report.verdict, Verdict::Failed(_)), "{scenario:?}: {:?}", report.verdict);
+        }
+    }
+
+    /// Returns the verdict on a run that failed with this violation and this lateness of sleeps.
+    fn verdict(clock: Clock, lateness_ms: u64, violation: Violation) -> Verdict {
+        let panicked = labstd::PanicReport {
+            thread: "service-S0".to_string(),
+            message: String::new(),
+            location: None,
+            backtrace: None,
+            at: Duration::from_secs(1),
+            payload: Box::new(violation),
+        };
+        let stats = Stats { lateness: Duration::from_millis(lateness_ms), ..Stats::default() };
+        classify_failure(Failure::Panic(panicked), &stats, clock, &Recorder::default())
+    }
+
+    #[test]
+    fn a_busy_machine_excuses_a_limit_but_no_safety_violation() {
+        let make_violation = |kind| Violation { kind, text: String::new(), likely: Vec::new(), threads: Vec::new() };
+        let [limit, safety] = [ViolationKind::Limit, ViolationKind::Safety].map(make_violation);
+        assert!(matches!(verdict(Clock::Threads, 101, limit.clone()), Verdict::Disturbed(_)));
+        assert!(matches!(verdict(Clock::Threads, 99, limit.clone()), Verdict::Failed(_)));
+        assert!(matches!(verdict(Clock::Simulated, 0, limit), Verdict::Failed(_)));
+        assert!(matches!(verdict(Clock::Threads, 5000, safety), Verdict::Failed(_)));
+    }
+
+    #[test]
+    fn a_failed_run_is_visible_in_its_lines_and_its_record() {
+        let scenario = &raft_scenarios(&Subject::<NoRaft>::new())[0];
+        let report = run(scenario, Clock::Simulated, 17);
+        let lines = report.lines();
+        assert!(lines.starts_with("Test (3A): initial election ...\n  ... FAILED after "), "{lines}");
+        assert!(lines.contains("(seed 17)") && lines.contains("no leader after 10 looks"), "{lines}");
+        let last = report.record.events().last().unwrap();
+        assert!(matches!(last.kind, EventKind::RunEnded { verdict: record::Verdict::Failed, .. }));
+    }
+}
