@@ -9,10 +9,11 @@ use std::sync::{Arc, Weak};
 
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
+use crate::current_thread::with_current_thread;
 use crate::failure::Failure;
-use crate::os_threads::Blocked;
+use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim::{self, Sim};
-use crate::state::{FOREIGN_THREAD, RunState, unwind_if_stopping, with_current_thread};
+use crate::state::{FOREIGN_THREAD, RunState};
 use crate::time::{Duration, Instant};
 use crate::wait::WaitKind;
 

@@ -1,15 +1,84 @@
-//! The current group of each thread. The thread reads it with every event that it reports, and enters a server's group
-//! with every call that it handles. Neither takes a lock or counts a reference, because only the thread itself reads
-//! the group. Other threads see only the group's number, for reports.
+//! Groups of threads, and the current group of each thread. The thread reads it with every event that it reports, and
+//! enters a server's group with every call that it handles. Neither takes a lock or counts a reference, because only the
+//! thread itself reads the group. Other threads see only the group's number, for reports.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use crate::thread::Group;
+use crate::failure::ThreadStatus;
+
+/// Threads that belong together, such as those of one incarnation of one server. A group has one context value.
+///
+/// A new thread joins the current group of the thread that starts it: the group in which that thread was started,
+/// unless it has [entered](Group::enter) another.
+#[derive(Clone)]
+pub struct Group(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    /// See [`register`].
+    number: u64,
+    context: Option<Arc<dyn Any + Send + Sync>>,
+    run: Arc<dyn ThreadRegister>,
+}
+
+/// The register of a run's threads, as a group sees it.
+pub(crate) trait ThreadRegister: Send + Sync {
+    /// Returns the activity of each live thread of the group with this number, in the order in which the threads were
+    /// started.
+    fn group_statuses(&self, number: u64) -> Vec<ThreadStatus>;
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        unregister(self.number);
+    }
+}
+
+impl Group {
+    /// Creates a group in `run`. The group has no threads yet.
+    pub(crate) fn of_run(
+        name: String,
+        context: Option<Arc<dyn Any + Send + Sync>>,
+        run: Arc<dyn ThreadRegister>,
+    ) -> Group {
+        let name = name.into();
+        let number = register(&name);
+        Group(Arc::new(Inner { name, number, context, run }))
+    }
+
+    /// Returns the name that [`new`](Group::new) was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Returns the number of the group, which no other group has; from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Returns the context value that [`new`](Group::new) was given.
+    pub fn context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.0.context.as_ref()
+    }
+
+    /// Returns the live members and the activity of each.
+    pub fn threads(&self) -> Vec<ThreadStatus> {
+        self.0.run.group_statuses(self.0.number)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
 
 /// The group of one thread, its *owner*.
 pub(crate) struct CurrentGroup {
@@ -70,7 +139,7 @@ impl CurrentGroup {
 static NAMES: Mutex<BTreeMap<u64, Arc<str>>> = Mutex::new(BTreeMap::new());
 
 /// Registers a new group and returns its number, which no other group ever has; from 1.
-pub(crate) fn register(name: &Arc<str>) -> u64 {
+fn register(name: &Arc<str>) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Relaxed);
     NAMES.lock().insert(number, Arc::clone(name));
@@ -78,7 +147,7 @@ pub(crate) fn register(name: &Arc<str>) -> u64 {
 }
 
 /// Removes a group that no thread and no handle refers to.
-pub(crate) fn unregister(number: u64) {
+fn unregister(number: u64) {
     NAMES.lock().remove(&number);
 }
 

@@ -70,12 +70,15 @@
 //! switches threads only inside this crate, so it cannot find a race between two relaxed atomic operations. Only runs
 //! on threads can.
 
+mod current_thread;
 mod failure;
 mod group;
+mod limits;
 mod os_threads;
 mod panic_hook;
 mod run;
 mod state;
+mod stats;
 mod wait;
 
 pub mod channel;
@@ -88,4 +91,5 @@ pub mod time;
 mod sim;
 
 pub use failure::{Failure, PanicReport, ThreadStatus};
-pub use run::{Clock, Outcome, Run, Stats, clock, run, simulate};
+pub use run::{Clock, Outcome, Run, clock, run, simulate};
+pub use stats::Stats;

@@ -1,13 +1,14 @@
-//! Runs on OS threads: starting a thread, waiting for the body, and the watchdog that names the stuck threads when the
-//! time limit is over.
+//! Runs on OS threads: starting, blocking and unwinding a thread, waiting for the body, and the watchdog that names the
+//! stuck threads when the time limit is over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant as OsInstant};
 
+use crate::current_thread::set_current_thread;
 use crate::failure::Failure;
-use crate::state::{Killed, RunState, ThreadInfo, set_current_thread};
+use crate::state::{Killed, RunState, ThreadInfo};
 use crate::wait::WaitKind;
 
 /// The longest time that the body of a failed run may take to unwind before its thread is abandoned.
@@ -113,6 +114,16 @@ pub(crate) fn wait_for_end(run: &Arc<RunState>, time_limit: Option<Duration>) {
 pub(crate) fn body_ended(run: &RunState) {
     *run.body_done.lock() = true;
     run.changed.notify_all();
+}
+
+/// Unwinds the calling OS thread, without a panic message, if its run is over. Each blocking call does this before it
+/// returns. In a simulation, `Sim::unwind_if_ending` does the same.
+///
+/// A thread that already unwinds continues, so that destructors may block.
+pub(crate) fn unwind_if_stopping(info: &ThreadInfo) {
+    if info.run.is_stopping() && !std::thread::panicking() {
+        std::panic::resume_unwind(Box::new(Killed));
+    }
 }
 
 /// Marks the calling thread as blocked for as long as it lives.

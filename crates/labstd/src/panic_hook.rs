@@ -6,8 +6,8 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
+use crate::current_thread::with_current_thread;
 use crate::sim;
-use crate::state::with_current_thread;
 
 static INSTALL: Once = Once::new();
 

@@ -8,8 +8,8 @@ use rand::SeedableRng;
 pub use rand::seq::{IndexedRandom, SliceRandom};
 pub use rand::{Rng, RngExt};
 
-use crate::state;
-use crate::thread::Group;
+use crate::current_thread::current_run;
+use crate::group::Group;
 
 /// The generator of one component. Its values are the same on every machine and in every version.
 pub type Stream = rand_chacha::ChaCha8Rng;
@@ -33,7 +33,7 @@ pub fn local(name: &str) -> Stream {
 
 /// Returns the seed of the calling thread's run; 0 outside of any run.
 pub fn seed() -> u64 {
-    state::current_run().seed
+    current_run().seed
 }
 
 /// Returns a seed from the OS, for a run that need not be repeated. It fits into 32 bits, so that people can type it.

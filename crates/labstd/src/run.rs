@@ -8,8 +8,10 @@ use std::time::{Duration, Instant as OsInstant};
 use parking_lot::Mutex;
 
 use crate::failure::Failure;
-use crate::state::RunState;
-use crate::thread::Group;
+use crate::group::Group;
+use crate::limits::Limits;
+use crate::state::{RunState, ThreadInfo};
+use crate::stats::Stats;
 use crate::{os_threads, panic_hook, rng, sim};
 
 /// The clock of a run.
@@ -39,16 +41,6 @@ pub struct Run {
     limits: Limits,
 }
 
-/// The limits of a run; see the methods of [`Run`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) time: Option<Duration>,
-    pub(crate) steps: u64,
-    pub(crate) calls_per_instant: u64,
-    pub(crate) stall: Duration,
-    pub(crate) lock: Duration,
-}
-
 /// The result of a run.
 #[derive(Debug)]
 pub struct Outcome<T> {
@@ -56,21 +48,6 @@ pub struct Outcome<T> {
     pub result: Result<T, Failure>,
     /// The figures of the run.
     pub stats: Stats,
-}
-
-/// The figures of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// The duration of the run on its own clock.
-    pub elapsed: Duration,
-    /// The duration of the run in real time.
-    pub wall_time: Duration,
-    /// Scheduler steps (simulated only).
-    pub steps: u64,
-    /// A hash over the schedule (simulated only): the same seed gives the same hash.
-    pub schedule_hash: u64,
-    /// The longest delay of a wakeup from a sleep (threads only).
-    pub lateness: Duration,
 }
 
 impl Run {
@@ -151,7 +128,7 @@ impl Run {
         panic_hook::install();
         let start = OsInstant::now();
         let run = RunState::new(self.seed, self.clock == Clock::Simulated, self.limits.lock);
-        let group = Group::of_run(self.name.clone(), self.context, &run);
+        let group = Group::of_run(self.name.clone(), self.context, run.clone());
         let main = run.register(&self.name, Some(group));
         let returned = Arc::new(Mutex::new(None));
         let body = {
@@ -201,12 +178,7 @@ pub fn clock() -> Clock {
     if sim::active() { Clock::Simulated } else { Clock::Threads }
 }
 
-fn execute_on_threads(
-    run: &Arc<RunState>,
-    main: Arc<crate::state::ThreadInfo>,
-    body: Box<dyn FnOnce() + Send>,
-    limits: Limits,
-) {
+fn execute_on_threads(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnce() + Send>, limits: Limits) {
     let ended = {
         let run = Arc::clone(run);
         let main = Arc::clone(&main);

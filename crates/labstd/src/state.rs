@@ -2,9 +2,7 @@
 //! failure. Both clocks use it, so that a report reads the same under both.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant as OsInstant};
@@ -12,9 +10,7 @@ use std::time::{Duration, Instant as OsInstant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::failure::{Failure, PanicReport, ThreadStatus};
-use crate::group::{self, CurrentGroup};
-use crate::sim;
-use crate::thread::Group;
+use crate::group::{self, CurrentGroup, Group, ThreadRegister};
 use crate::wait::{Wait, WaitKind};
 
 /// The name in reports of a thread outside of any run.
@@ -51,7 +47,7 @@ pub(crate) struct ThreadInfo {
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) run: Arc<RunState>,
-    group: CurrentGroup,
+    pub(crate) group: CurrentGroup,
     pub(crate) wait: Wait,
     /// The OS thread, which is unparked from a sleep when the run fails (threads only).
     pub(crate) os: OnceLock<std::thread::Thread>,
@@ -62,13 +58,8 @@ pub(crate) struct ThreadInfo {
 /// The payload, without a panic message, that unwinds a thread of a run that has ended.
 pub(crate) struct Killed;
 
-thread_local! {
-    /// The running thread; null on a thread that this crate did not start. A simulation sets it at every switch.
-    static CURRENT_THREAD: Cell<*const ThreadInfo> = const { Cell::new(ptr::null()) };
-}
-
 /// The run to which threads belong that are started outside of any run.
-static NO_RUN: LazyLock<Arc<RunState>> = LazyLock::new(|| RunState::new(0, false, Duration::from_secs(5)));
+pub(crate) static NO_RUN: LazyLock<Arc<RunState>> = LazyLock::new(|| RunState::new(0, false, Duration::from_secs(5)));
 
 impl RunState {
     pub(crate) fn new(seed: u64, simulated: bool, lock_limit: Duration) -> Arc<RunState> {
@@ -157,6 +148,12 @@ impl RunState {
     }
 }
 
+impl ThreadRegister for RunState {
+    fn group_statuses(&self, number: u64) -> Vec<ThreadStatus> {
+        self.statuses(|thread| thread.group_number() == number)
+    }
+}
+
 impl ThreadInfo {
     /// Returns whether the thread was started inside a [`Run`](crate::Run).
     pub(crate) fn in_run(&self) -> bool {
@@ -225,67 +222,5 @@ fn message(payload: &(dyn Any + Send)) -> String {
         text.clone()
     } else {
         "(a panic without a message)".to_string()
-    }
-}
-
-/// Sets the calling thread's identity and returns the previous one.
-pub(crate) fn set_current_thread(info: *const ThreadInfo) -> *const ThreadInfo {
-    CURRENT_THREAD.replace(info)
-}
-
-/// Returns the id of the calling thread, 0 if it belongs to no run.
-pub(crate) fn current_thread_id() -> u64 {
-    with_current_thread(|me| me.map_or(0, |me| me.id))
-}
-
-/// Calls `f` with the calling thread's register entry, if it has one.
-#[expect(unsafe_code, reason = "the thread-local pointer to the running thread")]
-pub(crate) fn with_current_thread<T>(f: impl FnOnce(Option<&ThreadInfo>) -> T) -> T {
-    // SAFETY: `CURRENT_THREAD` is null or points into an `Arc<ThreadInfo>` that stays alive while the pointer is set.
-    // On an OS thread the frame that set it (`os_threads::CurrentThreadGuard`) holds it, in a simulation the running
-    // task. Both outlive the call of `f`.
-    f(unsafe { CURRENT_THREAD.get().as_ref() })
-}
-
-/// Returns the calling thread's group, if the thread belongs to a run.
-#[expect(unsafe_code, reason = "the calling thread owns its current group")]
-pub(crate) fn current_group() -> Option<Group> {
-    // SAFETY: the entry is the calling thread's own.
-    with_current_thread(|me| unsafe { me?.group.with(|group| group.cloned()) })
-}
-
-/// Calls `body` with the calling thread in this group, if the thread belongs to a run. Afterwards the thread is in its
-/// previous group again.
-#[expect(unsafe_code, reason = "the calling thread owns its current group")]
-pub(crate) fn enter<T>(group: &Group, body: impl FnOnce() -> T) -> T {
-    with_current_thread(|me| match me {
-        // SAFETY: the entry is the calling thread's own.
-        Some(me) => unsafe { me.group.enter(group, body) },
-        None => body(),
-    })
-}
-
-/// Calls `f` with the context of the calling thread's group, if it has one.
-#[expect(unsafe_code, reason = "the calling thread owns its current group")]
-pub(crate) fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
-    with_current_thread(|me| match me {
-        // SAFETY: the entry is the calling thread's own.
-        Some(me) => unsafe { me.group.with(|group| f(group.and_then(Group::context))) },
-        None => f(None),
-    })
-}
-
-/// Returns the run of the calling thread.
-pub(crate) fn current_run() -> Arc<RunState> {
-    with_current_thread(|me| me.map_or_else(|| Arc::clone(&NO_RUN), |me| Arc::clone(&me.run)))
-}
-
-/// Unwinds the calling thread, without a panic message, if its run is over. Each blocking call does this before it
-/// returns.
-///
-/// A thread that already unwinds continues, so that destructors may block.
-pub(crate) fn unwind_if_stopping(info: &ThreadInfo) {
-    if info.run.is_stopping() && !sim::unwinding() {
-        std::panic::resume_unwind(Box::new(Killed));
     }
 }

@@ -1,4 +1,4 @@
-//! Threads and their groups: `std::thread`, with names that reports use.
+//! Threads: `std::thread`, with names that reports use. Threads that belong together form a [`Group`].
 
 use std::any::Any;
 use std::fmt;
@@ -8,12 +8,14 @@ use std::time::Instant as OsInstant;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::current_thread::{self, current_run, with_current_thread};
 use crate::failure::ThreadStatus;
-use crate::os_threads::{self, Blocked};
-use crate::state::{self, RunState, unwind_if_stopping, with_current_thread};
+use crate::os_threads::{self, Blocked, unwind_if_stopping};
 use crate::time::Duration;
 use crate::wait::WaitKind;
-use crate::{group, panic_hook, sim};
+use crate::{panic_hook, sim};
+
+pub use crate::group::Group;
 
 /// The result of a thread: its return value, or the payload of its panic.
 pub type Result<T> = std::thread::Result<T>;
@@ -33,8 +35,8 @@ where
 {
     panic_hook::install();
     let name = name.into();
-    let group = state::current_group();
-    let info = state::current_run().register(&name, group);
+    let group = Group::current();
+    let info = current_run().register(&name, group);
     let slot = Arc::new(ResultSlot {
         result: Mutex::new(ThreadResult { ended: false, value: None }),
         changed: Condvar::new(),
@@ -184,7 +186,7 @@ pub fn name() -> String {
 /// Returns the activity of each thread of the calling thread's run, in the order in which they were started: the line
 /// of each wait, and the thread that it waits for.
 pub fn statuses() -> Vec<ThreadStatus> {
-    state::current_run().statuses(|_| true)
+    current_run().statuses(|_| true)
 }
 
 /// Returns the context of the calling thread's group, if it has one.
@@ -194,76 +196,5 @@ pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
 
 /// Calls `f` with the context of the calling thread's group, if it has one. Takes no lock.
 pub fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
-    state::with_context(f)
-}
-
-/// Threads that belong together, such as those of one incarnation of one server. A group has one context value.
-///
-/// A new thread joins the current group of the thread that starts it: the group in which that thread was started,
-/// unless it has [entered](Group::enter) another.
-#[derive(Clone)]
-pub struct Group(Arc<Inner>);
-
-struct Inner {
-    name: Arc<str>,
-    /// See [`group::register`].
-    number: u64,
-    context: Option<Arc<dyn Any + Send + Sync>>,
-    run: Arc<RunState>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        group::unregister(self.number);
-    }
-}
-
-impl Group {
-    /// Creates a group in the calling thread's run. The group has no threads yet.
-    pub fn new(name: impl Into<String>, context: Option<Arc<dyn Any + Send + Sync>>) -> Group {
-        Group::of_run(name.into(), context, &state::current_run())
-    }
-
-    pub(crate) fn of_run(name: String, context: Option<Arc<dyn Any + Send + Sync>>, run: &Arc<RunState>) -> Group {
-        let name = name.into();
-        let number = group::register(&name);
-        Group(Arc::new(Inner { name, number, context, run: Arc::clone(run) }))
-    }
-
-    /// Returns the calling thread's group. `None` outside of any run.
-    pub fn current() -> Option<Group> {
-        state::current_group()
-    }
-
-    /// Returns the name that [`new`](Group::new) was given.
-    pub fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// Returns the number of the group, which no other group has; from 1.
-    pub(crate) fn number(&self) -> u64 {
-        self.0.number
-    }
-
-    /// Returns the context value that [`new`](Group::new) was given.
-    pub fn context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.0.context.as_ref()
-    }
-
-    /// Calls `body` with the calling thread as a member of this group. Afterwards the thread is in its previous group
-    /// again.
-    pub fn enter<T>(&self, body: impl FnOnce() -> T) -> T {
-        state::enter(self, body)
-    }
-
-    /// Returns the live members and the activity of each.
-    pub fn threads(&self) -> Vec<ThreadStatus> {
-        self.0.run.statuses(|thread| thread.group_number() == self.0.number)
-    }
-}
-
-impl fmt::Debug for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("name", &self.0.name).finish_non_exhaustive()
-    }
+    current_thread::with_context(f)
 }

@@ -7,7 +7,7 @@ use std::time::Instant as OsInstant;
 
 pub use std::time::Duration;
 
-use crate::{sim, state};
+use crate::{current_thread, sim};
 
 /// The instant from which [`Instant`]s on threads are counted.
 static EPOCH: LazyLock<OsInstant> = LazyLock::new(OsInstant::now);
@@ -77,7 +77,7 @@ pub fn run_elapsed() -> Duration {
 /// Returns [`run_elapsed`] in nanoseconds, the unit of records. The range is five hundred years.
 #[inline]
 pub fn run_elapsed_nanos() -> u64 {
-    state::with_current_thread(|me| me.map_or(0, |me| me.run.now()))
+    current_thread::with_current_thread(|me| me.map_or(0, |me| me.run.now()))
 }
 
 impl Add<Duration> for Instant {

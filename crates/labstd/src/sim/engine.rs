@@ -16,13 +16,16 @@ use corosensei::stack::Stack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::hot_state::HotState;
-use super::scheduler::{Scheduler, Slot};
+use super::scheduler::Scheduler;
+use super::slot::Slot;
 use super::stack::{SimStack, StackPool};
 use super::{NEVER, overflow};
+use crate::current_thread::set_current_thread;
 use crate::failure::Failure;
+use crate::limits::Limits;
 use crate::os_threads;
-use crate::run::{Limits, Stats};
-use crate::state::{Killed, RunState, ThreadInfo, set_current_thread};
+use crate::state::{FOREIGN_THREAD, Killed, RunState, ThreadInfo};
+use crate::stats::Stats;
 use crate::wait::{LockState, WaitKind, describe_long_wait};
 
 /// Boxed, so that a switch does not move it.
@@ -408,7 +411,7 @@ impl Sim {
         let woken = lock.while_waiting(|| self.park_without_unwinding(key, WaitKind::Lock, at, deadline));
         if !woken && !self.ending() {
             let holder = self.run.thread(lock.owner());
-            let holder = holder.map_or(crate::state::FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
+            let holder = holder.map_or(FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
             let description = describe_long_wait(&me.name, lock, at, &holder);
             self.run.fail(Failure::LockHeldTooLong { description, threads: self.run.statuses(|_| true) });
             self.scheduler.borrow_mut().end();

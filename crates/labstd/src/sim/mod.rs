@@ -15,6 +15,7 @@ mod hot_state;
 mod overflow;
 mod policy;
 mod scheduler;
+mod slot;
 mod stack;
 mod timers;
 mod wait_queues;

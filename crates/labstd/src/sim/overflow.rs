@@ -21,7 +21,7 @@ mod unix {
 
     use libc::{c_int, c_void, sigaction, siginfo_t};
 
-    use crate::state::with_current_thread;
+    use crate::current_thread::with_current_thread;
 
     /// The signals by which the OS reports a forbidden access. The systems differ in which one they use.
     const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];

@@ -13,14 +13,12 @@ use rand_chacha::ChaCha8Rng;
 use super::NEVER;
 use super::hot_state::HotState;
 use super::policy::Policy;
+use super::slot::Slot;
 use super::timers::Timers;
 use super::wait_queues::WaitQueues;
 use crate::failure::Failure;
-use crate::run::Limits;
+use crate::limits::Limits;
 use crate::state::{RunState, ThreadInfo};
-
-/// The slot of a task. Slots are reused; thread ids are not.
-pub(super) type Slot = usize;
 
 /// The number of the scheduler's random stream; `rng::stream` never uses it for a name.
 const SCHEDULER_STREAM: u64 = 0;

@@ -2,7 +2,7 @@
 //! waits end long before their deadlines, and stale timers would be most of the timers to sort.
 
 use super::NEVER;
-use super::scheduler::Slot;
+use super::slot::Slot;
 
 /// The set timers in a sorted list, the earliest at the end. Most timers are set for the near future, so they are
 /// inserted and removed near the end. A few dozen timers are too few for a tree to pay off.

@@ -4,7 +4,7 @@
 //! slots of the parked threads. So nothing is allocated, and a call that wakes threads, which nearly always finds an
 //! empty bucket, costs one read.
 
-use super::scheduler::Slot;
+use super::slot::Slot;
 
 /// The parked threads of a simulation.
 pub(super) struct WaitQueues {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
-use crate::os_threads::Blocked;
+use crate::current_thread::with_current_thread;
+use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim;
-use crate::state::{unwind_if_stopping, with_current_thread};
 use crate::time::{Duration, Instant};
 use crate::wait::WaitKind;
 

@@ -5,10 +5,11 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 
+use crate::current_thread::{current_thread_id, with_current_thread};
 use crate::failure::Failure;
-use crate::os_threads::{self, Blocked};
+use crate::os_threads::{self, Blocked, unwind_if_stopping};
 use crate::sim::{self, Sim};
-use crate::state::{self, ThreadInfo, unwind_if_stopping, with_current_thread};
+use crate::state::{FOREIGN_THREAD, ThreadInfo};
 use crate::wait::{LockState, WaitKind, describe_long_wait};
 
 /// A lock that gives one thread at a time access to a value. Mirrors `parking_lot::Mutex`.
@@ -77,7 +78,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn guard<'a>(&'a self, inner: parking_lot::MutexGuard<'a, T>, at: &'static Location<'static>) -> MutexGuard<'a, T> {
-        self.state.set_owner(state::current_thread_id(), at);
+        self.state.set_owner(current_thread_id(), at);
         MutexGuard { mutex: self, inner: Some(inner) }
     }
 
@@ -118,7 +119,7 @@ impl<T: ?Sized> Mutex<T> {
 
     fn fail_lock_limit(&self, me: &ThreadInfo, at: &'static Location<'static>) {
         let holder = me.run.thread(self.state.owner());
-        let holder = holder.map_or(crate::state::FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
+        let holder = holder.map_or(FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
         let description = describe_long_wait(&me.name, &self.state, at, &holder);
         me.run.fail(Failure::LockHeldTooLong { description, threads: me.run.statuses(|_| true) });
     }
@@ -143,7 +144,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// Takes the lock again after a [`release`](MutexGuard::release) in a simulation.
     pub(super) fn relock(&mut self, sim: &Sim, at: &'static Location<'static>) {
         self.inner = Some(self.mutex.lock_simulated(sim, at));
-        self.mutex.state.set_owner(state::current_thread_id(), at);
+        self.mutex.state.set_owner(current_thread_id(), at);
     }
 
     /// Lends the `parking_lot` guard to `wait`, which releases the lock and takes it again.
@@ -154,7 +155,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     ) -> R {
         self.mutex.state.clear_owner();
         let result = wait(self.inner.as_mut().expect("the guard holds its lock"));
-        self.mutex.state.set_owner(state::current_thread_id(), at);
+        self.mutex.state.set_owner(current_thread_id(), at);
         result
     }
 }
