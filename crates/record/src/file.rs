@@ -23,8 +23,8 @@ use std::{
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::recorder::decode_next_event;
-use crate::{EventKind, Events};
+use crate::EventKind;
+use crate::decode::{Events, decode_next_event};
 
 /// The first bytes of every record.
 const MAGIC: [u8; 8] = *b"\x89LABREC\n";

@@ -27,6 +27,7 @@
 //! and [`file::read`] write a record to a file and read it back. A recorder with [`Options::off`] records nothing, and
 //! [`enabled`] then returns `false`.
 
+mod decode;
 mod encode;
 mod event;
 pub mod file;
@@ -38,11 +39,12 @@ mod text;
 mod topic;
 mod window;
 
+pub use decode::Events;
 pub use event::{
     AnnotationShape, CheckStep, Event, EventKind, Excerpt, Fault, Level, Linearizable, Loss, OperationKind, Peer, Role,
     Verdict,
 };
 pub use logger::install_logger;
-pub use recorder::{Events, Options, Recorder};
+pub use recorder::{Options, Recorder};
 pub use scope::{Scope, emit, emit_for, enabled, scope, with_scope};
 pub use topic::{Topic, UnknownTopic};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use crate::recorder::Events;
+use crate::decode::Events;
 use crate::{Event, EventKind};
 
 /// The number of chunks in a window.
