@@ -7,9 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::{
     get_groups::{self, GetGroups},
-    graph::{DEAD, EMPTY, Edge, Graph},
+    graph::{DEAD, EMPTY, Graph},
     lists::Lists,
-    times::Times,
+    times::{Source, Times},
+    transition::Transition,
     value_trie::{Place, ROOT, ValueTrie},
 };
 use crate::entries::Entries;
@@ -20,21 +21,6 @@ pub(super) enum KeyAction<'a> {
     Get(Place),
     Put(&'a str),
     Append(&'a str),
-}
-
-/// An operation in terms of the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transition {
-    /// Is legal in this state and leaves it unchanged.
-    Get(u32),
-    /// Appends the empty string.
-    NoOp,
-    /// Leads to this state.
-    Put(u32),
-    /// Leads from a node along its edge of this class.
-    Append(u32),
-    /// Leads to [`DEAD`] from every state.
-    Unseen,
 }
 
 /// The value of `only_at` for an operation that is not tied to one node.
@@ -170,32 +156,4 @@ fn find_only_nodes(graph: &Graph, times: &Times, operations: usize) -> (Vec<u32>
         }
     }
     (only_at, contradiction)
-}
-
-/// The possible sources of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// No operation leads to the node.
-    None,
-    /// Only this Append leads to the node.
-    Append { from: u32, operation: u32 },
-    /// Puts or the initial state, but no Append.
-    PutOrInitial,
-    /// Several operations, among them an Append.
-    Several,
-}
-
-impl Times {
-    /// Returns the possible sources of a node.
-    pub(super) fn source(&self, graph: &Graph, node: u32) -> Source {
-        let mut appends = graph.edges_to(node).iter().flat_map(|&edge: &Edge| {
-            self.candidates(edge).map(move |operation| Source::Append { from: edge.from, operation })
-        });
-        match (appends.next(), self.can_begin(node)) {
-            (None, false) => Source::None,
-            (None, true) => Source::PutOrInitial,
-            (Some(only), false) if appends.next().is_none() => only,
-            (Some(_), _) => Source::Several,
-        }
-    }
 }

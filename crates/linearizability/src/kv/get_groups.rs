@@ -7,10 +7,10 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    analysis::{Source, Transition},
     graph::Graph,
     lists::Lists,
-    times::Times,
+    times::{Source, Times},
+    transition::Transition,
 };
 
 /// The number of nodes that are visited to find the bases of one group. If they are not enough, the bases of the group

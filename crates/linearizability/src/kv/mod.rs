@@ -12,8 +12,9 @@
 //! `history.rs` and `value_trie.rs` store the returned values exactly, in a trie. A string in the trie is identified by
 //! its place, which is two numbers. `graph.rs` finds the *nodes*: strings that Appends can turn into the value of some
 //! Get. An *edge* leads from a node to the node that one of the history's Appends turns it into. All strings that are
-//! not nodes are one state, *dead*: whatever is appended, no Get returned the result, until the next Put. So the search
-//! never reads a string, and all orders of Appends that no Get observed are one order.
+//! not nodes are one state, *dead*: whatever is appended, no Get returned the result, until the next Put. An operation
+//! is a *transition* between these states (`transition.rs`). So the search never reads a string, and all orders of
+//! Appends that no Get observed are one order.
 //!
 //! # Analysis before the search
 //!
@@ -75,6 +76,7 @@ mod history;
 mod lists;
 mod rules;
 mod times;
+mod transition;
 mod value_trie;
 
 pub use check::BUDGET;

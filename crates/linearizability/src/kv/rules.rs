@@ -4,9 +4,10 @@
 use std::rc::Rc;
 
 use super::{
-    analysis::{ANY_NODE, KeyAnalysis, Transition},
+    analysis::{ANY_NODE, KeyAnalysis},
     get_groups::NO_GROUP,
     graph::{DEAD, EMPTY},
+    transition::Transition,
 };
 use crate::search::{MoveAdvice, Rules};
 

@@ -4,9 +4,9 @@
 //! Times are ranks of entries, so no two are equal. An operation takes effect between its call and its return.
 
 use super::{
-    analysis::Transition,
     graph::{DEAD, EMPTY, Edge, Graph},
     lists::Lists,
+    transition::Transition,
 };
 use crate::entries::Entries;
 
@@ -32,6 +32,19 @@ pub(super) struct Times {
     /// The Appends of each class, in the order of their calls, each with the latest return among it and those before
     /// it.
     members: Lists<(u32, u32)>,
+}
+
+/// The possible sources of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// No operation leads to the node.
+    None,
+    /// Only this Append leads to the node.
+    Append { from: u32, operation: u32 },
+    /// Puts or the initial state, but no Append.
+    PutOrInitial,
+    /// Several operations, among them an Append.
+    Several,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +121,19 @@ impl Times {
         let last = self.last_return[edge.to as usize];
         let in_time = called.take_while(move |&operation| self.spans[operation as usize].call < last);
         in_time.filter(move |&operation| self.can_take(operation, edge))
+    }
+
+    /// Returns the possible sources of a node.
+    pub(super) fn source(&self, graph: &Graph, node: u32) -> Source {
+        let mut appends = graph.edges_to(node).iter().flat_map(|&edge: &Edge| {
+            self.candidates(edge).map(move |operation| Source::Append { from: edge.from, operation })
+        });
+        match (appends.next(), self.can_begin(node)) {
+            (None, false) => Source::None,
+            (None, true) => Source::PutOrInitial,
+            (Some(only), false) if appends.next().is_none() => only,
+            (Some(_), _) => Source::Several,
+        }
     }
 
     /// Whether some Get of the node, or of a node that Appends turn it into, can have observed the write of the
