@@ -1,18 +1,13 @@
-//! The data of a page as columns of numbers, and the rules by which a page that is too large leaves data out.
-//!
-//! For 200,000 operations, one record with field names per operation would be mostly names. Here each field is one
-//! array over all operations of a partition. Numbers that resemble their neighbours are stored as differences, and
-//! texts are stored as indices into a list of distinct texts. `assets/data.js` is the reader.
+//! The encoding of a page as columns of numbers (`page_data.rs`), and the rules by which a page that is too large leaves
+//! data out.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io;
 
-use serde::Serialize;
-
-use crate::model::{Annotation, Lane, Operation, Page, Partition, TimeUnit, Verdict};
-use crate::run::RunData;
-use crate::sequences::{SequenceColumns, SequenceTree, differences};
+use crate::model::{Annotation, Lane, Operation, Page, Partition, Verdict};
+use crate::page_data::{AnnotationColumns, PageData, PartitionColumns};
+use crate::sequences::{SequenceTree, differences};
 use crate::text::{TEXT_CHARS_MAX, TextTable};
 
 /// The largest number of operations on a page. If there are more, the page leaves out whole partitions, linearizable
@@ -29,63 +24,6 @@ pub const TEXT_BYTES_MAX: usize = 10 << 20;
 
 /// The limit up to which a browser's numbers are exact integers.
 const EXACT_MAX: u64 = 1 << 53;
-
-/// The data of a page.
-#[derive(Serialize)]
-pub(crate) struct PageData {
-    title: u32,
-    summary: u32,
-    unit: TimeUnit,
-    /// The time that was subtracted from all times, as text, because it may be too large for a number.
-    origin: String,
-    /// Sentences that say what was left out.
-    pub(crate) notes: Vec<String>,
-    /// The data of a run other than its history.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) run: Option<RunData>,
-    /// The distinct texts. Wherever a text belongs, the data has its index in this list.
-    texts: Vec<String>,
-    /// The numbers of the clients. Wherever a client belongs, the data has its index in this list.
-    clients: Vec<i64>,
-    /// The tags of annotations, sorted. Wherever a tag belongs, the data has the number of clients plus its index in
-    /// this list.
-    tags: Vec<u32>,
-    partitions: Vec<PartitionColumns>,
-    annotations: AnnotationColumns,
-}
-
-#[derive(Serialize)]
-struct PartitionColumns {
-    name: u32,
-    verdict: Verdict,
-    /// Whether `sequences` has the texts of states.
-    states: bool,
-    initial: u32,
-    lane: Vec<i64>,
-    /// Stored as differences.
-    call: Vec<i64>,
-    /// The time from call to return.
-    took: Vec<u64>,
-    /// Stored as differences.
-    description: Vec<i64>,
-    /// Stored as differences; empty if no operation has details.
-    details: Vec<i64>,
-    /// The indices of the operations that never returned.
-    open: Vec<usize>,
-    sequences: SequenceColumns,
-}
-
-#[derive(Serialize)]
-struct AnnotationColumns {
-    lane: Vec<usize>,
-    /// Stored as differences.
-    start: Vec<i64>,
-    took: Vec<u64>,
-    label: Vec<i64>,
-    details: Vec<i64>,
-    /// The colour as 0xRRGGBB, or -1 for none.
-    colour: Vec<i64>,
-}
 
 /// Encodes as much of the page as fits.
 ///

@@ -39,7 +39,8 @@
 //! | `model.rs` | the input |
 //! | `text.rs` | texts of bounded length, each distinct one stored once |
 //! | `sequences.rs` | linearizations as a tree, because they share prefixes |
-//! | `encode.rs` | the columns of numbers of a page, and the rules by which a page that is too large leaves data out |
+//! | `page_data.rs` | the data of a page: columns of numbers |
+//! | `encode.rs` | the encoding of a page as these columns, and the parts that a page leaves out if it is too large |
 //! | `run/` | the conversion of the events of a record into a page of at most [`RUN_BYTES_MAX`] bytes |
 //! | `pack.rs` | the data, deflated and as base64 |
 //! | `html.rs` | the page: template, style, viewer and data |
@@ -58,6 +59,7 @@ mod encode;
 mod html;
 mod model;
 mod pack;
+mod page_data;
 mod run;
 mod sequences;
 mod text;

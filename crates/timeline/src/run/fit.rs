@@ -7,12 +7,9 @@
 //!
 //! Faults, roles, checks, operations, failures and lost RPCs are never left out.
 
-use std::collections::BTreeMap;
 use std::io;
 
-use serde::Serialize;
-
-use super::calls::{self, CallCount};
+use super::calls;
 use super::collect::CollectedRun;
 use super::columns::Columns;
 use super::servers;
@@ -20,34 +17,10 @@ use crate::encode::encode;
 use crate::html::overhead_bytes;
 use crate::model::{Annotation, Page, TimeUnit};
 use crate::pack::{base64_len, deflate};
+use crate::page_data::RunData;
 
 /// The largest size of the page of a run in bytes, as long as it can be reached by leaving out completed RPCs.
 pub const RUN_BYTES_MAX: usize = 5_000_000;
-
-/// The data of a page other than its history. Times are multiples of `step`.
-#[derive(Serialize)]
-pub(crate) struct RunData {
-    /// The number of nanoseconds in the unit of all times.
-    step: u64,
-    end: u64,
-    servers: usize,
-    verdict: String,
-    /// The names of the receivers that are not servers; in `shapes` they follow the servers.
-    named: Vec<String>,
-    texts: Vec<String>,
-    /// `[at, server or -1, text]`
-    failures: Vec<(u64, i64, u32)>,
-    failed_checks: Vec<u64>,
-    /// `[server, kind, from, to, part]`
-    bands: Vec<[u64; 5]>,
-    /// `[since, until, calls]`
-    windows: Vec<CallCount>,
-    shapes: Vec<[u64; 4]>,
-    /// The number of rows of each server in the columns; at the end, the number of rows that belong to no server.
-    rows: Vec<usize>,
-    /// The place of each column: `[first byte, number of values]`.
-    columns: BTreeMap<&'static str, (usize, usize)>,
-}
 
 /// A level of precision and completeness.
 #[derive(Clone, Copy)]

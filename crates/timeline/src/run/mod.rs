@@ -25,7 +25,6 @@ use std::io;
 use record::Event;
 
 pub use fit::RUN_BYTES_MAX;
-pub(crate) use fit::RunData;
 
 /// The timeline of a run.
 ///
