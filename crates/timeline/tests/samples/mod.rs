@@ -4,6 +4,8 @@
 
 pub(crate) mod runs;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use timeline::{Annotation, Colour, Lane, Operation, Page, Partition, Step, TimeUnit, Verdict};
 
 /// All samples with the names of their files.
@@ -288,20 +290,7 @@ pub(crate) fn packed(html: &str) -> &str {
 
 /// The JSON of the page's data, unpacked.
 pub(crate) fn json(html: &str) -> String {
-    let digit = |c: u8| match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        other => panic!("base64 has no {}", char::from(other)),
-    };
-    let mut bytes = Vec::new();
-    for four in packed(html).as_bytes().chunks(4) {
-        let digits: Vec<u8> = four.iter().copied().filter(|&c| c != b'=').map(digit).collect();
-        let bits = digits.iter().fold(0u32, |bits, &digit| bits << 6 | u32::from(digit)) << (6 * (4 - digits.len()));
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..digits.len()]);
-    }
+    let bytes = STANDARD.decode(packed(html)).expect("base64 with padding");
     let whole = miniz_oxide::inflate::decompress_to_vec(&bytes).expect("deflated data");
     let length = u32::from_le_bytes(whole[..4].try_into().expect("four bytes")) as usize;
     String::from_utf8(whole[4..4 + length].to_vec()).expect("UTF-8")
