@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use raftapi::{Index, Term};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::StorageError;
 use super::error::one_line;
-use super::{Record, StorageError};
+use super::record::Record;
 
 const TITLE: &[u8; 8] = b"kvimage1";
 /// Title, index and term.

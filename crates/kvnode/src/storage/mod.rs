@@ -8,7 +8,7 @@
 //! | the tables and their encodings | `tables.rs` |
 //! | saving before a reply; compaction | `log.rs` |
 //! | applying exactly once; reading | `machine.rs` |
-//! | a view that stays unchanged while writers continue | `view.rs` |
+//! | a view that stays unchanged while writers continue, and the records that it reads | `view.rs`, `record.rs` |
 //! | a state as a file to send, and its installation on another server | `image.rs`, `install.rs` |
 //! | deletion in the background | `sweeper.rs` |
 //! | detecting the loss of an acknowledged commit | `acknowledged.rs` |
@@ -31,6 +31,7 @@ mod install;
 mod log;
 mod machine;
 mod open;
+mod record;
 mod sweeper;
 mod tables;
 mod view;
@@ -53,7 +54,8 @@ pub use self::image::Image;
 pub use self::log::Tail;
 pub use self::machine::{Command, Operation, Outcome};
 pub use self::open::Restored;
-pub use self::view::{Record, View};
+pub use self::record::Record;
+pub use self::view::View;
 
 use self::acknowledged::AcknowledgedFile;
 use self::error::one_line;

@@ -6,32 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raftapi::{Index, Term};
 use redb::{ReadOnlyTable, ReadableTable};
-use serde::{Deserialize, Serialize};
 
 use super::image::{Image, Writer};
+use super::record::Record;
 use super::tables::{APPLIED, CLIENT, DATA, MachineKey, STATE, VALUE, decode};
 use super::{Shared, Storage, StorageError};
-
-/// One record of a state machine's state. A state consists of all its records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Record {
-    /// A client and the sequence number of its last write.
-    Client {
-        /// The client.
-        client: u64,
-        /// The sequence number.
-        seq: u64,
-    },
-    /// A piece of a value. The pieces of one value follow each other, from number 0 on.
-    Piece {
-        /// The key.
-        key: Bytes,
-        /// The number of the piece.
-        number: u32,
-        /// The bytes of the piece.
-        bytes: Bytes,
-    },
-}
 
 /// A view of the applied state, which never changes. While it exists, later changes take extra space on the disk, so
 /// drop it after reading. The directory stays open as long as the view exists.

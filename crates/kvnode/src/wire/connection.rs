@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::frame::{self, FrameReader};
 use super::hello;
+use super::hello_reply::printable;
 use super::messages::{ClientReply, ClientRequest, Request, ServerMessage};
 use super::socket::{TimedReader, write_with_timeout};
 use super::{Limits, WireError};
@@ -206,7 +207,7 @@ impl Shared {
                 Ok(Some(frame)) => match labgob::decode(frame) {
                     Ok(ServerMessage::Reply { id, reply }) => self.deliver(id, reply),
                     Ok(ServerMessage::Closing(reason)) => {
-                        break WireError::Refused(hello::printable(&reason)).to_string();
+                        break WireError::Refused(printable(&reason)).to_string();
                     }
                     Err(error) => break error.to_string(),
                 },

@@ -1,8 +1,7 @@
 //! The first messages on a connection, unencrypted: protocol, version, identity and purpose.
 //!
-//! The connecting side sends eight bytes (a word that identifies the protocol, and the version), and a frame, the
-//! [`Hello`]. The accepting side replies with eight bytes of the same form, a code and a text. This part is the same in
-//! all versions, so that two sides with different versions can report the mismatch.
+//! The connecting side sends eight bytes, the preamble (a word that identifies the protocol, and the version), and a
+//! frame, the [`Hello`]. The accepting side replies with a preamble of its own, a code and a text (`hello_reply.rs`).
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -12,21 +11,15 @@ use raftapi::ServerId;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{self, FrameReader};
+use super::hello_reply::{
+    PREAMBLE_BYTES, VERSION, hello_reply, preamble, printable, read_hello_reply, version_mismatch, version_of,
+};
 use super::noise::{self, SealedConnection};
 use super::socket::{self, TimedReader, write_with_timeout};
 use super::{Identity, Limits, WireError};
 
-/// The version of the protocol. It is raised when a message changes its meaning or its encoding.
-pub const VERSION: u16 = 1;
-
-const MAGIC: &[u8; 6] = b"kvnode";
-const PREAMBLE_BYTES: usize = 8;
-
 /// Most bytes of a hello.
 const HELLO_BYTES_MAX: usize = 1024;
-
-/// Most bytes of the text of a refusal.
-const TEXT_BYTES_MAX: usize = 512;
 
 /// The identity and purpose of the connecting side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,29 +65,6 @@ pub(crate) enum Peer {
     Server(Introduction, Box<SealedConnection>),
 }
 
-fn preamble(version: u16) -> [u8; PREAMBLE_BYTES] {
-    let mut bytes = [0; PREAMBLE_BYTES];
-    bytes[..MAGIC.len()].copy_from_slice(MAGIC);
-    bytes[MAGIC.len()..].copy_from_slice(&version.to_be_bytes());
-    bytes
-}
-
-/// Returns the version in a preamble.
-fn version_of(preamble: &[u8]) -> Result<u16, WireError> {
-    let (magic, version) = preamble.split_at(MAGIC.len());
-    if magic != MAGIC {
-        let found = preamble.escape_ascii();
-        return Err(WireError::Protocol(format!("it speaks another protocol: its first bytes are \"{found}\"")));
-    }
-    Ok(u16::from_be_bytes(version.try_into().expect("two bytes")))
-}
-
-fn version_mismatch(theirs: u16) -> String {
-    format!(
-        "it speaks version {theirs} of the protocol, but this program speaks version {VERSION}: run the same build on both sides"
-    )
-}
-
 /// Connects to `address` as a client.
 pub(crate) fn connect_as_client(
     address: &str,
@@ -129,44 +99,6 @@ fn send_hello(stream: &TcpStream, hello: &Hello, timeout: Duration) -> Result<Ve
     frame::append(&mut sent, hello);
     write_with_timeout(stream, &sent, timeout)?;
     Ok(sent)
-}
-
-/// Reads the other side's reply to a hello.
-///
-/// # Errors
-///
-/// If the other side refuses; the error has its reason.
-pub(crate) fn read_hello_reply(reader: &mut FrameReader<TimedReader>, deadline: Instant) -> Result<(), WireError> {
-    let theirs = version_of(reader.read_raw(PREAMBLE_BYTES, deadline)?.ok_or(WireError::Closed)?)?;
-    let text = reader.next_by(TEXT_BYTES_MAX, deadline)?;
-    if theirs != VERSION {
-        return Err(WireError::Protocol(version_mismatch(theirs)));
-    }
-    match text {
-        [] => Ok(()),
-        reason => Err(WireError::Refused(printable(&String::from_utf8_lossy(reason)))),
-    }
-}
-
-/// Returns a text, perhaps a stranger's, shortened and without control characters, for one line of a log.
-pub(crate) fn printable(text: &str) -> String {
-    let mut line = String::new();
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if line.len() + c.len_utf8() > TEXT_BYTES_MAX {
-            break;
-        }
-        line.push(c);
-    }
-    line
-}
-
-/// Encodes the reply to a hello. An empty `refusal` means welcome.
-pub(crate) fn hello_reply(refusal: &str) -> Vec<u8> {
-    let text = printable(refusal);
-    let mut bytes = preamble(VERSION).to_vec();
-    bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(text.as_bytes());
-    bytes
 }
 
 /// Reads the hello on the accepted connection `stream`, and authenticates a server. A client is not welcomed yet,

@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::hello::{self, Peer};
+use super::hello_reply::hello_reply;
+use super::listener_context::ListenerContext;
 use super::outbox::Outbox;
 use super::registry::{ConnectionSlot, Registry};
 use super::{Handler, Identity, Limits, WireError, sessions, socket};
@@ -32,13 +34,6 @@ pub struct Listener {
 pub struct BoundPort {
     listener: TcpListener,
     address: SocketAddr,
-}
-
-/// The context that all connections of a listener share.
-pub(crate) struct ListenerContext<H> {
-    pub(crate) identity: Identity,
-    pub(crate) limits: Limits,
-    pub(crate) handler: H,
 }
 
 impl Listener {
@@ -215,7 +210,7 @@ fn serve<H: Handler>(
 
 fn refuse(stream: &TcpStream, address: SocketAddr, reason: &str, limits: &Limits) {
     log::warn!("{address}: refused: {reason}");
-    if socket::write_with_timeout(stream, &hello::hello_reply(reason), limits.frame).is_ok() {
+    if socket::write_with_timeout(stream, &hello_reply(reason), limits.frame).is_ok() {
         socket::close_gracefully(stream);
     }
 }

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 
 use super::frame::{self, FrameReader, ReadBuffer};
+use super::hello_reply::read_hello_reply;
 use super::socket::{DeadlineRead, TimedReader, write_with_timeout};
 use super::{Secret, WireError};
 
@@ -69,7 +70,7 @@ pub fn initiate(
 ) -> Result<SealedConnection, WireError> {
     let mut noise = builder(secret, prologue).build_initiator().map_err(handshake_error)?;
     write_message(&mut noise, stream, timeout)?;
-    super::hello::read_hello_reply(&mut reader, deadline)?;
+    read_hello_reply(&mut reader, deadline)?;
     let message = reader.next_by(HANDSHAKE_BYTES_MAX, deadline)?;
     let answer = noise.read_message(message, &mut [0; HANDSHAKE_BYTES_MAX]);
     answer.map_err(|_| WireError::Protocol("the other side does not know this cluster's secret".into()))?;

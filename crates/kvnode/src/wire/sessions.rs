@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::thread;
 
 use super::frame::{self, FrameReader};
-use super::hello::{self, Introduction, Purpose};
-use super::listener::ListenerContext;
+use super::hello::{Introduction, Purpose};
+use super::hello_reply::hello_reply;
+use super::listener_context::ListenerContext;
 use super::messages::{ClientReply, PeerFrame, Request, ServerMessage, SnapshotFrame};
 use super::noise::SealedConnection;
 use super::outbox::Outbox;
@@ -36,7 +37,7 @@ pub(crate) fn serve_client<H: Handler>(
         log::error!("{address}: refused: cannot start a thread");
         return;
     };
-    if write_with_timeout(stream, &hello::hello_reply(""), limits.frame).is_ok() {
+    if write_with_timeout(stream, &hello_reply(""), limits.frame).is_ok() {
         log::debug!("{address}: a client has connected");
         match read_requests(&mut reader, outbox, context) {
             Ok(()) => outbox.close(None),

@@ -1,0 +1,10 @@
+//! The context of a listener's connections.
+
+use super::{Identity, Limits};
+
+/// The context that all connections of a listener share.
+pub(crate) struct ListenerContext<H> {
+    pub(crate) identity: Identity,
+    pub(crate) limits: Limits,
+    pub(crate) handler: H,
+}
