@@ -7,15 +7,17 @@ use labstd::channel::Sender;
 use labstd::sync::Arc;
 use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, Started, Term, unwritten};
 
+use crate::persistence::read_persist;
 use crate::server::Server;
 
 /// A Raft server. The `Arc` holds the state that its threads and handlers share.
 pub struct Raft(Arc<Server>);
 
 impl raftapi::Raft for Raft {
-    /// Given. Builds a server and starts its threads.
+    /// Given. Builds a server from the saved state of its earlier incarnation, if there is one, and starts its threads.
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Raft {
-        let server = Server::new(peers, me, persister);
+        let state = read_persist(&persister);
+        let server = Server::new(peers, me, persister, state);
         server.start_threads(apply_ch);
         Raft(server)
     }

@@ -8,7 +8,6 @@ use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Persister, Role, ServerId, report};
 
-use crate::persistence::read_persist;
 use crate::state::State;
 
 /// Time between two checks of the timers. It is short against the heartbeat interval and the election timeouts.
@@ -31,9 +30,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Builds a server from the saved state of its earlier incarnation, if there is one.
-    pub(crate) fn new(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>) -> Arc<Server> {
-        let state = read_persist(&persister);
+    /// Builds a server that starts with `state`.
+    pub(crate) fn new(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, state: State) -> Arc<Server> {
         state.report_restored();
         let server = Server { me, peers, persister, state: Mutex::new(state), apply_ready: Condvar::new() };
         // Save the initial state too. Then an incarnation that starts after a crash always finds saved state.
