@@ -3,7 +3,7 @@
 use ids::ServerId;
 use record::{Event, EventKind};
 
-use super::replay::is_report;
+use super::report::{MOMENT, is_report};
 use super::rule::Rule;
 
 /// A broken rule, and the evidence in the record.
@@ -33,9 +33,6 @@ struct TentativeFinding {
     /// Returns whether a report retracts the finding: a server may report two changes of one moment in the wrong order.
     retracted_by: fn(&EventKind) -> bool,
 }
-
-/// Time after a report, in nanoseconds, within which the next report may belong to the same moment.
-pub(crate) const MOMENT: u64 = 1_000_000;
 
 /// Maximum number of findings that are kept; only the earliest ones matter.
 const FINDINGS_MAX: usize = 64;

@@ -18,6 +18,7 @@ mod finding;
 mod locks;
 mod logs;
 mod replay;
+mod report;
 mod restarts;
 mod rule;
 mod services;

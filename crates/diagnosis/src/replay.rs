@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use ids::{Index, ServerId, Term};
 use record::{Event, EventKind, Fault, Loss, Peer, Role};
 
-use super::finding::MOMENT;
+use super::report::{MOMENT, is_report};
 
 /// State of all servers, and the calls between them.
 #[derive(Debug, Default)]
@@ -351,20 +351,4 @@ impl ReplayState {
             _ => {}
         }
     }
-}
-
-/// Returns whether an event is a report of a Raft about itself.
-pub(crate) fn is_report(kind: &EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Restored { .. }
-            | EventKind::RoleChanged { .. }
-            | EventKind::TermChanged { .. }
-            | EventKind::VoteGranted { .. }
-            | EventKind::LogAppended { .. }
-            | EventKind::LogTruncated { .. }
-            | EventKind::LogCompacted { .. }
-            | EventKind::Committed { .. }
-            | EventKind::Persisted { .. }
-    )
 }

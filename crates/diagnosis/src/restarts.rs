@@ -5,7 +5,8 @@ use record::{Event, EventKind, Fault};
 
 use super::finding::{Findings, time};
 use super::logs::indexes;
-use super::replay::{Log, ReplayState, Tracked, Vote, is_report};
+use super::replay::{Log, ReplayState, Tracked, Vote};
+use super::report::is_report;
 use super::rule::Rule;
 
 /// State of servers before they crashed.
