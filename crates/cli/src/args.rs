@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use record::Topic;
 
-use crate::log::{Moment, ServerFilter};
+use crate::moment::Moment;
+use crate::server_filter::ServerFilter;
 
 /// Learn, test and compare Raft: the scenarios of the MIT 6.5840 lab, simulated or on threads.
 #[derive(Debug, Parser)]

@@ -15,6 +15,7 @@ mod batch;
 mod check;
 mod compare;
 mod log;
+mod moment;
 mod page;
 mod plan;
 mod progress;
@@ -23,6 +24,7 @@ mod results;
 mod run;
 mod select;
 mod series;
+mod server_filter;
 mod shrink;
 mod summary;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tester::{Clock, Scenario};
 
 use crate::Error;
 use crate::args::RunArgs;
-use crate::log::Moment;
+use crate::moment::Moment;
 use crate::plan::{self, Plan, Seeds};
 use crate::progress::Progress;
 use crate::results::{Header, ResultsFile};

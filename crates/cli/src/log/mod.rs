@@ -14,7 +14,6 @@ use record::{Event, EventKind, Topic};
 
 use self::columns::Columns;
 use self::selection::Selection;
-pub(crate) use self::selection::{Moment, ServerFilter};
 use crate::Error;
 use crate::args::{ColorMode, LogArgs};
 
