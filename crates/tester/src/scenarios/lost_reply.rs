@@ -7,7 +7,7 @@ use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use labstd::time::Duration;
 use raftapi::ServerId;
 
-use super::ours_kv::{SOON, wait_until};
+use super::kv_wait::{SOON, wait_until};
 use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
 use crate::kv::{ClerkId, Pending};
 use diagnosis::Rule;

@@ -5,6 +5,7 @@
 
 pub mod kv;
 pub mod kv_generic;
+mod kv_wait;
 mod lost_reply;
 pub mod ours;
 pub mod ours_entries;

@@ -7,10 +7,10 @@
 use labrpc::{Direction, Network, Verdict};
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use labstd::thread;
-use labstd::time::{Duration, Instant};
+use labstd::time::Duration;
 use raftapi::ServerId;
 
+use super::kv_wait::{AFTER_AN_ELECTION, SOON, wait_until};
 use super::lost_reply::{LostReply, lose_reply};
 use super::part_4a::{CAUSES_OF_WAITING, expect_appended, expect_appended_once};
 use super::part_4b::MAX_RAFT_STATE;
@@ -19,12 +19,6 @@ use crate::kv::in_process::is_of_server;
 use crate::kv::{Clerk, KvTest, Pending};
 use crate::violation::Violation;
 use diagnosis::Rule;
-
-/// Maximum time of an operation while the servers and the network have no faults.
-pub(super) const SOON: Duration = Duration::from_secs(2);
-
-/// Maximum time of an operation that includes an election.
-pub(super) const AFTER_AN_ELECTION: Duration = Duration::from_secs(6);
 
 /// Length of a value in characters; only messages that carry such a value are at least this long.
 pub(super) const CHARS: usize = 1000;
@@ -337,19 +331,6 @@ fn append_in_background(mut clerk: Clerk, key: &str, value: String) -> Pending<C
         clerk.append(&key, &value);
         clerk
     })
-}
-
-/// Waits until `holds` returns true, at most for `timeout`; returns whether it does.
-pub(super) fn wait_until(timeout: Duration, holds: impl Fn() -> bool) -> bool {
-    const POLL_INTERVAL: Duration = Duration::from_millis(1);
-    let begun = Instant::now();
-    while !holds() {
-        if begun.elapsed() > timeout {
-            return false;
-        }
-        thread::sleep(POLL_INTERVAL);
-    }
-    true
 }
 
 /// Returns a value that is long enough to recognize its message in the network.

@@ -6,7 +6,8 @@ use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use labstd::time::Duration;
 use raftapi::ServerId;
 
-use super::ours_kv::{AFTER_AN_ELECTION, CHARS, SOON, long, wait_until};
+use super::kv_wait::{AFTER_AN_ELECTION, SOON, wait_until};
+use super::ours_kv::{CHARS, long};
 use super::part_4a::CAUSES_OF_WAITING;
 use crate::kv::in_process::{is_for, is_of_server};
 use crate::kv::{Clerk, ClerkId, KvTest, Pending};
