@@ -1,7 +1,6 @@
 //! Body of the generated tests: choose the seeds, wait at the gate, run, print the lines, repeat a disturbed run, write
 //! the [artifacts](crate::artifacts), and fail with the command that replays the failure.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use labstd::{Clock, rng};
@@ -13,6 +12,8 @@ use crate::determinism;
 use crate::runner::{self, Report, Verdict};
 use crate::scenario::Scenario;
 use crate::{fault_cutoff, gate, lines};
+
+pub use crate::stderr::print;
 
 /// Last seed of each simulated scenario under `cargo test`, which runs seeds 1 to this.
 const SEEDS: u64 = 3;
@@ -229,11 +230,6 @@ fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<
             Clock::Threads => Ok(vec![rng::fresh_seed()]),
         },
     }
-}
-
-/// Writes directly to standard error, in one call, because the test runner captures only the output of `print!`.
-pub fn print(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Turns the scenarios of the Raft lab into tests of `$raft`, which implements [`Raft`](raftapi::Raft). Each becomes

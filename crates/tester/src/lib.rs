@@ -38,6 +38,7 @@ mod history_check;
 mod scenario;
 mod server_hosts;
 mod snapshot;
+mod stderr;
 mod subject;
 mod violation;
 

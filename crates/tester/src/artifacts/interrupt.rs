@@ -17,7 +17,7 @@ use record::{AnnotationShape, Event, EventKind, Recorder};
 
 use super::ArtifactStore;
 use crate::scenario::Scenario;
-use crate::{harness, lines};
+use crate::{lines, stderr};
 
 /// Exit status of an interrupted process.
 const STATUS: i32 = 130;
@@ -113,7 +113,7 @@ pub fn install() {
         if let Err(error) = handler
             && !matches!(error, ctrlc::Error::MultipleHandlers)
         {
-            harness::print(&format!("cannot handle Ctrl-C, so an interrupt will leave no files: {error}\n"));
+            stderr::print(&format!("cannot handle Ctrl-C, so an interrupt will leave no files: {error}\n"));
         }
         #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside any run")]
         std::thread::spawn(report_slow_simulations);
@@ -138,7 +138,7 @@ fn report_slow_simulations() {
             );
         }
         if !lines.is_empty() {
-            harness::print(&lines);
+            stderr::print(&lines);
         }
     }
 }
@@ -171,7 +171,7 @@ fn write_active_runs() {
         runs => format!("{runs} runs were"),
     };
     let why_nothing = if store.is_disabled() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
-    harness::print(&format!("\ninterrupted: {runs} active{why_nothing}\n"));
+    stderr::print(&format!("\ninterrupted: {runs} active{why_nothing}\n"));
     for ActiveRunInfo { name, record, .. } in active_runs.values().filter(|_| !store.is_disabled()) {
         // The recorder moves the event to the time of the latest event.
         let label = "interrupted".to_string();
@@ -183,10 +183,10 @@ fn write_active_runs() {
         };
         record.record(Event { at: 0, server: None, kind });
         let artifacts = store.write(name, record);
-        harness::print(&format!("{name}\n{}\n", lines::indented(&artifacts.lines(None))));
+        stderr::print(&format!("{name}\n{}\n", lines::indented(&artifacts.lines(None))));
     }
     if let Some(mut hook) = hook {
-        harness::print(&hook.finish());
+        stderr::print(&hook.finish());
     }
     // Threads that hold the lock or wait for it would report the same runs again.
     process::exit(STATUS)
