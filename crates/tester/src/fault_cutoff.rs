@@ -15,7 +15,7 @@
 use labstd::time::Duration;
 use record::EventKind;
 
-use crate::scenario::ScenarioInfo;
+use crate::scenario_info::ScenarioInfo;
 
 /// Scenarios of the course that depend on certain faults: their clients can reach only one side of a partition, and
 /// wait until its leader is there.

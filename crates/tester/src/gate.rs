@@ -6,7 +6,8 @@
 use labstd::Clock;
 use labstd::sync::{Condvar, Mutex, OnceLock};
 
-use crate::scenario::{Layer, ScenarioInfo};
+use crate::part::Layer;
+use crate::scenario_info::ScenarioInfo;
 
 /// Maximum number of concurrent runs with clients on threads.
 const KV_RUNS_MAX: usize = 2;
@@ -127,7 +128,7 @@ fn processors() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Part;
+    use crate::part::Part;
 
     fn queue(simulated_running: usize, simulated_waiting: usize, raft: OnThreads, kv: OnThreads) -> Queue {
         Queue { simulated_running, simulated_waiting, raft, kv }

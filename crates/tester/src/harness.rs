@@ -9,9 +9,9 @@ use record::Recorder;
 use crate::artifacts::interrupt::{self, ActiveRun};
 use crate::artifacts::{self, ArtifactStore, Artifacts};
 use crate::determinism;
-use crate::runner::{self, Report, Verdict};
+use crate::report::{Report, Verdict};
 use crate::scenario::Scenario;
-use crate::{fault_cutoff, gate, lines};
+use crate::{fault_cutoff, gate, lines, runner};
 
 pub use crate::stderr::print;
 

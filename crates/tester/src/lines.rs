@@ -2,7 +2,8 @@
 //! output can read ours.
 
 use crate::cluster::Metrics;
-use crate::scenario::{Layer, Part, Stage};
+use crate::part::{Layer, Part};
+use crate::scenario::Stage;
 
 /// Returns the line that names the test.
 pub fn title(part: Part, title: &str) -> String {

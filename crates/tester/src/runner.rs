@@ -5,13 +5,13 @@ use labstd::{Clock, Failure, Outcome, Run, Stats};
 use raftapi::Unwritten;
 use record::{Event, EventKind, Options, Recorder, Scope};
 
-use crate::determinism::Divergence;
 use crate::fault_cutoff;
 use crate::history_check::{self, OrdersToRecord};
-use crate::lines;
-use crate::scenario::{Layer, Progress, Scenario, ScenarioInfo, ScenarioOutcome, Stage};
+use crate::part::Layer;
+use crate::scenario::{Progress, Scenario, ScenarioOutcome};
 use crate::violation::{Violation, ViolationKind};
-use diagnosis::{self, Diagnosis};
+
+pub use crate::report::{Report, RunFailure, Verdict};
 
 /// Maximum duration of a scenario on its own clock, as in the course.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -27,132 +27,6 @@ pub const fn steps_max(layer: Layer) -> u64 {
 
 /// Maximum lateness of sleeps; if a run on threads was later than this, then a broken limit proves nothing.
 pub const LATENESS_MAX: Duration = Duration::from_millis(100);
-
-/// Result of a run.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The scenario.
-    pub info: ScenarioInfo,
-    /// Clock of the run.
-    pub clock: Clock,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Moment at which the faults ended, if there was one: see [`fault_cutoff`].
-    pub fault_cutoff: Option<Duration>,
-    /// Verdict on the run.
-    pub verdict: Verdict,
-    /// Stages that had passed when a run failed.
-    pub finished_stages: Vec<Stage>,
-    /// Title of the stage that was active at that time, if known.
-    pub active_stage: Option<String>,
-    /// Statistics of the scheduler and the clock.
-    pub stats: Stats,
-    /// First difference from a second run of the seed, if there was a second run and it differed.
-    pub divergence: Option<Divergence>,
-    /// Record of all events.
-    pub record: Recorder,
-}
-
-/// Verdict on a run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// The run passed; the metrics of its stages.
-    Passed(Vec<Stage>),
-    /// A check did not hold, or a thread failed.
-    Failed(RunFailure),
-    /// A limit was broken on threads while the machine was so slow that the cause is unknown.
-    Disturbed(RunFailure),
-    /// The simulation was aborted; this says nothing about the code under test.
-    Aborted(RunFailure),
-    /// All checks held during the run, but the history of its clients is too hard to check; this says nothing about the
-    /// code under test.
-    Undecided(RunFailure),
-}
-
-/// Description of a failure.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunFailure {
-    /// The text. The first line is the sentence of the check; the last lines are those of the diagnosis.
-    pub text: String,
-    /// Time of the failure, on the run's own clock.
-    pub at: Duration,
-    /// Whether the run reached code that is not written yet: [`raftapi::unwritten`].
-    pub unwritten: bool,
-    /// The rule that was broken, or may have been broken.
-    pub diagnosis: Diagnosis,
-}
-
-impl RunFailure {
-    /// Creates a failure without a diagnosis.
-    pub(crate) fn plain(text: String, at: Duration) -> RunFailure {
-        RunFailure { text, at, unwritten: false, diagnosis: Diagnosis::default() }
-    }
-
-    /// Creates a failure with a diagnosis.
-    fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> RunFailure {
-        RunFailure { text: diagnosis.insert_into(text), at, unwritten: false, diagnosis }
-    }
-}
-
-impl Report {
-    /// Returns the hash of all events. In a simulation the same seed gives the same hash.
-    pub fn hash(&self) -> u64 {
-        self.record.hash()
-    }
-
-    /// Returns whether the run passed.
-    pub fn passed(&self) -> bool {
-        matches!(self.verdict, Verdict::Passed(_))
-    }
-
-    /// Returns the failure, if there is one.
-    pub fn run_failure(&self) -> Option<&RunFailure> {
-        match &self.verdict {
-            Verdict::Passed(_) => None,
-            Verdict::Failed(run_failure)
-            | Verdict::Disturbed(run_failure)
-            | Verdict::Aborted(run_failure)
-            | Verdict::Undecided(run_failure) => Some(run_failure),
-        }
-    }
-
-    /// Returns the title of the stage that was active at the end, or the title of the scenario.
-    pub fn title(&self) -> &str {
-        self.active_stage.as_ref().unwrap_or(&self.info.title)
-    }
-
-    /// Returns the two lines of the course for each passed stage; for a failed stage, its title and the failure.
-    pub fn lines(&self) -> String {
-        let part = self.info.part;
-        let of = |stages: &[Stage]| stages.iter().map(|stage| lines::stage(part, stage)).collect::<String>();
-        match &self.verdict {
-            Verdict::Passed(stages) => of(stages),
-            _ => format!("{}{}\n{}", of(&self.finished_stages), lines::title(part, self.title()), self.failure_text()),
-        }
-    }
-
-    /// Returns the failure as it is printed below the title; empty if the run passed.
-    pub fn failure_text(&self) -> String {
-        let (word, run_failure) = match &self.verdict {
-            Verdict::Passed(_) => return String::new(),
-            Verdict::Failed(run_failure) => ("FAILED", run_failure),
-            Verdict::Disturbed(run_failure) => ("disturbed", run_failure),
-            Verdict::Aborted(run_failure) => ("aborted", run_failure),
-            Verdict::Undecided(run_failure) => ("undecided", run_failure),
-        };
-        if run_failure.unwritten {
-            // Nobody needs the time or the seed of such a failure.
-            let (first, rest) = run_failure.text.split_once('\n').unwrap_or((&run_failure.text, ""));
-            return format!("  ... {first}\n{}\n", lines::indented(rest));
-        }
-        let late = match self.clock {
-            Clock::Simulated => String::new(),
-            Clock::Threads => format!(", sleeps woke up to {} ms late", self.stats.lateness.as_millis()),
-        };
-        let at = run_failure.at.as_secs_f64();
-        format!("  ... {word} after {at:.3} s (seed {}{late})\n{}\n", self.seed, lines::indented(&run_failure.text))
-    }
-}
 
 /// Runs `scenario` once.
 pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {

@@ -34,8 +34,8 @@ use labstd::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use labstd::time::Duration;
 use record::Recorder;
 
-use crate::runner::Report;
-use crate::scenario::ScenarioInfo;
+use crate::report::Report;
+use crate::scenario_info::ScenarioInfo;
 
 pub use folder::create_new;
 

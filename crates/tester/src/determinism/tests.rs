@@ -8,7 +8,7 @@ use labstd::time::Duration;
 use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 
 use super::*;
-use crate::{Subject, raft_scenarios};
+use crate::{Subject, Verdict, raft_scenarios};
 
 /// Source of nondeterminism that a Raft uses.
 #[derive(Clone, Copy, Debug)]

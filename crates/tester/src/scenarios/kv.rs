@@ -8,7 +8,9 @@ use raftapi::KvService;
 use super::kv_generic::GenericTest;
 use super::{ours_kv, ours_reads, part_4a, part_4b};
 use crate::kv::{InProcessCluster, KvCluster, KvClusterConfig, KvSubject, KvTest};
-use crate::scenario::{AbandonOnFailure, Part, Scenario, ScenarioInfo, ScenarioOutcome};
+use crate::part::Part;
+use crate::scenario::{AbandonOnFailure, Scenario, ScenarioOutcome};
+use crate::scenario_info::ScenarioInfo;
 
 /// Maximum duration of an operation in a scenario of ours, including several elections. In a scenario of the course, an
 /// operation may take as long as the run.

@@ -25,7 +25,9 @@ use labstd::sync::Arc;
 use raftapi::Raft;
 
 use crate::cluster::{Cluster, ClusterConfig};
-use crate::scenario::{AbandonOnFailure, Part, Scenario, ScenarioInfo, ScenarioOutcome, Stage};
+use crate::part::Part;
+use crate::scenario::{AbandonOnFailure, Scenario, ScenarioOutcome, Stage};
+use crate::scenario_info::ScenarioInfo;
 use crate::subject::Subject;
 
 /// A row of the table: a scenario, and the configuration of its cluster.
