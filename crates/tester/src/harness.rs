@@ -250,16 +250,28 @@ macro_rules! kv_tests {
     };
 }
 
+/// Turns the scenarios of the key/value lab that need no network in this process into tests of the clusters that
+/// `$make_cluster`, a [`KvClusterFactory`](crate::KvClusterFactory), starts. Each becomes one test on threads, in the
+/// calling module.
+#[macro_export]
+macro_rules! kv_tests_on {
+    ($make_cluster:expr) => {
+        $crate::__for_each_kv_scenario_on_any_cluster!(__tests_under Threads, $crate::kv_scenarios_on(&$make_cluster));
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
     ($for_each:ident, $scenarios:expr) => {
         /// Every scenario in the simulation.
         mod simulated {
+            use super::*;
             $crate::$for_each!(__tests_under Simulated, $scenarios);
         }
         /// Every scenario on threads.
         mod threads {
+            use super::*;
             $crate::$for_each!(__tests_under Threads, $scenarios);
         }
     };
@@ -269,7 +281,6 @@ macro_rules! __tests {
 #[macro_export]
 macro_rules! __tests_under {
     (($clock:ident, $scenarios:expr) $($name:ident)*) => {
-        use super::*;
         $(
             #[test]
             #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]

@@ -127,94 +127,110 @@ pub fn kv_scenarios_on(make_cluster: &KvClusterFactory) -> Vec<Scenario> {
         .collect()
 }
 
-#[rustfmt::skip]
+/// Generic test of the course with five clients of five servers; the others are variants of it.
+const PLAIN: GenericTest = GenericTest {
+    clients: 5,
+    servers: 5,
+    unreliable: false,
+    crash: false,
+    partitions: false,
+    max_raft_state: None,
+    random_keys: false,
+};
+const ONE: GenericTest = GenericTest { clients: 1, ..PLAIN };
+const UNRELIABLE: GenericTest = GenericTest { unreliable: true, ..PLAIN };
+const SNAPSHOTS: GenericTest = GenericTest { max_raft_state: Some(part_4b::MAX_RAFT_STATE), ..PLAIN };
+const SNAPSHOTS_UNRELIABLE: GenericTest = GenericTest { unreliable: true, ..SNAPSHOTS };
+
+/// Adds crashes to a generic test.
+fn crash(generic: GenericTest) -> GenericTest {
+    GenericTest { crash: true, ..generic }
+}
+
+/// Adds partitions to a generic test.
+fn partitions(generic: GenericTest) -> GenericTest {
+    GenericTest { partitions: true, ..generic }
+}
+
+/// Adds random keys to a generic test, with more clients and servers.
+fn random_keys(generic: GenericTest) -> GenericTest {
+    GenericTest { clients: 15, servers: 7, random_keys: true, ..generic }
+}
+
 fn table() -> Vec<Row> {
     use Part::{P4A, P4B};
-    let (generic, course, ours) = (Row::generic, Row::course, Row::ours);
-    let plain = GenericTest { clients: 5, servers: 5, ..GenericTest::default() };
-    let one = GenericTest { clients: 1, ..plain };
-    let unreliable = GenericTest { unreliable: true, ..plain };
-    let snapshots = GenericTest { max_raft_state: snapshots_in(P4B), ..plain };
-    let crash = |generic| GenericTest { crash: true, ..generic };
-    let partitions = |generic| GenericTest { partitions: true, ..generic };
-    let random_keys = |generic| GenericTest { clients: 15, servers: 7, random_keys: true, ..generic };
-    let snapshots_unreliable = GenericTest { unreliable: true, ..snapshots };
-    vec![
-        generic("basic_4A", P4A, 15, one),
-        course("speed_4A", P4A, "ops complete fast enough", 3, 3, part_4a::speed),
-        generic("concurrent_4A", P4A, 15, plain),
-        generic("unreliable_4A", P4A, 16, unreliable),
-        course("unreliable_one_key_4A", P4A, "concurrent append to same key, unreliable", 3, 2, part_4a::unreliable_one_key).unreliable(),
-        course("one_partition_4A", P4A, "progress in majority", 5, 4, part_4a::one_partition),
-        generic("many_partitions_one_client_4A", P4A, 23, partitions(one)),
-        generic("many_partitions_many_clients_4A", P4A, 23, partitions(plain)),
-        generic("persist_one_client_4A", P4A, 20, crash(one)),
-        generic("persist_concurrent_4A", P4A, 20, crash(plain)),
-        generic("persist_concurrent_unreliable_4A", P4A, 21, crash(unreliable)),
-        generic("persist_partition_4A", P4A, 28, crash(partitions(plain))),
-        generic("persist_partition_unreliable_4A", P4A, 28, crash(partitions(unreliable))),
-        generic("persist_partition_unreliable_linearizable_4A", P4A, 29, random_keys(crash(partitions(unreliable)))),
-        course("snapshot_rpc_4B", P4B, "InstallSnapshot RPC", 3, 4, part_4b::snapshot_rpc),
-        course("snapshot_size_4B", P4B, "snapshot size is reasonable", 3, 2, part_4b::snapshot_size),
-        course("speed_4B", P4B, "ops complete fast enough", 3, 3, part_4a::speed),
-        generic("snapshot_recover_4B", P4B, 20, GenericTest { clients: 1, ..crash(snapshots) }),
-        generic("snapshot_recover_many_clients_4B", P4B, 21, GenericTest { clients: 20, ..crash(snapshots) }),
-        generic("snapshot_unreliable_4B", P4B, 16, snapshots_unreliable),
-        generic("snapshot_unreliable_recover_4B", P4B, 21, crash(snapshots_unreliable)),
-        generic("snapshot_unreliable_recover_concurrent_partition_4B", P4B, 28, crash(partitions(snapshots_unreliable))),
-        generic("snapshot_unreliable_recover_concurrent_partition_linearizable_4B", P4B, 29, random_keys(crash(partitions(snapshots_unreliable)))),
-        ours("first_get_4A", P4A, "the first operation of a new leader is a Get", 5, ours_reads::first_get),
-        ours("cut_off_get_4A", P4A, "a disconnected leader answers no Get", 7, ours_reads::cut_off_get),
-        ours("lost_reply_4A", P4A, "an operation whose reply is lost is executed once", 2, ours_kv::lost_reply),
-        ours("next_leader_4A", P4A, "the next leader executes nothing again", 5, ours_kv::next_leader),
-        ours("twice_in_the_log_4A", P4A, "an operation is twice in the log", 5, ours_kv::twice_in_the_log),
-        ours("anothers_result_4A", P4A, "a client never gets another operation's result", 3, ours_kv::anothers_result),
-        ours("lost_entry_4A", P4A, "an entry is lost, and its client is told", 8, ours_kv::lost_entry),
-        ours("duplicate_after_snapshot_4B", P4B, "a snapshot remembers executed operations", 3, ours_kv::duplicate_after_snapshot),
-        ours("duplicate_after_install_4B", P4B, "a snapshot from the leader remembers executed operations", 4, ours_kv::duplicate_after_install),
-    ]
+    crate::__kv_table!(__rows)
+}
+
+/// The table of the scenarios: name, constructor of the [`Row`], and its other arguments. The rows under
+/// `any_cluster` need no network in this process. Calls `$crate::$callback!` with its arguments in parentheses and the
+/// table.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __kv_table {
+    ($callback:ident $($args:tt)*) => {
+        $crate::$callback! { ($($args)*)
+            any_cluster {
+                basic_4A = generic(P4A, 15, ONE);
+                speed_4A = course(P4A, "ops complete fast enough", 3, 3, part_4a::speed);
+                concurrent_4A = generic(P4A, 15, PLAIN);
+                unreliable_4A = generic(P4A, 16, UNRELIABLE);
+                unreliable_one_key_4A = course(P4A, "concurrent append to same key, unreliable", 3, 2, part_4a::unreliable_one_key).unreliable();
+                one_partition_4A = course(P4A, "progress in majority", 5, 4, part_4a::one_partition);
+                many_partitions_one_client_4A = generic(P4A, 23, partitions(ONE));
+                many_partitions_many_clients_4A = generic(P4A, 23, partitions(PLAIN));
+                persist_one_client_4A = generic(P4A, 20, crash(ONE));
+                persist_concurrent_4A = generic(P4A, 20, crash(PLAIN));
+                persist_concurrent_unreliable_4A = generic(P4A, 21, crash(UNRELIABLE));
+                persist_partition_4A = generic(P4A, 28, crash(partitions(PLAIN)));
+                persist_partition_unreliable_4A = generic(P4A, 28, crash(partitions(UNRELIABLE)));
+                persist_partition_unreliable_linearizable_4A = generic(P4A, 29, random_keys(crash(partitions(UNRELIABLE))));
+                snapshot_rpc_4B = course(P4B, "InstallSnapshot RPC", 3, 4, part_4b::snapshot_rpc);
+                snapshot_size_4B = course(P4B, "snapshot size is reasonable", 3, 2, part_4b::snapshot_size);
+                speed_4B = course(P4B, "ops complete fast enough", 3, 3, part_4a::speed);
+                snapshot_recover_4B = generic(P4B, 20, GenericTest { clients: 1, ..crash(SNAPSHOTS) });
+                snapshot_recover_many_clients_4B = generic(P4B, 21, GenericTest { clients: 20, ..crash(SNAPSHOTS) });
+                snapshot_unreliable_4B = generic(P4B, 16, SNAPSHOTS_UNRELIABLE);
+                snapshot_unreliable_recover_4B = generic(P4B, 21, crash(SNAPSHOTS_UNRELIABLE));
+                snapshot_unreliable_recover_concurrent_partition_4B = generic(P4B, 28, crash(partitions(SNAPSHOTS_UNRELIABLE)));
+                snapshot_unreliable_recover_concurrent_partition_linearizable_4B = generic(P4B, 29, random_keys(crash(partitions(SNAPSHOTS_UNRELIABLE))));
+            }
+            this_process {
+                first_get_4A = ours(P4A, "the first operation of a new leader is a Get", 5, ours_reads::first_get);
+                cut_off_get_4A = ours(P4A, "a disconnected leader answers no Get", 7, ours_reads::cut_off_get);
+                lost_reply_4A = ours(P4A, "an operation whose reply is lost is executed once", 2, ours_kv::lost_reply);
+                next_leader_4A = ours(P4A, "the next leader executes nothing again", 5, ours_kv::next_leader);
+                twice_in_the_log_4A = ours(P4A, "an operation is twice in the log", 5, ours_kv::twice_in_the_log);
+                anothers_result_4A = ours(P4A, "a client never gets another operation's result", 3, ours_kv::anothers_result);
+                lost_entry_4A = ours(P4A, "an entry is lost, and its client is told", 8, ours_kv::lost_entry);
+                duplicate_after_snapshot_4B = ours(P4B, "a snapshot remembers executed operations", 3, ours_kv::duplicate_after_snapshot);
+                duplicate_after_install_4B = ours(P4B, "a snapshot from the leader remembers executed operations", 4, ours_kv::duplicate_after_install);
+            }
+        }
+    };
 }
 
 /// Calls `$crate::$callback!` with its arguments in parentheses and the names of all scenarios of a key/value service.
-/// A test checks that the names are those of [`kv_scenarios`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_kv_scenario {
-    ($callback:ident $($args:tt)*) => {
-        $crate::$callback! { ($($args)*)
-            basic_4A
-            speed_4A
-            concurrent_4A
-            unreliable_4A
-            unreliable_one_key_4A
-            one_partition_4A
-            many_partitions_one_client_4A
-            many_partitions_many_clients_4A
-            persist_one_client_4A
-            persist_concurrent_4A
-            persist_concurrent_unreliable_4A
-            persist_partition_4A
-            persist_partition_unreliable_4A
-            persist_partition_unreliable_linearizable_4A
-            snapshot_rpc_4B
-            snapshot_size_4B
-            speed_4B
-            snapshot_recover_4B
-            snapshot_recover_many_clients_4B
-            snapshot_unreliable_4B
-            snapshot_unreliable_recover_4B
-            snapshot_unreliable_recover_concurrent_partition_4B
-            snapshot_unreliable_recover_concurrent_partition_linearizable_4B
-            first_get_4A
-            cut_off_get_4A
-            lost_reply_4A
-            next_leader_4A
-            twice_in_the_log_4A
-            anothers_result_4A
-            lost_entry_4A
-            duplicate_after_snapshot_4B
-            duplicate_after_install_4B
-        }
+    ($($callback:tt)*) => { $crate::__kv_table! { __row_names $($callback)* } };
+}
+
+/// Calls `$crate::$callback!` with its arguments in parentheses and the names of the scenarios of
+/// [`kv_scenarios_on`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __for_each_kv_scenario_on_any_cluster {
+    ($($callback:tt)*) => { $crate::__kv_table! { __any_cluster_names $($callback)* } };
+}
+
+/// Calls `$crate::$callback!` with its arguments in parentheses and the names of the first section of the table.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __any_cluster_names {
+    (($callback:ident $($args:tt)*) any_cluster { $($name:ident = $row:expr;)* } this_process $others:tt) => {
+        $crate::$callback! { ($($args)*) $($name)* }
     };
 }
 
@@ -223,14 +239,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn test_names_equal_the_names_in_the_table() {
+    fn names_end_with_the_part_and_the_course_has_23_scenarios() {
         let table = table();
         let infos: Vec<_> = table.iter().map(|row| &row.info).collect();
-        let names: Vec<_> = infos.iter().map(|info| info.name).collect();
-        assert_eq!(names, crate::__for_each_kv_scenario!(__names));
         assert!(infos.iter().all(|info| info.name.ends_with(info.part.number())));
         let of = |part| infos.iter().filter(|info| info.from_course && info.part == part).count();
         assert_eq!((of(Part::P4A), of(Part::P4B)), (14, 9));
+    }
+
+    #[test]
+    fn only_intercepting_scenarios_need_this_process() {
+        let table = table();
+        let names: Vec<_> = table.iter().filter(|row| row.runs_on_any_cluster()).map(|row| row.info.name).collect();
+        assert_eq!(names, crate::__for_each_kv_scenario_on_any_cluster!(__names));
     }
 
     /// The course's table: clients, servers, flags (unreliable, restarts, partitions, random keys), and the title.
