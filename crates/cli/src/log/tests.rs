@@ -141,8 +141,8 @@ time    S0           S1           S2           others
 000070               INFO raft:
                      hello
                      \\u{1b}[31m
-000080  == 12 calls since 000020 were answered and are
-           left out, 800 bytes ===========================
+000080  == 12 completed calls since 000020 are omitted,
+           800 bytes =====================================
 012500  == S1 FAILED: two leaders in term 1 ==============
 012500  == the run ends: failed, 2 steps, trace
            0000000000000001 ==============================
