@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write as _};
 use std::thread;
 use std::time::Duration;
 
+use comfy_table::CellAlignment::{self, Left, Right};
+use comfy_table::{Table, presets};
 use raftapi::{Index, ServerId};
 
 use super::addresses;
@@ -16,6 +18,21 @@ const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Interval between two drawings of the live table.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The headings of the table, and the alignment of each column: numbers stand at the right.
+const COLUMNS: [(&str, CellAlignment); 11] = [
+    ("server", Left),
+    ("address", Left),
+    ("role", Left),
+    ("term", Right),
+    ("first", Right),
+    ("last", Right),
+    ("commit", Right),
+    ("applied", Right),
+    ("log", Right),
+    ("lag", Right),
+    ("state", Left),
+];
 
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -104,12 +121,13 @@ fn leader(results: &[StatusResult]) -> Option<&NodeStatus> {
     leading.max_by_key(|status| status.term)
 }
 
-/// Formats the table, with one line for each server.
+/// Formats the table, with one line for each server, and below it the leader and the reasons of missing statuses.
 fn table(servers: &[PolledServer], results: &[StatusResult]) -> String {
     let leader = leader(results);
-    let mut text = String::new();
-    let headings = ["server", "address", "role", "term", "first", "last", "commit", "applied", "log", "lag", "state"];
-    let mut rows = vec![headings.map(str::to_string).to_vec()];
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(COLUMNS.map(|(heading, _)| heading));
+    let mut reasons = String::new();
     for (id, (server, result)) in servers.iter().zip(results).enumerate() {
         let mut row = vec![ServerId(id).to_string(), server.address.clone()];
         match result {
@@ -121,26 +139,21 @@ fn table(servers: &[PolledServer], results: &[StatusResult]) -> String {
                 row.push(size(status.log_bytes));
                 row.extend(lag(leader, ServerId(id), status));
             }
-            Err(reason) => row.extend(["no status".to_string(), reason.clone()]),
+            Err(reason) => {
+                row.push("no status".to_string());
+                let _ = writeln!(reasons, "{}: {reason}", ServerId(id));
+            }
         }
-        rows.push(row);
+        table.add_row(row);
     }
-    let widths: Vec<usize> = (0..headings.len())
-        .map(|column| {
-            // A reason stands last in its row, so its length does not matter.
-            let cells = rows.iter().filter(|row| row.len() == headings.len()).map(|row| row[column].len());
-            cells.max().unwrap_or(0).max(if column == 1 { 15 } else { 0 })
-        })
-        .collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect::<Vec<_>>();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    for (column, (_, alignment)) in table.column_iter_mut().zip(COLUMNS) {
+        column.set_padding((0, 2)).set_cell_alignment(alignment);
     }
-    let _ = match leader {
-        Some(leader) => writeln!(text, "{} leads term {}", leader.server, leader.term),
-        None => writeln!(text, "no server leads"),
+    let leads = match leader {
+        Some(leader) => format!("{} leads term {}", leader.server, leader.term),
+        None => "no server leads".to_string(),
     };
-    text
+    format!("{}\n{leads}\n{reasons}", table.trim_fmt())
 }
 
 /// Returns the number of entries by which a server lags behind the leader, and its replication state.
@@ -160,5 +173,54 @@ fn size(bytes: u64) -> String {
         0..10_000 => format!("{bytes} B"),
         10_000..10_000_000 => format!("{} kB", bytes / 1000),
         _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftapi::Term;
+
+    use super::*;
+    use crate::node::FollowerStatus;
+
+    fn status(server: usize, role: NodeRole, applied: u64) -> NodeStatus {
+        NodeStatus {
+            server: ServerId(server),
+            term: Term(2),
+            role,
+            leader: Some(ServerId(0)),
+            first_index: Index(1),
+            last_index: Index(1205),
+            commit_index: Index(1205),
+            applied: Index(applied),
+            log_bytes: 120_000,
+            data_bytes: 0,
+            waiting: 3,
+            followers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn numbers_stand_at_the_right_and_reasons_below_the_table() {
+        let follower = FollowerStatus {
+            server: ServerId(1),
+            match_index: Index(1204),
+            next_index: Index(1205),
+            state: "replicating".to_string(),
+            connected: true,
+        };
+        let leader = NodeStatus { followers: vec![follower], ..status(0, NodeRole::Leader, 1205) };
+        let results = [Ok(leader), Ok(status(1, NodeRole::Follower, 998)), Err("connection refused".to_string())];
+        let servers = ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"];
+        let servers = servers.map(|address| PolledServer::new(address.to_string()));
+        let expected = "\
+server  address         role       term  first  last  commit  applied     log  lag  state
+S0      127.0.0.1:7001  leader        2      1  1205    1205     1205  120 kB    0  3 waiting
+S1      127.0.0.1:7002  follower      2      1  1205    1205      998  120 kB  207  replicating
+S2      127.0.0.1:7003  no status
+S0 leads term 2
+S2: connection refused
+";
+        assert_eq!(table(&servers, &results), expected);
     }
 }
