@@ -4,11 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use labstd::sync::Arc;
+use record::Loss;
 use serde::Serialize;
 
 use crate::payload::Payload;
 use crate::reply_slot::ReplySlot;
-use crate::trace::Loss;
 
 /// The answer that a [deferred method](crate::Service::deferred_method) owes its caller. If it is dropped, for instance
 /// because a thread panics, the call fails.

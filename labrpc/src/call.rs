@@ -7,6 +7,7 @@
 use labstd::sync::Arc;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
+use record::Loss;
 
 use crate::answer::ErasedAnswer;
 use crate::end::{CallPlan, End};
@@ -15,7 +16,7 @@ use crate::payload::Payload;
 use crate::reply_slot::ReplySlot;
 use crate::server::{RegisteredServer, split_method_name};
 use crate::service::{Handler, Method, Types};
-use crate::trace::{Loss, Trace};
+use crate::trace::Trace;
 
 /// Interval at which a waiting caller checks that the server still exists. The course's labrpc uses the same interval.
 const LIVENESS_POLL: Duration = Duration::from_millis(100);
@@ -37,13 +38,13 @@ struct Call<'a> {
     trace: Trace,
 }
 
-/// Makes a call. Returns `None` if it fails.
-pub(crate) fn execute(end: &Arc<End>, request: &Request<'_>) -> Option<Payload> {
+/// Makes a call, with this plan or with one that it makes now. Returns `None` if the call fails.
+pub(crate) fn execute(end: &Arc<End>, request: &Request<'_>, plan: Option<CallPlan>) -> Option<Payload> {
     let network = &end.network;
     if network.is_closed() {
         return None;
     }
-    let plan = end.plan_call()?;
+    let plan = plan.or_else(|| end.plan_call())?;
     let number = network.accept(request.args.len());
     let trace = Trace::sent(number, plan.version.target.as_ref(), request.method, request.args.len());
     let call = Call { number, end, request, plan, trace };
@@ -88,14 +89,14 @@ impl Call<'_> {
         let faults = &self.plan.faults;
         let long = self.end.network.has_long_delays();
         let time = if long { faults.long_failure_delay } else { faults.failure_delay };
-        self.end.wait(time).err().unwrap_or(Loss::Unreachable)
+        self.end.waits.wait(time).err().unwrap_or(Loss::Unreachable)
     }
 
     /// Brings the request to the server.
     fn deliver_request(&self, server: &Arc<RegisteredServer>) -> Result<(), Loss> {
         let faults = &self.plan.faults;
         if faults.request_lost {
-            self.end.wait(faults.request_delay)?;
+            self.end.waits.wait(faults.request_delay)?;
             return Err(Loss::RequestDropped);
         }
         let more = self.intercept(Direction::Request, server, &self.request.args)?;
@@ -104,7 +105,7 @@ impl Call<'_> {
             return Ok(());
         }
         let arrival = Instant::now() + time;
-        self.end.wait(time).inspect_err(|_| {
+        self.end.waits.wait(time).inspect_err(|_| {
             let left = arrival.saturating_duration_since(Instant::now());
             self.deliver_detached(server, left);
         })
@@ -168,7 +169,7 @@ impl Call<'_> {
     /// Checks that the server was neither removed nor replaced. Otherwise the call has no reply, because a caller must
     /// not see the success of a change that only a superseded incarnation has stored.
     fn check_alive(&self, server: &Arc<RegisteredServer>) -> Result<(), Loss> {
-        self.end.network.check_alive(self.end, &self.plan.version, server)
+        self.end.network.check_alive(&self.end.name, &self.end.waits, &self.plan.version, server)
     }
 
     /// Brings the reply to the caller. From here on it does not matter whether the server still exists.
@@ -178,7 +179,7 @@ impl Call<'_> {
             return Err(Loss::ReplyDropped);
         }
         let more = self.intercept(Direction::Reply, server, &reply)?;
-        self.end.wait(faults.reply_delay + faults.reply_hop + more)?;
+        self.end.waits.wait(faults.reply_delay + faults.reply_hop + more)?;
         Ok(reply)
     }
 
@@ -216,9 +217,9 @@ impl Call<'_> {
     /// Calls `wait`, which waits for the outcome in `slot`, while the end knows about the wait. If the end is deleted
     /// meanwhile, the outcome is that deletion. If it was deleted before, `wait` is not called.
     fn wait_registered<T>(&self, slot: &Arc<ReplySlot>, wait: impl FnOnce() -> Result<T, Loss>) -> Result<T, Loss> {
-        self.end.register_wait(self.number, Arc::clone(slot))?;
+        self.end.waits.register(self.number, Arc::clone(slot))?;
         let result = wait();
-        self.end.deregister_wait(self.number);
+        self.end.waits.deregister(self.number);
         result
     }
 }

@@ -4,7 +4,7 @@
 //! All numbers of a call are drawn at its beginning, always in the same order and always in full. So switching a fault
 //! on or off changes the faults of an end's calls, but not the numbers that later calls draw.
 
-use labstd::rng::{Rng, Stream};
+use labstd::rng::{self, Rng, Stream};
 use labstd::time::Duration;
 
 /// An unreliable network delays requests by less than this, in milliseconds.
@@ -24,9 +24,13 @@ const REORDERED_MS_MIN: u32 = 200;
 const REORDERED_MS_MORE: u32 = 1999;
 /// The shortest hop of a message in a simulation, 0.2 ms.
 const HOP_NANOS_MIN: u32 = 200_000;
-/// The upper bound of a hop, 1 ms. Hops must take time: otherwise a closed loop of calls would keep the clock from
-/// moving.
+/// The upper bound of a hop, 1 ms.
 const HOP_NANOS_MAX: u32 = 1_000_000;
+/// The largest share of calls that a simulation lets complete inline, in a thousand. The others must take time:
+/// otherwise a closed loop of calls would keep the clock from moving.
+const INLINE_PERMILLE_MAX: u32 = 900;
+/// One in this many seeds lets no call complete inline.
+const SEEDS_WITHOUT_INLINE_CALLS: u32 = 4;
 
 /// The faults and delays of one call. None, by default.
 #[derive(Clone, Copy, Default)]
@@ -50,15 +54,38 @@ pub(crate) struct CallFaults {
 pub(crate) struct FaultConfig {
     pub(crate) unreliable: bool,
     pub(crate) long_reordering: bool,
-    pub(crate) hops: bool,
     /// The call reaches no server.
     pub(crate) unreachable: bool,
+    /// An interceptor decides about the messages.
+    pub(crate) intercepted: bool,
+    /// In a simulation messages take time even without faults, except those of a share of the calls.
+    pub(crate) hops: Option<InlineShare>,
+}
+
+/// The share of the calls without faults that complete inline in one simulated run.
+///
+/// On threads all of them do. A simulation has to reach what threads reach, so it lets a share of the calls complete
+/// inline: their messages take no time. The seed decides how large the share is, because schedules of different kinds
+/// find different mistakes.
+#[derive(Clone, Copy)]
+pub(crate) struct InlineShare {
+    permille: u32,
+}
+
+impl InlineShare {
+    /// Draws the share of the current run; 0 in one of four seeds.
+    pub(crate) fn draw() -> InlineShare {
+        let mut stream = rng::stream("network/inline share");
+        let (none, permille) = (Draw(stream.next_u32()), Draw(stream.next_u32()));
+        let some = none.below(SEEDS_WITHOUT_INLINE_CALLS) > 0;
+        InlineShare { permille: if some { permille.below(INLINE_PERMILLE_MAX + 1) } else { 0 } }
+    }
 }
 
 impl CallFaults {
     /// Draws the faults of the next call of an end.
     pub(crate) fn draw(stream: &mut Stream, config: FaultConfig) -> CallFaults {
-        let drawn: [Draw; 10] = std::array::from_fn(|_| Draw(stream.next_u32()));
+        let drawn: [Draw; 11] = std::array::from_fn(|_| Draw(stream.next_u32()));
         let [
             request_delay,
             request_lost,
@@ -70,6 +97,7 @@ impl CallFaults {
             reply_hop,
             failure,
             long_failure,
+            inline,
         ] = drawn;
         let millis = |number: u32| Duration::from_millis(number.into());
         let nanos = |number: u32| Duration::from_nanos(number.into());
@@ -85,7 +113,8 @@ impl CallFaults {
             let more = more.below(REORDERED_MS_MORE + 1);
             faults.reply_delay = millis(REORDERED_MS_MIN + reply_delay.below(more + 1));
         }
-        if config.hops {
+        let completes_inline = |share: InlineShare| config.is_direct() && inline.below(1000) < share.permille;
+        if config.hops.is_some_and(|share| !completes_inline(share)) {
             faults.request_hop = nanos(HOP_NANOS_MIN + request_hop.below(HOP_NANOS_MAX - HOP_NANOS_MIN));
             faults.reply_hop = nanos(HOP_NANOS_MIN + reply_hop.below(HOP_NANOS_MAX - HOP_NANOS_MIN));
         }
@@ -111,6 +140,11 @@ impl Draw {
 impl FaultConfig {
     /// Reports whether no fault and no delay can happen to the call.
     pub(crate) fn is_fault_free(self) -> bool {
-        !(self.unreliable || self.long_reordering || self.hops || self.unreachable)
+        self.hops.is_none() && !(self.unreliable || self.long_reordering || self.unreachable)
+    }
+
+    /// Reports whether the call reaches its server without faults, and without an interceptor.
+    pub(crate) fn is_direct(self) -> bool {
+        !(self.unreliable || self.long_reordering || self.unreachable || self.intercepted)
     }
 }

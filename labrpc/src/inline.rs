@@ -1,23 +1,21 @@
-//! The fast path of a call: the calling thread makes the whole call at once if nothing in it takes time. Handing a call
-//! over to another thread costs more than the rest of the call.
+//! Inline calls: the calling thread makes the whole call at once if nothing in it takes time. Handing a call over to
+//! another thread costs more than the rest of the call.
 //!
-//! An inline call is counted and recorded like any other. It skips only steps that cannot apply to it: it draws no
-//! faults, does not wait, and asks no interceptor, because there is none.
+//! On threads, every call on a reliable network takes no time. In a simulation a share of them does, which the seed
+//! decides (`faults.rs`), so that a simulation reaches this path too.
 
 use std::panic::Location;
 use std::task::Poll;
 
-use labstd::sync::Arc;
 use labstd::thread;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::end::{ClientEnd, End, decode_reply};
-use crate::network::RouteVersion;
+use crate::call::{self, Request};
+use crate::client_end::{ClientEnd, decode_reply};
+use crate::end::CallPlan;
 use crate::payload::Payload;
-use crate::server::RegisteredServer;
-use crate::service::{Handler, Types};
-use crate::trace::Trace;
+use crate::service::Types;
 
 impl ClientEnd {
     /// Makes the call inline if it takes no time; otherwise acts as [`call_async`](ClientEnd::call_async).
@@ -25,7 +23,7 @@ impl ClientEnd {
     /// will receive the outcome.
     ///
     /// A call takes no time if the network is reliable, the server can be reached, there is no interceptor, and the
-    /// handler never blocks. In a simulation every call takes time, because messages do. The caller should hold no lock
+    /// handler never blocks. In a simulation only a share of these calls takes no time. The caller should hold no lock
     /// that a handler might want.
     ///
     /// # Panics
@@ -42,63 +40,19 @@ impl ClientEnd {
         Args: Serialize + 'static,
         Reply: DeserializeOwned + 'static,
     {
-        let types = Types::of::<Args, Reply>();
-        let from = Location::caller();
-        let outcome = thread::called_from(from, || call(self.end(), method, types, || Payload::encode(args)));
-        match outcome {
-            Some(reply) => Poll::Ready(reply.map(|reply| decode_reply(method, &reply))),
-            None => {
-                self.call_async(method, args, on_reply);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Reports whether a message would reach its server at once. If so, the network does not prevent an
-    /// [inline call](ClientEnd::call_inline); the handler may.
-    pub fn allows_inline_calls(&self) -> bool {
         let end = self.end();
-        !end.network.takes_time() && !end.network.is_closed() && end.direct_route().is_some()
+        let plan = if end.network.is_closed() { None } else { end.plan_call() };
+        if !plan.as_ref().is_some_and(|plan| completes_inline(plan, method)) {
+            self.call_on_pool(plan, method, args, on_reply);
+            return Poll::Pending;
+        }
+        let request = Request { method, types: Types::of::<Args, Reply>(), args: Payload::encode(args) };
+        let reply = thread::called_from(Location::caller(), || call::execute(end, &request, plan));
+        Poll::Ready(reply.map(|reply| decode_reply(method, &reply)))
     }
 }
 
-/// Makes a call if it takes no time; otherwise returns `None`. `Some(None)` is a failed call.
-fn call(end: &Arc<End>, method: &str, types: Types, args: impl FnOnce() -> Payload) -> Option<Option<Payload>> {
-    let network = &end.network;
-    if network.takes_time() || network.is_closed() {
-        return None;
-    }
-    let (version, server) = end.direct_route()?;
-    if !server.handles_inline(method) {
-        return None;
-    }
-    let args = args();
-    let number = network.accept(args.len());
-    let trace = Trace::sent(number, version.target.as_ref(), method, args.len());
-    let found = server.dispatch(method, types);
-    trace.delivered(&server);
-    let Handler::Inline(handler) = &found.handler else { unreachable!("the method is handled inline") };
-    let reply = server.run(|| handler(&args));
-    Some(finish(end, &version, &server, reply, trace))
-}
-
-/// Returns the reply, unless the server was replaced or the end was disabled or deleted in the meantime.
-fn finish(
-    end: &Arc<End>,
-    version: &RouteVersion,
-    server: &Arc<RegisteredServer>,
-    reply: Payload,
-    trace: Trace,
-) -> Option<Payload> {
-    match end.network.check_alive(end, version, server) {
-        Ok(()) => {
-            end.network.delivered(reply.len());
-            trace.answered(reply.len());
-            Some(reply)
-        }
-        Err(why) => {
-            trace.lost(why);
-            None
-        }
-    }
+/// Reports whether neither the messages of a call nor its handler take time.
+fn completes_inline(plan: &CallPlan, method: &str) -> bool {
+    plan.inline && plan.server.as_ref().is_some_and(|server| server.handles_inline(method))
 }

@@ -8,13 +8,12 @@ use std::fmt;
 use labgob::DecodeError;
 use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
+use record::Loss;
 use serde::de::DeserializeOwned;
 
 use crate::Name;
-use crate::end::CallOutcome;
 use crate::payload::Payload;
-use crate::reply_slot::ReplySlot;
-use crate::trace::Loss;
+use crate::reply_slot::{CallOutcome, ReplySlot};
 
 /// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,12 @@
 use labstd::sync::{Condvar, Mutex};
 use labstd::time::Duration;
 use labstd::{Clock, thread};
+use record::Loss;
 
-use crate::end::CallOutcome;
+use crate::payload::Payload;
+
+/// The outcome for which a call waits. The call goes on, with the reply if it waited for one, or it is lost.
+pub(crate) type CallOutcome = Result<Payload, Loss>;
 
 /// Number of times that a waiting thread yields before it blocks.
 const YIELDS_BEFORE_BLOCKING: usize = 4;

@@ -2,9 +2,7 @@
 //! Recording never influences the call. In a run without a record it costs one look at the thread's context.
 
 use ids::ServerId;
-use record::{EventKind, Peer};
-
-pub(crate) use record::Loss;
+use record::{EventKind, Loss, Peer};
 
 use crate::Name;
 use crate::server::RegisteredServer;

@@ -11,9 +11,10 @@ use labstd::time::Instant;
 use labstd::{Clock, clock};
 
 mod harness;
-use harness::{end, ms, network_with, slack, under_both_clocks, until_handled};
+use harness::{end, ms, network_with, slack, until_handled};
 
-under_both_clocks!(
+labstd::under_both_clocks!(
+    seeds 1..=8;
     an_answer_given_at_once_is_the_reply,
     another_thread_may_give_an_answer_later,
     a_call_whose_answer_is_dropped_fails,
@@ -133,8 +134,10 @@ fn double() -> Service {
 
 fn a_call_on_a_reliable_network_is_inline_on_threads() {
     let network = network_with(double());
-    // In a simulation each message takes time.
-    assert_eq!(inline_or_wait(&network, "c", "S.Double", 21), (Some(42), clock() == Clock::Threads));
+    let (reply, inline) = inline_or_wait(&network, "c", "S.Double", 21);
+    assert_eq!(reply, Some(42));
+    // In a simulation the seed decides.
+    assert!(inline || clock() == Clock::Simulated);
 }
 
 fn a_call_that_may_take_time_is_never_inline() {
@@ -177,4 +180,51 @@ fn an_inline_call_fails_if_its_server_is_replaced_meanwhile() {
     network.add_server("server", Server::new().with(service));
     assert_eq!(inline_or_wait(&network, "c", "S.Double", 21).0, None, "only a superseded server has handled the call");
     assert_eq!(handled.load(SeqCst), 1);
+}
+
+/// Makes `calls` calls in a simulation with this seed. Returns how many of them completed inline.
+fn inline_calls(seed: u64, calls: usize) -> usize {
+    labstd::simulate(seed, move || {
+        let network = network_with(double());
+        let end = end(&network, "c");
+        let is_inline = |_: &usize| {
+            let before = labstd::time::run_elapsed_nanos();
+            let inline = end.call_inline("S.Double", &21u64, |_: Option<u64>| {}).is_ready();
+            assert!(!inline || labstd::time::run_elapsed_nanos() == before, "an inline call takes no time");
+            inline
+        };
+        (0..calls).filter(is_inline).count()
+    })
+}
+
+#[test]
+fn each_seed_lets_its_own_share_of_calls_complete_inline() {
+    const CALLS: usize = 1000;
+    let shares: Vec<usize> = (1..=80).map(|seed| inline_calls(seed, CALLS)).collect();
+    let without = shares.iter().filter(|&&inline| inline == 0).count();
+    assert!((10..=32).contains(&without), "one of four seeds has no inline calls: {shares:?}");
+    assert!(shares.iter().all(|&inline| inline < CALLS * 94 / 100), "at least a tenth takes time: {shares:?}");
+    let (few, many) = (CALLS * 3 / 10, CALLS * 6 / 10);
+    assert!(shares.iter().any(|&inline| 0 < inline && inline < few), "some seeds have few: {shares:?}");
+    assert!(shares.iter().any(|&inline| inline > many), "some seeds have many: {shares:?}");
+    assert_eq!(inline_calls(7, CALLS), shares[6], "the seed decides");
+}
+
+#[test]
+fn plain_calls_of_a_share_take_no_time_either() {
+    let instant = |seed| {
+        labstd::simulate(seed, || {
+            let network = network_with(double());
+            let end = end(&network, "c");
+            (0..200)
+                .filter(|_| {
+                    let before = labstd::time::run_elapsed_nanos();
+                    assert_eq!(end.call::<u64, u64>("S.Double", &21), Some(42));
+                    labstd::time::run_elapsed_nanos() == before
+                })
+                .count()
+        })
+    };
+    let shares: Vec<usize> = (1..=20).map(instant).collect();
+    assert!(shares.contains(&0) && shares.iter().any(|&calls| calls > 20), "{shares:?}");
 }

@@ -76,10 +76,12 @@ fn whole_ms(times: &[Duration]) -> Vec<u128> {
 }
 
 #[test]
-fn on_a_reliable_network_a_call_takes_two_hops() {
+fn on_a_reliable_network_a_call_takes_two_hops_or_no_time() {
     let observed = measure(1, 10_000, |_| {});
     assert!(observed.iter().all(|call| call.handled && call.answered));
-    let took = times(&observed, |_| true);
+    // The others complete inline: they take no time at all.
+    let took = times(&observed, |call| !call.took.is_zero());
+    assert!(took.len() > 1000, "at least a tenth of the calls travels");
     assert!(took.iter().all(|took| (Duration::from_micros(400)..ms(2)).contains(took)));
     assert_mean(&took, 1.2, uniform_deviation(0.2, 1.0) * 2f64.sqrt());
 }
@@ -259,13 +261,16 @@ fn a_calm_network_has_no_faults_and_keeps_its_draws() {
     let same = calm.iter().take_while(|(begun, _)| *begun < calm_from).count();
     assert!(same > 10 && same < CALLS / 2, "{same} calls before the moment");
     assert_eq!(calm[..same], all[..same]);
-    // After it nothing goes wrong, and a call takes its two hops.
+    // After it nothing goes wrong, and a call takes its two hops or completes inline.
     assert!(calm[same..].iter().all(|(_, call)| call.handled && call.answered && call.took < ms(2)));
     assert!(all[same..].iter().any(|(_, call)| !call.answered));
     // The draws stay the same: the hops of a call are equal, and its other delays are whole milliseconds.
-    let answered = all[same..].iter().zip(&calm[same..]).filter(|((_, with), _)| with.answered);
+    let travelled = calm[same..].iter().filter(|(_, call)| !call.took.is_zero()).count();
+    assert!(travelled > CALLS / 20, "{travelled} calls travelled");
+    let pairs = all[same..].iter().zip(&calm[same..]);
+    let answered = pairs.filter(|((_, with), (_, without))| with.answered && !without.took.is_zero());
     let more: Vec<Duration> = answered.map(|((_, with), (_, without))| with.took - without.took).collect();
-    assert!(more.len() > CALLS / 4 && whole_ms(&more).len() > 100);
+    assert!(more.len() > CALLS / 40 && whole_ms(&more).len() > 20);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use labstd::thread;
 use labstd::time::{Duration, Instant};
 
 mod harness;
-use harness::{end, ms, network_with, slack, under_both_clocks};
+use harness::{end, ms, network_with, slack};
 
-under_both_clocks!(
+labstd::under_both_clocks!(
+    seeds 1..=8;
     an_interceptor_sees_each_message,
     a_dropped_request_is_not_handled,
     a_dropped_reply_was_handled,

@@ -8,9 +8,10 @@ use labstd::thread::{self, Group};
 use labstd::time::Duration;
 
 mod harness;
-use harness::{end, end_to, ms, network_with, slack, under_both_clocks, until_handled};
+use harness::{end, end_to, ms, network_with, slack, until_handled};
 
-under_both_clocks!(
+labstd::under_both_clocks!(
+    seeds 1..=8;
     handlers_run_in_the_group_of_their_server,
     only_blocking_handlers_run_on_pooled_threads,
     an_asynchronous_call_runs_in_the_group_of_its_caller,

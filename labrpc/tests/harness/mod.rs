@@ -1,23 +1,10 @@
-//! The macro that runs a test under both clocks, and the small network that most tests use.
+//! The small network that most tests use.
 
-#![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
 
 use labrpc::{ClientEnd, Name, Network, Server, Service};
 use labstd::thread;
 use labstd::time::Duration;
-
-/// Turns functions into tests: `simulated::NAME` runs the function with seeds 1 to 8, `threads::NAME` on OS threads.
-macro_rules! under_both_clocks {
-    ($($name:ident),+ $(,)?) => {
-        mod simulated {
-            $(#[test] fn $name() { (1..=8).for_each(|seed| labstd::simulate(seed, super::$name)); })+
-        }
-        mod threads {
-            $(#[test] fn $name() { labstd::run(super::$name); })+
-        }
-    };
-}
-pub(crate) use under_both_clocks;
 
 /// The tolerance of a time limit: 1.5 s on threads, because the machine may be busy, and none in a simulation.
 pub(crate) fn slack() -> Duration {
