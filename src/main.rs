@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main::<raft::Raft, kvraft::KvServer<raft::Raft>>(env!("CARGO_PKG_NAME"))
+    let package = if cfg!(feature = "fast") { "raftlab" } else { "raftlab --no-default-features" };
+    cli::main::<raft::Raft, kvraft::KvServer<raft::Raft>>(package)
 }

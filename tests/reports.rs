@@ -1,14 +1,13 @@
 //! Tests of the failure report for a faulty thread in a running cluster. The cluster has five servers of the reference
 //! Raft, and one of them has an additional, faulty thread.
 
-use bytes::Bytes;
-use labrpc::{ClientEnd, Service};
+use labrpc::ClientEnd;
 use labstd::channel::Sender;
 use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use labstd::sync::{Arc, Mutex};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
-use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId, Started, Term};
+use raftapi::{ApplyMsg, Persister, Raft as _, ServerId};
 use tester::{Clock, Report, Subject, raft_scenarios, runner};
 
 /// The fault of server 2.
@@ -95,25 +94,13 @@ impl raftapi::Raft for FaultyRaft {
     fn make(_: Vec<ClientEnd>, _: ServerId, _: Arc<Persister>, _: Sender<ApplyMsg>) -> FaultyRaft {
         unreachable!("these servers are made by `FaultyRaft::with`")
     }
-    fn services(&self) -> Vec<Service> {
-        self.raft.services()
-    }
-    fn start(&self, command: Bytes) -> Option<Started> {
-        self.raft.start(command)
-    }
-    fn get_state(&self) -> (Term, bool) {
-        self.raft.get_state()
-    }
-    fn snapshot(&self, index: Index, snapshot: Bytes) {
-        self.raft.snapshot(index, snapshot);
-    }
-    fn persist_bytes(&self) -> usize {
-        self.raft.persist_bytes()
-    }
+
     fn kill(&self) {
         self.killed.store(true, SeqCst);
         self.raft.kill();
     }
+
+    raftapi::forward_raft!(raft: [services, start, get_state, snapshot, persist_bytes]);
 }
 
 /// Runs a scenario of five servers with this fault; the run must fail. It is long enough for a lock to be waited for 5

@@ -6,11 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use bytes::Bytes;
-use labrpc::{ClientEnd, Service};
+use labrpc::ClientEnd;
 use labstd::channel::Sender;
 use labstd::sync::Arc;
-use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
+use raftapi::{ApplyMsg, Persister, Raft, ServerId};
 use serde_json::Value;
 
 mod target_dir;
@@ -36,25 +35,11 @@ impl Raft for FailsEveryThirdSeed {
         assert!(!labstd::rng::seed().is_multiple_of(3) || std::env::var("RAFTLAB_FIXED").is_ok(), "this seed fails");
         FailsEveryThirdSeed(raft)
     }
-    fn services(&self) -> Vec<Service> {
-        self.0.services()
-    }
-    fn start(&self, command: Bytes) -> Option<Started> {
-        self.0.start(command)
-    }
-    fn get_state(&self) -> (Term, bool) {
-        self.0.get_state()
-    }
-    fn snapshot(&self, index: Index, snapshot: Bytes) {
-        self.0.snapshot(index, snapshot);
-    }
-    fn persist_bytes(&self) -> usize {
-        self.0.persist_bytes()
-    }
-    fn kill(&self) {
-        self.0.kill();
-    }
+
+    raftapi::forward_raft!(0);
 }
+
+impl raftapi::RaftExt for FailsEveryThirdSeed {}
 
 #[test]
 #[ignore = "the other tests run it in processes of their own"]

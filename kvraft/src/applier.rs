@@ -1,82 +1,42 @@
-//! The applier: the only code that changes the store. It takes committed entries from Raft in log order, answers the
-//! waiting requests, and makes a snapshot when the log has grown too long.
-//!
-//! A Raft that delivers to a consumer ([`Raft::deliver_to`]) notifies the service of committed entries. The thread that
-//! committed them applies them, under the server's lock. With any other Raft, a thread of the server reads the apply
-//! channel.
+//! The applier: a thread that reads the apply channel, and the only code that changes the store. It applies committed
+//! entries in log order, answers the waiting requests, and makes a snapshot when the log has grown too long.
 
 use bytes::Bytes;
 use labstd::channel::Receiver;
-use raftapi::{ApplyMsg, Index, Raft, Term, report};
+use raftapi::{ApplyMsg, Index, RaftExt, Term, report};
 
 use crate::messages::Command;
-use crate::server::{Shared, State};
+use crate::shared::{Shared, State};
 use crate::store::Store;
 
-/// Decides when the server makes a snapshot.
-pub(crate) struct SnapshotPolicy {
-    /// Size of Raft's saved state, in bytes, at which a snapshot is wanted.
-    max_raft_state: usize,
-    /// Total size of the commands that were applied since the last snapshot, in bytes.
-    applied_bytes: usize,
-}
-
-impl SnapshotPolicy {
-    pub(crate) fn new(max_raft_state: usize) -> SnapshotPolicy {
-        SnapshotPolicy { max_raft_state, applied_bytes: 0 }
-    }
-
-    /// Records that a command of this size was applied.
-    fn record_applied(&mut self, bytes: usize) {
-        self.applied_bytes += bytes;
-    }
-
-    /// Records that a snapshot was made.
-    fn record_snapshot(&mut self) {
-        self.applied_bytes = 0;
-    }
-
-    /// Reports whether a snapshot is due. The size of the log alone does not decide this, because a snapshot removes
-    /// only applied entries. The log of a leader that is or was cut off may be long and hold few of them. With the size
-    /// alone such a server would make a snapshot for every entry.
-    fn is_due(&self, raft_state_size: impl Fn() -> usize) -> bool {
-        self.applied_bytes >= self.max_raft_state / 2 && raft_state_size() >= self.max_raft_state
-    }
-}
-
-/// Body of the thread that reads the apply channel. It ends when the server is killed or Raft closes the channel.
-pub(crate) fn run<R: Raft>(shared: &Shared<R>, apply_ch: &Receiver<ApplyMsg>) {
+/// Body of the applier thread. It ends when the server is killed or Raft closes the channel.
+pub(crate) fn run<R: RaftExt>(shared: &Shared<R>, apply_ch: &Receiver<ApplyMsg>) {
     for message in apply_ch {
         if shared.killed() {
             return;
         }
-        apply_messages(shared, || vec![message]);
+        let snapshot = apply(shared, vec![message]);
+        hand_over(shared, snapshot);
     }
 }
 
-/// Takes all committed entries that are not applied yet from Raft, and applies them.
-pub(crate) fn apply_committed<R: Raft>(shared: &Shared<R>) {
-    apply_messages(shared, || shared.raft.take_committed());
+/// Applies messages of Raft, in their order. Returns a snapshot if one is due.
+pub(crate) fn apply<R: RaftExt>(shared: &Shared<R>, messages: Vec<ApplyMsg>) -> Option<(Index, Bytes)> {
+    // Decode snapshots before taking the lock, because every request needs it.
+    let deliveries: Vec<Delivery> = messages.into_iter().map(Delivery::from).collect();
+    shared.with_state(|state| {
+        if shared.killed() {
+            return None;
+        }
+        deliveries.into_iter().for_each(|delivery| state.apply(delivery));
+        #[cfg(feature = "fast")] // fast: reads
+        crate::fast::reads::settle(state); // fast: reads
+        state.snapshot_if_due(|| shared.raft.persist_bytes())
+    })
 }
 
-/// Applies the messages that `take` returns. A thread applies the messages it took before another thread takes more.
-fn apply_messages<R: Raft>(shared: &Shared<R>, take: impl FnOnce() -> Vec<ApplyMsg>) {
-    let (reads, snapshot) = {
-        let _in_order = shared.apply_order.lock();
-        if shared.killed() {
-            return;
-        }
-        // Decode snapshots before taking the lock, because every request needs it.
-        let deliveries: Vec<Delivery> = take().into_iter().map(Delivery::from).collect();
-        shared.with_state(|state| {
-            if shared.killed() {
-                return (Vec::new(), None);
-            }
-            deliveries.into_iter().for_each(|delivery| state.apply(delivery));
-            (state.take_ready_reads(), state.snapshot_if_due(|| shared.raft.persist_bytes()))
-        })
-    };
-    reads.into_iter().for_each(|(answer, reply)| answer.give(&reply));
+/// Hands a snapshot over to Raft, which discards the entries that it covers. No lock is held, because Raft saves it.
+pub(crate) fn hand_over<R: RaftExt>(shared: &Shared<R>, snapshot: Option<(Index, Bytes)>) {
     if let Some((index, snapshot)) = snapshot {
         shared.raft.snapshot(index, snapshot);
     }
@@ -164,23 +124,5 @@ impl State {
         let (index, snapshot) = (self.store.applied(), self.store.snapshot());
         report::snapshot_taken(index, snapshot.len());
         Some((index, snapshot))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_snapshot_needs_a_large_state_and_new_applied_entries() {
-        let mut policy = SnapshotPolicy::new(1000);
-        assert!(!policy.is_due(|| 5000), "no entry was applied, so a snapshot could not shorten the log");
-        policy.record_applied(499);
-        assert!(!policy.is_due(|| 5000));
-        policy.record_applied(1);
-        assert!(policy.is_due(|| 1000));
-        assert!(!policy.is_due(|| 999), "the state is still small");
-        policy.record_snapshot();
-        assert!(!policy.is_due(|| 5000), "the last snapshot is as new as the last applied entry");
     }
 }

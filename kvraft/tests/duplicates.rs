@@ -4,14 +4,18 @@
 
 mod cluster;
 
-use cluster::{Cluster, PlainService, Reference, eventually, simulated, under_both_clocks, without};
+use cluster::{Cluster, PlainService, Reference, eventually, without};
 use kvraft::messages::{Command, GetArgs, Operation, OperationId, Reply, Value, WriteArgs};
 use labrpc::{ClientEnd, Direction, Verdict};
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread::{self, JoinHandle};
 use labstd::time::Duration;
-use raftapi::{KvClerk, KvService, Raft};
+use raftapi::{KvClerk, KvService, RaftExt};
+
+/// Seeds of each simulated test.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 
 /// Client id of the tests' own requests. Clerks draw random ids, so none of them has this one.
 const CLIENT: u64 = 7;
@@ -43,13 +47,13 @@ fn wait_for_reply(request: JoinHandle<Option<Reply>>) -> Option<Reply> {
 }
 
 /// Waits until `count` requests wait at a server.
-fn await_waiting_requests<R: Raft>(cluster: &Cluster<kvraft::KvServer<R>>, server: usize, count: usize) {
+fn await_waiting_requests<R: RaftExt>(cluster: &Cluster<kvraft::KvServer<R>>, server: usize, count: usize) {
     eventually("the requests are waiting", || cluster.server(server).waiting_requests() == count);
 }
 
 #[test]
 fn a_request_that_arrives_twice_is_executed_once() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
@@ -70,7 +74,7 @@ fn a_request_that_arrives_twice_is_executed_once() {
 
 #[test]
 fn late_and_repeated_requests_are_answered_and_not_executed() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
@@ -93,7 +97,7 @@ fn late_and_repeated_requests_are_answered_and_not_executed() {
 /// An applied write is committed, so even a server that is cut off may confirm it.
 #[test]
 fn a_server_that_is_cut_off_confirms_its_applied_writes() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let leader = cluster.leader();
@@ -109,7 +113,7 @@ fn a_server_that_is_cut_off_confirms_its_applied_writes() {
 
 #[test]
 fn an_operation_whose_reply_is_lost_is_executed_once() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
@@ -131,7 +135,7 @@ fn an_operation_whose_reply_is_lost_is_executed_once() {
 
 /// The old leader's entry and the new leader's entry have the same index. A request that waits for one of them must not
 /// get the result of the other. No other entry follows in this cluster, so it is the watcher that refuses the request.
-fn two_entries_at_the_same_index<R: Raft>() {
+fn two_entries_at_the_same_index<R: RaftExt>() {
     let cluster = Cluster::<kvraft::KvServer<R>>::new(3, None);
     let mut clerk = cluster.clerk_of_all();
     clerk.put("k", "first");
@@ -156,15 +160,15 @@ fn two_entries_at_the_same_index<R: Raft>() {
 
 #[test]
 fn no_request_gets_the_result_of_another_operation() {
-    under_both_clocks(two_entries_at_the_same_index::<raft::Raft>);
-    under_both_clocks(two_entries_at_the_same_index::<cluster::PlainRaft>);
+    under_both_clocks(SEEDS, two_entries_at_the_same_index::<raft::Raft>);
+    under_both_clocks(SEEDS, two_entries_at_the_same_index::<cluster::PlainRaft>);
 }
 
 /// A deposed leader's entry is in its successor's log, and the successor commits it. So the operation is executed. The
 /// waiting request may be confirmed or refused, and a retry changes nothing.
 #[test]
 fn an_entry_that_a_successor_commits_is_executed_once() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let leader = cluster.leader();
@@ -209,13 +213,13 @@ fn waiting_requests_are_refused_when_their_server_is_killed() {
         }
         cluster.shut_down();
     }
-    under_both_clocks(check::<Reference>);
-    under_both_clocks(check::<PlainService>);
+    under_both_clocks(SEEDS, check::<Reference>);
+    under_both_clocks(SEEDS, check::<PlainService>);
 }
 
 #[test]
 fn a_follower_refuses_every_request() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "v");
         let leader = cluster.leader();

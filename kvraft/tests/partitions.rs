@@ -2,19 +2,23 @@
 
 mod cluster;
 
-use cluster::{Cluster, EVENTUALLY_LIMIT, Reference, eventually, simulated, under_both_clocks};
+use cluster::{Cluster, EVENTUALLY_LIMIT, Reference, eventually};
 use kvraft::KvServer;
 use labstd::Clock;
 use labstd::rng::{self, RngExt};
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
-use raftapi::{KvClerk, KvService, Raft};
+use raftapi::{KvClerk, KvService, RaftExt};
+
+/// Seeds of each simulated test.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 
 /// The course's scenario of one partition. The majority continues; the minority answers no request. After the heal, the
 /// requests that waited at the minority are answered by the others.
-fn one_partition<R: Raft>() {
+fn one_partition<R: RaftExt>() {
     let cluster = Cluster::<KvServer<R>>::new(5, None);
     let mut clerk = cluster.clerk_of_all();
     clerk.put("1", "13");
@@ -54,15 +58,15 @@ fn one_partition<R: Raft>() {
 
 #[test]
 fn a_minority_answers_no_request_until_the_heal() {
-    under_both_clocks(one_partition::<raft::Raft>);
-    under_both_clocks(one_partition::<cluster::PlainRaft>);
+    under_both_clocks(SEEDS, one_partition::<raft::Raft>);
+    under_both_clocks(SEEDS, one_partition::<cluster::PlainRaft>);
 }
 
 /// A clerk that reaches only the minority waits at a leader that cannot commit. After the heal the cluster is quiet, so
 /// no later entry takes the place of the clerk's entry.
 #[test]
 fn a_deposed_leader_soon_refuses_its_clerks() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let (leader, others) = cluster.cut_off_leader();
@@ -83,7 +87,7 @@ fn a_deposed_leader_soon_refuses_its_clerks() {
 }
 
 /// Measures how long requests keep waiting at a leader after it has stepped down in a quiet cluster.
-fn time_until_refused<R: Raft>() -> Duration {
+fn time_until_refused<R: RaftExt>() -> Duration {
     const CLERKS: usize = 5;
     let cluster = Cluster::<KvServer<R>>::new(3, None);
     cluster.clerk_of_all().put("k", "");
@@ -119,7 +123,7 @@ fn time_until_refused<R: Raft>() -> Duration {
 
 #[test]
 fn requests_are_refused_at_once_when_their_leader_steps_down() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let after = time_until_refused::<raft::Raft>();
         assert!(after < Duration::from_millis(10), "after {after:?}");
     });
@@ -127,7 +131,7 @@ fn requests_are_refused_at_once_when_their_leader_steps_down() {
 
 #[test]
 fn requests_are_refused_by_polling_over_a_plain_raft() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let after = time_until_refused::<cluster::PlainRaft>();
         assert!(after < Duration::from_millis(60), "after {after:?}");
     });
@@ -144,7 +148,7 @@ struct Faults {
 
 /// Clerks append to their own values and read them during faults. Each clerk must read exactly what it has written.
 /// Afterwards no request waits at any server, and all servers catch up.
-fn clerks_under_faults<R: Raft>(faults: Faults, clerks: usize, rounds: usize) {
+fn clerks_under_faults<R: RaftExt>(faults: Faults, clerks: usize, rounds: usize) {
     const SERVERS: usize = 5;
     let cluster = Cluster::<KvServer<R>>::new(SERVERS, faults.max_raft_state);
     cluster.network.set_reliable(!faults.unreliable);
@@ -211,30 +215,30 @@ fn clerks_under_faults<R: Raft>(faults: Faults, clerks: usize, rounds: usize) {
 #[test]
 fn clerks_read_their_writes_during_partitions() {
     let faults = Faults { unreliable: false, partitions: true, crashes: false, max_raft_state: None };
-    simulated(move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
-    simulated(move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
     labstd::run(move || clerks_under_faults::<raft::Raft>(faults, 5, 2));
 }
 
 #[test]
 fn clerks_read_their_writes_during_all_faults() {
     let faults = Faults { unreliable: true, partitions: true, crashes: true, max_raft_state: Some(1000) };
-    simulated(move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
-    simulated(move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
     labstd::run(move || clerks_under_faults::<raft::Raft>(faults, 5, 2));
 }
 
 #[test]
 fn clerks_read_their_writes_during_crashes_and_snapshots() {
     let faults = Faults { unreliable: false, partitions: false, crashes: true, max_raft_state: Some(1000) };
-    simulated(move || clerks_under_faults::<raft::Raft>(faults, 5, 4));
-    simulated(move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 4));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<raft::Raft>(faults, 5, 4));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 4));
 }
 
 /// Many requests are in flight when the leader is cut off, three times.
 #[test]
 fn a_hundred_requests_at_deposed_leaders_are_all_answered() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("ready", "");
         let clerks: Vec<_> = (0..100)

@@ -1,16 +1,22 @@
 //! Tests of the client with many writes in flight. No write is lost, executed twice or executed out of order, whatever
 //! happens to the requests.
 
+#![cfg(feature = "fast")]
+
 mod cluster;
 
 use std::collections::BTreeSet;
 
-use cluster::{Cluster, EVENTUALLY_LIMIT, PlainService, Reference, under_both_clocks};
+use cluster::{Cluster, EVENTUALLY_LIMIT, PlainService, Reference};
 use kvraft::{Pipeline, SubmissionId};
 use labrpc::ClientEnd;
+use labstd::testing::under_both_clocks;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raftapi::{KvClerk, KvService};
+
+/// Seeds of each simulated test.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 
 const KEYS: usize = 4;
 
@@ -57,22 +63,22 @@ fn append_and_check<S: KvService>(
 
 #[test]
 fn writes_are_executed_once_and_in_order_per_key() {
-    under_both_clocks(|| append_and_check(Cluster::<Reference>::new(3, None), 200, 50, |_| {}));
+    under_both_clocks(SEEDS, || append_and_check(Cluster::<Reference>::new(3, None), 200, 50, |_| {}));
 }
 
 #[test]
 fn writes_are_executed_once_over_a_plain_raft() {
-    under_both_clocks(|| append_and_check(Cluster::<PlainService>::new(3, None), 100, 50, |_| {}));
+    under_both_clocks(SEEDS, || append_and_check(Cluster::<PlainService>::new(3, None), 100, 50, |_| {}));
 }
 
 #[test]
 fn a_pipeline_of_capacity_one_works() {
-    under_both_clocks(|| append_and_check(Cluster::<Reference>::new(3, Some(500)), 40, 1, |_| {}));
+    under_both_clocks(SEEDS, || append_and_check(Cluster::<Reference>::new(3, Some(500)), 40, 1, |_| {}));
 }
 
 #[test]
 fn writes_are_executed_once_on_an_unreliable_network() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, Some(1000));
         cluster.network.set_reliable(false);
         append_and_check(cluster, 150, 30, |_| {});
@@ -81,7 +87,7 @@ fn writes_are_executed_once_on_an_unreliable_network() {
 
 #[test]
 fn writes_are_executed_once_while_leaders_crash() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         append_and_check(Cluster::<Reference>::new(3, Some(1000)), 300, 20, |cluster| {
             for _ in 0..3 {
                 let leader = cluster.leader();
@@ -97,7 +103,7 @@ fn writes_are_executed_once_while_leaders_crash() {
 
 #[test]
 fn submit_blocks_while_the_pipeline_is_full() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut pipeline = Pipeline::make(&ends(&cluster), 5);
         for n in 0..20 {
@@ -116,7 +122,7 @@ fn submit_blocks_while_the_pipeline_is_full() {
 /// Without this rule, a lane whose servers are gone would retry for ever.
 #[test]
 fn a_dropped_pipeline_leaves_no_thread_behind() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let ends = ends(&cluster);
         (0..3).for_each(|server| cluster.crash(server));

@@ -2,10 +2,14 @@
 
 mod cluster;
 
-use cluster::{Cluster, PlainRaft, PlainService, Reference, eventually, simulated, under_both_clocks};
+use cluster::{Cluster, PlainRaft, PlainService, Reference, eventually};
 use kvraft::KvServer;
+use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread;
-use raftapi::{KvClerk, KvService, Raft};
+use raftapi::{KvClerk, KvService, RaftExt};
+
+/// Seeds of each simulated test.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 
 fn basic_operations<S: KvService>() {
     let cluster = Cluster::<S>::new(3, None);
@@ -28,12 +32,12 @@ fn basic_operations<S: KvService>() {
 
 #[test]
 fn get_put_and_append_work() {
-    under_both_clocks(basic_operations::<Reference>);
+    under_both_clocks(SEEDS, basic_operations::<Reference>);
 }
 
 #[test]
 fn get_put_and_append_work_over_a_raft_without_read_index() {
-    under_both_clocks(basic_operations::<PlainService>);
+    under_both_clocks(SEEDS, basic_operations::<PlainService>);
 }
 
 #[test]
@@ -47,12 +51,12 @@ fn a_service_of_one_server_works() {
         assert_eq!(clerk.get("a"), (0..20).map(|n| format!("{n} ")).collect::<String>());
         cluster.shut_down();
     }
-    under_both_clocks(check::<Reference>);
-    under_both_clocks(check::<PlainService>);
+    under_both_clocks(SEEDS, check::<Reference>);
+    under_both_clocks(SEEDS, check::<PlainService>);
 }
 
 /// Clerks append to one key at the same time. The value must have every append once, and those of each clerk in order.
-fn appends_to_one_key<R: Raft>(reliable: bool) {
+fn appends_to_one_key<R: RaftExt>(reliable: bool) {
     const CLERKS: usize = 5;
     const APPENDS: usize = 10;
     let cluster = Cluster::<KvServer<R>>::new(5, None);
@@ -88,20 +92,20 @@ fn appends_to_one_key<R: Raft>(reliable: bool) {
 
 #[test]
 fn concurrent_appends_to_one_key_are_executed_once() {
-    under_both_clocks(|| appends_to_one_key::<raft::Raft>(true));
-    under_both_clocks(|| appends_to_one_key::<PlainRaft>(true));
+    under_both_clocks(SEEDS, || appends_to_one_key::<raft::Raft>(true));
+    under_both_clocks(SEEDS, || appends_to_one_key::<PlainRaft>(true));
 }
 
 #[test]
 fn concurrent_appends_work_on_an_unreliable_network() {
-    under_both_clocks(|| appends_to_one_key::<raft::Raft>(false));
-    under_both_clocks(|| appends_to_one_key::<PlainRaft>(false));
+    under_both_clocks(SEEDS, || appends_to_one_key::<raft::Raft>(false));
+    under_both_clocks(SEEDS, || appends_to_one_key::<PlainRaft>(false));
 }
 
 /// A new leader has not committed an entry of its own term, so it has no read index. The Get's own entry changes that.
 #[test]
 fn a_get_may_be_the_first_operation_after_an_election() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("a", "old");
@@ -116,7 +120,7 @@ fn a_get_may_be_the_first_operation_after_an_election() {
 
 #[test]
 fn gets_add_no_log_entries_once_a_leader_has_committed() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("a", "1");

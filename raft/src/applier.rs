@@ -1,22 +1,23 @@
-//! The applier: a thread that waits for newly committed entries and delivers them to the service in log order (Figure
-//! 2, Rules for All Servers). It delivers without holding the lock, because the service may be slow and may call the
+//! The applier: a thread that waits until more entries are committed and delivers them to the service, in log order
+//! (Figure 2, Rules for All Servers). It delivers without the lock, because the service may be slow and may call the
 //! server meanwhile.
-//!
-//! A service that takes committed entries itself is only notified. On a leader, the committing thread notifies it
-//! (`follow_ups.rs`).
 
 use labstd::channel::Sender;
 use raftapi::ApplyMsg;
 
-use crate::server::Shared;
+use crate::state::Shared;
 
-/// Runs the applier. It ends when the server is killed, or when the receiver of the apply channel is gone.
+/// Runs the applier until the server is killed, or until the receiver of the apply channel is dropped.
 pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
     while wait_until_due(shared) {
-        if shared.notify_consumer() {
+        // fast: consumer begin
+        #[cfg(feature = "fast")]
+        if crate::fast::consumer::notify(shared) {
             continue;
         }
-        for message in shared.take_committed() {
+        // fast: consumer end
+        let committed = shared.take_committed();
+        for message in committed {
             if shared.killed() || apply_ch.send(message).is_err() {
                 return;
             }
@@ -24,14 +25,14 @@ pub(crate) fn run(shared: &Shared, apply_ch: &Sender<ApplyMsg>) {
     }
 }
 
-/// Waits until there is something to deliver. Returns `false` when the server is killed.
+/// Waits until there is something to deliver; returns `false` when the server is killed.
 fn wait_until_due(shared: &Shared) -> bool {
     let mut state = shared.state.lock();
     while !shared.killed() {
         if std::mem::take(&mut state.applier_is_due) {
             return true;
         }
-        shared.committed.wait(&mut state);
+        shared.applier.wait(&mut state);
     }
     false
 }

@@ -1,25 +1,18 @@
-//! The leader's side of one peer: it builds the next request, and a thread sends what no other thread sends. All
-//! pending entries go in one AppendEntries (paper, 5.3). Instead of entries the leader may send the snapshot (section
-//! 7), or a heartbeat if nothing was sent for a while (5.2).
+//! The leader's side of one peer: a thread that waits on a condition variable and sends everything pending in one
+//! AppendEntries (paper, 5.3), a snapshot (section 7), or a heartbeat if nothing was sent for a while (5.2).
 //!
-//! The thread that brings new content sends it (`follow_ups.rs`). The replicator's thread handles timers: a heartbeat,
-//! a commit notice, and the timeout of a request. It also collects single proposals and sends them together.
-//!
-//! It never blocks on a slow RPC: a call that begins while the peer is unreachable may take seconds to fail. A pooled
-//! thread makes the call and passes the reply to the core. If there is no reply after one heartbeat interval, the
-//! leader considers the peer unreachable and sends it only heartbeats until it replies.
-
-use std::task::Poll;
+//! The thread never waits for a reply: a call to a peer that is cut off may take seconds to fail. A pooled thread makes
+//! the call and hands the reply to the core. If no reply comes within a heartbeat interval, the leader takes the peer
+//! to be away, and sends heartbeats alone until the peer replies to anything.
 
 use labstd::sync::Arc;
 use labstd::time::Instant;
 use raftapi::ServerId;
 
 use crate::core::{
-    AppendEntriesArgs, AppendEntriesReply, Core, InstallSnapshotArgs, InstallSnapshotReply, SentRequest, ServerSet,
+    AppendEntriesArgs, AppendEntriesReply, Core, Effects, InstallSnapshotArgs, InstallSnapshotReply, SentRequest,
 };
-use crate::follow_ups::SendPolicy;
-use crate::server::{HEARTBEAT_INTERVAL, Shared, State};
+use crate::state::{HEARTBEAT_INTERVAL, Shared, State};
 
 /// A request to a peer.
 pub(crate) enum Request {
@@ -27,22 +20,22 @@ pub(crate) enum Request {
     InstallSnapshot(InstallSnapshotArgs),
 }
 
-/// A reply from a peer.
+/// A reply of a peer.
 pub(crate) enum Reply {
     AppendEntries(AppendEntriesReply),
     InstallSnapshot(InstallSnapshotReply),
 }
 
-/// Runs the replicator for `peer`. It has nothing to do while the server does not lead.
+/// Runs the replicator of `peer` until the server is killed. It has nothing to do while the server does not lead.
 pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     let mut state = shared.state.lock();
     while !shared.killed() {
-        if has_work(&mut state, peer) {
+        if let Some((request, sent)) = next_request(&mut state, peer) {
             drop(state);
-            shared.send_pending(ServerSet::from_iter([peer]), false);
+            send(shared, peer, &request, sent);
             state = shared.state.lock();
         } else if state.core.is_leader() {
-            let until = next_wakeup(&state, peer);
+            let until = next_due(&state, peer);
             state.peer_timers[peer.0].sleeps_until = Some(until);
             shared.replicate[peer.0].wait_until(&mut state, until);
             state.peer_timers[peer.0].sleeps_until = None;
@@ -52,15 +45,8 @@ pub(crate) fn run(shared: &Arc<Shared>, peer: ServerId) {
     }
 }
 
-/// Returns whether there is something to send to `peer` now.
-fn has_work(state: &mut State, peer: ServerId) -> bool {
-    let now = Instant::now();
-    expire_overdue_request(state, peer, now);
-    state.core.has_content_for(peer) || state.core.is_leader() && now >= state.peer_timers[peer.0].heartbeat_due
-}
-
-/// Returns the next request to `peer`: pending content if it may be sent, otherwise a heartbeat if one is due. The
-/// request counts as sent.
+/// Returns the request to send to `peer` now: the missing entries or the snapshot if they may be sent, or a heartbeat
+/// if one is due. The request counts as sent.
 pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(Request, SentRequest)> {
     let now = Instant::now();
     expire_overdue_request(state, peer, now);
@@ -78,7 +64,7 @@ pub(crate) fn next_request(state: &mut State, peer: ServerId) -> Option<(Request
     core.heartbeat(peer).map(|(args, sent)| (Request::AppendEntries(args), sent))
 }
 
-/// Times out the request in flight to `peer` if its reply is overdue.
+/// Gives up the in-flight request to `peer` if its reply is overdue.
 fn expire_overdue_request(state: &mut State, peer: ServerId, now: Instant) {
     let State { core, peer_timers, .. } = state;
     if let Some((sent, _)) = peer_timers[peer.0].in_flight.take_if(|(_, overdue)| now >= *overdue) {
@@ -86,7 +72,7 @@ fn expire_overdue_request(state: &mut State, peer: ServerId, now: Instant) {
     }
 }
 
-/// Returns the pending entries for `peer`, or the snapshot if the log no longer has them.
+/// Returns the entries that `peer` is missing, or the snapshot if the log no longer has those entries.
 fn pending_request(core: &mut Core, peer: ServerId) -> Option<(Request, SentRequest)> {
     if let Some((args, sent)) = core.append_entries(peer) {
         return Some((Request::AppendEntries(args), sent));
@@ -94,8 +80,8 @@ fn pending_request(core: &mut Core, peer: ServerId) -> Option<(Request, SentRequ
     core.install_snapshot(peer).map(|(args, sent)| (Request::InstallSnapshot(args), sent))
 }
 
-/// Returns the time at which there will be something to do if no event occurs before.
-fn next_wakeup(state: &State, peer: ServerId) -> Instant {
+/// Returns the moment at which there will be something to send if nothing else happens.
+fn next_due(state: &State, peer: ServerId) -> Instant {
     let timers = &state.peer_timers[peer.0];
     let awaits_reply = state.core.progress(peer).is_some_and(|progress| progress.awaits_reply());
     match timers.in_flight {
@@ -104,27 +90,34 @@ fn next_wakeup(state: &State, peer: ServerId) -> Instant {
     }
 }
 
-/// Sends a request. If the call completes inline, this function returns its outcome. Otherwise the outcome is passed to
-/// the core when it arrives.
-pub(crate) fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: SentRequest) -> Poll<Option<Reply>> {
+/// Sends a request, without the lock. A pooled thread waits for the reply and hands it to the core.
+fn send(shared: &Arc<Shared>, peer: ServerId, request: &Request, sent: SentRequest) {
     let end = &shared.peers[peer.0];
-    let for_reply = Arc::clone(shared);
+    let this = Arc::clone(shared);
     match request {
-        Request::AppendEntries(args) => end
-            .call_inline("Raft.AppendEntries", args, move |reply: Option<AppendEntriesReply>| {
-                handle_reply(&for_reply, peer, &sent, reply.map(Reply::AppendEntries));
-            })
-            .map(|reply| reply.map(Reply::AppendEntries)),
-        Request::InstallSnapshot(args) => end
-            .call_inline("Raft.InstallSnapshot", args, move |reply: Option<InstallSnapshotReply>| {
-                handle_reply(&for_reply, peer, &sent, reply.map(Reply::InstallSnapshot));
-            })
-            .map(|reply| reply.map(Reply::InstallSnapshot)),
+        Request::AppendEntries(args) => end.call_async("Raft.AppendEntries", args, move |reply| {
+            handle_outcome(&this, peer, &sent, reply.map(Reply::AppendEntries));
+        }),
+        Request::InstallSnapshot(args) => end.call_async("Raft.InstallSnapshot", args, move |reply| {
+            handle_outcome(&this, peer, &sent, reply.map(Reply::InstallSnapshot));
+        }),
     }
 }
 
-/// Passes the outcome of a request to the core, and does the follow-ups.
-fn handle_reply(shared: &Arc<Shared>, peer: ServerId, sent: &SentRequest, reply: Option<Reply>) {
-    let follow_ups = shared.handle_outcome(peer, sent, reply, SendPolicy::CallingThread);
-    shared.run_follow_ups(follow_ups);
+/// Hands the reply to a request to the core, or the news that the call failed (`None`).
+pub(crate) fn handle_outcome(shared: &Arc<Shared>, peer: ServerId, sent: &SentRequest, reply: Option<Reply>) {
+    if !shared.killed() {
+        shared.step_with_timers(|state| ((), outcome(state, peer, sent, reply)));
+    }
+}
+
+/// As [`handle_outcome`], under the lock.
+pub(crate) fn outcome(state: &mut State, peer: ServerId, sent: &SentRequest, reply: Option<Reply>) -> Effects {
+    #[cfg(feature = "fast")] // fast: reads
+    crate::fast::reads::count_reply(state, peer, reply.is_some()); // fast: reads
+    match reply {
+        Some(Reply::AppendEntries(reply)) => state.core.handle_append_entries_reply(peer, sent, reply),
+        Some(Reply::InstallSnapshot(reply)) => state.core.handle_install_snapshot_reply(peer, sent, reply),
+        None => state.core.request_failed(peer, sent),
+    }
 }

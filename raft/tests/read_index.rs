@@ -1,24 +1,27 @@
 //! Reads without the log on whole servers, threads and network included. The tests check which server confirms a read,
 //! how long it takes, what it costs, and that a read never misses an entry that any server had applied before it began.
 
+#![cfg(feature = "fast")]
+
 use std::cell::RefCell;
 
 use bytes::Bytes;
 use labrpc::{Direction, Network, Server, Verdict};
+use labstd::Clock;
 use labstd::channel;
 use labstd::rng::{self, RngExt};
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread::{self, Group, JoinHandle};
 use labstd::time::{Duration, Instant};
-use labstd::{Clock, Run};
-use raftapi::{ApplyMsg, Index, Persister, Raft as _, ServerId};
+use raftapi::{ApplyMsg, Index, Persister, Raft as _, RaftExt as _, ServerId};
 
 /// Limit of the time that an expected event may take.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Limit of the virtual time of a simulated scenario, so that an endless wait fails.
-const SIMULATED_TIME_MAX: Duration = Duration::from_secs(300);
+/// Seeds of each simulated test.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -125,7 +128,7 @@ impl Cluster {
     /// Begins a read on another thread.
     fn read_on(&self, server: usize) -> JoinHandle<Option<Index>> {
         let raft = Arc::clone(&self.rafts[server]);
-        thread::spawn("reader", move || raft.read_index())
+        thread::spawn("reader", move || read_index(&raft))
     }
 
     fn shut_down(self) {
@@ -155,39 +158,37 @@ fn outcome(read: JoinHandle<Option<Index>>) -> Option<Index> {
     read.join().expect("a read does not panic")
 }
 
-fn under_both_clocks(scenario: impl Fn() + Send + Sync + Copy + 'static) {
-    simulated(scenario);
-    labstd::run(scenario);
-}
-
-fn simulated(scenario: impl Fn() + Send + Sync + Copy + 'static) {
-    for seed in 1..=30 {
-        let outcome = Run::simulated(seed).time_limit(SIMULATED_TIME_MAX).execute(scenario);
-        outcome.result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"));
-    }
+/// Asks for a read index and waits for it.
+fn read_index(raft: &raft::Raft) -> Option<Index> {
+    let (sender, outcome) = channel::bounded(1);
+    raft.read_index_then(Box::new(move |index| {
+        // The receiver waits for this, unless the run is over.
+        let _ = sender.try_send(index);
+    }));
+    outcome.recv().ok().flatten()
 }
 
 #[test]
 fn a_leader_has_a_read_index_after_a_commit_in_its_term() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(3);
         let leader = cluster.leader();
-        assert_eq!(cluster.rafts[leader].read_index(), None, "nothing of its term is committed");
+        assert_eq!(read_index(&cluster.rafts[leader]), None, "nothing of its term is committed");
         let started = cluster.rafts[leader].start(Bytes::from("a")).expect("it leads");
         cluster.wait_until_applied(started.index);
-        assert_eq!(cluster.rafts[leader].read_index(), Some(started.index));
+        assert_eq!(read_index(&cluster.rafts[leader]), Some(started.index));
         let follower = (leader + 1) % 3;
-        assert_eq!(cluster.rafts[follower].read_index(), None, "a follower does not know the commit index");
+        assert_eq!(read_index(&cluster.rafts[follower]), None, "a follower does not know the commit index");
         cluster.shut_down();
     });
 }
 
 #[test]
 fn a_single_server_confirms_reads_at_once() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::new(1);
         let leader = cluster.settled_leader();
-        assert!(cluster.rafts[leader].read_index().is_some(), "a cluster of one server is a majority");
+        assert!(read_index(&cluster.rafts[leader]).is_some(), "a cluster of one server is a majority");
         assert_eq!(cluster.network.total_count(), 0, "it sends no message");
         cluster.shut_down();
     });
@@ -197,14 +198,16 @@ fn a_single_server_confirms_reads_at_once() {
 fn concurrent_reads_share_heartbeats() {
     const READERS: usize = 20;
     const READS: usize = 50;
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
+        // Every message takes time: a heartbeat that completes inline is over before another read begins.
+        cluster.network.intercept(|_| Verdict::Pass);
         let (before, begun) = (cluster.network.total_count(), Instant::now());
         let readers: Vec<_> = (0..READERS)
             .map(|_| {
                 let raft = Arc::clone(&cluster.rafts[leader]);
-                thread::spawn("reader", move || (0..READS).filter(|_| raft.read_index().is_some()).count())
+                thread::spawn("reader", move || (0..READS).filter(|_| read_index(&raft).is_some()).count())
             })
             .collect();
         let confirmed: usize = readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")).sum();
@@ -218,7 +221,7 @@ fn concurrent_reads_share_heartbeats() {
 
 #[test]
 fn a_partitioned_leader_waits_until_it_is_deposed() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::new(3);
         let old = cluster.settled_leader();
         let others: Vec<usize> = (0..3).filter(|&server| server != old).collect();
@@ -238,7 +241,7 @@ fn a_partitioned_leader_waits_until_it_is_deposed() {
 
 #[test]
 fn a_healed_leader_that_is_not_deposed_confirms_reads() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
         cluster.partition(&[]);
@@ -259,7 +262,7 @@ fn a_healed_leader_that_is_not_deposed_confirms_reads() {
 
 #[test]
 fn a_lost_confirmation_costs_one_heartbeat() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
         // Until the followers know the commit index, other messages are in flight.
@@ -290,10 +293,10 @@ fn a_lost_confirmation_costs_one_heartbeat() {
 #[test]
 fn a_leader_asks_only_a_quorum_of_reliable_peers() {
     const READS: u64 = 50;
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(5);
         let leader = cluster.settled_leader();
-        let read = || assert_eq!(cluster.rafts[leader].read_index(), Some(Index(1)));
+        let read = || assert_eq!(read_index(&cluster.rafts[leader]), Some(Index(1)));
         let rpcs = || cluster.network.total_count();
         let before = rpcs();
         read();
@@ -313,7 +316,7 @@ fn a_leader_asks_only_a_quorum_of_reliable_peers() {
 
 #[test]
 fn an_unreachable_peer_delays_only_one_read() {
-    simulated(|| {
+    simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(5);
         let leader = cluster.settled_leader();
         thread::sleep(20 * HEARTBEAT_INTERVAL);
@@ -324,7 +327,7 @@ fn an_unreachable_peer_delays_only_one_read() {
         cluster.partition(&[&left, &gone]);
         let time_of_a_read = || {
             let begun = Instant::now();
-            assert_eq!(cluster.rafts[leader].read_index(), Some(Index(1)));
+            assert_eq!(read_index(&cluster.rafts[leader]), Some(Index(1)));
             begun.elapsed()
         };
         let first = time_of_a_read();
@@ -342,7 +345,7 @@ fn an_unreachable_peer_delays_only_one_read() {
 
 #[test]
 fn a_killed_server_ends_its_reads() {
-    under_both_clocks(|| {
+    under_both_clocks(SEEDS, || {
         let cluster = Cluster::new(3);
         let leader = cluster.settled_leader();
         cluster.partition(&[]);
@@ -352,7 +355,7 @@ fn a_killed_server_ends_its_reads() {
         for read in reads {
             assert_eq!(outcome(read), None);
         }
-        assert_eq!(cluster.rafts[leader].read_index(), None, "a later read is not confirmed either");
+        assert_eq!(read_index(&cluster.rafts[leader]), None, "a later read is not confirmed either");
         cluster.shut_down();
     });
 }
@@ -378,7 +381,7 @@ fn a_read_never_misses_an_applied_entry() {
                         while !over.load(SeqCst) {
                             let _ = raft.start(Bytes::from("write"));
                             let floor = Index(applied.load(SeqCst));
-                            if let Some(index) = raft.read_index() {
+                            if let Some(index) = read_index(&raft) {
                                 assert!(index >= floor, "a read of {index} began when {floor} was applied");
                                 confirmed += 1;
                             }

@@ -11,7 +11,7 @@ use raft::core::{
     AppendEntriesArgs, AppendEntriesReply, Entry, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs,
     RequestVoteReply,
 };
-use raftapi::{ApplyMsg, Consumer, Index, Persister, Raft as _, Role, ServerId, StateChange, Term};
+use raftapi::{ApplyMsg, Consumer, Index, Persister, Raft as _, RaftExt as _, Role, ServerId, StateChange, Term};
 
 const LEADER: ServerId = ServerId(1);
 

@@ -30,22 +30,30 @@
 //!
 //! # Status and subscriptions
 //!
-//! [`Raft::status`] returns a server's state at one moment, and [`Raft::subscribe`] delivers changes as they happen.
-//! Both are optional; a caller must be able to manage with [`Raft::get_state`].
+//! [`RaftExt::status`] returns a server's state at one moment, and [`RaftExt::subscribe`] delivers changes as they
+//! happen. Both are optional; a caller must be able to manage with [`Raft::get_state`].
 
 mod annotate;
+mod forward;
 mod kv;
 mod persister;
 mod raft;
+mod raft_ext;
 pub mod report;
 mod status;
 mod unwritten;
+
+#[doc(hidden)]
+pub use bytes::Bytes;
+#[doc(hidden)]
+pub use labrpc::Service;
 
 pub use annotate::{annotate, annotate_continuous, annotate_continuous_end, annotate_interval};
 pub use ids::{Index, ServerId, Term};
 pub use kv::{KvClerk, KvService};
 pub use persister::Persister;
-pub use raft::{ApplyMsg, Consumer, Raft, Started};
+pub use raft::{ApplyMsg, Raft, Started};
+pub use raft_ext::{Consumer, RaftExt};
 pub use record::Role;
 pub use status::{Follower, FollowerState, StateChange, Status};
 pub use unwritten::{Unwritten, unwritten};

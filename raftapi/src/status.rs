@@ -1,5 +1,5 @@
-//! The state of a Raft server as observers see it ([`Raft::status`](crate::Raft::status)), and its changes
-//! ([`Raft::subscribe`](crate::Raft::subscribe)).
+//! The state of a Raft server as observers see it ([`RaftExt::status`](crate::RaftExt::status)), and its changes
+//! ([`RaftExt::subscribe`](crate::RaftExt::subscribe)).
 
 use ids::{Index, ServerId, Term};
 use record::Role;

@@ -91,3 +91,6 @@ impl raftapi::Raft for Raft {
         self.0.apply_ready.notify_all();
     }
 }
+
+/// The optional methods have their defaults.
+impl raftapi::RaftExt for Raft {}

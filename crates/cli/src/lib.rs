@@ -51,7 +51,8 @@ enum Error {
 }
 
 /// Parses the arguments of the process and executes the command, with `R` as the Raft and `K` as the key/value service
-/// under test. `package` is the name of the calling package; the printed replay commands use it.
+/// under test. `package` is the name of the calling package, with the flags of cargo that select its
+/// features, if there are any; the printed replay commands use it.
 pub fn main<R: Raft, K: KvService>(package: &'static str) -> ExitCode {
     ExitCode::from(run_with_args::<R, K>(package, std::env::args_os()))
 }

@@ -86,3 +86,6 @@ impl raftapi::Raft for Raft {
         self.0.to_apply.notify_all();
     }
 }
+
+/// The optional methods have their defaults.
+impl raftapi::RaftExt for Raft {}

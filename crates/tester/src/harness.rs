@@ -1,5 +1,5 @@
 //! Body of the generated tests: choose the seeds, wait at the gate, run, print the lines, repeat a disturbed run, write
-//! the [artifacts](crate::artifacts), and fail with the command that replays the failure.
+//! the [artifacts], and fail with the command that replays the failure.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -237,7 +237,12 @@ fn seeds(clock: Clock, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<
 #[macro_export]
 macro_rules! raft_tests {
     ($raft:ty) => {
-        $crate::__tests! { __for_each_raft_scenario, $crate::raft_scenarios(&$crate::Subject::<$raft>::new()) }
+        $crate::raft_tests!($raft, package = env!("CARGO_PKG_NAME"));
+    };
+    ($raft:ty, package = $package:expr) => {
+        $crate::__tests! {
+            __for_each_raft_scenario, $crate::raft_scenarios(&$crate::Subject::<$raft>::new()), $package
+        }
     };
 }
 
@@ -246,7 +251,12 @@ macro_rules! raft_tests {
 #[macro_export]
 macro_rules! kv_tests {
     ($service:ty) => {
-        $crate::__tests! { __for_each_kv_scenario, $crate::kv_scenarios(&$crate::KvSubject::<$service>::new()) }
+        $crate::kv_tests!($service, package = env!("CARGO_PKG_NAME"));
+    };
+    ($service:ty, package = $package:expr) => {
+        $crate::__tests! {
+            __for_each_kv_scenario, $crate::kv_scenarios(&$crate::KvSubject::<$service>::new()), $package
+        }
     };
 }
 
@@ -256,23 +266,25 @@ macro_rules! kv_tests {
 #[macro_export]
 macro_rules! kv_tests_on {
     ($make_cluster:expr) => {
-        $crate::__for_each_kv_scenario_on_any_cluster!(__tests_under Threads, $crate::kv_scenarios_on(&$make_cluster));
+        $crate::__for_each_kv_scenario_on_any_cluster!(
+            __tests_under Threads, $crate::kv_scenarios_on(&$make_cluster), env!("CARGO_PKG_NAME")
+        );
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
-    ($for_each:ident, $scenarios:expr) => {
+    ($for_each:ident, $scenarios:expr, $package:expr) => {
         /// Every scenario in the simulation.
         mod simulated {
             use super::*;
-            $crate::$for_each!(__tests_under Simulated, $scenarios);
+            $crate::$for_each!(__tests_under Simulated, $scenarios, $package);
         }
         /// Every scenario on threads.
         mod threads {
             use super::*;
-            $crate::$for_each!(__tests_under Threads, $scenarios);
+            $crate::$for_each!(__tests_under Threads, $scenarios, $package);
         }
     };
 }
@@ -280,13 +292,12 @@ macro_rules! __tests {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests_under {
-    (($clock:ident, $scenarios:expr) $($name:ident)*) => {
+    (($clock:ident, $scenarios:expr, $package:expr) $($name:ident)*) => {
         $(
             #[test]
             #[expect(non_snake_case, reason = "a scenario's name ends in its part, as in the course")]
             fn $name() {
-                let package = env!("CARGO_PKG_NAME");
-                $crate::harness::run_test(&$scenarios, $crate::Clock::$clock, stringify!($name), package);
+                $crate::harness::run_test(&$scenarios, $crate::Clock::$clock, stringify!($name), $package);
             }
         )*
     };

@@ -6,14 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
-use labrpc::{ClientEnd, Network, Service};
-use labstd::Run;
+use labrpc::{ClientEnd, Network};
 use labstd::channel::Sender;
 use labstd::sync::Arc;
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, Instant};
-use raftapi::{ApplyMsg, Index, KvClerk, KvService, Persister, Raft, ServerId, Started, Term};
+use raftapi::{ApplyMsg, KvClerk, KvService, Persister, Raft, RaftExt, ServerId};
 
 /// The service under test, over the reference Raft.
 pub(crate) type Reference = kvraft::KvServer<raft::Raft>;
@@ -29,30 +27,10 @@ impl Raft for PlainRaft {
         PlainRaft(raft::Raft::make(peers, me, persister, apply_ch))
     }
 
-    fn services(&self) -> Vec<Service> {
-        self.0.services()
-    }
-
-    fn start(&self, command: Bytes) -> Option<Started> {
-        self.0.start(command)
-    }
-
-    fn get_state(&self) -> (Term, bool) {
-        self.0.get_state()
-    }
-
-    fn snapshot(&self, index: Index, snapshot: Bytes) {
-        self.0.snapshot(index, snapshot);
-    }
-
-    fn persist_bytes(&self) -> usize {
-        self.0.persist_bytes()
-    }
-
-    fn kill(&self) {
-        self.0.kill();
-    }
+    raftapi::forward_raft!(0);
 }
+
+impl RaftExt for PlainRaft {}
 
 /// Servers, their saved state, and the network between them.
 pub(crate) struct Cluster<S: KvService> {
@@ -72,9 +50,6 @@ struct Server<S> {
 
 /// Time limit of [`eventually`]. It is long, so that a slow machine cannot break it.
 pub(crate) const EVENTUALLY_LIMIT: Duration = Duration::from_secs(10);
-
-/// Time limit of a simulated run on its own clock: a run that waits for ever fails.
-const SIMULATED_TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// Time limit for the threads of a killed server to end, as in the tester.
 const KILL_GRACE: Duration = Duration::from_secs(2);
@@ -265,20 +240,6 @@ pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "not so after {EVENTUALLY_LIMIT:?}: {what}");
         thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Runs a test body in the simulation with 30 seeds, and once on threads.
-pub(crate) fn under_both_clocks(body: impl Fn() + Send + Sync + Copy + 'static) {
-    simulated(body);
-    labstd::run(body);
-}
-
-/// Runs a test body in the simulation with 30 seeds.
-pub(crate) fn simulated(body: impl Fn() + Send + Sync + Copy + 'static) {
-    for seed in 1..=30 {
-        let outcome = Run::simulated(seed).time_limit(SIMULATED_TIME_LIMIT).execute(body);
-        outcome.result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"));
     }
 }
 

@@ -107,8 +107,8 @@ impl History {
     }
 }
 
-/// "If two logs contain an entry with the same index and term, then the logs are identical in all entries up through the
-/// given index" (5.3).
+/// "If two logs contain an entry with the same index and term, then the logs are identical in all entries up through
+/// the given index" (5.3).
 pub(crate) fn log_matching(one: &Log, other: &Log) -> bool {
     let base = one.base_index().max(other.base_index());
     let mut index = one.last_index().min(other.last_index());

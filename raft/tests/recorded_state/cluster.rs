@@ -8,7 +8,7 @@ use labstd::sync::{Arc, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, Instant};
 use raft::storage::Storage;
-use raftapi::{ApplyMsg, FollowerState, Index, Persister, Raft as _, Role, ServerId, report};
+use raftapi::{ApplyMsg, FollowerState, Index, Persister, Raft as _, RaftExt as _, Role, ServerId, report};
 use record::{EventKind, Fault, Recorder, Scope};
 
 use crate::model::Model;

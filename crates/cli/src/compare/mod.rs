@@ -184,8 +184,8 @@ fn write_heading(
 
 /// The heading's description of our runs.
 fn how_ours_ran(package: &str, clock: Clock, runs: usize, processors: usize) -> String {
-    let whose = match package {
-        "raftlab" => "the reference (package raftlab)".to_string(),
+    let whose = match package.split(' ').next() {
+        Some("raftlab") => format!("the reference (package {package})"),
         _ => format!("the code of package {package}"),
     };
     let clock = match clock {

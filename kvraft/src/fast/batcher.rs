@@ -7,13 +7,13 @@
 //! the server, because its own client is waiting.
 
 use bytes::Bytes;
-use labrpc::Answer;
-use labstd::sync::{Condvar, Mutex};
+use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
-use raftapi::{Index, Raft, Started};
+use raftapi::{Index, RaftExt, ServerId, Started};
 
 use crate::messages::{OperationId, Reply};
-use crate::server::Shared;
+use crate::recipient::Recipient;
+use crate::shared::Shared;
 use crate::waiters::WaiterId;
 
 /// Number of batches that a calling thread proposes before it hands over to the background thread. It bounds the delay
@@ -47,40 +47,31 @@ enum Proposer {
     Background,
 }
 
-/// The commands that one request adds to the log.
-pub(crate) struct Proposal {
-    /// The identity of the operation, or of the last one.
-    pub(crate) id: OperationId,
-    pub(crate) entries: Entries,
+/// An operation on its way into the log.
+struct Proposal {
+    id: OperationId,
+    /// The encoded command.
+    entry: Bytes,
     /// The request that waits for the result.
-    pub(crate) answer: Answer<Reply>,
+    recipient: Recipient,
 }
 
-/// The encoded commands of a request: at least one.
-pub(crate) enum Entries {
-    One(Bytes),
-    Many(Vec<Bytes>),
+/// Starts the background thread.
+pub(crate) fn spawn<R: RaftExt>(me: ServerId, shared: &Arc<Shared<R>>) {
+    let proposing = Arc::clone(shared);
+    thread::spawn(format!("{me}/kv-proposer"), move || run(&proposing));
 }
 
-impl Entries {
-    fn len(&self) -> usize {
-        match self {
-            Entries::One(_) => 1,
-            Entries::Many(entries) => entries.len(),
-        }
-    }
-}
-
-/// Adds `proposal` to the next batch. If no other thread is proposing, this thread gives the batch to Raft, together
+/// Adds an operation to the next batch. If no other thread is proposing, this thread gives the batch to Raft, together
 /// with the operations that arrive in the meantime.
-pub(crate) fn submit<R: Raft>(shared: &Shared<R>, proposal: Proposal) {
+pub(crate) fn submit<R: RaftExt>(shared: &Shared<R>, id: OperationId, entry: Bytes, recipient: Recipient) {
     {
-        let mut batcher = shared.batcher.state.lock();
+        let mut batcher = shared.fast.batcher.state.lock();
         if batcher.closed {
             drop(batcher);
-            return proposal.answer.give(&Reply::WrongLeader);
+            return recipient.give(Reply::WrongLeader);
         }
-        batcher.proposals.push(proposal);
+        batcher.proposals.push(Proposal { id, entry, recipient });
         if batcher.proposer != Proposer::None {
             return;
         }
@@ -91,17 +82,17 @@ pub(crate) fn submit<R: Raft>(shared: &Shared<R>, proposal: Proposal) {
             return;
         }
     }
-    shared.batcher.state.lock().proposer = Proposer::Background;
-    shared.batcher.wake_background.notify_one();
+    shared.fast.batcher.state.lock().proposer = Proposer::Background;
+    shared.fast.batcher.wake_background.notify_one();
 }
 
 /// Body of the background thread.
-pub(crate) fn run<R: Raft>(shared: &Shared<R>) {
+fn run<R: RaftExt>(shared: &Shared<R>) {
     loop {
         {
-            let mut batcher = shared.batcher.state.lock();
+            let mut batcher = shared.fast.batcher.state.lock();
             while batcher.proposer != Proposer::Background && !batcher.closed {
-                shared.batcher.wake_background.wait(&mut batcher);
+                shared.fast.batcher.wake_background.wait(&mut batcher);
             }
             if batcher.closed {
                 return;
@@ -115,9 +106,9 @@ pub(crate) fn run<R: Raft>(shared: &Shared<R>) {
 }
 
 /// Gives all collected proposals to Raft. If there are none, sets the proposer to `None` and returns `false`.
-fn propose_batch<R: Raft>(shared: &Shared<R>) -> bool {
+fn propose_batch<R: RaftExt>(shared: &Shared<R>) -> bool {
     let proposals = {
-        let mut batcher = shared.batcher.state.lock();
+        let mut batcher = shared.fast.batcher.state.lock();
         if batcher.proposals.is_empty() {
             batcher.proposer = Proposer::None;
             return false;
@@ -125,37 +116,26 @@ fn propose_batch<R: Raft>(shared: &Shared<R>) -> bool {
         std::mem::take(&mut batcher.proposals)
     };
     let mut entries = Vec::with_capacity(proposals.len());
-    let waiters = shared.with_state(|state| -> Vec<(WaiterId, usize)> {
-        proposals
-            .into_iter()
-            .map(|proposal| {
-                let before = entries.len();
-                let last = before + proposal.entries.len() - 1;
-                match proposal.entries {
-                    Entries::One(entry) => entries.push(entry),
-                    Entries::Many(more) => entries.extend(more),
-                }
-                (state.waiters.register(proposal.id, proposal.answer), last)
-            })
-            .collect()
+    let waiters = shared.with_state(|state| -> Vec<WaiterId> {
+        let register = |Proposal { id, entry, recipient }| {
+            entries.push(entry);
+            state.waiters.register(id, recipient)
+        };
+        proposals.into_iter().map(register).collect()
     });
     // Raft takes its own lock and writes to its disk. The applier must be able to run meanwhile, so no lock is held
     // here.
     let first = shared.raft.start_many(entries);
     shared.with_state(|state| {
-        for (waiter, offset) in waiters {
+        for (offset, waiter) in (0..).zip(waiters) {
             match first {
                 Some(Started { index, term }) => {
-                    state.waiters.set_started(waiter, Started { index: Index(index.0 + offset as u64), term });
+                    state.waiters.set_started(waiter, Started { index: Index(index.0 + offset), term });
                 }
                 None => state.waiters.refuse(waiter),
             }
         }
-        if shared.killed() {
-            state.waiters.refuse_all();
-        } else if !state.waiters.is_empty() && std::mem::take(&mut state.watcher_idle) {
-            shared.wake_watcher.notify_one();
-        }
+        shared.complete_proposal(state);
     });
     true
 }
@@ -169,6 +149,6 @@ impl ProposalBatcher {
             std::mem::take(&mut batcher.proposals)
         };
         self.wake_background.notify_all();
-        proposals.into_iter().for_each(|proposal| proposal.answer.give(&Reply::WrongLeader));
+        proposals.into_iter().for_each(|proposal| proposal.recipient.give(Reply::WrongLeader));
     }
 }

@@ -20,13 +20,16 @@ use std::fmt;
 use std::hash::BuildHasher;
 
 use bytes::Bytes;
-use labrpc::ClientEnd;
+use labrpc::{ClientEnd, Service};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
+use raftapi::{Index, RaftExt, Started};
 use rustc_hash::FxBuildHasher;
 
 use crate::clerk::{call_with_retry, draw_client_id};
 use crate::messages::{Command, Operation, OperationId, Reply, WriteManyArgs};
+use crate::shared::Shared;
+use crate::{handlers, proposals};
 
 /// Number of lanes. With two, one lane prepares its next request while the other waits for a reply.
 const LANES: usize = 2;
@@ -70,6 +73,25 @@ struct Queue {
 struct CompletedWrites {
     ids: Mutex<Vec<SubmissionId>>,
     not_empty: Condvar,
+}
+
+/// Adds the handler of several writes of one client, in the order of their numbers. The result of the last one stands
+/// for all, because the log holds them in their order. It may wait, because a lane sends its next request only after
+/// the reply.
+pub(crate) fn add_handler<R: RaftExt>(service: Service, shared: &Arc<Shared<R>>) -> Service {
+    let shared = Arc::clone(shared);
+    service.method("WriteMany", move |WriteManyArgs { last, commands }: WriteManyArgs| {
+        if commands.is_empty() || handlers::was_executed(&shared, last) {
+            return Reply::Written;
+        }
+        handlers::wait(&shared, |recipient| {
+            proposals::start(&shared, last, recipient, |raft| {
+                let after_first = commands.len() as u64 - 1;
+                let Started { index, term } = raft.start_many(commands)?;
+                Some(Started { index: Index(index.0 + after_first), term })
+            });
+        })
+    })
 }
 
 impl Pipeline {
