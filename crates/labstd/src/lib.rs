@@ -84,6 +84,7 @@ mod wait;
 pub mod channel;
 pub mod rng;
 pub mod sync;
+pub mod testing;
 pub mod thread;
 pub mod time;
 

@@ -12,40 +12,29 @@ use labstd::{rng, rng::RngExt};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Turns each function into a test on threads and a test in the simulation, the latter with 200 seeds.
-macro_rules! under_both_clocks {
-    ($($name:ident)*) => {
-        mod threads {
-            $(#[test] fn $name() { labstd::run(super::$name) })*
-        }
-        mod simulated {
-            $(#[test] fn $name() { (0..200).for_each(|seed| labstd::simulate(seed, super::$name)) })*
-        }
-    };
-}
-
-under_both_clocks! {
-    a_lock_admits_one_thread_at_a_time
-    try_lock_fails_while_the_lock_is_held
-    a_notification_wakes_a_waiting_thread
-    notify_all_wakes_all_waiting_threads
-    a_timed_wait_ends_at_its_timeout
-    wait_while_for_tells_a_timeout_from_its_condition
-    opening_a_latch_wakes_all_waiting_threads
-    a_wait_for_a_closed_latch_ends_at_its_timeout
-    a_bounded_channel_makes_its_sender_wait
-    messages_arrive_in_order
-    dropping_the_last_sender_disconnects
-    dropping_the_last_receiver_disconnects
-    timed_channel_calls_end_at_their_timeout
-    every_message_is_received_once
-    a_sleep_takes_its_time
-    a_thread_inherits_its_group_and_context
-    a_thread_leaves_an_entered_group_when_the_call_returns
-    other_threads_see_the_group_that_a_thread_has_entered
-    a_group_lists_its_members_and_their_waits
-    join_returns_the_threads_return_value
-    a_stream_depends_on_its_name_alone
+labstd::under_both_clocks! {
+    seeds 0..=199;
+    a_lock_admits_one_thread_at_a_time,
+    try_lock_fails_while_the_lock_is_held,
+    a_notification_wakes_a_waiting_thread,
+    notify_all_wakes_all_waiting_threads,
+    a_timed_wait_ends_at_its_timeout,
+    wait_while_for_tells_a_timeout_from_its_condition,
+    opening_a_latch_wakes_all_waiting_threads,
+    a_wait_for_a_closed_latch_ends_at_its_timeout,
+    a_bounded_channel_makes_its_sender_wait,
+    messages_arrive_in_order,
+    dropping_the_last_sender_disconnects,
+    dropping_the_last_receiver_disconnects,
+    timed_channel_calls_end_at_their_timeout,
+    every_message_is_received_once,
+    a_sleep_takes_its_time,
+    a_thread_inherits_its_group_and_context,
+    a_thread_leaves_an_entered_group_when_the_call_returns,
+    other_threads_see_the_group_that_a_thread_has_entered,
+    a_group_lists_its_members_and_their_waits,
+    join_returns_the_threads_return_value,
+    a_stream_depends_on_its_name_alone,
 }
 
 fn a_lock_admits_one_thread_at_a_time() {
@@ -312,7 +301,11 @@ fn a_group_lists_its_members_and_their_waits() {
     let members = group.threads();
     assert_eq!(members.len(), 1, "{members:?}");
     assert_eq!((members[0].name.as_str(), members[0].group.as_str()), ("server-1/applier", "server-1"));
-    assert!(members[0].activity.starts_with("in Receiver::recv at labstd/tests/both_clocks.rs:"), "{}", members[0]);
+    assert!(
+        members[0].activity.starts_with("in Receiver::recv at crates/labstd/tests/both_clocks.rs:"),
+        "{}",
+        members[0]
+    );
     drop(tx);
     assert!(member.join().unwrap().is_err());
     while !group.threads().is_empty() {

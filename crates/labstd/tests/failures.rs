@@ -38,7 +38,7 @@ fn a_panic_in_any_thread_fails_the_run_and_names_the_thread() {
         let Failure::Panic(report) = &failure else { panic!("{failure}") };
         assert_eq!((report.thread.as_str(), report.at >= 2 * MS), ("server-2/applier", true));
         assert_eq!(report.message, "index 7 was applied twice");
-        assert!(report.location.as_ref().unwrap().starts_with("labstd/tests/failures.rs:"));
+        assert!(report.location.as_ref().unwrap().starts_with("crates/labstd/tests/failures.rs:"));
     }
 }
 
@@ -95,10 +95,10 @@ fn a_lock_cycle_ends_a_simulation_at_once() {
         &failure,
         &[
             "these threads wait for each other's locks",
-            "alice waits at labstd/tests/failures.rs:",
-            "bob waits at labstd/tests/failures.rs:",
-            "for the lock made at labstd/tests/failures.rs:",
-            "which was taken at labstd/tests/failures.rs:",
+            "alice waits at crates/labstd/tests/failures.rs:",
+            "bob waits at crates/labstd/tests/failures.rs:",
+            "for the lock made at crates/labstd/tests/failures.rs:",
+            "which was taken at crates/labstd/tests/failures.rs:",
             "clockwork: in thread::sleep",
         ],
     );
@@ -152,7 +152,7 @@ fn a_lock_held_during_a_blocking_call_is_reported_with_the_call() {
         assert!(failure.is_time_limit());
         assert_says(
             &failure,
-            &["main waits at", "its holder is deliverer: in Sender::send at labstd/tests/failures.rs:"],
+            &["main waits at", "its holder is deliverer: in Sender::send at crates/labstd/tests/failures.rs:"],
         );
     }
 }
@@ -174,7 +174,7 @@ fn a_wait_in_a_library_is_reported_with_the_calling_line() {
             });
             thread::sleep(Duration::from_secs(60));
         });
-        assert_says(&failure, &[&format!("(called from labstd/tests/failures.rs:{mine}:")]);
+        assert_says(&failure, &[&format!("(called from crates/labstd/tests/failures.rs:{mine}:")]);
         let text = failure.to_string();
         assert_eq!(text.matches("called from").count(), 1, "a finished call is not reported: {text}");
     }
@@ -215,7 +215,7 @@ fn a_thread_that_polls_without_blocking_is_named() {
         let failure = failure(Run::simulated(1).spin_limit(10_000), move || {
             thread::spawn("poller", poll).join().unwrap();
         });
-        assert_says(&failure, &["thread 'poller' keeps calling from labstd/tests/failures.rs:", "10000 calls"]);
+        assert_says(&failure, &["thread 'poller' keeps calling from crates/labstd/tests/failures.rs:", "10000 calls"]);
     }
 }
 
@@ -386,7 +386,7 @@ fn a_std_thread_that_uses_a_simulations_channel_fails_the_run() {
     });
     assert_says(
         &failure,
-        &["a thread outside of any run", "'stray'", "uses a channel of this simulation at labstd/tests"],
+        &["a thread outside of any run", "'stray'", "uses a channel of this simulation at crates/labstd/tests"],
     );
     assert_says(&failure, &["labstd::thread::spawn"]);
 }
