@@ -1,10 +1,13 @@
-//! Test that the crates of the workspace import in one direction. It compares the output of `cargo metadata` with the
-//! order below.
+//! Test that the crates of the workspace import in one direction, and so do the files of each crate. It compares the
+//! output of `cargo metadata` with the order below, and reads the source files.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+
+mod circles;
 
 /// The crates in import order. Each crate may import only crates before it.
 const ORDER: [&str; 18] = [
@@ -103,4 +106,38 @@ fn all_lab_crates_have_the_same_guard_rails() {
     for krate in ["raftapi", "raft", "kvraft", "crates/tester", "starter"] {
         assert_eq!(read(krate).expect("every lab crate has guard rails"), first, "{krate}/clippy.toml");
     }
+}
+
+/// The folders of all crates: those of the workspace and the benchmarks.
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let in_crates = std::fs::read_dir(root.join("crates")).expect("there is a folder of crates");
+    let mut folders: Vec<PathBuf> = in_crates.map(|entry| entry.expect("it can be listed").path()).collect();
+    folders.extend(["labgob", "labrpc", "raftapi", "raft", "kvraft", "starter"].map(|name| root.join(name)));
+    folders
+}
+
+#[test]
+fn the_files_of_a_crate_import_each_other_as_a_tree() {
+    let mut found = Vec::new();
+    for folder in folders() {
+        for circle in circles::circles(&folder.join("src")) {
+            found.push(format!("{}: {}", folder.display(), circle.join(", ")));
+        }
+    }
+    assert!(found.is_empty(), "these files import each other in circles:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_circle_of_imports_is_found() {
+    let src = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("circles/src");
+    std::fs::create_dir_all(src.join("inner")).expect("a folder");
+    let write = |file: &str, text: &str| std::fs::write(src.join(file), text).expect("a file");
+    write("lib.rs", "mod a;\nmod b;\nmod c;\nmod inner;\n");
+    write("a.rs", "use crate::b::B;\n");
+    write("b.rs", "fn f() { super::c::g() }\n");
+    write("c.rs", "use crate::{a, inner::Leaf};\n#[cfg(test)] mod tests { use crate::a::A; }\n");
+    write("inner/mod.rs", "mod leaf;\npub use leaf::Leaf;\n");
+    write("inner/leaf.rs", "use super::Other;\n");
+    assert_eq!(circles::circles(&src), [["a", "b", "c"]], "a parent and its child are no circle");
 }
