@@ -136,9 +136,9 @@ fn an_unusable_directory_is_one_line() {
 
     // A directory of another server, or of another cluster.
     let line = refused_with(&data, "1", &both);
-    assert!(line.contains("it is of server 0, and this is server 1"), "{line}");
+    assert!(line.contains("it belongs to server 0, but this is server 1"), "{line}");
     let line = refused_with(&data, "0", &both);
-    assert!(line.contains("a cluster of 1 servers, and this is one of 2"), "{line}");
+    assert!(line.contains("it belongs to a cluster of 1 servers, but this cluster has 2"), "{line}");
 
     // A directory that a later version has written.
     let identity = data.join("IDENTITY");
