@@ -1,8 +1,9 @@
 //! Throughput and latency of three servers over a reliable network, on threads: operations per second, median and 99th
 //! percentile.
 //!
-//! `cargo bench --manifest-path bench/Cargo.toml --bench clerks` measures 1 and 32 clerks, each in a closed loop on its own key: Puts alone, with and
-//! without snapshots, Gets alone, and half Appends, half Gets as in the lab. `-- Puts 32` measures only these rows.
+//! `cargo bench --manifest-path bench/Cargo.toml --bench clerks` measures 1 and 32 clerks, each in a closed loop on its
+//! own key: Puts alone, with and without snapshots, Gets alone, and half Appends, half Gets as in the lab. `-- Puts 32`
+//! measures only these rows.
 
 use std::time::{Duration, Instant};
 

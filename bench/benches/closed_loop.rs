@@ -1,9 +1,9 @@
 //! Benchmark of the cost of an operation. Clerks run in a closed loop, half Appends and half Gets, on a reliable
 //! network.
 //!
-//! `cargo bench --manifest-path bench/Cargo.toml --bench closed_loop` prints the real time and the RPCs per operation, for several sizes of
-//! the cluster and numbers of clerks, simulated (the sum of seeds 1 to 5) and on threads. `-- simulated` or `--
-//! threads` prints only one of them.
+//! `cargo bench --manifest-path bench/Cargo.toml --bench closed_loop` prints the real time and the RPCs per operation,
+//! for several sizes of the cluster and numbers of clerks, simulated (the sum of seeds 1 to 5) and on threads. `--
+//! simulated` or `-- threads` prints only one of them.
 
 #[path = "../../kvraft/tests/cluster/mod.rs"]
 mod cluster;

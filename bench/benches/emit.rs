@@ -1,5 +1,6 @@
 //! The cost of reporting an event, with a recorder that is on, with one that is off, and without one: `cargo bench
-//! --manifest-path bench/Cargo.toml --bench emit`. It includes the cost of creating the event, because every reporter pays it.
+//! --manifest-path bench/Cargo.toml --bench emit`. It includes the cost of creating the event, because every reporter
+//! pays it.
 //!
 //! A sample is a new run with a stream of its own, in which one thread reports an event [`EVENTS`] times. The time of
 //! one event is the inverse of the throughput in items.

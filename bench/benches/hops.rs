@@ -1,5 +1,6 @@
 //! The cost of one committed operation, layer by layer: a Put of 16 bytes by one clerk, on threads, three servers, a
-//! reliable network. `cargo bench --manifest-path bench/Cargo.toml --bench hops` measures the whole, its layers, and the least possible cost.
+//! reliable network. `cargo bench --manifest-path bench/Cargo.toml --bench hops` measures the whole, its layers, and
+//! the least possible cost.
 //!
 //! Every row contains the rows that it names, so the cost of a layer is the difference. `docs/performance.md` explains
 //! the table.
@@ -16,7 +17,7 @@ use labstd::time::Duration;
 use labstd::{channel, thread};
 use raft::Raft;
 use raft::core::{AppendEntriesArgs, Core, Entry};
-use raftapi::{Consumer, Index, KvClerk, KvService, Persister, Raft as _, ServerId, Term};
+use raftapi::{Consumer, Index, KvClerk, KvService, Persister, Raft as _, RaftExt as _, ServerId, Term};
 
 const SERVERS: usize = 3;
 

@@ -1,5 +1,6 @@
-//! The cost of one persist at three lengths of the log: `cargo bench --manifest-path bench/Cargo.toml --bench persist`. Apart from noise the
-//! three results should be equal, because a persist costs in proportion to the change and not to the log.
+//! The cost of one persist at three lengths of the log: `cargo bench --manifest-path bench/Cargo.toml --bench persist`.
+//! Apart from noise the three results should be equal, because a persist costs in proportion to the change and not to
+//! the log.
 //!
 //! A sample is a hundred proposals by a leader, each saved by itself, as `start` does. The second line of the output is
 //! the throughput in proposals per second; its inverse is the time of one.

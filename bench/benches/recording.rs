@@ -1,10 +1,10 @@
 //! The cost of recording: all simulated scenarios of the course with the recorder on and off, on one thread.
 //!
-//! `cargo bench --manifest-path bench/Cargo.toml --bench recording` runs each scenario with recording on and then off, in three rounds; `cargo bench
-//! --bench recording -- 10` makes ten rounds. The fastest time of each scenario counts, because other load of the
-//! machine only adds to it. The checker, which judges the clients' history after the run, counts as part of the run;
-//! the last column excludes it. With recording on, all scenarios together must take at most 1.3 times as long as with
-//! it off.
+//! `cargo bench --manifest-path bench/Cargo.toml --bench recording` runs each scenario with recording on and then off,
+//! in three rounds; `cargo bench --bench recording -- 10` makes ten rounds. The fastest time of each scenario counts,
+//! because other load of the machine only adds to it. The checker, which judges the clients' history after the run,
+//! counts as part of the run; the last column excludes it. With recording on, all scenarios together must take at most
+//! 1.3 times as long as with it off.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! The cost of the wire: messages of 100 bytes between two servers, unencrypted, sealed, and through a whole link; a
-//! snapshot; and a client's round trip. All over the loopback interface. `cargo bench --manifest-path bench/Cargo.toml --bench wire`.
+//! snapshot; and a client's round trip. All over the loopback interface. `cargo bench --manifest-path bench/Cargo.toml
+//! --bench wire`.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

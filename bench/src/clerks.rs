@@ -8,7 +8,7 @@ use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Run, thread};
 use raftapi::ServerId;
-use tester::kv::{InProcessCluster, KvCluster, ErasedClerk, KvClusterConfig};
+use tester::kv::{ErasedClerk, InProcessCluster, KvCluster, KvClusterConfig};
 
 use crate::cpu;
 
