@@ -6,7 +6,7 @@
 //! topics are `votes.rs`, `logs.rs` (with commit indexes), `restarts.rs`, election `timers.rs`, `traffic.rs`, the
 //! entries that services apply (`services.rs`), and the replies to clients (`clients.rs`).
 //!
-//! The detectors cannot see state that a Raft does not report ([`raftapi::report`]). Then only the network, the faults
+//! The detectors cannot see state that a Raft does not report (`raftapi::report`). Then only the network, the faults
 //! and the check itself remain. The check names the rules that it considers, the most likely first, and the record
 //! rules some of them out (`evidence.rs`).
 //!

@@ -136,11 +136,11 @@ impl Log {
         (self.base.0 + 1..).map(Index).zip(&self.entries)
     }
 
-    /// Marks the entries as known to others for which `known` returns true, given index and term.
-    pub(crate) fn mark_known_to_others(&mut self, known: impl Fn(Index, Term) -> bool) {
+    /// Marks the entries as known to others for which `known` returns true.
+    pub(crate) fn mark_known_to_others(&mut self, known: impl Fn(Index, &Entry) -> bool) {
         let first = self.base.0 + 1;
         for (index, entry) in (first..).map(Index).zip(&mut self.entries) {
-            entry.known_to_others = entry.known_to_others || known(index, entry.term);
+            entry.known_to_others = entry.known_to_others || known(index, entry);
         }
     }
 

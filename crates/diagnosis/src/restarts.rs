@@ -70,11 +70,15 @@ impl Restarts {
     }
 }
 
-/// Returns the log of `server`. Entries that are also in another log are marked as known to others.
+/// Returns the log of `server`. Entries that it had first, and that are in another log now, are marked as known to others:
+/// it has sent them. An entry that another server had before proves nothing, because `server` received it from there.
 fn mark_known_to_others(state: &ReplayState, server: ServerId) -> Log {
     let mut log = state.servers[server.0].log.clone();
     let others = || state.servers.iter().enumerate().filter(|(other, _)| *other != server.0).map(|(_, other)| other);
-    log.mark_known_to_others(|index, term| others().any(|other| other.log.term_at(index) == Some(term)));
+    log.mark_known_to_others(|index, entry| {
+        let mut copies = others().filter_map(|other| other.log.entry(index)).filter(|copy| copy.term == entry.term);
+        copies.next().is_some_and(|first| first.seq > entry.seq && copies.all(|copy| copy.seq > entry.seq))
+    });
     log
 }
 

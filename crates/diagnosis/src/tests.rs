@@ -239,6 +239,20 @@ fn a_lost_acknowledged_entry_is_found() {
 }
 
 #[test]
+fn an_entry_that_a_follower_received_and_lost_is_no_broken_rule() {
+    // S0 or S1 has the entry first; S1 loses it in a crash, without any message of S1 in between.
+    let lost_by_second = |first: usize| {
+        let second = 1 - first;
+        let mut test_events = vec![(0, 0, restored(1, Some(0))), (0, 1, restored(1, Some(0)))];
+        test_events.extend([(1, first, append(1, 1, 1)), (2, second, append(1, 1, 1))]);
+        test_events.extend([(3, 1, crash(1)), (4, 1, restart(1)), (4, 1, restored(1, Some(0)))]);
+        found(&test_events)
+    };
+    assert_eq!(lost_by_second(0), None, "S1 received it, crashed before it saved it, and has told nobody");
+    assert_eq!(lost_by_second(1), Some(Rule::SaveBeforeReply), "S0 can only have it from S1");
+}
+
+#[test]
 fn a_lost_vote_is_found() {
     let vote_of = |answers: bool, begin| {
         let mut test_events = vec![
