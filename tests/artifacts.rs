@@ -294,7 +294,7 @@ mod interrupted {
             assert_eq!(target.names(), set([&timeline, &record]));
             let paths = [target.path(&timeline), target.path(&record)];
             let expected = format!("{stem}\n      timeline: {}\n      record:  {}\n", paths[0], paths[1]);
-            assert_says(&text, &["interrupted: 1 run was under way\n", &expected]);
+            assert_says(&text, &["interrupted: 1 run was active\n", &expected]);
             let events = target.events(&record);
             let noted =
                 |event: &Event| matches!(&event.kind, EventKind::Annotated { label, .. } if label == "interrupted");
@@ -310,7 +310,7 @@ mod interrupted {
         let markers = ["figure_8_3C begins", "persist_2_3C begins"];
         let (status, text) = interrupt(command.env("LAB_LOG", "info"), &markers);
         assert_eq!(status, Some(130), "{text}");
-        assert_says(&text, &["interrupted: 2 runs were under way\n", "figure_8_3C-threads-5\n      timeline: "]);
+        assert_says(&text, &["interrupted: 2 runs were active\n", "figure_8_3C-threads-5\n      timeline: "]);
         let expected = ["figure_8_3C-threads-5", "persist_2_3C-threads-5"];
         let expected = expected.iter().flat_map(|name| [format!("{name}.html"), format!("{name}.record")]).collect();
         assert_eq!(target.names(), expected);
@@ -324,7 +324,7 @@ mod interrupted {
         let (status, text) =
             interrupt(target.child("hangs", Clock::Simulated).env("VIS_ENABLE", "never"), &["it hangs"]);
         assert_eq!(status, Some(130), "{text}");
-        assert_says(&text, &["interrupted: 1 run was under way; VIS_ENABLE=never, so nothing is written"]);
+        assert_says(&text, &["interrupted: 1 run was active; VIS_ENABLE=never, so nothing is written"]);
         assert_eq!(target.names(), set([]));
     }
 }
