@@ -9,8 +9,8 @@ use syn::visit::{self, Visit};
 /// A module by its path below the crate, such as `["core", "log"]`; the crate's root is empty.
 type Module = Vec<String>;
 
-/// Returns the circles of imports between the files below `src`, each as its modules in order. An import between a module
-/// and one that contains it is no part of a circle: a parent and its children are read together.
+/// Returns the circles of imports between the files below `src`, each as its modules in order. An import between a
+/// module and one that contains it is no part of a circle: a parent and its children are read together.
 ///
 /// # Panics
 ///

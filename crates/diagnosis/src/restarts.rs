@@ -70,8 +70,9 @@ impl Restarts {
     }
 }
 
-/// Returns the log of `server`. Entries that it had first, and that are in another log now, are marked as known to others:
-/// it has sent them. An entry that another server had before proves nothing, because `server` received it from there.
+/// Returns the log of `server`. Entries that it had first, and that are in another log now, are marked as known to
+/// others: it has sent them. An entry that another server had before proves nothing, because `server` received it from
+/// there.
 fn mark_known_to_others(state: &ReplayState, server: ServerId) -> Log {
     let mut log = state.servers[server.0].log.clone();
     let others = || state.servers.iter().enumerate().filter(|(other, _)| *other != server.0).map(|(_, other)| other);

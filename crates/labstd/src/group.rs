@@ -1,6 +1,6 @@
 //! Groups of threads, and the current group of each thread. The thread reads it with every event that it reports, and
-//! enters a server's group with every call that it handles. Neither takes a lock or counts a reference, because only the
-//! thread itself reads the group. Other threads see only the group's number, for reports.
+//! enters a server's group with every call that it handles. Neither takes a lock or counts a reference, because only
+//! the thread itself reads the group. Other threads see only the group's number, for reports.
 
 use std::any::Any;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The encoding of a page as columns of numbers (`page_data.rs`), and the rules by which a page that is too large leaves
-//! data out.
+//! The encoding of a page as columns of numbers (`page_data.rs`), and the rules by which a page that is too large
+//! leaves data out.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
