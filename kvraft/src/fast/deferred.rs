@@ -10,17 +10,12 @@ use labrpc::Service;
 use labstd::channel::Receiver;
 use labstd::sync::Arc;
 use labstd::thread;
-use labstd::time::Duration;
 use raftapi::{RaftExt, ServerId, StateChange};
 
-use crate::handlers;
+use crate::handlers::{self, CHECK_INTERVAL};
 use crate::messages::{GetArgs, WriteArgs};
 use crate::recipient::Recipient;
 use crate::shared::Shared;
-
-/// Time between two polls. A client that must find another leader waits at most this long, and 20 polls a second cost
-/// next to nothing.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Returns a service whose handlers defer their answers, in place of one whose handlers wait.
 pub(crate) fn service<R: RaftExt>(_with_waiting_handlers: Service, shared: &Arc<Shared<R>>) -> Service {
@@ -72,7 +67,7 @@ fn poll_until_killed<R: RaftExt>(shared: &Shared<R>) {
             }
             state.fast.watcher_idle = false;
             if !shared.killed() {
-                shared.fast.wake_watcher.wait_for(&mut state, POLL_INTERVAL);
+                shared.fast.wake_watcher.wait_for(&mut state, CHECK_INTERVAL);
             }
         }
         if shared.killed() {
