@@ -7,9 +7,9 @@ use tester::{Part, ScenarioInfo, ScenarioOutcome};
 use super::*;
 
 fn scenario(name: &'static str, from_course: bool) -> Scenario {
-    let about =
+    let info =
         ScenarioInfo { name, part: Part::P3A, title: "a scenario".to_string(), from_course, servers: 3, seconds: 1 };
-    Scenario::new(about, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None })
+    Scenario::new(info, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None })
 }
 
 fn scenarios() -> Vec<Scenario> {
@@ -60,7 +60,7 @@ fn a_run_is_given_by_scenario_and_seed_or_by_record() {
     let given = GivenRun::of(&args(&file.0, None), scenarios()).expect("it can be read");
     let calm_from = Some(Duration::from_millis(1250));
     assert_eq!((given.run, given.is_recorded), (Candidate { seed: 42, calm_from }, true));
-    assert_eq!(given.scenario.fault_cutoff(), None, "each candidate has its own end of faults");
+    assert_eq!(given.scenario.fault_cutoff(), None, "each candidate has a fault cutoff of its own");
 }
 
 #[test]

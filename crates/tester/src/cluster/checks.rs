@@ -127,7 +127,7 @@ impl<R: Raft> Cluster<R> {
     pub fn check_no_leader(&self) {
         let check = self.check("no leader");
         if self.0.hosts.faults_ended() {
-            return check.neutral("a majority may talk, since faults are left out");
+            return check.neutral("faults have ended, so a majority may be able to communicate");
         }
         let leader = self
             .servers()
@@ -138,7 +138,7 @@ impl<R: Raft> Cluster<R> {
             let text = format!("{leader} leads, though only {connected} can communicate, and they are no majority");
             check.fail_safety(&[Rule::MajorityOfVotes, Rule::DropStaleReplies], text);
         }
-        check.passed("nobody leads");
+        check.passed("no server leads");
     }
 
     /// Fails the run if any server has applied `index`. Skipped after the [fault cutoff](crate::fault_cutoff), because
@@ -146,7 +146,7 @@ impl<R: Raft> Cluster<R> {
     pub fn check_not_committed(&self, index: Index) {
         let check = self.check(format!("nothing is committed at index {index}"));
         if self.0.hosts.faults_ended() {
-            return check.neutral("a majority may talk, since faults are left out");
+            return check.neutral("faults have ended, so a majority may be able to communicate");
         }
         let (servers, command) = self.n_committed(index);
         if let Some(command) = command {
@@ -157,7 +157,7 @@ impl<R: Raft> Cluster<R> {
             );
             check.fail_safety(&[Rule::CommitMajority, Rule::CommitLastNewEntry], text);
         }
-        check.passed("so it is");
+        check.passed("no server has applied it");
     }
 
     /// Waits until at least `servers` servers have applied `index`, and returns the command. Returns `None` if some
