@@ -11,7 +11,7 @@ use record::Loss;
 
 use crate::answer::ErasedAnswer;
 use crate::end::{CallPlan, End};
-use crate::intercept::{Direction, Message, Verdict};
+use crate::intercept::{Direction, Interceptor, Message, Verdict};
 use crate::payload::Payload;
 use crate::reply_slot::ReplySlot;
 use crate::server::{RegisteredServer, split_method_name};
@@ -34,17 +34,24 @@ struct Call<'a> {
     number: u64,
     end: &'a Arc<End>,
     request: &'a Request<'a>,
-    plan: CallPlan,
+    plan: &'a CallPlan,
     trace: Trace,
 }
 
-/// Makes a call, with this plan or with one that it makes now. Returns `None` if the call fails.
-pub(crate) fn execute(end: &Arc<End>, request: &Request<'_>, plan: Option<CallPlan>) -> Option<Payload> {
+/// Plans a call and makes it. Returns `None` if the call fails.
+pub(crate) fn execute(end: &Arc<End>, request: &Request<'_>) -> Option<Payload> {
+    if end.network.is_closed() {
+        return None;
+    }
+    execute_planned(end, request, &end.plan_call()?)
+}
+
+/// Makes a call that has been planned. Returns `None` if the call fails.
+pub(crate) fn execute_planned(end: &Arc<End>, request: &Request<'_>, plan: &CallPlan) -> Option<Payload> {
     let network = &end.network;
     if network.is_closed() {
         return None;
     }
-    let plan = plan.or_else(|| end.plan_call())?;
     let number = network.accept(request.args.len());
     let trace = Trace::sent(number, plan.version.target.as_ref(), request.method, request.args.len());
     let call = Call { number, end, request, plan, trace };
@@ -184,8 +191,21 @@ impl Call<'_> {
     }
 
     /// Asks the interceptor, if there is one, and applies its verdict. Returns the extra delay of the message.
+    #[inline]
     fn intercept(&self, direction: Direction, server: &RegisteredServer, bytes: &Payload) -> Result<Duration, Loss> {
-        let Some(decide) = self.end.network.interceptor() else { return Ok(Duration::ZERO) };
+        match self.end.network.interceptor() {
+            Some(decide) => self.apply_verdict(&decide, direction, server, bytes),
+            None => Ok(Duration::ZERO),
+        }
+    }
+
+    fn apply_verdict(
+        &self,
+        decide: &Interceptor,
+        direction: Direction,
+        server: &RegisteredServer,
+        bytes: &Payload,
+    ) -> Result<Duration, Loss> {
         let message = Message {
             call: self.number,
             direction,

@@ -55,7 +55,7 @@ impl ClientEnd {
     {
         let types = Types::of::<Args, Reply>();
         let request = Request { method, types, args: Payload::encode(args) };
-        let reply = thread::called_from(Location::caller(), || call::execute(&self.0, &request, None))?;
+        let reply = thread::called_from(Location::caller(), || call::execute(&self.0, &request))?;
         Some(decode_reply(method, &reply))
     }
 
@@ -96,7 +96,10 @@ impl ClientEnd {
         let from = Location::caller();
         let job = Box::new(move || {
             let request = Request { method, types, args };
-            let reply = thread::called_from(from, || call::execute(&end, &request, plan));
+            let reply = thread::called_from(from, || match &plan {
+                Some(plan) => call::execute_planned(&end, &request, plan),
+                None => call::execute(&end, &request),
+            });
             on_reply(reply.map(|reply| decode_reply(method, &reply)));
         });
         self.0.network.pool.run_in(Group::current(), job);

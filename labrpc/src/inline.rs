@@ -42,12 +42,12 @@ impl ClientEnd {
     {
         let end = self.end();
         let plan = if end.network.is_closed() { None } else { end.plan_call() };
-        if !plan.as_ref().is_some_and(|plan| completes_inline(plan, method)) {
+        let Some(plan) = plan.as_ref().filter(|plan| completes_inline(plan, method)) else {
             self.call_on_pool(plan, method, args, on_reply);
             return Poll::Pending;
-        }
+        };
         let request = Request { method, types: Types::of::<Args, Reply>(), args: Payload::encode(args) };
-        let reply = thread::called_from(Location::caller(), || call::execute(end, &request, plan));
+        let reply = thread::called_from(Location::caller(), || call::execute_planned(end, &request, plan));
         Poll::Ready(reply.map(|reply| decode_reply(method, &reply)))
     }
 }

@@ -164,6 +164,7 @@ impl Service {
     }
 }
 
+#[inline]
 fn decode<Args: DeserializeOwned>(service: &str, method: &str, bytes: &[u8]) -> Args {
     labgob::decode(bytes)
         .unwrap_or_else(|error| panic!("the arguments of {service}.{method} do not survive encoding: {error}"))

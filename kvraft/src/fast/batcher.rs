@@ -14,7 +14,6 @@ use raftapi::{Index, RaftExt, ServerId, Started};
 use crate::messages::{OperationId, Reply};
 use crate::recipient::Recipient;
 use crate::shared::Shared;
-use crate::waiters::WaiterId;
 
 /// Number of batches that a calling thread proposes before it hands over to the background thread. It bounds the delay
 /// of the thread's own client.
@@ -116,12 +115,12 @@ fn propose_batch<R: RaftExt>(shared: &Shared<R>) -> bool {
         std::mem::take(&mut batcher.proposals)
     };
     let mut entries = Vec::with_capacity(proposals.len());
-    let waiters = shared.with_state(|state| -> Vec<WaiterId> {
-        let register = |Proposal { id, entry, recipient }| {
+    let mut waiters = Vec::with_capacity(proposals.len());
+    shared.with_state(|state| {
+        for Proposal { id, entry, recipient } in proposals {
             entries.push(entry);
-            state.waiters.register(id, recipient)
-        };
-        proposals.into_iter().map(register).collect()
+            waiters.push(state.waiters.register(id, recipient));
+        }
     });
     // Raft takes its own lock and writes to its disk. The applier must be able to run meanwhile, so no lock is held
     // here.
