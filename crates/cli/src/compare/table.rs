@@ -1,12 +1,13 @@
 //! The table: one row per scenario with the figures of Go, ours and their ratio side by side, and sums.
 
-use std::fmt::Write;
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Padding, Span, Style};
 
 use super::cost::Cost;
-use super::text::WIDTH;
 
-/// Minimum width of the name column.
-const NAME_MIN: usize = 24;
+/// Maximum width of the name column.
+const NAME_MAX: usize = 48;
 
 /// A row of the table.
 #[derive(Clone, Debug)]
@@ -67,6 +68,13 @@ struct PrintedRow {
     remarks: Vec<String>,
 }
 
+impl PrintedRow {
+    /// Whether the name has a line of its own, and the figures stand below.
+    fn has_long_name(&self) -> bool {
+        self.name.chars().count() > NAME_MAX
+    }
+}
+
 /// Whether Go has this column for any row. A column that Go lacks has our figures only. If no row has figures of Go,
 /// all columns have both sides.
 fn has(lines: &[TableRow], measure: &Measure) -> bool {
@@ -84,7 +92,8 @@ pub(super) fn table(lines: &[TableRow]) -> String {
         for line in of_part {
             let cells = both.iter().enumerate().map(|(index, &both)| of_line(line, index, both)).collect();
             let (name, runs) = (format!("  {}", line.name), line.go_runs.to_string());
-            printed.push(PrintedRow { name, runs, cells, remarks: line.remarks.clone() });
+            let remarks = line.remarks.iter().map(|remark| format!("      {remark}")).collect();
+            printed.push(PrintedRow { name, runs, cells, remarks });
         }
         printed.push(sums(format!("{}, sums", of_part[0].part), of_part, &both));
     }
@@ -138,63 +147,65 @@ fn ratio(go: Option<f64>, ours: Option<f64>) -> String {
     }
 }
 
+/// Prints the rows below the headings of the measures, each of which spans its cells. A rule stands above the sums and an
+/// empty line below them.
 fn lay_out(printed: &[PrintedRow]) -> String {
-    let widest = |index: usize, cell: usize| printed.iter().map(|line| line.cells[index][cell].chars().count()).max();
-    let mut widths: Vec<Vec<usize>> = printed[0].cells.iter().map(|cells| vec![0; cells.len()]).collect();
-    for (index, cells) in widths.iter_mut().enumerate() {
-        for (cell, width) in cells.iter_mut().enumerate() {
-            *width = widest(index, cell).unwrap_or(0);
-        }
-        // The heading spans all cells of its measure.
-        let missing = MEASURES[index].heading.len().saturating_sub(cells.iter().sum::<usize>() + cells.len() - 1);
-        cells[0] += missing;
+    let with_runs = printed.iter().any(|line| !line.runs.is_empty());
+    let mut headings = vec![""];
+    headings.extend(with_runs.then_some("Go's"));
+    let mut spans = Vec::new();
+    for (cells, measure) in printed[0].cells.iter().zip(&MEASURES) {
+        spans.push((headings.len(), cells.len()));
+        headings.push(measure.heading);
+        headings.extend(vec![""; cells.len() - 1]);
     }
-    let across = |cells: &[usize]| cells.iter().sum::<usize>() + cells.len() - 1;
-    let runs = printed.iter().map(|line| line.runs.len()).max().unwrap_or(0);
-    let figures: usize =
-        widths.iter().map(|cells| 2 + across(cells)).sum::<usize>() + if runs > 0 { runs + 1 } else { 0 };
-    let longest = printed.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
-    let names = longest.min(WIDTH.saturating_sub(figures)).max(NAME_MIN);
 
-    let mut text = format!("{:names$}", "");
-    if runs > 0 {
-        write!(text, " {:>runs$}", "Go's").expect("it is a String");
-    }
-    for (cells, measure) in widths.iter().zip(&MEASURES) {
-        write!(text, "  {:^1$}", measure.heading, across(cells)).expect("it is a String");
-    }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
+    let mut rows = Builder::default();
+    rows.push_record(headings);
     for line in printed {
-        if line.name.starts_with(|first: char| first != ' ') {
-            text.push_str(&"-".repeat(names + figures));
-            text.push('\n');
-        }
-        let mut name = line.name.as_str();
-        if name.chars().count() > names {
-            // A long name has a line of its own, and its figures stand below.
-            text.push_str(name);
-            text.push('\n');
-            name = "";
-        }
-        let mut row = format!("{name:names$}");
-        if runs > 0 {
-            write!(row, " {:>runs$}", line.runs).expect("it is a String");
-        }
-        for (cells, widths) in line.cells.iter().zip(&widths) {
-            row.push(' ');
-            for (cell, width) in cells.iter().zip(widths) {
-                write!(row, " {cell:>width$}").expect("it is a String");
-            }
-        }
-        text.push_str(row.trim_end());
-        text.push('\n');
-        for remark in &line.remarks {
-            writeln!(text, "      {remark}").expect("it is a String");
-        }
-        if line.name.starts_with(|first: char| first != ' ') {
-            text.push('\n');
-        }
+        let name = if line.has_long_name() { "" } else { &line.name };
+        let runs = with_runs.then_some(&*line.runs);
+        rows.push_record([name].into_iter().chain(runs).chain(line.cells.iter().flatten().map(|cell| &**cell)));
     }
-    text
+    let mut table = rows.build();
+    table.with(Style::empty()).with(Padding::new(1, 0, 0, 0)).with(Alignment::right());
+    table.modify(Columns::first(), Padding::zero()).modify(Columns::first(), Alignment::left());
+    for (begin, columns) in spans {
+        // Two spaces separate the measures.
+        table.modify(Columns::one(begin), Padding::new(2, 0, 0, 0));
+        table.modify((0, begin), Span::column(columns as isize)).modify((0, begin), Alignment::center());
+    }
+    let table = table.to_string();
+    let mut lines = table.lines();
+    let headings = lines.next().unwrap_or_default();
+    let rule = "-".repeat(headings.chars().count());
+
+    let mut text = vec![headings];
+    for (line, row) in printed.iter().zip(lines) {
+        let is_sum = line.name.starts_with(|first: char| first != ' ');
+        text.extend(is_sum.then_some(&*rule));
+        text.extend(line.has_long_name().then_some(&*line.name));
+        text.push(row);
+        text.extend(line.remarks.iter().map(|remark| &**remark));
+        text.extend(is_sum.then_some(""));
+    }
+    text.iter().map(|line| line.trim_end().to_string() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_stands_above_its_figures() {
+        let cost = Side::Cost(Cost { seconds: 2.0, rpcs: 7, bytes: None, commands: None });
+        let name = "x".repeat(NAME_MAX);
+        let row = TableRow { part: "3A", name: name.clone(), go_runs: 1, go: cost, ours: cost, remarks: vec![] };
+        let text = table(&[row]);
+        assert!(text.contains(&format!("\n  {name}\n          ")), "{text}");
+        assert!(
+            text.contains("\n3A, sums   2.0  2.0 1.00x"),
+            "the column of names is as narrow as its other names: {text}"
+        );
+    }
 }

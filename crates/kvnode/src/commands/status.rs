@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
+use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
-use comfy_table::CellAlignment::{self, Left, Right};
-use comfy_table::{Table, presets};
 use raftapi::{Index, ServerId};
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Padding, Style};
 
 use super::addresses;
 use crate::node::{NodeRole, NodeStatus};
@@ -19,20 +21,12 @@ const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Interval between two drawings of the live table.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The headings of the table, and the alignment of each column: numbers stand at the right.
-const COLUMNS: [(&str, CellAlignment); 11] = [
-    ("server", Left),
-    ("address", Left),
-    ("role", Left),
-    ("term", Right),
-    ("first", Right),
-    ("last", Right),
-    ("commit", Right),
-    ("applied", Right),
-    ("log", Right),
-    ("lag", Right),
-    ("state", Left),
-];
+/// The headings of the table.
+const HEADINGS: [&str; 11] =
+    ["server", "address", "role", "term", "first", "last", "commit", "applied", "log", "lag", "state"];
+
+/// The columns of numbers, which stand at the right.
+const NUMBERS: Range<usize> = 3..10;
 
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -124,9 +118,8 @@ fn leader(results: &[StatusResult]) -> Option<&NodeStatus> {
 /// Formats the table, with one line for each server, and below it the leader and the reasons of missing statuses.
 fn table(servers: &[PolledServer], results: &[StatusResult]) -> String {
     let leader = leader(results);
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(COLUMNS.map(|(heading, _)| heading));
+    let mut rows = Builder::default();
+    rows.push_record(HEADINGS);
     let mut reasons = String::new();
     for (id, (server, result)) in servers.iter().zip(results).enumerate() {
         let mut row = vec![ServerId(id).to_string(), server.address.clone()];
@@ -144,16 +137,16 @@ fn table(servers: &[PolledServer], results: &[StatusResult]) -> String {
                 let _ = writeln!(reasons, "{}: {reason}", ServerId(id));
             }
         }
-        table.add_row(row);
+        rows.push_record(row);
     }
-    for (column, (_, alignment)) in table.column_iter_mut().zip(COLUMNS) {
-        column.set_padding((0, 2)).set_cell_alignment(alignment);
-    }
+    let mut table = rows.build();
+    table.with(Style::empty()).with(Padding::new(0, 2, 0, 0)).modify(Columns::new(NUMBERS), Alignment::right());
+    let table: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
     let leads = match leader {
         Some(leader) => format!("{} leads term {}", leader.server, leader.term),
         None => "no server leads".to_string(),
     };
-    format!("{}\n{leads}\n{reasons}", table.trim_fmt())
+    format!("{table}{leads}\n{reasons}")
 }
 
 /// Returns the number of entries by which a server lags behind the leader, and its replication state.
