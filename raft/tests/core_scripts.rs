@@ -8,6 +8,7 @@
 //! After a deliberate change of the protocol or of the trace, `UPDATE_GOLDENFILES=1 cargo test -p raft --test
 //! core_scripts` writes the new traces. Read the difference before you keep it.
 
+mod cores;
 mod scripted;
 
 use std::collections::BTreeSet;

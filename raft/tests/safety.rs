@@ -4,16 +4,20 @@
 //! elect a leader and commit.
 //!
 //! A failure names its seed; `SAFETY_SEED=n cargo test -p raft --test safety` runs that schedule alone. The properties
-//! themselves are in `properties/`, the servers in `servers/`.
+//! themselves are in `properties/`, the servers in `cores/`.
 
+mod cores;
 mod properties;
-mod servers;
 
-use raft::core::SentRequest;
-use raftapi::ServerId;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use cores::{Content, Message, Server};
+use properties::Properties;
+use raft::core::{Effects, Read, ReadOutcome, SentRequest};
+use raftapi::{ApplyMsg, Index, ServerId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use servers::{Content, Servers};
 
 /// Number of schedules of each test, and number of steps of each schedule before the faults end.
 const SCHEDULES: u64 = 3_000;
@@ -43,8 +47,7 @@ fn run_schedules(servers: usize) {
             for _ in 0..STEPS {
                 cluster.random_step();
             }
-            let properties = &cluster.servers.properties;
-            let done = (properties.committed(), properties.installed(), cluster.servers.settled);
+            let done = (cluster.properties.committed(), cluster.properties.installed(), cluster.settled);
             cluster.recover();
             done
         });
@@ -74,18 +77,37 @@ fn run_schedules(servers: usize) {
     );
 }
 
-/// A cluster under a random schedule.
+/// A cluster under a random schedule. After every event the five properties must hold, the saved state must be the
+/// server's state, and services must receive entries in order.
 struct Cluster {
     rng: ChaCha8Rng,
-    servers: Servers,
+    servers: Vec<Server>,
+    /// Messages that each server's applier has taken and not yet delivered.
+    undelivered: Vec<VecDeque<ApplyMsg>>,
+    in_flight: Vec<Message>,
     /// For each server, its side of the partition.
     side: Vec<bool>,
+    properties: Properties,
+    commands: u32,
+    /// Pending reads, each with the index that was known to be committed when it began.
+    reads: Vec<(ServerId, Read, Index)>,
+    /// Number of confirmed reads and of lost reads.
+    settled: (usize, usize),
 }
 
 impl Cluster {
     fn new(servers: usize, seed: u64) -> Cluster {
-        let rng = ChaCha8Rng::seed_from_u64(seed);
-        Cluster { rng, servers: Servers::new(servers), side: vec![false; servers] }
+        Cluster {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            servers: Server::cluster(servers),
+            undelivered: vec![VecDeque::new(); servers],
+            in_flight: Vec::new(),
+            side: vec![false; servers],
+            properties: Properties::new(servers),
+            commands: 0,
+            reads: Vec::new(),
+            settled: (0, 0),
+        }
     }
 
     fn random_step(&mut self) {
@@ -94,21 +116,21 @@ impl Cluster {
             0..650 => self.deliver_random(),
             650..690 => self.lose_random(),
             690..710 => self.time_out_random(),
-            710..725 => self.servers.election_timeout(server),
-            725..800 => self.servers.propose(server),
-            800..825 => self.servers.read(server),
-            825..885 => self.servers.heartbeat(server),
+            710..725 => self.election_timeout(server),
+            725..800 => self.propose(server),
+            800..825 => self.read(server),
+            825..885 => self.heartbeat(server),
             885..965 => {
                 let count = self.rng.random_range(1..10);
-                self.servers.apply(server, count);
+                self.apply(server, count);
             }
-            965..985 => self.servers.snapshot(server),
-            985..993 => self.servers.restart(server),
+            965..985 => self.snapshot(server),
+            985..993 => self.restart(server),
             _ => self.partition_randomly(),
         }
-        while self.servers.in_flight.len() > IN_FLIGHT_MAX {
-            let place = self.rng.random_range(0..self.servers.in_flight.len());
-            self.servers.in_flight.swap_remove(place);
+        while self.in_flight.len() > IN_FLIGHT_MAX {
+            let place = self.rng.random_range(0..self.in_flight.len());
+            self.in_flight.swap_remove(place);
         }
     }
 
@@ -117,19 +139,19 @@ impl Cluster {
     fn recover(&mut self) {
         self.side.fill(false);
         self.deliver_until_quiet();
-        for (&(leader, peer), sent) in &self.servers.last_sent {
-            self.servers.cores[leader.0].request_timed_out(peer, sent);
+        for (leader, peer, sent) in self.last_sent() {
+            self.time_out(leader, peer, &sent);
         }
         let leader = self.elect();
-        self.servers.propose(leader);
+        self.propose(leader);
         for _ in 0..4 {
-            self.servers.heartbeat(leader);
+            self.heartbeat(leader);
             self.deliver_until_quiet();
         }
-        let last = self.servers.cores[leader.0].log().last_index();
+        let last = self.servers[leader.0].core.log().last_index();
         for server in (0..self.side.len()).map(ServerId) {
-            self.servers.apply(server, usize::MAX);
-            let applied = self.servers.properties.snapshot_of(server).0;
+            self.apply(server, usize::MAX);
+            let applied = self.properties.snapshot_of(server).0;
             assert_eq!(applied, last, "a healed cluster applies a new command; {server} did not");
         }
     }
@@ -138,13 +160,13 @@ impl Cluster {
     /// one election.
     fn elect(&mut self) -> ServerId {
         for candidate in (0..self.side.len()).cycle().take(100) {
-            let cores = &self.servers.cores;
-            let highest = cores.iter().map(|core| core.current_term()).max();
-            let leader = cores.iter().find(|core| core.is_leader() && Some(core.current_term()) == highest);
+            let cores = || self.servers.iter().map(|server| &server.core);
+            let highest = cores().map(|core| core.current_term()).max();
+            let leader = cores().find(|core| core.is_leader() && Some(core.current_term()) == highest);
             if let Some(leader) = leader {
                 return leader.me();
             }
-            self.servers.election_timeout(ServerId(candidate));
+            self.election_timeout(ServerId(candidate));
             self.deliver_until_quiet();
         }
         panic!("a healed cluster elects a leader");
@@ -152,27 +174,26 @@ impl Cluster {
 
     fn deliver_until_quiet(&mut self) {
         for _ in 0..QUIET_AFTER_MESSAGES_MAX {
-            if self.servers.in_flight.is_empty() {
+            if self.in_flight.is_empty() {
                 return;
             }
-            let message = self.servers.in_flight.remove(0);
-            self.servers.deliver(message);
+            let message = self.in_flight.remove(0);
+            self.deliver(message);
         }
         panic!("a quiet cluster did not stop sending after {QUIET_AFTER_MESSAGES_MAX} messages");
     }
 
     fn random_message(&mut self) -> Option<usize> {
-        let count = self.servers.in_flight.len();
+        let count = self.in_flight.len();
         (count > 0).then(|| self.rng.random_range(0..count))
     }
 
     fn deliver_random(&mut self) {
         if let Some(place) = self.random_message() {
             let twice = self.rng.random_bool(0.1);
-            let in_flight = &mut self.servers.in_flight;
-            let message = if twice { in_flight[place].clone() } else { in_flight.swap_remove(place) };
+            let message = if twice { self.in_flight[place].clone() } else { self.in_flight.swap_remove(place) };
             if self.side[message.from.0] == self.side[message.to.0] {
-                self.servers.deliver(message);
+                self.deliver(message);
             }
         }
     }
@@ -180,7 +201,7 @@ impl Cluster {
     /// Loses a request or a reply. The caller learns of it at once, by its timeout, or never.
     fn lose_random(&mut self) {
         let Some(place) = self.random_message() else { return };
-        let message = self.servers.in_flight.swap_remove(place);
+        let message = self.in_flight.swap_remove(place);
         let (from, to) = (message.from, message.to);
         let (leader, peer, sent) = match message.content {
             Content::AppendEntries(_, sent) | Content::InstallSnapshot(_, sent) => (from, to, sent),
@@ -188,7 +209,7 @@ impl Cluster {
             Content::RequestVote(_) | Content::RequestVoteReply(..) => return,
         };
         match self.rng.random_range(0..3) {
-            0 => self.servers.fail(leader, peer, &sent),
+            0 => self.fail(leader, peer, &sent),
             1 => self.time_out(leader, peer, &sent),
             _ => {}
         }
@@ -196,15 +217,24 @@ impl Cluster {
 
     /// Times out entries or a snapshot that may still be in flight, or whose reply may be.
     fn time_out_random(&mut self) {
-        if !self.servers.last_sent.is_empty() {
-            let place = self.rng.random_range(0..self.servers.last_sent.len());
-            let (&(leader, peer), &sent) = self.servers.last_sent.iter().nth(place).expect("it was counted");
+        let last_sent = self.last_sent();
+        if !last_sent.is_empty() {
+            let (leader, peer, sent) = last_sent[self.rng.random_range(0..last_sent.len())];
             self.time_out(leader, peer, &sent);
         }
     }
 
+    /// Returns the last entries or snapshot from each leader to each peer.
+    fn last_sent(&self) -> Vec<(ServerId, ServerId, SentRequest)> {
+        let of_leader = |leader: &Server| {
+            let me = leader.core.me();
+            leader.last_sent.iter().map(move |(&peer, &sent)| (me, peer, sent)).collect::<Vec<_>>()
+        };
+        self.servers.iter().flat_map(of_leader).collect()
+    }
+
     fn time_out(&mut self, leader: ServerId, peer: ServerId, sent: &SentRequest) {
-        self.servers.cores[leader.0].request_timed_out(peer, sent);
+        self.servers[leader.0].core.request_timed_out(peer, sent);
     }
 
     fn partition_randomly(&mut self) {
@@ -212,5 +242,100 @@ impl Cluster {
         for server in 0..self.side.len() {
             self.side[server] = !heal && self.rng.random_bool(0.5);
         }
+    }
+    /// Crashes and restarts a server. Only the saved state remains, and messages of the old incarnation may still
+    /// arrive.
+    fn restart(&mut self, server: ServerId) {
+        self.servers[server.0].restart();
+        self.undelivered[server.0].clear();
+        self.reads.retain(|&(reader, ..)| reader != server);
+        // A crashed process loses its calls, so replies to them have no receiver.
+        self.in_flight.retain(|message| message.to != server || message.content.is_request());
+        self.properties.restarted(server, &self.servers[server.0].persister.read_snapshot());
+    }
+
+    fn election_timeout(&mut self, server: ServerId) {
+        let effects = self.servers[server.0].core.election_timeout();
+        self.carry_out(server, &effects);
+    }
+
+    fn propose(&mut self, server: ServerId) {
+        self.commands += 1;
+        let command = Bytes::from(self.commands.to_string());
+        if let Some((_, effects)) = self.servers[server.0].core.propose(command) {
+            self.carry_out(server, &effects);
+        }
+    }
+
+    fn read(&mut self, server: ServerId) {
+        if let Some((read, effects)) = self.servers[server.0].core.begin_read() {
+            self.reads.push((server, read, self.properties.last_committed()));
+            self.carry_out(server, &effects);
+        }
+    }
+
+    fn heartbeat(&mut self, server: ServerId) {
+        let this = &mut self.servers[server.0];
+        self.in_flight.extend(this.core.peers().filter_map(|peer| this.heartbeat(peer)));
+    }
+
+    /// Fails the call that carried `sent`, and tells the caller.
+    fn fail(&mut self, leader: ServerId, peer: ServerId, sent: &SentRequest) {
+        let effects = self.servers[leader.0].core.request_failed(peer, sent);
+        self.carry_out(leader, &effects);
+    }
+
+    /// Makes a snapshot of everything that was delivered to the service of `server`.
+    fn snapshot(&mut self, server: ServerId) {
+        let (index, data) = self.properties.snapshot_of(server);
+        let effects = self.servers[server.0].core.snapshot_taken(index, data);
+        self.carry_out(server, &effects);
+    }
+
+    /// Lets the applier of `server` deliver up to `count` messages, one batch after the other.
+    fn apply(&mut self, server: ServerId, count: usize) {
+        for _ in 0..count {
+            let undelivered = &mut self.undelivered[server.0];
+            if undelivered.is_empty() {
+                undelivered.extend(self.servers[server.0].core.take_committed());
+            }
+            let Some(message) = undelivered.pop_front() else { return };
+            self.properties.applied(server, message).unwrap_or_else(|broken| panic!("{broken}"));
+        }
+    }
+
+    fn deliver(&mut self, message: Message) {
+        let to = message.to;
+        let (effects, reply) = self.servers[to.0].handle(message);
+        self.carry_out(to, &effects);
+        self.in_flight.extend(reply);
+    }
+
+    /// Carries out a server's effects and checks the properties.
+    fn carry_out(&mut self, server: ServerId, effects: &Effects) {
+        self.servers[server.0].save(effects);
+        self.servers[server.0].assert_saved();
+        self.properties.check(server, &self.servers).unwrap_or_else(|broken| panic!("{broken}"));
+        self.settle_reads(server);
+        self.in_flight.extend(self.servers[server.0].messages(effects));
+    }
+
+    /// Settles the reads of `server`.
+    fn settle_reads(&mut self, server: ServerId) {
+        let core = &self.servers[server.0].core;
+        let (confirmed, lost) = &mut self.settled;
+        self.reads.retain(|&(reader, read, floor)| match core.read_outcome(&read) {
+            _ if reader != server => true,
+            ReadOutcome::Waiting => true,
+            ReadOutcome::Lost => {
+                *lost += 1;
+                false
+            }
+            ReadOutcome::Confirmed => {
+                *confirmed += 1;
+                Properties::check_read(read.index, floor).unwrap_or_else(|broken| panic!("{broken}"));
+                false
+            }
+        });
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use raft::core::{Core, Effects, NewSnapshot, Probe, ProgressState, Read, SoftState};
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
-use super::{Content, Message};
+use crate::cores::{Content, Message};
 
 /// Returns a server's name in scripts. They count from 1, like the paper.
 pub(super) fn name(server: ServerId) -> String {
