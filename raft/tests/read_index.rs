@@ -3,22 +3,22 @@
 
 #![cfg(feature = "fast")]
 
-use std::cell::RefCell;
+mod servers;
+
+use std::ops::Deref;
 
 use bytes::Bytes;
-use labrpc::{Direction, Network, Server, Verdict};
+use labrpc::{Direction, Verdict};
 use labstd::Clock;
 use labstd::channel;
 use labstd::rng::{self, RngExt};
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use labstd::testing::{simulate_seeds, under_both_clocks};
-use labstd::thread::{self, Group, JoinHandle};
+use labstd::thread::{self, JoinHandle};
 use labstd::time::{Duration, Instant};
-use raftapi::{ApplyMsg, Index, Persister, Raft as _, RaftExt as _, ServerId};
-
-/// Limit of the time that an expected event may take.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+use raftapi::{ApplyMsg, Index, Raft as _, RaftExt as _, Started};
+use servers::{Servers, eventually, wait_for};
 
 /// Seeds of each simulated test.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
@@ -27,35 +27,24 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Servers that can all reach each other at first. Their deliveries are only counted.
 struct Cluster {
-    network: Network,
-    rafts: Vec<Arc<raft::Raft>>,
+    servers: Servers<raft::Raft>,
     /// The highest index that any server has applied.
     applied: Arc<AtomicU64>,
-    /// Groups whose threads must have ended when the cluster is shut down.
-    groups: RefCell<Vec<Group>>,
+}
+
+impl Deref for Cluster {
+    type Target = Servers<raft::Raft>;
+
+    fn deref(&self) -> &Servers<raft::Raft> {
+        &self.servers
+    }
 }
 
 impl Cluster {
-    fn new(servers: usize) -> Cluster {
-        let network = Network::new();
-        let applied = Arc::new(AtomicU64::new(0));
-        let mut cluster = Cluster { network, rafts: Vec::new(), applied, groups: RefCell::default() };
-        for me in 0..servers {
-            let end = |to| {
-                let end = cluster.network.make_end(end_name(me, to));
-                cluster.network.connect(end_name(me, to), format!("S{to}"));
-                end
-            };
-            let ends = (0..servers).map(end).collect();
-            let group = Group::new(format!("S{me}"), None);
-            let (sender, deliveries) = channel::bounded(1);
-            let raft = group.enter(|| {
-                let raft = raft::Raft::make(ends, ServerId(me), Arc::new(Persister::new()), sender);
-                let server = raft.services().into_iter().fold(Server::new(), Server::with);
-                cluster.network.add_server(format!("S{me}"), server);
-                raft
-            });
-            let applied = Arc::clone(&cluster.applied);
+    fn new(count: usize) -> Cluster {
+        let (servers, applied) = (Servers::<raft::Raft>::new(count), Arc::new(AtomicU64::new(0)));
+        for me in servers.all() {
+            let (deliveries, applied) = (servers.start_raft(me), Arc::clone(&applied));
             thread::spawn(format!("service-{me}"), move || {
                 for message in &deliveries {
                     if let ApplyMsg::Command { index, .. } = message {
@@ -63,98 +52,38 @@ impl Cluster {
                     }
                 }
             });
-            cluster.rafts.push(Arc::new(raft));
-            cluster.groups.borrow_mut().push(group);
         }
-        cluster.heal();
-        cluster
-    }
-
-    /// Connects servers in the same part, and no others.
-    fn partition(&self, parts: &[&[usize]]) {
-        for (from, to) in (0..self.rafts.len()).flat_map(|from| (0..self.rafts.len()).map(move |to| (from, to))) {
-            let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
-            self.network.enable(end_name(from, to), open);
-        }
-    }
-
-    fn heal(&self) {
-        self.partition(&[&(0..self.rafts.len()).collect::<Vec<usize>>()]);
-    }
-
-    /// Waits for the leader of the latest term among these servers and returns it.
-    fn leader_among(&self, servers: &[usize]) -> usize {
-        let deadline = Instant::now() + WAIT_MAX;
-        loop {
-            let states = servers.iter().map(|&server| (self.rafts[server].get_state(), server));
-            if let Some(((_, true), server)) = states.max() {
-                return server;
-            }
-            assert!(Instant::now() < deadline, "no leader was elected in {WAIT_MAX:?}");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn leader(&self) -> usize {
-        self.leader_among(&(0..self.rafts.len()).collect::<Vec<usize>>())
+        servers.heal();
+        Cluster { servers, applied }
     }
 
     /// Waits for a leader that has committed an entry in its term and returns it.
     fn settled_leader(&self) -> usize {
-        let deadline = Instant::now() + WAIT_MAX;
-        loop {
+        wait_for("a leader commits an entry", || {
             let leader = self.leader();
-            let started = self.rafts[leader].start(Bytes::from("first"));
+            let started = self.server(leader).start(Bytes::from("first"));
             // On an overloaded machine it may be deposed at any moment.
             thread::sleep(Duration::from_millis(20));
-            if let Some(started) = started
-                && self.applied.load(SeqCst) >= started.index.0
-                && self.rafts[leader].get_state() == (started.term, true)
-            {
-                return leader;
-            }
-            assert!(Instant::now() < deadline, "no leader committed anything in {WAIT_MAX:?}");
-        }
+            let Started { index, term } = started?;
+            let settled = self.applied.load(SeqCst) >= index.0 && self.server(leader).get_state() == (term, true);
+            settled.then_some(leader)
+        })
     }
 
     fn wait_until_applied(&self, index: Index) {
-        let deadline = Instant::now() + WAIT_MAX;
-        while self.applied.load(SeqCst) < index.0 {
-            assert!(Instant::now() < deadline, "{index} was not applied in {WAIT_MAX:?}");
-            thread::sleep(Duration::from_millis(1));
-        }
+        eventually("the entry is applied", || self.applied.load(SeqCst) >= index.0);
     }
 
     /// Begins a read on another thread.
     fn read_on(&self, server: usize) -> JoinHandle<Option<Index>> {
-        let raft = Arc::clone(&self.rafts[server]);
+        let raft = self.server(server);
         thread::spawn("reader", move || read_index(&raft))
     }
-
-    fn shut_down(self) {
-        self.rafts.iter().for_each(|raft| raft.kill());
-        self.network.cleanup();
-        let deadline = Instant::now() + Duration::from_secs(2);
-        for group in self.groups.take() {
-            while !group.threads().is_empty() {
-                assert!(Instant::now() < deadline, "threads of {} outlive it: {:?}", group.name(), group.threads());
-                thread::sleep(Duration::from_millis(1));
-            }
-        }
-    }
-}
-
-fn end_name(from: usize, to: usize) -> String {
-    format!("S{from}->S{to}")
 }
 
 /// Waits for a read, which must end soon, and returns its result.
 fn outcome(read: JoinHandle<Option<Index>>) -> Option<Index> {
-    let deadline = Instant::now() + WAIT_MAX;
-    while !read.is_finished() {
-        assert!(Instant::now() < deadline, "the read did not end in {WAIT_MAX:?}");
-        thread::sleep(Duration::from_millis(1));
-    }
+    eventually("the read ends", || read.is_finished());
     read.join().expect("a read does not panic")
 }
 
@@ -173,12 +102,12 @@ fn a_leader_has_a_read_index_after_a_commit_in_its_term() {
     simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(3);
         let leader = cluster.leader();
-        assert_eq!(read_index(&cluster.rafts[leader]), None, "nothing of its term is committed");
-        let started = cluster.rafts[leader].start(Bytes::from("a")).expect("it leads");
+        assert_eq!(read_index(&cluster.server(leader)), None, "nothing of its term is committed");
+        let started = cluster.server(leader).start(Bytes::from("a")).expect("it leads");
         cluster.wait_until_applied(started.index);
-        assert_eq!(read_index(&cluster.rafts[leader]), Some(started.index));
+        assert_eq!(read_index(&cluster.server(leader)), Some(started.index));
         let follower = (leader + 1) % 3;
-        assert_eq!(read_index(&cluster.rafts[follower]), None, "a follower does not know the commit index");
+        assert_eq!(read_index(&cluster.server(follower)), None, "a follower does not know the commit index");
         cluster.shut_down();
     });
 }
@@ -188,7 +117,7 @@ fn a_single_server_confirms_reads_at_once() {
     under_both_clocks(SEEDS, || {
         let cluster = Cluster::new(1);
         let leader = cluster.settled_leader();
-        assert!(read_index(&cluster.rafts[leader]).is_some(), "a cluster of one server is a majority");
+        assert!(read_index(&cluster.server(leader)).is_some(), "a cluster of one server is a majority");
         assert_eq!(cluster.network.total_count(), 0, "it sends no message");
         cluster.shut_down();
     });
@@ -206,7 +135,7 @@ fn concurrent_reads_share_heartbeats() {
         let (before, begun) = (cluster.network.total_count(), Instant::now());
         let readers: Vec<_> = (0..READERS)
             .map(|_| {
-                let raft = Arc::clone(&cluster.rafts[leader]);
+                let raft = cluster.server(leader);
                 thread::spawn("reader", move || (0..READS).filter(|_| read_index(&raft).is_some()).count())
             })
             .collect();
@@ -224,12 +153,12 @@ fn a_partitioned_leader_waits_until_it_is_deposed() {
     under_both_clocks(SEEDS, || {
         let cluster = Cluster::new(3);
         let old = cluster.settled_leader();
-        let others: Vec<usize> = (0..3).filter(|&server| server != old).collect();
+        let others = cluster.others(old);
         cluster.partition(&[&others, &[old]]);
         let read = cluster.read_on(old);
         let new = cluster.leader_among(&others);
         if labstd::clock() == Clock::Simulated {
-            let started = cluster.rafts[new].start(Bytes::from("b")).expect("it leads");
+            let started = cluster.server(new).start(Bytes::from("b")).expect("it leads");
             cluster.wait_until_applied(started.index);
             assert!(!read.is_finished(), "it does not know that it is deposed");
         }
@@ -296,7 +225,7 @@ fn a_leader_asks_only_a_quorum_of_reliable_peers() {
     simulate_seeds(SEEDS, || {
         let cluster = Cluster::new(5);
         let leader = cluster.settled_leader();
-        let read = || assert_eq!(read_index(&cluster.rafts[leader]), Some(Index(1)));
+        let read = || assert_eq!(read_index(&cluster.server(leader)), Some(Index(1)));
         let rpcs = || cluster.network.total_count();
         let before = rpcs();
         read();
@@ -327,7 +256,7 @@ fn an_unreachable_peer_delays_only_one_read() {
         cluster.partition(&[&left, &gone]);
         let time_of_a_read = || {
             let begun = Instant::now();
-            assert_eq!(read_index(&cluster.rafts[leader]), Some(Index(1)));
+            assert_eq!(read_index(&cluster.server(leader)), Some(Index(1)));
             begun.elapsed()
         };
         let first = time_of_a_read();
@@ -351,11 +280,11 @@ fn a_killed_server_ends_its_reads() {
         cluster.partition(&[]);
         let reads: Vec<_> = (0..5).map(|_| cluster.read_on(leader)).collect();
         thread::sleep(Duration::from_millis(20));
-        cluster.rafts[leader].kill();
+        cluster.server(leader).kill();
         for read in reads {
             assert_eq!(outcome(read), None);
         }
-        assert_eq!(read_index(&cluster.rafts[leader]), None, "a later read is not confirmed either");
+        assert_eq!(read_index(&cluster.server(leader)), None, "a later read is not confirmed either");
         cluster.shut_down();
     });
 }
@@ -374,7 +303,7 @@ fn a_read_never_misses_an_applied_entry() {
             let over = Arc::new(AtomicBool::new(false));
             let readers: Vec<_> = (0..READERS)
                 .map(|reader| {
-                    let raft = Arc::clone(&cluster.rafts[reader % SERVERS]);
+                    let raft = cluster.server(reader % SERVERS);
                     let (over, applied) = (Arc::clone(&over), Arc::clone(&cluster.applied));
                     thread::spawn(format!("reader-{reader}"), move || {
                         let mut confirmed = 0;
