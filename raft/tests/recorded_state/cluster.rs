@@ -2,16 +2,16 @@
 //! the state in the record with the state that the servers report.
 
 use bytes::Bytes;
-use labrpc::Network;
-use labstd::channel::{self, Receiver};
+use labstd::channel::Receiver;
 use labstd::sync::{Arc, Mutex};
-use labstd::thread::{self, Group};
+use labstd::thread;
 use labstd::time::{Duration, Instant};
 use raft::storage::Storage;
-use raftapi::{ApplyMsg, FollowerState, Index, Persister, Raft as _, RaftExt as _, Role, ServerId, report};
-use record::{EventKind, Fault, Recorder, Scope};
+use raftapi::{ApplyMsg, FollowerState, Index, Raft as _, RaftExt as _, Role, ServerId, Status, report};
+use record::Recorder;
 
 use crate::model::Model;
+use crate::servers::Servers;
 
 /// A service makes a snapshot when it has applied a multiple of this index.
 const SNAPSHOT_INTERVAL: u64 = 10;
@@ -20,113 +20,52 @@ const SNAPSHOT_INTERVAL: u64 = 10;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Cluster {
-    pub(crate) network: Network,
+    pub(crate) servers: Servers<raft::Raft>,
+    /// For each server, whether the service of its current incarnation may report. It is locked while the service
+    /// reports.
+    may_report: Vec<Arc<Mutex<bool>>>,
     recorder: Recorder,
-    servers: Vec<Server>,
     commands: u64,
     pub(crate) model: Model,
-}
-
-struct Server {
-    persister: Arc<Persister>,
-    /// The incarnation of the service that may report. It is locked while the service reports.
-    incarnation: Arc<Mutex<u32>>,
-    live: Option<Live>,
-}
-
-/// A running server and its threads.
-#[derive(Clone)]
-struct Live {
-    raft: Arc<raft::Raft>,
-    group: Group,
 }
 
 impl Cluster {
     /// Creates a running cluster, in the run of the calling thread.
     pub(crate) fn new(servers: usize) -> Cluster {
-        let server =
-            || Server { persister: Arc::new(Persister::new()), incarnation: Arc::new(Mutex::new(0)), live: None };
         let mut cluster = Cluster {
-            network: Network::new(),
+            servers: Servers::new(servers),
+            may_report: vec![Arc::default(); servers],
             recorder: record::scope().expect("the run is recorded").recorder.clone(),
-            servers: (0..servers).map(|_| server()).collect(),
             commands: 0,
             model: Model::default(),
         };
         (0..servers).for_each(|server| cluster.start(server));
-        cluster.partition(&[&(0..servers).collect::<Vec<_>>()]);
+        cluster.servers.heal();
         cluster
     }
 
-    /// Starts a server with its saved state. It is not connected yet.
+    /// Starts a server and its service with its saved state. It is not connected yet.
     pub(crate) fn start(&mut self, me: usize) {
-        let servers = self.servers.len();
-        let server = &mut self.servers[me];
-        let number = {
-            let mut incarnation = server.incarnation.lock();
-            *incarnation += 1;
-            *incarnation
-        };
-        let ends = (0..servers).map(|to| {
-            let end = self.network.make_end(end_name(me, number, to));
-            self.network.connect(end_name(me, number, to), format!("S{to}"));
-            end
+        let deliveries = self.servers.start_raft(me);
+        let may_report = Arc::new(Mutex::new(true));
+        self.may_report[me] = Arc::clone(&may_report);
+        self.servers.call(me, |raft| {
+            thread::spawn(format!("S{me}/service"), move || serve(&raft, &deliveries, &may_report));
         });
-        let (ends, persister) = (ends.collect(), Arc::clone(&server.persister));
-        let scope = Scope::new(&self.recorder, Some(ServerId(me)));
-        let group = Group::new(format!("S{me}#{number}"), Some(scope.into_context()));
-        let incarnation = Arc::clone(&server.incarnation);
-        let raft = group.enter(|| {
-            let (sender, deliveries) = channel::bounded(1);
-            let raft = Arc::new(raft::Raft::make(ends, ServerId(me), persister, sender));
-            let services = raft.services().into_iter().fold(labrpc::Server::new(), labrpc::Server::with);
-            self.network.add_server(format!("S{me}"), services);
-            let served = Arc::clone(&raft);
-            thread::spawn(format!("S{me}/service"), move || serve(&served, &deliveries, &incarnation, number));
-            raft
-        });
-        server.live = Some(Live { raft, group });
     }
 
-    /// Crashes a server, in the same steps as the tester.
-    pub(crate) fn crash(&mut self, me: usize) {
-        self.network.delete_server(format!("S{me}"));
-        let server = &mut self.servers[me];
-        server.persister = Arc::new(server.persister.copy());
-        record::emit(EventKind::Fault(Fault::Crash(vec![ServerId(me)])));
-        let number = *server.incarnation.lock();
-        *server.incarnation.lock() = number + 1;
-        (0..self.servers.len()).for_each(|to| self.network.delete_end(end_name(me, number, to)));
-        self.servers[me].live.take().expect("it runs").raft.kill();
-    }
-
-    pub(crate) fn runs(&self, server: usize) -> bool {
-        self.servers[server].live.is_some()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.servers.len()
-    }
-
-    /// Connects servers in the same part, and no others.
-    pub(crate) fn partition(&self, parts: &[&[usize]]) {
-        for from in (0..self.len()).filter(|&from| self.runs(from)) {
-            let number = *self.servers[from].incarnation.lock();
-            for to in 0..self.len() {
-                let open = parts.iter().any(|part| part.contains(&from) && part.contains(&to));
-                self.network.enable(end_name(from, number, to), open);
-            }
-        }
+    pub(crate) fn crash(&self, me: usize) {
+        self.servers.crash(me);
+        *self.may_report[me].lock() = false;
     }
 
     /// Proposes commands to all servers that are leaders or believe that they are.
     pub(crate) fn propose(&mut self, count: usize) {
-        for live in self.servers.iter().filter_map(|server| server.live.as_ref()) {
+        for server in self.servers.running() {
             for _ in 0..count {
                 self.commands += 1;
                 let command = Bytes::from(self.commands.to_string());
-                // Call it as one of the server's own threads, so that its reports belong to the server.
-                live.group.enter(|| live.raft.start(command));
+                self.servers.call(server, |raft| raft.start(command));
             }
         }
     }
@@ -135,13 +74,12 @@ impl Cluster {
     /// record must not grow while the server is queried. Reports are made under the server's lock, and `status` waits
     /// for that lock. So such a moment is never in the middle of a change.
     pub(crate) fn compare(&mut self) {
-        for server in 0..self.len() {
-            let Some(Live { raft, .. }) = self.servers[server].live.clone() else { continue };
+        for server in self.servers.running() {
             // On threads the other servers continue, so it may take a few attempts.
             for _ in 0..20 {
                 let events = self.recorder.len();
-                let persister = Arc::new(self.servers[server].persister.copy());
-                let status = raft.status().expect("the reference reports its status");
+                let persister = Arc::new(self.servers.persister(server).copy());
+                let status = self.status(server);
                 if self.recorder.len() != events {
                     continue;
                 }
@@ -150,7 +88,7 @@ impl Cluster {
                 self.model.servers[&ServerId(server)].assert_is(ServerId(server), &status, &saved);
                 self.model.coverage.comparisons += 1;
 
-                let followers = if status.role == Role::Leader { self.len() - 1 } else { 0 };
+                let followers = if status.role == Role::Leader { self.servers.len() - 1 } else { 0 };
                 assert_eq!(status.followers.len(), followers, "{status:?}");
                 for follower in &status.followers {
                     assert!(follower.match_index < follower.next_index, "{status:?}");
@@ -176,9 +114,12 @@ impl Cluster {
         }
     }
 
+    fn status(&self, server: usize) -> Status {
+        self.servers.server(server).status().expect("the reference reports its status")
+    }
+
     fn is_quiet(&mut self) -> bool {
-        let lives = self.servers.iter().filter_map(|server| server.live.as_ref());
-        let all: Vec<_> = lives.map(|live| live.raft.status().expect("the reference reports its status")).collect();
+        let all: Vec<Status> = self.servers.running().into_iter().map(|server| self.status(server)).collect();
         let Some(leader) = all.iter().find(|status| status.role == Role::Leader) else { return false };
         let last = leader.last_index;
         let replicated =
@@ -197,13 +138,13 @@ impl Cluster {
     }
 }
 
-/// Runs a service: it reports the entries that it applies, and makes a snapshot now and then. A service that is not the
-/// present incarnation reports nothing.
-fn serve(raft: &raft::Raft, deliveries: &Receiver<ApplyMsg>, incarnation: &Mutex<u32>, number: u32) {
+/// Runs a service: it reports the entries that it applies, and makes a snapshot now and then. The service of a
+/// crashed server reports nothing.
+fn serve(raft: &raft::Raft, deliveries: &Receiver<ApplyMsg>, may_report: &Mutex<bool>) {
     for message in deliveries {
         let snapshot_at = {
-            let present = incarnation.lock();
-            if *present != number {
+            let may_report = may_report.lock();
+            if !*may_report {
                 return;
             }
             match message {
@@ -225,8 +166,4 @@ fn serve(raft: &raft::Raft, deliveries: &Receiver<ApplyMsg>, incarnation: &Mutex
             raft.snapshot(index, Bytes::from(format!("{:08}", index.0)));
         }
     }
-}
-
-fn end_name(from: usize, incarnation: u32, to: usize) -> String {
-    format!("S{from}#{incarnation}->S{to}")
 }

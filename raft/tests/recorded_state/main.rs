@@ -5,6 +5,8 @@
 
 mod cluster;
 mod model;
+#[path = "../servers/mod.rs"]
+mod servers;
 
 use cluster::Cluster;
 use labstd::Run;
@@ -22,18 +24,18 @@ fn run_with_faults(servers: usize, steps: usize) -> Coverage {
         match rng.random_range(0..10) {
             0..3 => {
                 let (one, other): (Vec<usize>, Vec<usize>) = (0..servers).partition(|_| rng.random_bool(0.5));
-                cluster.partition(&[&one, &other]);
+                cluster.servers.partition(&[&one, &other]);
             }
-            3..5 => cluster.partition(&[&(0..servers).collect::<Vec<_>>()]),
+            3..5 => cluster.servers.heal(),
             5..7 => {
                 let server = rng.random_range(0..servers);
-                if cluster.runs(server) {
+                if cluster.servers.is_running(server) {
                     cluster.crash(server);
                 } else {
                     cluster.start(server);
                 }
             }
-            7 => cluster.network.set_reliable(rng.random_bool(0.5)),
+            7 => cluster.servers.network.set_reliable(rng.random_bool(0.5)),
             _ => {}
         }
         for _ in 0..rng.random_range(1..6) {
@@ -43,13 +45,16 @@ fn run_with_faults(servers: usize, steps: usize) -> Coverage {
             cluster.compare();
         }
     }
-    cluster.network.set_reliable(true);
-    (0..servers).filter(|&server| !cluster.runs(server)).collect::<Vec<_>>().into_iter().for_each(|s| cluster.start(s));
-    cluster.partition(&[&(0..servers).collect::<Vec<_>>()]);
+    cluster.servers.network.set_reliable(true);
+    for server in 0..servers {
+        if !cluster.servers.is_running(server) {
+            cluster.start(server);
+        }
+    }
+    cluster.servers.heal();
     cluster.wait_until_quiet();
     let coverage = cluster.model.coverage;
-    (0..servers).for_each(|server| cluster.crash(server));
-    cluster.network.cleanup();
+    cluster.servers.shut_down();
     coverage
 }
 
