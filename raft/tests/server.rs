@@ -1,9 +1,11 @@
 //! A whole server, threads included, with the state that an earlier incarnation saved. The tests check its state after
 //! a start and the order of its deliveries. They play the leader and send it messages.
 
+mod servers;
+
 use bytes::Bytes;
-use labrpc::{ClientEnd, Network, Server};
-use labstd::channel::{self, Receiver, TryRecvError};
+use labrpc::ClientEnd;
+use labstd::channel::{Receiver, TryRecvError};
 use labstd::sync::{Arc, Mutex, OnceLock, Weak};
 use labstd::thread;
 use labstd::time::Duration;
@@ -12,31 +14,37 @@ use raft::core::{
     RequestVoteReply,
 };
 use raftapi::{ApplyMsg, Consumer, Index, Persister, Raft as _, RaftExt as _, Role, ServerId, StateChange, Term};
+use servers::Servers;
 
 const LEADER: ServerId = ServerId(1);
 
 /// The only running server of a cluster, with the test's access to it.
 struct Subject {
-    raft: raft::Raft,
+    servers: Servers<raft::Raft>,
+    raft: Arc<raft::Raft>,
     deliveries: Receiver<ApplyMsg>,
     end: ClientEnd,
-    /// The network ends when it is dropped.
-    _network: Network,
 }
 
 impl Subject {
-    /// Starts server 0 of `servers`. No other server runs.
-    fn start(servers: usize, persister: &Arc<Persister>) -> Subject {
-        let network = Network::new();
-        let peers = (0..servers).map(|peer| network.make_end(format!("0 to {peer}"))).collect();
-        let (sender, deliveries) = channel::bounded(1);
-        let raft = raft::Raft::make(peers, ServerId(0), Arc::clone(persister), sender);
-        let server = raft.services().into_iter().fold(Server::new(), Server::with);
-        network.add_server("server", server);
-        let end = network.make_end("test");
-        network.connect("test", "server");
-        network.enable("test", true);
-        Subject { raft, deliveries, end, _network: network }
+    /// Starts server 0 of `count`. No other server runs.
+    fn start(count: usize) -> Subject {
+        Subject::start_in(Servers::new(count))
+    }
+
+    fn start_in(servers: Servers<raft::Raft>) -> Subject {
+        let deliveries = servers.start_raft(0);
+        Subject { raft: servers.server(0), deliveries, end: servers.end(0), servers }
+    }
+
+    /// Crashes the server and starts it with its saved state.
+    fn restart(self) -> Subject {
+        self.servers.crash(0);
+        Subject::start_in(self.servers)
+    }
+
+    fn persister(&self) -> Arc<Persister> {
+        self.servers.persister(0)
     }
 
     fn append(&self, prev_log_index: u64, commands: &[&'static str], leader_commit: u64) {
@@ -82,8 +90,7 @@ impl Subject {
 #[test]
 fn a_restarted_server_keeps_its_term_vote_and_log() {
     labstd::simulate(1, || {
-        let persister = Arc::new(Persister::new());
-        let first = Subject::start(3, &persister);
+        let first = Subject::start(3);
         first.append(0, &["a", "b"], 0);
         let vote = |candidate_id| RequestVoteArgs {
             term: Term(5),
@@ -93,16 +100,15 @@ fn a_restarted_server_keeps_its_term_vote_and_log() {
         };
         let reply: RequestVoteReply = first.end.call("Raft.RequestVote", &vote(LEADER)).expect("a reliable network");
         assert!(reply.vote_granted, "it has not voted in term 5");
-        assert_eq!(first.raft.persist_bytes(), persister.raft_state_size());
+        let saved = first.persister().read_raft_state();
+        assert_eq!(first.raft.persist_bytes(), saved.len());
 
-        let copy = Arc::new(persister.copy());
-        first.raft.kill();
-        let again = Subject::start(3, &copy);
+        let again = first.restart();
         assert_eq!(again.raft.get_state(), (Term(5), false), "it has its saved term");
         let reply: RequestVoteReply =
             again.end.call("Raft.RequestVote", &vote(ServerId(2))).expect("a reliable network");
         assert!(!reply.vote_granted, "it remembers its vote of term 5");
-        assert_eq!(copy.read_raft_state(), persister.read_raft_state(), "a start saves nothing");
+        assert_eq!(again.persister().read_raft_state(), saved, "a start saves nothing");
         again.raft.kill();
     });
 }
@@ -110,17 +116,14 @@ fn a_restarted_server_keeps_its_term_vote_and_log() {
 #[test]
 fn a_single_server_commits_its_saved_log_again() {
     labstd::simulate(1, || {
-        let persister = Arc::new(Persister::new());
-        let first = Subject::start(1, &persister);
+        let first = Subject::start(1);
         thread::sleep(Duration::from_secs(1));
         for command in ["a", "b", "c"] {
             first.raft.start(Bytes::from(command)).expect("the only server leads");
         }
         assert_eq!(first.delivered(), ["1", "2", "3"]);
-        let copy = Arc::new(persister.copy());
-        first.raft.kill();
 
-        let again = Subject::start(1, &copy);
+        let again = first.restart();
         thread::sleep(Duration::from_secs(1));
         let started = again.raft.start(Bytes::from("d")).expect("the only server leads");
         assert_eq!((started.index, started.term), (Index(4), Term(2)), "after the saved entries, in a later term");
@@ -132,28 +135,24 @@ fn a_single_server_commits_its_saved_log_again() {
 #[test]
 #[should_panic = "the saved state is damaged at record 1, byte 0: expected a record of 10 bytes, found 4 bytes"]
 fn a_server_refuses_to_start_with_a_damaged_state() {
-    let persister = Arc::new(Persister::new());
-    persister.append(b"\x05abc");
-    let (sender, _deliveries) = channel::bounded(1);
-    raft::Raft::make(vec![Network::new().make_end("0 to 0")], ServerId(0), persister, sender);
+    let servers = Servers::<raft::Raft>::new(1);
+    servers.persister(0).append(b"\x05abc");
+    servers.start_raft(0);
 }
 
 #[test]
 fn after_a_restart_delivery_continues_after_the_snapshot() {
     labstd::simulate(1, || {
-        let persister = Arc::new(Persister::new());
-        let first = Subject::start(3, &persister);
+        let first = Subject::start(3);
         first.append(0, &["a", "b", "c"], 3);
         assert_eq!(first.delivered(), ["1", "2", "3"]);
         first.raft.snapshot(Index(2), Bytes::from("a and b"));
-        let copy = Arc::new(persister.copy());
-        first.raft.kill();
 
-        let again = Subject::start(3, &copy);
-        assert_eq!(copy.read_snapshot(), "a and b", "the service reads it itself");
+        let again = first.restart();
+        assert_eq!(again.persister().read_snapshot(), "a and b", "the service reads it itself");
         again.append(3, &["d"], 4);
         assert_eq!(again.delivered(), ["3", "4"], "it receives the entries after the snapshot");
-        assert_eq!(copy.read_snapshot(), "a and b", "later saves keep it");
+        assert_eq!(again.persister().read_snapshot(), "a and b", "later saves keep it");
         again.raft.kill();
     });
 }
@@ -163,7 +162,7 @@ fn after_a_restart_delivery_continues_after_the_snapshot() {
 fn a_snapshot_during_a_delivery_is_delivered_in_log_order() {
     for seed in 0..100 {
         labstd::simulate(seed, move || {
-            let subject = Subject::start(3, &Arc::new(Persister::new()));
+            let subject = Subject::start(3);
             subject.append(0, &["a", "b", "c", "d", "e"], 5);
             // The applier is in the middle of the batch: two messages are taken, one is in the channel, one waits.
             let taken: Vec<ApplyMsg> = (0..2).map(|_| subject.deliveries.recv().expect("a delivery")).collect();
@@ -184,7 +183,7 @@ fn a_snapshot_during_a_delivery_is_delivered_in_log_order() {
 fn an_overtaken_snapshot_is_not_delivered() {
     for seed in 0..100 {
         labstd::simulate(seed, move || {
-            let subject = Subject::start(3, &Arc::new(Persister::new()));
+            let subject = Subject::start(3);
             subject.append(0, &["a", "b", "c"], 3);
             thread::sleep(Duration::from_millis(10));
             subject.install(8);
@@ -207,7 +206,7 @@ fn ask_for_vote(subject: &Subject, term: u64) {
 #[test]
 fn subscribers_hear_of_leadership_changes_first() {
     labstd::simulate(1, || {
-        let subject = Subject::start(1, &Arc::new(Persister::new()));
+        let subject = Subject::start(1);
         let subscribe = || subject.raft.subscribe().expect("the reference has subscriptions");
         let (first, second) = (subscribe(), subscribe());
         assert_eq!(first.recv(), Ok(StateChange::BecameLeader { term: Term(1) }));
@@ -243,7 +242,7 @@ fn subscribers_hear_of_leadership_changes_first() {
 #[test]
 fn subscribers_hear_of_an_installed_snapshot() {
     labstd::simulate(1, || {
-        let subject = Subject::start(3, &Arc::new(Persister::new()));
+        let subject = Subject::start(3);
         let changes = subject.raft.subscribe().expect("the reference has subscriptions");
         subject.append(0, &["a"], 1);
         subject.install(8);
@@ -257,7 +256,7 @@ fn subscribers_hear_of_an_installed_snapshot() {
 #[test]
 fn a_subscriber_that_never_reads_is_dropped() {
     labstd::simulate(1, || {
-        let subject = Subject::start(1, &Arc::new(Persister::new()));
+        let subject = Subject::start(1);
         let (reader, sleeper) = (subject.raft.subscribe().unwrap(), subject.raft.subscribe().unwrap());
         for _ in 0..100 {
             let Ok(StateChange::BecameLeader { term }) = reader.recv() else { panic!("the only server is elected") };
@@ -274,7 +273,7 @@ fn a_subscriber_that_never_reads_is_dropped() {
 #[test]
 fn status_matches_the_servers_state() {
     labstd::simulate(1, || {
-        let subject = Subject::start(3, &Arc::new(Persister::new()));
+        let subject = Subject::start(3);
         let status = || subject.raft.status().expect("the reference reports its status");
         assert_eq!((status().first_index, status().last_index, status().last_term), (Index(1), Index(0), Term(0)));
         subject.append(0, &["a", "b", "c", "d"], 3);
@@ -293,7 +292,7 @@ fn status_matches_the_servers_state() {
 /// A service that takes committed entries itself and keeps them.
 #[derive(Default)]
 struct RecordingConsumer {
-    raft: OnceLock<Arc<Subject>>,
+    raft: OnceLock<Arc<raft::Raft>>,
     taken: Mutex<Vec<u64>>,
 }
 
@@ -301,18 +300,18 @@ impl Consumer for RecordingConsumer {
     fn on_commit(&self) {
         // Hold the lock, so that entries are kept in the order in which the threads take them.
         let mut taken = self.taken.lock();
-        let committed = self.raft.get().expect("it is set before the first event").raft.take_committed();
+        let committed = self.raft.get().expect("it is set before the first event").take_committed();
         taken.extend(committed.iter().map(|message| match message {
             ApplyMsg::Command { index, .. } | ApplyMsg::Snapshot { index, .. } => index.0,
         }));
     }
 }
 
-/// Starts a server of `servers` that delivers to a [`RecordingConsumer`].
-fn with_consumer(servers: usize) -> (Arc<Subject>, Arc<RecordingConsumer>) {
-    let subject = Arc::new(Subject::start(servers, &Arc::new(Persister::new())));
+/// Starts a server of `count` that delivers to a [`RecordingConsumer`].
+fn with_consumer(count: usize) -> (Subject, Arc<RecordingConsumer>) {
+    let subject = Subject::start(count);
     let consumer = Arc::new(RecordingConsumer::default());
-    assert!(consumer.raft.set(Arc::clone(&subject)).is_ok());
+    assert!(consumer.raft.set(Arc::clone(&subject.raft)).is_ok());
     let weak: Weak<RecordingConsumer> = Arc::downgrade(&consumer);
     assert!(subject.raft.deliver_to(weak), "the reference supports a consumer");
     (subject, consumer)
