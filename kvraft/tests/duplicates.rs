@@ -4,7 +4,8 @@
 
 mod cluster;
 
-use cluster::{Cluster, PlainService, Reference, eventually, without};
+use cluster::servers::eventually;
+use cluster::{Cluster, PlainService, Reference};
 use kvraft::messages::{Command, GetArgs, Operation, OperationId, Reply, Value, WriteArgs};
 use labrpc::{ClientEnd, Direction, Verdict};
 use labstd::sync::Arc;
@@ -58,7 +59,7 @@ fn a_request_that_arrives_twice_is_executed_once() {
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
         let leader = cluster.leader();
-        let end = cluster.end("client", leader);
+        let end = cluster.end(leader);
         // Cut off all servers, so that neither entry is committed before both are in the log.
         cluster.partition(&[]);
         let (first, second) = (spawn_write(&end, append(1, "x")), spawn_write(&end, append(1, "x")));
@@ -78,7 +79,7 @@ fn late_and_repeated_requests_are_answered_and_not_executed() {
         let cluster = Cluster::<Reference>::new(3, None);
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
-        let ends: Vec<ClientEnd> = (0..3).map(|server| cluster.end(&format!("client{server}"), server)).collect();
+        let ends = cluster.client(&cluster.all()).0;
         let write_somewhere = |args: &WriteArgs| {
             eventually("a server executes the write", || {
                 ends.iter().any(|end| write(end, args) == Some(Reply::Written))
@@ -101,7 +102,7 @@ fn a_server_that_is_cut_off_confirms_its_applied_writes() {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let leader = cluster.leader();
-        let end = cluster.end("client", leader);
+        let end = cluster.end(leader);
         assert_eq!(write(&end, &append(1, "x")), Some(Reply::Written));
         cluster.partition(&[]);
         let entries = cluster.persister(leader).raft_state_size();
@@ -140,7 +141,7 @@ fn two_entries_at_the_same_index<R: RaftExt>() {
     let mut clerk = cluster.clerk_of_all();
     clerk.put("k", "first");
     let (old, others) = cluster.cut_off_leader();
-    let end = cluster.end("client", old);
+    let end = cluster.end(old);
     let put = spawn_write(&end, append(1, "lost"));
     await_waiting_requests(&cluster, old, 1);
 
@@ -172,7 +173,7 @@ fn an_entry_that_a_successor_commits_is_executed_once() {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "");
         let leader = cluster.leader();
-        let end = cluster.end("client", leader);
+        let end = cluster.end(leader);
         // The followers get the entry, but their replies are lost. Then the leader is cut off.
         cluster.network.intercept(|message| match message.direction {
             Direction::Reply if message.method == "Raft.AppendEntries" => Verdict::Drop,
@@ -182,13 +183,13 @@ fn an_entry_that_a_successor_commits_is_executed_once() {
         await_waiting_requests(&cluster, leader, 1);
         thread::sleep(Duration::from_millis(20));
         cluster.network.stop_intercepting();
-        let others = without(leader, 3);
+        let others = cluster.others(leader);
         cluster.partition(&[&others, &[leader]]);
         assert_eq!(cluster.clerk(&others).get("k"), "x", "a read commits the entries before it");
         cluster.heal();
         let reply = wait_for_reply(request);
         assert!(matches!(reply, Some(Reply::Written | Reply::WrongLeader)), "{reply:?}");
-        let retry = cluster.end("again", cluster.leader());
+        let retry = cluster.end(cluster.leader());
         assert_eq!(write(&retry, &append(1, "x")), Some(Reply::Written));
         assert_eq!(cluster.clerk_of_all().get("k"), "x");
         cluster.shut_down();
@@ -202,7 +203,7 @@ fn waiting_requests_are_refused_when_their_server_is_killed() {
         cluster.clerk_of_all().put("k", "");
         let (leader, _) = cluster.cut_off_leader();
         let service = cluster.server(leader);
-        let end = cluster.end("client", leader);
+        let end = cluster.end(leader);
         let requests: Vec<_> =
             (1..=5).flat_map(|seq| [spawn_write(&end, append(seq, "x")), spawn_get(&end, seq)]).collect();
         thread::sleep(Duration::from_millis(50));
@@ -223,13 +224,13 @@ fn a_follower_refuses_every_request() {
         let cluster = Cluster::<Reference>::new(3, None);
         cluster.clerk_of_all().put("k", "v");
         let leader = cluster.leader();
-        for server in without(leader, 3) {
-            let end = cluster.end(&format!("to {server}"), server);
+        for server in cluster.others(leader) {
+            let end = cluster.end(server);
             assert_eq!(wait_for_reply(spawn_get(&end, 1)), Some(Reply::WrongLeader));
             assert_eq!(write(&end, &append(1, "x")), Some(Reply::WrongLeader));
             assert_eq!(cluster.server(server).waiting_requests(), 0);
         }
-        let end = cluster.end("leader", leader);
+        let end = cluster.end(leader);
         assert_eq!(wait_for_reply(spawn_get(&end, 1)), Some(Reply::Value(Value::new("v".to_string()))));
         cluster.shut_down();
     });

@@ -2,7 +2,8 @@
 
 mod cluster;
 
-use cluster::{Cluster, EVENTUALLY_LIMIT, Reference, eventually};
+use cluster::servers::{EVENTUALLY_LIMIT, eventually};
+use cluster::{Cluster, Reference};
 use kvraft::KvServer;
 use labstd::Clock;
 use labstd::rng::{self, RngExt};

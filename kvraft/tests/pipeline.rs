@@ -7,9 +7,9 @@ mod cluster;
 
 use std::collections::BTreeSet;
 
-use cluster::{Cluster, EVENTUALLY_LIMIT, PlainService, Reference};
+use cluster::servers::EVENTUALLY_LIMIT;
+use cluster::{Cluster, PlainService, Reference};
 use kvraft::{Pipeline, SubmissionId};
-use labrpc::ClientEnd;
 use labstd::testing::under_both_clocks;
 use labstd::thread;
 use labstd::time::{Duration, Instant};
@@ -20,10 +20,6 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 
 const KEYS: usize = 4;
 
-fn ends<S: KvService>(cluster: &Cluster<S>) -> Vec<ClientEnd> {
-    (0..cluster.len()).map(|to| cluster.end(&format!("pipeline->S{to}"), to)).collect()
-}
-
 /// Submits `count` appends, each of its own number to one of the keys, and runs `meanwhile` on the cluster at the same
 /// time. Then checks that every value has its numbers, once each and in order.
 fn append_and_check<S: KvService>(
@@ -32,7 +28,7 @@ fn append_and_check<S: KvService>(
     capacity: usize,
     meanwhile: impl FnOnce(&Cluster<S>),
 ) {
-    let ends = ends(&cluster);
+    let ends = cluster.client(&cluster.all()).0;
     let client = thread::spawn("client", move || {
         let mut pipeline = Pipeline::make(&ends, capacity);
         let mut done = Vec::new();
@@ -105,7 +101,7 @@ fn writes_are_executed_once_while_leaders_crash() {
 fn submit_blocks_while_the_pipeline_is_full() {
     under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
-        let mut pipeline = Pipeline::make(&ends(&cluster), 5);
+        let mut pipeline = Pipeline::make(&cluster.client(&cluster.all()).0, 5);
         for n in 0..20 {
             pipeline.put("k", &n.to_string());
         }
@@ -124,7 +120,7 @@ fn submit_blocks_while_the_pipeline_is_full() {
 fn a_dropped_pipeline_leaves_no_thread_behind() {
     under_both_clocks(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);
-        let ends = ends(&cluster);
+        let ends = cluster.client(&cluster.all()).0;
         (0..3).for_each(|server| cluster.crash(server));
         let mut pipeline = Pipeline::make(&ends, 5);
         pipeline.put("k", "never");

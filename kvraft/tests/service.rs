@@ -2,7 +2,8 @@
 
 mod cluster;
 
-use cluster::{Cluster, PlainRaft, PlainService, Reference, eventually};
+use cluster::servers::eventually;
+use cluster::{Cluster, PlainRaft, PlainService, Reference};
 use kvraft::KvServer;
 use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread;

@@ -2,7 +2,8 @@
 
 mod cluster;
 
-use cluster::{Cluster, Reference, eventually};
+use cluster::servers::eventually;
+use cluster::{Cluster, Reference};
 use kvraft::messages::{Command, Operation, OperationId, Reply, WriteArgs};
 use labrpc::ClientEnd;
 use labstd::Run;
@@ -61,13 +62,13 @@ fn restarted_servers_have_their_map_and_duplicate_table() {
         let cluster = Cluster::<Reference>::new(3, Some(MAX_RAFT_STATE));
         let mut clerk = cluster.clerk_of_all();
         clerk.put("k", "");
-        let write_somewhere = |when: &str, seq, value: &str| {
-            let ends: Vec<_> = (0..3).map(|server| cluster.end(&format!("{when} to {server}"), server)).collect();
+        let write_somewhere = |seq, value: &str| {
+            let ends = cluster.client(&cluster.all()).0;
             eventually("a server executes the write", || {
                 ends.iter().any(|end| append_to_k(end, seq, value) == Some(Reply::Written))
             });
         };
-        write_somewhere("before", 1, "first");
+        write_somewhere(1, "first");
         // Write until no log contains the client's entry any more.
         (0..100).for_each(|n| clerk.put("other", &format!("something {n}")));
         eventually("every server has a snapshot", || {
@@ -77,10 +78,10 @@ fn restarted_servers_have_their_map_and_duplicate_table() {
         (0..3).for_each(|server| cluster.crash(server));
         (0..3).for_each(|server| cluster.start(server));
         cluster.heal();
-        write_somewhere("after", 1, "a duplicate");
+        write_somewhere(1, "a duplicate");
         assert_eq!(clerk.get("k"), "first", "an operation from before the restart is not executed again");
         assert_eq!(clerk.get("other"), "something 99");
-        write_somewhere("later", 2, ", second");
+        write_somewhere(2, ", second");
         assert_eq!(clerk.get("k"), "first, second");
         cluster.shut_down();
     });
@@ -150,7 +151,7 @@ fn a_long_batch_does_not_cause_a_snapshot_per_command() {
         let (leader, _) = cluster.cut_off_leader();
         let requests: Vec<_> = (0..BATCH)
             .map(|n| {
-                let end = cluster.end(&format!("client {n}"), leader);
+                let end = cluster.end(leader);
                 let id = OperationId { client: n as u64, seq: 1 };
                 let operation = Operation::Append { key: "k".to_string(), value: "twenty bytes or so..".to_string() };
                 let args = WriteArgs(Command { id, operation });
@@ -178,7 +179,7 @@ fn a_log_that_cannot_be_shortened_causes_no_snapshots() {
         let (leader, _) = cluster.cut_off_leader();
         let before = cluster.persister(leader).read_snapshot();
         for n in 0..100 {
-            let end = cluster.end(&format!("client {n}"), leader);
+            let end = cluster.end(leader);
             labstd::thread::spawn("client", move || append_to_k(&end, n + 1, FILLER));
         }
         eventually("the log is long", || cluster.persister(leader).raft_state_size() > 3 * MAX_RAFT_STATE);
