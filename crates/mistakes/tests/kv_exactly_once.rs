@@ -2,16 +2,18 @@
 //! order of its client, whatever messages are lost and whichever servers crash. This test does not use the tester, so
 //! it gives independent evidence that the service is correct.
 
-use labrpc::{ClientEnd, Name, Network};
+#[path = "../../../raft/tests/servers/mod.rs"]
+mod servers;
+
+use std::ops::Range;
+
 use labstd::rng::{self, RngExt, SliceRandom};
-use labstd::sync::{Arc, Mutex};
-use labstd::thread::{self, Group};
+use labstd::thread;
 use labstd::time::Duration;
 use labstd::{Run, simulate};
 use mistakes::{Clerk, KvMistake, KvServer, Raft};
-use raftapi::{KvClerk, KvService, Persister, ServerId};
-
-type Kv = KvServer<Raft>;
+use raftapi::{KvClerk, Persister, ServerId};
+use servers::{Kv, Servers};
 
 const SERVERS: usize = 3;
 const CLIENTS: usize = 3;
@@ -20,90 +22,46 @@ const SEEDS: u64 = 200;
 
 /// A cluster whose servers can be crashed and restarted.
 struct Cluster {
-    network: Network,
+    servers: Servers<Kv<KvServer<Raft>>>,
     mistake: Option<KvMistake>,
     max_raft_state: Option<usize>,
-    servers: Mutex<Vec<Server>>,
-}
-
-#[derive(Default)]
-struct Server {
-    incarnation: usize,
-    persister: Arc<Persister>,
-    kv: Option<Kv>,
 }
 
 impl Cluster {
-    fn new(max_raft_state: Option<usize>, mistake: Option<KvMistake>) -> Arc<Cluster> {
-        let servers = Mutex::new((0..SERVERS).map(|_| Server::default()).collect());
-        let cluster = Arc::new(Cluster { network: Network::new(), mistake, max_raft_state, servers });
-        (0..SERVERS).for_each(|server| cluster.start(server));
+    fn new(max_raft_state: Option<usize>, mistake: Option<KvMistake>) -> Cluster {
+        let cluster = Cluster { servers: Servers::new(SERVERS), mistake, max_raft_state };
+        cluster.start(0..SERVERS);
         cluster
     }
 
-    fn start(&self, server: usize) {
-        let mut servers = self.servers.lock();
-        let this = &mut servers[server];
-        this.incarnation += 1;
-        this.persister = Arc::new(this.persister.copy());
-        let peers = self.ends(&format!("S{server}#{}", this.incarnation)).collect();
-        let group = Group::new(format!("S{server}#{}", this.incarnation), None);
-        group.enter(|| {
-            let factory = Kv::factory(self.mistake);
-            let kv = factory(peers, ServerId(server), Arc::clone(&this.persister), self.max_raft_state);
-            let rpc_server = kv.services().into_iter().fold(labrpc::Server::new(), labrpc::Server::with);
-            self.network.add_server(format!("S{server}"), rpc_server);
-            this.kv = Some(kv);
-        });
+    fn start(&self, servers: Range<usize>) {
+        for me in servers {
+            let make = KvServer::<Raft>::factory(self.mistake);
+            self.servers.start(me, |ends, persister| Kv(make(ends, ServerId(me), persister, self.max_raft_state)));
+        }
+        self.servers.heal();
     }
 
-    /// Crashes a server. Only the state that it saved before it left the network is there after its restart.
-    fn crash(&self, server: usize) {
-        self.network.delete_server(format!("S{server}"));
-        let mut servers = self.servers.lock();
-        let this = &mut servers[server];
-        this.persister = Arc::new(this.persister.copy());
-        this.kv.take().expect("the server runs").kill();
-    }
-
-    fn clerk(&self, number: usize) -> Clerk {
-        let mut ends: Vec<ClientEnd> = self.ends(&format!("clerk-{number}")).collect();
+    fn clerk(&self) -> Clerk {
+        let (mut ends, number) = self.servers.client(&self.servers.all());
         ends.shuffle(&mut rng::stream(&format!("shuffle-{number}")));
         Clerk::make(ends)
     }
 
-    fn ends(&self, from: &str) -> impl Iterator<Item = ClientEnd> {
-        (0..SERVERS).map(move |to| {
-            let name = Name::from(format!("{from}->S{to}"));
-            let end = self.network.make_end(&name);
-            self.network.connect(&name, format!("S{to}"));
-            self.network.enable(&name, true);
-            end
-        })
-    }
-
-    fn sizes(&self) -> (usize, usize) {
-        let servers = self.servers.lock();
-        let state = servers.iter().map(|server| server.persister.raft_state_size()).max();
-        let snapshot = servers.iter().map(|server| server.persister.snapshot_size()).max();
-        (state.unwrap_or(0), snapshot.unwrap_or(0))
-    }
-
-    fn shut_down(&self) {
-        (0..SERVERS).for_each(|server| self.crash(server));
-        self.network.cleanup();
+    /// Returns the size of the largest saved state.
+    fn largest(&self, size: impl Fn(&Persister) -> usize) -> usize {
+        self.servers.all().into_iter().map(|server| size(&self.servers.persister(server))).max().unwrap_or(0)
     }
 }
 
 /// Lets clients append to one key over an unreliable network while servers crash, sometimes all of them at once.
 /// Returns the error in the final value, if there is one.
-fn run_appends(cluster: &Arc<Cluster>) -> Option<String> {
-    cluster.network.set_reliable(false);
+fn run_appends(cluster: &Cluster) -> Option<String> {
+    cluster.servers.network.set_reliable(false);
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
-            let cluster = Arc::clone(cluster);
+            let mut clerk = cluster.clerk();
             thread::spawn(format!("client-{client}"), move || {
-                let mut clerk = cluster.clerk(client);
                 for n in 0..APPENDS {
                     clerk.append("k", &appended(client, n));
                 }
@@ -117,12 +75,12 @@ fn run_appends(cluster: &Arc<Cluster>) -> Option<String> {
             server if server < SERVERS => server..server + 1,
             _ => 0..SERVERS,
         };
-        crashed.clone().for_each(|server| cluster.crash(server));
+        crashed.clone().for_each(|server| cluster.servers.crash(server));
         thread::sleep(Duration::from_millis(chance.random_range(0..300)));
-        crashed.for_each(|server| cluster.start(server));
+        cluster.start(crashed);
     }
     clients.into_iter().for_each(|client| client.join().expect("a client ends"));
-    error_in(&cluster.clerk(CLIENTS).get("k"))
+    error_in(&cluster.clerk().get("k"))
 }
 
 /// Returns the error in `value`, which must be an interleaving of the clients' appends in their order.
@@ -151,8 +109,8 @@ fn run(seed: u64, max_raft_state: Option<usize>, mistake: Option<KvMistake>) -> 
     let outcome = Run::simulated(seed).time_limit(Duration::from_secs(300)).execute(move || {
         let cluster = Cluster::new(max_raft_state, mistake);
         let wrong = run_appends(&cluster);
-        let sizes = cluster.sizes();
-        cluster.shut_down();
+        let sizes = (cluster.largest(Persister::raft_state_size), cluster.largest(Persister::snapshot_size));
+        cluster.servers.shut_down();
         wrong.map_or(Ok(sizes), Err)
     });
     outcome.result.map_err(|failure| failure.to_string())?
@@ -185,7 +143,7 @@ fn this_test_detects_a_reexecuted_write() {
 fn an_unwritten_key_is_empty_and_a_put_replaces_a_value() {
     simulate(1, || {
         let cluster = Cluster::new(None, None);
-        let mut clerk = cluster.clerk(0);
+        let mut clerk = cluster.clerk();
         assert_eq!(clerk.get("k"), "");
         clerk.append("k", "a");
         clerk.append("k", "b");
@@ -193,6 +151,6 @@ fn an_unwritten_key_is_empty_and_a_put_replaces_a_value() {
         clerk.put("k", "c");
         assert_eq!(clerk.get("k"), "c");
         assert_eq!(clerk.get("other"), "");
-        cluster.shut_down();
+        cluster.servers.shut_down();
     });
 }
