@@ -35,8 +35,7 @@ impl Filter {
         match env_filter::Builder::new().try_parse(text) {
             Ok(builder) => Ok(Filter(builder.build())),
             Err(error) => {
-                // The error about the regex after a slash has several lines.
-                let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+                let error = error.to_string();
                 let error = error.strip_prefix("error parsing logger filter: ").unwrap_or(&error);
                 Err(format!("{VARIABLE}={text}: {error}; give topics and levels, such as vote,term or debug,rpc=off"))
             }
