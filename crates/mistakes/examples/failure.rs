@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use mistakes::{KvMistake, Mistake, Raft};
 use tester::artifacts::ArtifactStore;
-use tester::{Clock, Scenario, Subject, raft_scenarios, runner};
+use tester::{Clock, PACE, Scenario, Subject, raft_scenarios, runner};
 
 #[path = "../tests/kv_subjects/mod.rs"]
 mod kv_subjects;
@@ -44,7 +44,8 @@ fn scenarios(mistake: &str) -> Option<Vec<Scenario>> {
     if raft.is_some() {
         return Some(raft_scenarios(&Subject::with_factory(Raft::factory(raft))));
     }
-    KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake).map(kv_subjects::scenarios_with)
+    let kv = KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
+    kv.map(|mistake| kv_subjects::scenarios_with(mistake, PACE))
 }
 
 /// Prints one error line that lists the mistakes, and returns exit status 2.

@@ -3,6 +3,7 @@
 
 use diagnosis::Rule;
 use mistakes::KvMistake;
+use tester::PACE;
 
 mod kv_subjects;
 mod search;
@@ -167,7 +168,7 @@ fn every_mistake_is_in_the_table_once() {
 #[test]
 fn every_mistake_is_caught_by_its_scenario() {
     let counted = std::env::var("LAB_RUNS").map_or(COUNTED, |text| text.parse().expect("LAB_RUNS is a number"));
-    search::expect_all_caught(TABLE, counted, kv_subjects::scenarios_with);
+    search::expect_all_caught(TABLE, counted, |mistake| kv_subjects::scenarios_with(mistake, PACE));
 }
 
 #[test]
@@ -175,9 +176,13 @@ fn a_history_reveals_mistakes_that_no_other_check_sees() {
     let missed: Vec<String> = BY_ITS_HISTORY
         .into_iter()
         .filter(|&(mistake, scenario)| {
-            search(&find_scenario(kv_subjects::scenarios_with(mistake), scenario), &["history", "not linearizable"], 1)
-                .matching
-                .is_empty()
+            search(
+                &find_scenario(kv_subjects::scenarios_with(mistake, PACE), scenario),
+                &["history", "not linearizable"],
+                1,
+            )
+            .matching
+            .is_empty()
         })
         .map(|(mistake, scenario)| {
             format!("{mistake:?}: none of {SEEDS} seeds of {scenario} has a history that is not linearizable")

@@ -175,10 +175,7 @@ fn write_heading(
     if harness::disturbed_runs() > 0 {
         writeln!(out, "      {} runs were disturbed by a busy machine and repeated", harness::disturbed_runs())?;
     }
-    writeln!(
-        out,
-        "Ratios are ours / Go. Better is below 1 for seconds, RPCs and bytes, above 1 for commands (4A, 4B).\n"
-    )?;
+    writeln!(out, "Ratios are ours / Go. Better is below 1 for seconds, RPCs and bytes.\n")?;
     Ok(())
 }
 

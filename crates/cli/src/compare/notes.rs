@@ -38,14 +38,10 @@ pub(super) fn notes(abouts: &[&ScenarioInfo], editions: &BTreeSet<Edition>) -> V
         }
     }
     if has(Layer::Kv) {
-        notes.push(
-            "4A, 4B: a client sends its next request as soon as it has a reply: more commands take more RPCs, also in Raft"
-                .to_string(),
-        );
-        notes.push(
-            "4A, 4B: a client here that made 2,000 requests in an iteration waits 5 ms before each further one"
-                .to_string(),
-        );
+        notes.push(format!(
+            "4A, 4B: a client here pauses between two requests, {} ms on average, and Go's does not: divide RPCs by commands",
+            tester::PACE.as_millis()
+        ));
     }
     if abouts.iter().any(|about| about.name.starts_with("speed_")) {
         notes.push("speed: the course counts none of its commands".to_string());

@@ -5,7 +5,7 @@ use labstd::sync::Arc;
 use labstd::time::Duration;
 use raftapi::KvService;
 
-use super::kv_generic::GenericTest;
+use super::kv_generic::{GenericTest, PACE};
 use super::{ours_kv, ours_reads, part_4a, part_4b};
 use crate::kv::{InProcessCluster, KvCluster, KvClusterConfig, KvSubject, KvTest};
 use crate::part::Part;
@@ -67,6 +67,15 @@ impl Row {
         Row { reliable: false, ..self }
     }
 
+    /// Changes the pace of a generic test.
+    fn at_pace(self, pace: Duration) -> Row {
+        let body = match self.body {
+            Body::Generic(generic) => Body::Generic(GenericTest { pace, ..generic }),
+            other => other,
+        };
+        Row { body, ..self }
+    }
+
     /// Returns the scenario, which runs on a cluster that `make_cluster` starts.
     fn into_scenario(self, make_cluster: KvClusterFactory) -> Scenario {
         let Row { info, reliable, max_raft_state, body } = self;
@@ -81,13 +90,9 @@ impl Row {
             match body {
                 Body::Generic(generic) => generic.run(&test),
                 Body::AnyCluster(body) => body(&test),
-                Body::Intercepting(body) => body(
-                    &test,
-                    cluster.network().expect(
-                        "intercepting scenarios run on a \
-                                                                                  network in this process",
-                    ),
-                ),
+                Body::Intercepting(body) => {
+                    body(&test, cluster.network().expect("intercepting scenarios run on a network in this process"))
+                }
             }
             let stages = test.finish();
             cluster.shut_down();
@@ -108,10 +113,16 @@ fn snapshots_in(part: Part) -> Option<usize> {
 
 /// Returns all scenarios of a key/value service, the course's first, for `subject`.
 pub fn kv_scenarios<K: KvService>(subject: &KvSubject<K>) -> Vec<Scenario> {
+    kv_scenarios_at_pace(subject, PACE)
+}
+
+/// Returns the same scenarios with another mean pause between the operations of a client in the generic tests. For the
+/// measurement by which the pace is chosen.
+pub fn kv_scenarios_at_pace<K: KvService>(subject: &KvSubject<K>, pace: Duration) -> Vec<Scenario> {
     let make = subject.factory();
     let make_cluster: KvClusterFactory =
         Arc::new(move |config| Arc::new(InProcessCluster::new(config, Arc::clone(&make))));
-    table().into_iter().map(|row| row.into_scenario(Arc::clone(&make_cluster))).collect()
+    table().into_iter().map(|row| row.at_pace(pace).into_scenario(Arc::clone(&make_cluster))).collect()
 }
 
 /// Function that starts a cluster for a scenario.
@@ -136,6 +147,7 @@ const PLAIN: GenericTest = GenericTest {
     partitions: false,
     max_raft_state: None,
     random_keys: false,
+    pace: PACE,
 };
 const ONE: GenericTest = GenericTest { clients: 1, ..PLAIN };
 const UNRELIABLE: GenericTest = GenericTest { unreliable: true, ..PLAIN };
