@@ -1,8 +1,8 @@
 //! Admission of runs within one process. Simulations compute; runs on threads mostly sleep, but need the whole machine
 //! when they wake. So simulations run first, as many at once as there are processors. Runs on threads start when no
-//! simulation is left, the longest first. Runs of Raft alone run side by side. Runs of a key/value service begin when no
-//! run of Raft is left. A few of them run at a time, because some scenarios measure their speed, and because the servers
-//! may be real processes on one disk.
+//! simulation is left, the longest first. Runs of Raft alone run side by side. Runs of a key/value service start when
+//! no run of Raft is left, a dozen at a time: some scenarios measure their speed, and their servers may be real
+//! processes on one disk.
 
 use labstd::Clock;
 use labstd::sync::{Condvar, Mutex, OnceLock};

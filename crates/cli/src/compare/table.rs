@@ -147,8 +147,8 @@ fn ratio(go: Option<f64>, ours: Option<f64>) -> String {
     }
 }
 
-/// Prints the rows below the headings of the measures, each of which spans its cells. A rule stands above the sums and an
-/// empty line below them.
+/// Prints the rows below the headings of the measures, each of which spans its cells. A rule stands above the sums and
+/// an empty line below them.
 fn lay_out(printed: &[PrintedRow]) -> String {
     let with_runs = printed.iter().any(|line| !line.runs.is_empty());
     let mut headings = vec![""];

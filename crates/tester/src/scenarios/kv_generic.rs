@@ -25,7 +25,8 @@ const WORK: Duration = Duration::from_secs(5);
 /// The mean pause of a client between two operations. Without it, a fast service would turn the test into a benchmark
 /// and grow its values without bound; the course's clients need none, because its services are slower.
 ///
-/// The pace decides how soon mistakes are found: `docs/performance.md` has the measurement by which this one was chosen.
+/// The pace decides how soon mistakes are found. `docs/performance.md` has the measurement by which this one was
+/// chosen.
 pub const PACE: Duration = Duration::from_millis(15);
 
 /// Parameters of the generic test.
