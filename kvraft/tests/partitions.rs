@@ -123,6 +123,7 @@ fn time_until_refused<R: RaftExt>() -> Duration {
 }
 
 #[test]
+#[cfg_attr(not(feature = "fast"), ignore = "it tests a fast path")]
 fn requests_are_refused_at_once_when_their_leader_steps_down() {
     simulate_seeds(SEEDS, || {
         let after = time_until_refused::<raft::Raft>();

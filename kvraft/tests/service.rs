@@ -120,6 +120,7 @@ fn a_get_may_be_the_first_operation_after_an_election() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "fast"), ignore = "it tests a fast path")]
 fn gets_add_no_log_entries_once_a_leader_has_committed() {
     simulate_seeds(SEEDS, || {
         let cluster = Cluster::<Reference>::new(3, None);

@@ -143,6 +143,7 @@ fn the_number_of_snapshots_fits_the_size_limit() {
 /// A hundred entries that are committed at once keep the log above its limit while they are applied. A snapshot for
 /// each of them would make a server with large values far too slow.
 #[test]
+#[cfg_attr(not(feature = "fast"), ignore = "it tests a fast path")]
 fn a_long_batch_does_not_cause_a_snapshot_per_command() {
     const BATCH: usize = 100;
     let counts = count_snapshots(|| {

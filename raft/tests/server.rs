@@ -318,6 +318,7 @@ fn with_consumer(count: usize) -> (Subject, Arc<RecordingConsumer>) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "fast"), ignore = "it tests a fast path")]
 fn a_leader_notifies_its_consumer_before_start_returns() {
     labstd::simulate(1, || {
         let (subject, consumer) = with_consumer(1);
@@ -331,6 +332,7 @@ fn a_leader_notifies_its_consumer_before_start_returns() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "fast"), ignore = "it tests a fast path")]
 fn a_followers_consumer_is_notified_in_batches() {
     labstd::simulate(1, || {
         let (subject, consumer) = with_consumer(3);
