@@ -40,9 +40,6 @@ struct Call<'a> {
 
 /// Plans a call and makes it. Returns `None` if the call fails.
 pub(crate) fn execute(end: &Arc<End>, request: &Request<'_>) -> Option<Payload> {
-    if end.network.is_closed() {
-        return None;
-    }
     execute_planned(end, request, &end.plan_call()?)
 }
 

@@ -41,8 +41,11 @@ impl End {
         End { name, network, state: Mutex::new(state), waits: Arc::new(Waits::new()) }
     }
 
-    /// Plans a call that begins now. Returns `None` if the end is deleted.
+    /// Plans a call that begins now. Returns `None` if the end is deleted or the network is closed.
     pub(crate) fn plan_call(&self) -> Option<CallPlan> {
+        if self.network.is_closed() {
+            return None;
+        }
         let mut state = self.state.lock();
         if self.waits.is_deleted() {
             return None;

@@ -41,7 +41,7 @@ impl ClientEnd {
         Reply: DeserializeOwned + 'static,
     {
         let end = self.end();
-        let plan = if end.network.is_closed() { None } else { end.plan_call() };
+        let plan = end.plan_call();
         let Some(plan) = plan.as_ref().filter(|plan| completes_inline(plan, method)) else {
             self.call_on_pool(plan, method, args, on_reply);
             return Poll::Pending;
