@@ -1,8 +1,6 @@
-//! Comparison of our figures with those of a passing Go solution. The Go outputs are not part of this repository;
-//! without them, the test prints that it was skipped.
+//! Comparison of our figures with those of a passing Go solution.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use tester::{
     Clock, KvSubject, Metrics, Scenario, ScenarioInfo, Stage, Subject, Verdict, kv_scenarios, lines, raft_scenarios,
@@ -10,7 +8,7 @@ use tester::{
 };
 
 /// The folder of `go test -v` outputs of the course's 2024 edition.
-const GO_OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/go-reference");
+const GO_OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/go");
 
 /// The figures of one test, printed by Go or measured here.
 #[derive(Debug)]
@@ -23,17 +21,9 @@ struct Costs {
     commands: f64,
 }
 
-/// Reads a Go output; if it is absent, prints that the test was skipped.
-fn go_output(file: &str) -> Option<String> {
-    let output = std::fs::read_to_string(format!("{GO_OUTPUTS}/{file}"));
-    if output.is_err() {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no Go output {file} to compare with");
-    }
-    output.ok()
-}
-
 /// Returns the figures in a Go output, by title and part.
-fn parse(output: &str) -> BTreeMap<String, Costs> {
+fn go_figures(file: &str) -> BTreeMap<String, Costs> {
+    let output = std::fs::read_to_string(format!("{GO_OUTPUTS}/{file}")).expect("a Go output of this repository");
     let mut title = String::new();
     let mut found = BTreeMap::new();
     for line in output.lines() {
@@ -79,8 +69,7 @@ fn medians(scenario: &Scenario, runs: u64) -> Vec<(String, Costs)> {
 
 #[test]
 fn raft_scenarios_take_fewer_bytes_and_few_more_rpcs_than_go() {
-    let Some(output) = go_output("raft-2024.txt") else { return };
-    let go = parse(&output);
+    let go = go_figures("raft-2024.txt");
     let scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
     for scenario in scenarios.iter().filter(|scenario| scenario.info.from_course) {
         let ScenarioInfo { name, servers, .. } = &scenario.info;
@@ -102,8 +91,7 @@ fn raft_scenarios_take_fewer_bytes_and_few_more_rpcs_than_go() {
 
 #[test]
 fn kv_scenarios_take_few_more_rpcs_an_operation_than_go() {
-    let Some(output) = go_output("kv-2024.txt") else { return };
-    let go = parse(&output);
+    let go = go_figures("kv-2024.txt");
     let scenarios = kv_scenarios(&KvSubject::<kvraft::KvServer<raft::Raft>>::new());
     for scenario in scenarios.iter().filter(|scenario| scenario.info.from_course) {
         let name = scenario.info.name;

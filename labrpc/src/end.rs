@@ -1,7 +1,7 @@
 //! An end of the network: its random stream, its route, and the plan of each call that begins on it.
 
 use labstd::rng::{self, Stream};
-use labstd::sync::{Arc, Mutex};
+use labstd::sync::{Arc, Mutex, MutexGuard};
 
 use crate::Name;
 use crate::config::{Route, RouteVersion};
@@ -43,6 +43,21 @@ impl End {
 
     /// Plans a call that begins now. Returns `None` if the end is deleted or the network is closed.
     pub(crate) fn plan_call(&self) -> Option<CallPlan> {
+        let mut state = self.lock_with_route()?;
+        let State { route, stream } = &mut *state;
+        let (server, config) = self.server_and_faults(route);
+        let faults = if config.is_fault_free() { CallFaults::default() } else { CallFaults::draw(stream, config) };
+        let inline = config.is_direct() && faults.request_hop.is_zero();
+        Some(CallPlan { version: route.version.clone(), server, faults, inline })
+    }
+
+    /// Reports whether a call that begins now may reach its server without faults.
+    pub(crate) fn may_be_direct(&self) -> bool {
+        self.lock_with_route().is_some_and(|state| self.server_and_faults(&state.route).1.is_direct())
+    }
+
+    /// Locks the state and brings the route up to date. Returns `None` if the end is deleted or the network is closed.
+    fn lock_with_route(&self) -> Option<MutexGuard<'_, State>> {
         if self.network.is_closed() {
             return None;
         }
@@ -53,7 +68,11 @@ impl End {
         if !self.network.is_current(&state.route.version) {
             state.route = self.network.route(&self.name, &self.waits);
         }
-        let State { route, stream } = &mut *state;
+        Some(state)
+    }
+
+    /// Returns the server at the end of the route, if it can be reached, and the kinds of faults on the way.
+    fn server_and_faults(&self, route: &Route) -> (Option<Arc<RegisteredServer>>, FaultConfig) {
         let server = route.server.upgrade();
         let calm = self.network.is_calm();
         let config = FaultConfig {
@@ -63,8 +82,6 @@ impl End {
             intercepted: self.network.intercepts(),
             hops: self.network.hops.then_some(self.network.inline_share),
         };
-        let faults = if config.is_fault_free() { CallFaults::default() } else { CallFaults::draw(stream, config) };
-        let inline = config.is_direct() && faults.request_hop.is_zero();
-        Some(CallPlan { version: route.version.clone(), server, faults, inline })
+        (server, config)
     }
 }

@@ -50,6 +50,12 @@ impl ClientEnd {
         let reply = thread::called_from(Location::caller(), || call::execute_planned(end, &request, plan));
         Poll::Ready(reply.map(|reply| decode_reply(method, &reply)))
     }
+
+    /// Reports whether [`call_inline`](ClientEnd::call_inline) may complete now: the network is reliable, the server can
+    /// be reached, and there is no interceptor.
+    pub fn may_complete_inline(&self) -> bool {
+        self.end().may_be_direct()
+    }
 }
 
 /// Reports whether neither the messages of a call nor its handler take time.

@@ -57,6 +57,8 @@ impl Shared {
                 self.replicate[peer.0].notify_one();
             }
         }
+        #[cfg(feature = "fast")] // fast: inline
+        fast::inline::note_proposal(state, effects); // fast: inline
         for peer in effects.replicate_to.iter() {
             if state.core.has_content_for(peer) {
                 self.replicate_to(state, peer);
@@ -121,7 +123,7 @@ impl Shared {
     pub(crate) fn run(self: &Arc<Self>, work: fast::Work) {
         fast::consumer::notify_if(work.notify_consumer, self); // fast: consumer
         fast::reads::complete(work.settled_reads); // fast: reads
-        fast::inline::send(self, work.send_to); // fast: inline
+        fast::inline::send(self, work.send_to, work.follows_proposal); // fast: inline
     }
     // fast end
 }

@@ -12,25 +12,34 @@ use labstd::sync::Arc;
 use raftapi::ServerId;
 
 use super::Work;
-use crate::core::{SentRequest, ServerSet};
+use crate::core::{Effects, SentRequest, ServerSet};
 use crate::replicator::{self, Reply, Request};
-use crate::state::Shared;
+use crate::state::{Shared, State};
 
 /// Requests that a thread sends at most for one event. An event leaves one for each peer. Their replies may leave more,
 /// if other threads have proposed meanwhile.
 const REQUESTS_PER_EVENT_MAX: usize = 8;
 
+/// Notes whether the event has appended commands to a leader's log.
+pub(crate) fn note_proposal(state: &mut State, effects: &Effects) {
+    state.fast.work.follows_proposal = effects.persist.log.is_some() && state.core.is_leader();
+}
+
 /// Sends to these peers, one after the other, and handles the replies that take no time.
 ///
 /// The request to a peer is chosen at the peer's turn: by then there may be more to send, or another thread may have
 /// sent it.
-pub(crate) fn send(shared: &Arc<Shared>, mut send_to: ServerSet) {
+///
+/// After a proposal, other clients may propose at this same moment. The replicators then send to peers to which
+/// messages take time: they run later, and send all of it in one request.
+pub(crate) fn send(shared: &Arc<Shared>, mut send_to: ServerSet, follows_proposal: bool) {
     let (mut peer, mut sent_requests) = (ServerId(ServerSet::MAX - 1), 0);
     // In turns, because a reply may leave more to send to the same peer.
     while let Some(next) = send_to.next_after(peer) {
         peer = next;
         send_to.remove(peer);
-        if sent_requests == REQUESTS_PER_EVENT_MAX {
+        let waits_for_more = follows_proposal && !shared.peers[peer.0].may_complete_inline();
+        if waits_for_more || sent_requests == REQUESTS_PER_EVENT_MAX {
             shared.replicate[peer.0].notify_one();
             continue;
         }

@@ -32,6 +32,7 @@ pub(crate) struct State {
 #[must_use]
 pub(crate) struct Work {
     pub(crate) send_to: crate::core::ServerSet,        // fast: inline
+    pub(crate) follows_proposal: bool,                 // fast: inline
     pub(crate) notify_consumer: bool,                  // fast: consumer
     pub(crate) settled_reads: Vec<reads::SettledRead>, // fast: reads
 }
