@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::current_thread::{self, current_run, with_current_thread};
 use crate::failure::ThreadStatus;
 use crate::os_threads::{self, Blocked, unwind_if_stopping};
+use crate::state::ThreadInfo;
 use crate::time::Duration;
 use crate::wait::WaitKind;
 use crate::{panic_hook, sim};
@@ -181,6 +182,11 @@ pub fn name() -> String {
         Some(me) => me.name.to_string(),
         None => std::thread::current().name().unwrap_or_default().to_string(),
     })
+}
+
+/// Returns whether the calling thread belongs to a [`Run`](crate::Run).
+pub fn in_run() -> bool {
+    with_current_thread(|me| me.is_some_and(ThreadInfo::in_run))
 }
 
 /// Returns the activity of each thread of the calling thread's run, in the order in which they were started: the line

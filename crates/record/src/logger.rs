@@ -1,7 +1,10 @@
 //! Turns lines of the `log` crate into events of the logging thread's run.
 //!
 //! Every line becomes an event, independent of `LAB_LOG`: the hash of a run must not depend on the events that are
-//! printed.
+//! printed. A run without a record formats its lines as well and drops them, because formatting may run any code, which
+//! may take a lock: the schedule of a run must not depend on recording.
+
+use labstd::thread;
 
 use crate::{Event, EventKind, Level, live, scope};
 
@@ -21,7 +24,7 @@ pub fn install_logger() {
 
 impl log::Log for Logger {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        live::is_enabled() || crate::enabled()
+        live::is_enabled() || thread::in_run()
     }
 
     fn log(&self, line: &log::Record<'_>) {

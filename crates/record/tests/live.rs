@@ -1,9 +1,10 @@
 //! The output of `LAB_LOG`. Lines of the `log` crate join their run, and printing does not change the record.
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use ids::{ServerId, Term};
-use record::{Event, EventKind, Fault, Level, Recorder, Scope, live::Filter};
+use record::{Event, EventKind, Fault, Level, Options, Recorder, Scope, live::Filter};
 
 fn event(kind: EventKind) -> Event {
     Event { at: 0, server: Some(ServerId(1)), kind }
@@ -156,4 +157,28 @@ fn an_invalid_variable_is_reported_and_prints_nothing() {
     assert!(printed.starts_with("refused: LAB_LOG=vote=loud"), "{printed}");
     assert_eq!(printed.lines().count(), 1);
     assert_eq!(recorded.len(), 0);
+}
+
+#[test]
+fn a_run_without_a_record_formats_its_lines_too() {
+    struct Counted<'a>(&'a AtomicUsize);
+    impl std::fmt::Display for Counted<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            // Formatting may run any code, so a run must not depend on whether a line is recorded.
+            self.0.fetch_add(1, SeqCst);
+            f.write_str("formatted")
+        }
+    }
+    record::install_logger();
+    for recorder in [Recorder::default(), Recorder::new(Options::off())] {
+        let formatted = labstd::simulate(1, move || {
+            let formatted = AtomicUsize::new(0);
+            Scope::new(&recorder, None).enter("tester", || {
+                assert!(log::log_enabled!(log::Level::Trace));
+                log::trace!("{}", Counted(&formatted));
+            });
+            formatted.into_inner()
+        });
+        assert_eq!(formatted, 1);
+    }
 }
