@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant as OsInstant};
 
 use parking_lot::Mutex;
@@ -38,6 +38,7 @@ pub struct Run {
     seed: u64,
     name: String,
     context: Option<Arc<dyn Any + Send + Sync>>,
+    steps: Arc<AtomicU64>,
     limits: Limits,
 }
 
@@ -70,7 +71,7 @@ impl Run {
             stall: Duration::from_secs(30),
             lock: Duration::from_secs(5),
         };
-        Run { clock, seed, name: "main".to_string(), context: None, limits }
+        Run { clock, seed, name: "main".to_string(), context: None, steps: Arc::default(), limits }
     }
 
     /// Sets the name of the body's thread and of its group. Default: `main`.
@@ -82,6 +83,12 @@ impl Run {
     /// Sets the context of the body's group, which all threads inherit.
     pub fn context(mut self, context: Arc<dyn Any + Send + Sync>) -> Run {
         self.context = Some(context);
+        self
+    }
+
+    /// Counts the scheduler steps of a simulated run in `steps`, for a thread outside of the run that watches it.
+    pub fn step_counter(mut self, steps: Arc<AtomicU64>) -> Run {
+        self.steps = steps;
         self
     }
 
@@ -127,7 +134,7 @@ impl Run {
         assert!(!sim::active(), "a run cannot be started inside a simulation");
         panic_hook::install();
         let start = OsInstant::now();
-        let run = RunState::new(self.seed, self.clock == Clock::Simulated, self.limits.lock);
+        let run = RunState::new(self.seed, self.clock == Clock::Simulated, self.limits.lock, self.steps);
         let group = Group::of_run(self.name.clone(), self.context, run.clone());
         let main = run.register(&self.name, Some(group));
         let returned = Arc::new(Mutex::new(None));

@@ -27,7 +27,7 @@ pub(crate) struct RunState {
     /// The virtual time of a simulation, in nanoseconds; stored here for reports from outside.
     pub(crate) virtual_now: AtomicU64,
     /// The number of steps of a simulation and the thread that it runs; for the stall check from outside.
-    pub(crate) steps: AtomicU64,
+    pub(crate) steps: Arc<AtomicU64>,
     pub(crate) running: AtomicU64,
     /// Whether the run has failed: sleeps and waits then end, and their threads unwind.
     stopping: AtomicBool,
@@ -59,17 +59,18 @@ pub(crate) struct ThreadInfo {
 pub(crate) struct Killed;
 
 /// The run to which threads belong that are started outside of any run.
-pub(crate) static NO_RUN: LazyLock<Arc<RunState>> = LazyLock::new(|| RunState::new(0, false, Duration::from_secs(5)));
+pub(crate) static NO_RUN: LazyLock<Arc<RunState>> =
+    LazyLock::new(|| RunState::new(0, false, Duration::from_secs(5), Arc::default()));
 
 impl RunState {
-    pub(crate) fn new(seed: u64, simulated: bool, lock_limit: Duration) -> Arc<RunState> {
+    pub(crate) fn new(seed: u64, simulated: bool, lock_limit: Duration, steps: Arc<AtomicU64>) -> Arc<RunState> {
         Arc::new(RunState {
             seed,
             simulated,
             lock_limit,
             start: OsInstant::now(),
             virtual_now: AtomicU64::new(0),
-            steps: AtomicU64::new(0),
+            steps,
             running: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             lateness: AtomicU64::new(0),

@@ -233,3 +233,13 @@ fn threads_that_run_one_after_the_other_reuse_stacks() {
         }
     });
 }
+
+#[test]
+fn a_step_counter_shows_the_steps_of_a_run_to_other_threads() {
+    let steps = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let outcome = Run::simulated(7).step_counter(Arc::clone(&steps)).execute(|| {
+        (0..10).for_each(|_| thread::sleep(Duration::from_millis(1)));
+    });
+    assert!(outcome.stats.steps > 10);
+    assert_eq!(steps.load(std::sync::atomic::Ordering::SeqCst), outcome.stats.steps);
+}
