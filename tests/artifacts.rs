@@ -304,6 +304,25 @@ mod interrupted {
     }
 
     #[test]
+    fn ctrl_c_records_a_hanging_run_that_was_not_recorded() {
+        // Of many runs only failures are recorded, but one run alone is recorded from its start.
+        let [of_many, alone] = ["many", "one"].map(|name| {
+            let target = TargetDir::new(&format!("hangs-of-{name}"));
+            let mut command = target.child("hangs", Clock::Simulated);
+            match name {
+                "many" => command.env_remove("LAB_SEED").env("LAB_RUNS", "100"),
+                _ => command.env("LAB_SEED", "1"),
+            };
+            let (status, text) = interrupt(&mut command, &["it hangs"]);
+            assert_eq!(status, Some(130), "{text}");
+            assert_says(&text, &["interrupted: 1 run was active\n", "initial_election_3A-simulated-1\n"]);
+            target.events("initial_election_3A-simulated-1.record")
+        });
+        assert!(alone.len() > 5, "{alone:?}");
+        assert_eq!(of_many, alone);
+    }
+
+    #[test]
     fn ctrl_c_writes_all_running_runs() {
         let target = TargetDir::new("command-line");
         let mut command = target.run(&["figure_8_3C", "persist_2_3C", "--clock", "threads", "--seed", "5"]);

@@ -10,7 +10,9 @@ use labrpc::ClientEnd;
 use labstd::channel::Sender;
 use labstd::sync::Arc;
 use raftapi::{ApplyMsg, Persister, Raft, ServerId};
+use record::Options;
 use serde_json::Value;
+use tester::{Clock, KvSubject, Report, Subject, runner};
 
 mod target_dir;
 use target_dir::TargetDir;
@@ -128,17 +130,56 @@ fn single_runs_and_vis_enable_never_save_no_results() {
     assert_eq!(target.names(), BTreeSet::new());
 }
 
+/// The output without the real time, which differs in each run, and without the folder of the test.
+fn comparable_output(target: &TargetDir, out: &str) -> String {
+    let out = out.replace(&target.0.display().to_string(), "TARGET");
+    let lines = out.lines().filter(|line| !line.contains("of real time") && !line.starts_with("test result"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_schedule_of_a_run_does_not_depend_on_recording() {
+    let raft = tester::raft_scenarios(&Subject::<raft::Raft>::new());
+    let kv = tester::kv_scenarios(&KvSubject::<kvraft::KvServer<raft::Raft>>::new());
+    for scenario in raft.iter().chain(&kv) {
+        let [on, off] = [Options::default(), Options::off()]
+            .map(|options| runner::run_with(scenario, Clock::Simulated, 3, options));
+        let outcome = |report: &Report| (report.stats.schedule_hash, report.stats.steps, report.stats.elapsed);
+        assert_eq!(outcome(&on), outcome(&off), "{scenario:?}");
+        assert_eq!(on.verdict, off.verdict, "{scenario:?}");
+    }
+}
+
+#[test]
+fn output_and_files_of_a_batch_do_not_depend_on_recording() {
+    // A batch records only failed runs, in a second run of their seeds. If the files of passing runs are wanted too, it
+    // records all runs from their start.
+    let [recorded, unrecorded] = ["recorded", "unrecorded"].map(|name| {
+        let target = TargetDir::new(&format!("batch-{name}"));
+        let mut command = target.failing_lab("run initial_election_3A re_election_3A -n 20");
+        if name == "recorded" {
+            command.env("VIS_ENABLE", "always");
+        }
+        let out = comparable_output(&target, &finish(&mut command).out);
+        (target, out)
+    });
+    assert_says(&unrecorded.1, &["6 of 20 runs did not pass; the first:\n", "12 failed"]);
+    assert_eq!(unrecorded.1, recorded.1);
+    let names = unrecorded.0.names();
+    assert_eq!(names.len(), 1 + 2 * 2 * 5, "the results, and record and timeline of five runs of each: {names:?}");
+    for name in names.iter().filter(|name| *name != "run.json") {
+        let [one, other] = [&recorded, &unrecorded].map(|(target, _)| fs::read(target.path(name)).expect("a file"));
+        assert!(one == other, "{name} differs");
+    }
+    assert_eq!(unrecorded.0.lines("run.json", "scenario"), recorded.0.lines("run.json", "scenario"));
+}
+
 #[test]
 fn standard_output_does_not_depend_on_the_progress_mode() {
     let outs = ["none", "lines", "bar", "auto"].map(|how| {
         let target = TargetDir::new(&format!("output-{how}"));
         let out = finish(&mut target.failing_lab(&format!("run initial_election_3A -n 20 --progress {how}"))).out;
-        let out = out.replace(&target.0.display().to_string(), "TARGET");
-        // The real time differs in each run.
-        out.lines()
-            .filter(|line| !line.contains("of real time") && !line.starts_with("test result"))
-            .collect::<Vec<_>>()
-            .join("\n")
+        comparable_output(&target, &out)
     });
     assert_says(
         &outs[0],

@@ -84,7 +84,7 @@ pub fn vote(term: Term, to: ServerId) {
 /// Call it once for all new entries of one AppendEntries, after [`truncated`] if others were removed; when a leader
 /// takes a command; and after [`restored`]. It records one event for each sequence of equal terms, usually just one.
 pub fn appended(first: Index, terms: impl IntoIterator<Item = Term>) {
-    // Reads `terms` in a run without a record too: an iterator may run any code, and a run must not depend on recording.
+    // A run without a record reads `terms` too: an iterator may run any code, and no run may depend on recording.
     let mut first = first;
     let mut terms = terms.into_iter().peekable();
     while let Some(term) = terms.next() {

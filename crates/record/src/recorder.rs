@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Returns the settings of a recorder that records nothing, for measuring the cost of recording.
+    /// Returns the settings of a recorder that records nothing.
     pub const fn off() -> Options {
         Options { kept_bytes_max: 0, on: false }
     }

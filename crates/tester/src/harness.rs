@@ -4,14 +4,15 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use labstd::{Clock, rng};
-use record::Recorder;
+use record::Options;
 
 use crate::artifacts::interrupt::{self, ActiveRun};
 use crate::artifacts::{self, ArtifactStore, Artifacts};
 use crate::determinism;
 use crate::report::{Report, Verdict};
+use crate::runner::{self, Observers};
 use crate::scenario::Scenario;
-use crate::{fault_cutoff, gate, lines, runner};
+use crate::{fault_cutoff, gate, lines, recorded_rerun};
 
 pub use crate::stderr::print;
 
@@ -24,11 +25,34 @@ const REPEATS_MAX: usize = 3;
 /// Number of disturbed runs in this process.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
+/// Selection of the runs that are recorded from their start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// All runs.
+    All,
+    /// Runs on threads, which cannot run again. A simulated run that fails, and whose files are kept, is recorded in
+    /// another run of its seed, as `recorded_rerun` describes. If events are printed as they happen, or if passing runs
+    /// are written to disk, then simulated runs are recorded from their start too.
+    OnlyFailures,
+}
+
+impl Recording {
+    /// Returns the settings of the recorder of a run under this clock.
+    fn options(self, clock: Clock) -> Options {
+        let needs_record = prints_events() || ArtifactStore::from_env().keeps_all();
+        match (self, clock) {
+            (Recording::OnlyFailures, Clock::Simulated) if !needs_record => Options::off(),
+            _ => Options::default(),
+        }
+    }
+}
+
 /// A finished run that has not been reported yet. Until then, Ctrl-C treats it as active.
 #[derive(Debug)]
 #[must_use = "a finished run must be reported"]
 pub struct FinishedRun {
     report: Report,
+    scenario: Scenario,
     active_run: ActiveRun,
 }
 
@@ -39,13 +63,16 @@ impl FinishedRun {
     }
 
     /// Writes the record and the timeline of the run, if `may_write` is set and [`ArtifactStore::should_write`] agrees.
-    /// Then calls `report_run` with the report and the paths.
+    /// If the run has failed and is not recorded yet, its seed first runs again, with a record. Then calls `report_run`
+    /// with the report and the paths.
     pub fn finish<T>(self, may_write: bool, report_run: impl FnOnce(Report, Artifacts) -> T) -> T {
-        let FinishedRun { report, active_run } = self;
+        let FinishedRun { report, scenario, active_run } = self;
         let store = ArtifactStore::from_env();
+        let may_write = may_write && !unwritten(&report);
+        let report = if may_write { recorded_rerun::with_record(&scenario, report) } else { report };
         active_run.report(|| {
             let mut artifacts = Artifacts::default();
-            if may_write && !unwritten(&report) && store.should_write(&report) {
+            if may_write && report.record.is_on() && store.should_write(&report) {
                 artifacts = store.write(
                     &artifacts::name(&report.info, report.clock, report.seed, report.fault_cutoff),
                     &report.record,
@@ -71,8 +98,9 @@ pub fn run_test(scenarios: &[Scenario], clock: Clock, name: &str, package: &str)
     let scenario = scenarios.iter().find(|scenario| scenario.info.name == name);
     let scenario = scenario.expect("the test names are the names in the table");
     let seeds = seeds(clock, |name| std::env::var(name).ok()).unwrap_or_else(|error| panic!("{error}"));
+    let recording = if seeds.len() as u64 > SEEDS { Recording::OnlyFailures } else { Recording::All };
     for seed in seeds {
-        let (report, artifacts) = run_and_report(scenario, clock, seed);
+        let (report, artifacts) = run_and_report(scenario, clock, seed, recording);
         match report.run_failure() {
             None => {}
             Some(run_failure) if run_failure.unwritten => fail(format!("{name}: {}", run_failure.text)),
@@ -93,13 +121,13 @@ fn fail(text: String) -> ! {
 /// Runs a scenario and prints its lines to standard error, including the lines of disturbed runs. Also prints the paths
 /// of its record and its timeline, if they were written.
 pub fn run_and_print(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
-    run_and_report(scenario, clock, seed).0
+    run_and_report(scenario, clock, seed, Recording::All).0
 }
 
-fn run_and_report(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Artifacts) {
+fn run_and_report(scenario: &Scenario, clock: Clock, seed: u64, recording: Recording) -> (Report, Artifacts) {
     interrupt::install();
     let failed = |report: &Report| !report.passed() && !prints_events();
-    let finished = run_if(|| true, scenario, clock, seed, failed, print).expect("the run was wanted");
+    let finished = run_if(|| true, scenario, clock, seed, recording, failed, print).expect("the run was wanted");
     finished.finish(true, |report, artifacts| {
         // If the code is not written yet, then the failure of the test says so; no more lines are needed.
         if !unwritten(&report) {
@@ -111,19 +139,26 @@ fn run_and_report(scenario: &Scenario, clock: Clock, seed: u64) -> (Report, Arti
 
 /// Waits at the gate and runs a scenario. A disturbed run on threads is repeated up to three times; `on_repeat` is
 /// called with its lines each time.
-pub fn run_undisturbed(scenario: &Scenario, clock: Clock, seed: u64, on_repeat: impl Fn(&str)) -> FinishedRun {
-    run_if(|| true, scenario, clock, seed, |_| false, on_repeat).expect("the run was wanted")
+pub fn run_undisturbed(
+    scenario: &Scenario,
+    clock: Clock,
+    seed: u64,
+    recording: Recording,
+    on_repeat: impl Fn(&str),
+) -> FinishedRun {
+    run_if(|| true, scenario, clock, seed, recording, |_| false, on_repeat).expect("the run was wanted")
 }
 
 /// Like [`run_undisturbed`], but starts only if `still_wanted` returns true once the gate admits the run. A simulated
-/// run for which `run_again` returns true is [run again](determinism::rerun); a divergence becomes the failure of the
-/// report. Aborted runs, and runs of code that is not written yet, are not run again because there is nothing to
-/// compare.
+/// run for which `run_again` returns true is [run again](determinism::rerun), after another run that records it if
+/// `recording` requires that; a divergence becomes the failure of the report. Aborted runs, and runs of code that is
+/// not written yet, are not run again because there is nothing to compare.
 pub fn run_if(
     still_wanted: impl Fn() -> bool,
     scenario: &Scenario,
     clock: Clock,
     seed: u64,
+    recording: Recording,
     run_again: impl Fn(&Report) -> bool,
     on_repeat: impl Fn(&str),
 ) -> Option<FinishedRun> {
@@ -133,21 +168,28 @@ pub fn run_if(
         if !still_wanted() {
             return None;
         }
-        let record = Recorder::default();
-        let active_run = ActiveRun::begin(scenario, clock, seed, &record);
-        let report = runner::run_into(record, determinism::recorded_orders(), scenario, clock, seed);
+        let observers = Observers::new(recording.options(clock), determinism::recorded_orders());
+        let active_run = ActiveRun::begin(scenario, clock, seed, &observers);
+        let report = runner::run_observed(&observers, scenario, clock, seed);
+        if report.passed() && !observers.record.is_on() {
+            active_run.has_passed();
+        }
+        let finished = |report| Some(FinishedRun { report, scenario: scenario.clone(), active_run });
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
             let comparable = clock == Clock::Simulated && !matches!(report.verdict, Verdict::Aborted(_));
-            let divergence = if comparable && !unwritten(&report) && run_again(&report) {
-                determinism::rerun(scenario, &report)
-            } else {
-                None
-            };
-            return Some(FinishedRun { report: report.with(divergence), active_run });
+            if !comparable || unwritten(&report) || !run_again(&report) {
+                return finished(report);
+            }
+            let report = recorded_rerun::with_record(scenario, report);
+            if report.divergence.is_some() {
+                return finished(report);
+            }
+            let divergence = determinism::rerun(scenario, &report);
+            return finished(report.with(divergence));
         }
         let disturbed = DISTURBED.fetch_add(1, Relaxed) + 1;
         if repeats == REPEATS_MAX {
-            return Some(FinishedRun { report, active_run });
+            return finished(report);
         }
         repeats += 1;
         let again = format!(

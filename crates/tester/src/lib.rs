@@ -16,6 +16,7 @@
 //! - [`diagnosis`]: the rule that a failed run has broken, or may have broken.
 //! - [`runner`]: one run of one scenario under one clock with one seed, and its report.
 //! - [`determinism`]: a second run of a seed, and the first difference.
+//! - `recorded_rerun`: the record of a failed run that was not recorded.
 //! - [`fault_cutoff`]: runs whose faults end at a given moment.
 //! - [`harness`]: the body of a `#[test]`: seeds, repetition of disturbed runs, printed lines.
 //! - [`artifacts`]: the files that a run leaves on disk, also after Ctrl-C.
@@ -37,6 +38,7 @@ mod command;
 mod divergence;
 mod history_check;
 mod part;
+mod recorded_rerun;
 mod report;
 mod scenario;
 mod scenario_info;

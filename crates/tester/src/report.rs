@@ -4,7 +4,7 @@ use labstd::time::Duration;
 use labstd::{Clock, Stats};
 use record::Recorder;
 
-use crate::divergence::Divergence;
+use crate::divergence::{Divergence, Outcome};
 use crate::lines;
 use crate::scenario::Stage;
 use crate::scenario_info::ScenarioInfo;
@@ -85,6 +85,22 @@ impl Report {
     /// Returns whether the run passed.
     pub fn passed(&self) -> bool {
         matches!(self.verdict, Verdict::Passed(_))
+    }
+
+    /// Returns the outcome, which does not depend on recording. The diagnosis does, so it is not part of the outcome.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let word = match &self.verdict {
+            Verdict::Passed(_) => "passed",
+            Verdict::Failed(_) => "failed",
+            Verdict::Disturbed(_) => "disturbed",
+            Verdict::Aborted(_) => "aborted",
+            Verdict::Undecided(_) => "undecided",
+        };
+        let verdict = match self.run_failure() {
+            None => word.to_string(),
+            Some(run_failure) => format!("{word}: {}", run_failure.text.lines().next().unwrap_or_default()),
+        };
+        Outcome { verdict, steps: self.stats.steps, schedule_hash: self.stats.schedule_hash }
     }
 
     /// Returns the failure, if there is one.

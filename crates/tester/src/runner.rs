@@ -1,5 +1,7 @@
 //! One run of one scenario, under one clock, with one seed: from a new cluster to a [`Report`].
 
+use labstd::sync::Arc;
+use labstd::sync::atomic::AtomicU64;
 use labstd::time::Duration;
 use labstd::{Clock, Failure, Outcome, Run, Stats};
 use raftapi::Unwritten;
@@ -35,17 +37,30 @@ pub fn run(scenario: &Scenario, clock: Clock, seed: u64) -> Report {
 
 /// Runs `scenario` once, and records as much as `options` allow.
 pub fn run_with(scenario: &Scenario, clock: Clock, seed: u64, options: Options) -> Report {
-    run_into(Recorder::new(options), OrdersToRecord::OfUnverifiedKeys, scenario, clock, seed)
+    run_observed(&Observers::new(options, OrdersToRecord::OfUnverifiedKeys), scenario, clock, seed)
 }
 
-/// Runs `scenario` once. Events go into `record`; at the end, so do the linearizations that `orders` selects.
-pub(crate) fn run_into(
-    record: Recorder,
-    orders: OrdersToRecord,
-    scenario: &Scenario,
-    clock: Clock,
-    seed: u64,
-) -> Report {
+/// The observers of a run. They have no influence on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Observers {
+    /// The record of the events.
+    pub(crate) record: Recorder,
+    /// The linearizations that go into the record at the end.
+    pub(crate) orders: OrdersToRecord,
+    /// The number of scheduler steps so far, in a simulation.
+    pub(crate) steps: Arc<AtomicU64>,
+}
+
+impl Observers {
+    /// Creates the observers of a run that has not begun.
+    pub(crate) fn new(options: Options, orders: OrdersToRecord) -> Observers {
+        Observers { record: Recorder::new(options), orders, steps: Arc::default() }
+    }
+}
+
+/// Runs `scenario` once, before these observers.
+pub(crate) fn run_observed(observers: &Observers, scenario: &Scenario, clock: Clock, seed: u64) -> Report {
+    let Observers { record, orders, steps } = observers.clone();
     let info = scenario.info.clone();
     let begin = EventKind::RunBegun {
         scenario: info.name.to_string(),
@@ -62,6 +77,7 @@ pub(crate) fn run_into(
     let outcome = Run::new(clock, seed)
         .named(info.name)
         .context(Scope::new(&record, None).into_context())
+        .step_counter(steps)
         .time_limit(TIME_LIMIT)
         .step_limit(steps_max(scenario.info.part.layer()))
         .execute(move || body(clock, &shared_progress));

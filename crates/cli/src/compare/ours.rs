@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tester::artifacts::interrupt;
+use tester::harness::Recording;
 use tester::{Clock, Report, Scenario, Stage, Verdict, harness};
 
 use super::cost::{Cost, medians};
@@ -59,13 +60,14 @@ pub(super) fn run(
     let count = count.ok_or_else(|| Error::Usage(format!("{runs} runs are too many")))?;
     let progress = Progress::new(count);
     let kept: Vec<AtomicUsize> = scenarios.iter().map(|_| AtomicUsize::new(0)).collect();
+    let recording = if runs == 1 { Recording::All } else { Recording::OnlyFailures };
     let work = |number: usize| {
         let (index, run) = (number / runs, number % runs);
         let seed = match clock {
             Clock::Simulated => 1 + run as u64,
             Clock::Threads => labstd::rng::fresh_seed(),
         };
-        let ended = harness::run_undisturbed(scenarios[index], clock, seed, harness::print);
+        let ended = harness::run_undisturbed(scenarios[index], clock, seed, recording, harness::print);
         let may_keep = !ended.report().passed() && kept[index].fetch_add(1, Relaxed) < KEPT_MAX;
         ended.finish(may_keep, |report, kept| {
             progress.report(&report);

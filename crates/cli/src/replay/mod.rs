@@ -9,6 +9,7 @@ use record::file::{self, StoredRecord};
 use record::{Event, EventKind};
 use tester::artifacts::interrupt;
 use tester::determinism::{self, DivergencePoint};
+use tester::harness::Recording;
 use tester::{Clock, Report, Scenario, harness};
 
 use crate::Error;
@@ -93,7 +94,7 @@ impl RecordedRun {
         interrupt::install();
         let begun = Instant::now();
         let failed = |report: &Report| !report.passed() && !harness::prints_events();
-        let ended = harness::run_if(|| true, &scenario, clock, seed, failed, harness::print);
+        let ended = harness::run_if(|| true, &scenario, clock, seed, Recording::All, failed, harness::print);
         let ended = ended.expect("the run was wanted");
         let same = (clock == Clock::Simulated).then(|| compare(stored, ended.report()));
         // The files of the same run exist already.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tester::artifacts::Artifacts;
 use tester::artifacts::interrupt::{self, InterruptGuard, InterruptHook};
-use tester::harness::{self, FinishedRun};
+use tester::harness::{self, FinishedRun, Recording};
 use tester::{Clock, Report};
 
 use crate::plan::Plan;
@@ -75,6 +75,9 @@ impl Series<'_> {
         let (begun, stop) = (Instant::now(), AtomicBool::new(false));
         // Number of repeated failures, by scenario index.
         let rerun_counts: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        // The hash of a run is a hash of its record, and two runs are compared by their records.
+        let recorded = hashes || twice || plan.prints_each_run();
+        let recording = if recorded { Recording::All } else { Recording::OnlyFailures };
         let work = |number: usize| {
             let (index, seed) = plan.run(number);
             let wanted = || {
@@ -94,7 +97,8 @@ impl Series<'_> {
             };
             let again = |report: &Report| twice || is_kept(report);
             let print = |text: &str| progress.print_above(text);
-            let ended = harness::run_if(wanted, &plan.scenarios[index], plan.clock, seed, again, print);
+            let scenario = &plan.scenarios[index];
+            let ended = harness::run_if(wanted, scenario, plan.clock, seed, recording, again, print);
             if fail_fast && ended.as_ref().is_some_and(|ended| !ended.report().passed()) {
                 stop.store(true, SeqCst);
             }

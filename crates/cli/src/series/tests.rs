@@ -68,6 +68,20 @@ fn a_nondeterministic_run_has_not_passed() {
 }
 
 #[test]
+fn a_batch_reports_a_failure_that_does_not_repeat() {
+    // The first run fails, and all further runs of this seed pass.
+    let times = std::sync::atomic::AtomicUsize::new(0);
+    let varying = test_scenarios::scenario("varying_3A", move |seed| seed == 2 && times.fetch_add(1, SeqCst) == 0);
+    let (passed, text) = run(&plan(vec![varying], 1, 3), |series| series.hashes = false);
+    assert!(!passed);
+    let first = "  ... 1 of 3 runs did not pass; the first:\n  ... FAILED after 0.000 s (seed 2)\n      \
+                 NOT DETERMINISTIC: two runs of seed 2 differ in their verdicts; the second run passed\n";
+    assert!(text.contains(first), "{text}");
+    assert!(text.contains(", failed: ") && text.contains("it goes wrong"), "{text}");
+    assert!(text.contains("1 failed; 1 not deterministic"), "{text}");
+}
+
+#[test]
 fn unwritten_code_prints_only_its_own_message() {
     let (passed, text) =
         run(&plan(vec![test_scenarios::unwritten("example_3A")], 1, 1), |series| series.hashes = false);

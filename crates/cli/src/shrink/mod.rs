@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use record::file;
 use tester::artifacts::interrupt;
+use tester::harness::Recording;
 use tester::{Clock, Report, Scenario, fault_cutoff, harness};
 
 use self::search::{Candidate, FailingRun, SearchResult, TryCounts};
@@ -148,6 +149,7 @@ impl GivenRun {
             &self.scenario(candidate),
             Clock::Simulated,
             candidate.seed,
+            Recording::All,
             |_| false,
             harness::print,
         );
@@ -160,7 +162,15 @@ impl GivenRun {
         let scenario = self.scenario(found.best);
         // A run that differs from the search's run is repeated, so that the report explains the difference.
         let differs = |report: &Report| report.hash() != found.hash && !harness::prints_events();
-        let ended = harness::run_if(|| true, &scenario, Clock::Simulated, found.best.seed, differs, harness::print);
+        let ended = harness::run_if(
+            || true,
+            &scenario,
+            Clock::Simulated,
+            found.best.seed,
+            Recording::All,
+            differs,
+            harness::print,
+        );
         let may_keep = !(self.is_recorded && found.best == self.run);
         ended.expect("the run was wanted").finish(may_keep, |report, kept| {
             let other = report.divergence.is_none() && report.hash() != found.hash;

@@ -10,12 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use labstd::sync::{Mutex, OnceLock};
+use labstd::sync::{Arc, Mutex, OnceLock};
 use labstd::time::{Duration, Instant};
 use labstd::{Clock, thread};
 use record::{AnnotationShape, Event, EventKind, Recorder};
 
 use super::ArtifactStore;
+use crate::runner::{self, Observers};
 use crate::scenario::Scenario;
 use crate::{lines, stderr};
 
@@ -32,10 +33,33 @@ static REPORTING: Mutex<()> = Mutex::new(());
 /// Known facts about an active run.
 struct ActiveRunInfo {
     name: String,
-    record: Recorder,
+    scenario: Scenario,
+    seed: u64,
+    observers: Observers,
     begun: Instant,
     /// Whether to report the run if it takes long.
     watched: bool,
+}
+
+impl ActiveRunInfo {
+    /// Returns the record so far. If the run is not recorded, its seed runs again, with a record, up to the same step.
+    fn record(&self) -> Recorder {
+        const POLL_INTERVAL: Duration = Duration::from_millis(1);
+        const LONG: Duration = Duration::from_secs(5);
+        if self.observers.record.is_on() {
+            return self.observers.record.clone();
+        }
+        let steps = self.observers.steps.load(Relaxed);
+        let again = Observers { record: Recorder::default(), steps: Arc::default(), ..self.observers };
+        let (scenario, seed, observers) = (self.scenario.clone(), self.seed, again.clone());
+        #[expect(clippy::disallowed_methods, reason = "a thread of the process, outside any run")]
+        let rerun = std::thread::spawn(move || runner::run_observed(&observers, &scenario, Clock::Simulated, seed));
+        let begun = Instant::now();
+        while again.steps.load(Relaxed) < steps && !rerun.is_finished() && begun.elapsed() < LONG {
+            thread::sleep(POLL_INTERVAL);
+        }
+        again.record
+    }
 }
 
 /// An active run, until this is dropped.
@@ -43,17 +67,22 @@ struct ActiveRunInfo {
 pub(crate) struct ActiveRun(u64);
 
 impl ActiveRun {
-    /// Registers a run of `scenario` that begins with this record.
-    pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, record: &Recorder) -> ActiveRun {
+    /// Registers a run of `scenario` that begins before these observers.
+    pub(crate) fn begin(scenario: &Scenario, clock: Clock, seed: u64, observers: &Observers) -> ActiveRun {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
         let name = super::name(&scenario.info, clock, seed, scenario.fault_cutoff);
         // On threads every run takes long.
         let watched = clock == Clock::Simulated;
-        ACTIVE_RUNS
-            .lock()
-            .insert(number, ActiveRunInfo { name, record: record.clone(), begun: Instant::now(), watched });
+        let (scenario, observers) = (scenario.clone(), observers.clone());
+        let info = ActiveRunInfo { name, scenario, seed, observers, begun: Instant::now(), watched };
+        ACTIVE_RUNS.lock().insert(number, info);
         ActiveRun(number)
+    }
+
+    /// Removes the run from the active runs, because it has passed and has no record to write.
+    pub(crate) fn has_passed(&self) {
+        ACTIVE_RUNS.lock().remove(&self.0);
     }
 
     /// Reports the run, now that it is finished. If the process is interrupted meanwhile, the interrupt waits for this
@@ -129,12 +158,12 @@ fn report_slow_simulations() {
         let mut lines = String::new();
         for run in ACTIVE_RUNS.lock().values_mut().filter(|run| run.watched && run.begun.elapsed() >= LONG) {
             run.watched = false;
-            let ActiveRunInfo { name, record, .. } = run;
+            let ActiveRunInfo { name, observers, .. } = run;
             lines += &format!(
-                "      {name} has been computing for {} s, and is at event {}: in a simulation only computation takes \
+                "      {name} has been computing for {} s, and is at step {}: in a simulation only computation takes \
                  time, such as encoding a long log at every change\n",
                 LONG.as_secs(),
-                record.len()
+                observers.steps.load(Relaxed)
             );
         }
         if !lines.is_empty() {
@@ -172,7 +201,8 @@ fn write_active_runs() {
     };
     let why_nothing = if store.is_disabled() { "; VIS_ENABLE=never, so nothing is written" } else { "" };
     stderr::print(&format!("\ninterrupted: {runs} active{why_nothing}\n"));
-    for ActiveRunInfo { name, record, .. } in active_runs.values().filter(|_| !store.is_disabled()) {
+    for run in active_runs.values().filter(|_| !store.is_disabled()) {
+        let (name, record) = (&run.name, &run.record());
         // The recorder moves the event to the time of the latest event.
         let label = "interrupted".to_string();
         let kind = EventKind::Annotated {

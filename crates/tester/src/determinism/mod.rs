@@ -8,12 +8,12 @@
 use std::collections::VecDeque;
 
 use labstd::Clock;
-use record::{Event, EventKind, Recorder, Topic};
+use record::{Event, EventKind, Options, Topic};
 
 use crate::artifacts::ArtifactStore;
 use crate::history_check::OrdersToRecord;
 use crate::report::Report;
-use crate::runner;
+use crate::runner::{self, Observers};
 use crate::scenario::Scenario;
 
 pub use crate::divergence::{Divergence, DivergencePoint};
@@ -29,24 +29,37 @@ const EVENTS_BEFORE: usize = 3;
 /// If the report is about a run on threads, where two runs always differ.
 pub fn rerun(scenario: &Scenario, report: &Report) -> Option<Divergence> {
     assert!(report.clock == Clock::Simulated, "two runs on threads always differ");
-    let second = runner::run_into(Recorder::default(), recorded_orders(), scenario, Clock::Simulated, report.seed);
-    if second.hash() == report.hash() {
-        return None;
-    }
-    let second_run = match (second.run_failure(), report.passed()) {
+    let second = run_recorded(scenario, report.seed);
+    let point = first_differing_event(report, &second)?;
+    let second_run = describe_result(&second, report.passed());
+    Some(Divergence { seed: report.seed, second_run, outcomes: None, point })
+}
+
+/// Runs a seed in the simulation, with a record.
+pub(crate) fn run_recorded(scenario: &Scenario, seed: u64) -> Report {
+    runner::run_observed(&Observers::new(Options::default(), recorded_orders()), scenario, Clock::Simulated, seed)
+}
+
+/// Returns the result of a second run in a few words.
+pub(crate) fn describe_result(second: &Report, first_passed: bool) -> String {
+    match (second.run_failure(), first_passed) {
         (None, true) => "passed as well".to_string(),
         (None, false) => "passed".to_string(),
         (Some(run_failure), _) => format!("failed: {}", run_failure.text.lines().next().unwrap_or_default()),
-    };
+    }
+}
+
+/// Returns the first difference between the records of two runs; `None` if they are equal.
+pub(crate) fn first_differing_event(first: &Report, second: &Report) -> Option<DivergencePoint> {
+    if second.hash() == first.hash() {
+        return None;
+    }
     // A long record omits some calls; a run of another length omits other calls. Then only the rest is compared.
-    let whole = report.record.omitted() == 0 && second.record.omitted() == 0;
+    let whole = first.record.omitted() == 0 && second.record.omitted() == 0;
     let is_compared = |event: &Event| whole || (event.kind.topic() != Topic::Rpc && !is_gap(event));
-    let point =
-        first_divergence(report.record.events().filter(is_compared), second.record.events().filter(is_compared));
+    let point = first_divergence(first.record.events().filter(is_compared), second.record.events().filter(is_compared));
     // If the hashes differ and the kept events are equal, then the runs differ in omitted calls.
-    let point =
-        point.unwrap_or(DivergencePoint { number: report.record.len(), before: Vec::new(), first: None, second: None });
-    Some(Divergence { seed: report.seed, second_run, point })
+    Some(point.unwrap_or(DivergencePoint { number: first.record.len(), before: Vec::new(), first: None, second: None }))
 }
 
 /// Returns the keys whose linearizations are recorded. They are part of the record, so they are part of its hash.
@@ -80,4 +93,4 @@ fn is_gap(event: &Event) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

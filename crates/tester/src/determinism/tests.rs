@@ -12,7 +12,7 @@ use crate::{Subject, Verdict, raft_scenarios};
 
 /// Source of nondeterminism that a Raft uses.
 #[derive(Clone, Copy, Debug)]
-enum Source {
+pub(crate) enum Source {
     Nothing,
     MapOrder,
     Clock,
@@ -22,10 +22,10 @@ enum Source {
 
 /// A Raft that calls its peers every 20 ms, in an order and at times that may depend on something outside the
 /// simulation.
-struct Caller;
+pub(crate) struct Caller;
 
 impl Caller {
-    fn with(source: Source) -> Subject<Caller> {
+    pub(crate) fn with(source: Source) -> Subject<Caller> {
         Subject::with_factory(move |peers, me, _, _| {
             let peers = Arc::new(peers);
             let asks = Arc::clone(&peers);
