@@ -68,7 +68,7 @@ fn child_process() {
         return;
     }
     let clock = if std::env::var("RAFTLAB_CLOCK").is_ok() { Clock::Threads } else { Clock::Simulated };
-    harness::run_test(&raft_scenarios(&Subject::<FaultyRaft>::new()), clock, "initial_election_3A", "raftlab");
+    harness::run_test(&raft_scenarios(&Subject::of::<FaultyRaft>()), clock, "initial_election_3A", "raftlab");
 }
 
 impl TargetDir {

@@ -70,7 +70,7 @@ fn medians(scenario: &Scenario, runs: u64) -> Vec<(String, Costs)> {
 #[test]
 fn raft_scenarios_take_fewer_bytes_and_few_more_rpcs_than_go() {
     let go = go_figures("raft-2024.txt");
-    let scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
+    let scenarios = raft_scenarios(&Subject::of::<raft::Raft>());
     for scenario in scenarios.iter().filter(|scenario| scenario.info.from_course) {
         let ScenarioInfo { name, servers, .. } = &scenario.info;
         let [(title, ours)] = &medians(scenario, 25)[..] else { panic!("{name} has one stage") };
@@ -92,7 +92,7 @@ fn raft_scenarios_take_fewer_bytes_and_few_more_rpcs_than_go() {
 #[test]
 fn kv_scenarios_take_few_more_rpcs_an_operation_than_go() {
     let go = go_figures("kv-2024.txt");
-    let scenarios = kv_scenarios(&KvSubject::<kvraft::KvServer<raft::Raft>>::new());
+    let scenarios = kv_scenarios(&KvSubject::of::<kvraft::KvServer<raft::Raft>>());
     for scenario in scenarios.iter().filter(|scenario| scenario.info.from_course) {
         let name = scenario.info.name;
         for (title, Costs { seconds, rpcs, commands, .. }) in medians(scenario, 1) {

@@ -13,13 +13,13 @@ const KV_SEEDS: u64 = 1;
 
 #[test]
 fn diagnosis_finds_no_broken_rule_in_the_reference_raft() {
-    let false_alarms = false_alarms(raft_scenarios(&Subject::<Raft>::new()), seeds(RAFT_SEEDS));
+    let false_alarms = false_alarms(raft_scenarios(&Subject::of::<Raft>()), seeds(RAFT_SEEDS));
     assert!(false_alarms.is_empty(), "{}", false_alarms.join("\n"));
 }
 
 #[test]
 fn diagnosis_finds_no_broken_rule_in_the_reference_service() {
-    let subject = KvSubject::<KvServer<Raft>>::new();
+    let subject = KvSubject::of::<KvServer<Raft>>();
     let false_alarms = false_alarms(kv_scenarios(&subject), seeds(KV_SEEDS));
     assert!(false_alarms.is_empty(), "{}", false_alarms.join("\n"));
 }

@@ -29,7 +29,7 @@ struct FaultyRaft {
 }
 
 impl FaultyRaft {
-    fn with(fault: ServerFault) -> Subject<FaultyRaft> {
+    fn with(fault: ServerFault) -> Subject {
         Subject::with_factory(move |peers, me, persister, apply_ch| {
             let raft = raft::Raft::make(peers, me, persister, apply_ch);
             let killed = Arc::new(AtomicBool::new(false));

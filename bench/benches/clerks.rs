@@ -7,10 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use labstd::sync::Arc;
 use labstd::{Run, thread};
 use raftapi::ServerId;
-use tester::kv::{ErasedClerk, InProcessCluster, KvCluster, KvClusterConfig};
+use tester::kv::{ErasedClerk, InProcessCluster, KvCluster, KvClusterConfig, KvSubject};
 
 const SERVERS: usize = 3;
 
@@ -60,8 +59,7 @@ fn measure(load: Load, clerks: usize) -> Vec<Duration> {
     let outcome = Run::threads(1).time_limit(Duration::from_secs(60)).execute(move || {
         let max_raft_state = matches!(load, Load::PutsSnapshots).then_some(MAX_RAFT_STATE);
         let setting = KvClusterConfig { servers: SERVERS, reliable: true, max_raft_state };
-        let make = <kvraft::KvServer<raft::Raft> as raftapi::KvService>::make;
-        let cluster = InProcessCluster::new(setting, Arc::new(make));
+        let cluster = InProcessCluster::new(setting, KvSubject::of::<kvraft::KvServer<raft::Raft>>());
         let all: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
         // Waits for a leader.
         cluster.clerk(&all).1.put("ready", "");

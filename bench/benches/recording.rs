@@ -42,8 +42,8 @@ impl Times {
 }
 
 fn main() {
-    let mut scenarios = raft_scenarios(&Subject::<raft::Raft>::new());
-    scenarios.extend(kv_scenarios(&KvSubject::<KvServer<raft::Raft>>::new()));
+    let mut scenarios = raft_scenarios(&Subject::of::<raft::Raft>());
+    scenarios.extend(kv_scenarios(&KvSubject::of::<KvServer<raft::Raft>>()));
     scenarios.retain(|scenario| scenario.info.from_course);
     assert_eq!(scenarios.len(), 51, "the scenarios of the course");
     // cargo adds `--bench`.

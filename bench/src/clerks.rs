@@ -8,7 +8,7 @@ use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use labstd::{Run, thread};
 use raftapi::ServerId;
-use tester::kv::{ErasedClerk, InProcessCluster, KvCluster, KvClusterConfig};
+use tester::kv::{ErasedClerk, InProcessCluster, KvCluster, KvClusterConfig, KvSubject};
 
 use crate::cpu;
 
@@ -55,8 +55,7 @@ impl Operations {
 pub(crate) fn put(clerks: usize, max_raft_state: Option<usize>, until: Until) -> Operations {
     let body = move || {
         let setting = KvClusterConfig { servers: SERVERS, reliable: true, max_raft_state };
-        let make = <kvraft::KvServer<raft::Raft> as raftapi::KvService>::make;
-        let cluster = InProcessCluster::new(setting, Arc::new(make));
+        let cluster = InProcessCluster::new(setting, KvSubject::of::<kvraft::KvServer<raft::Raft>>());
         let all: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
         // Waits for a leader.
         cluster.clerk(&all).1.put("ready", "");

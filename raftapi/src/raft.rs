@@ -12,7 +12,7 @@ use crate::{Index, Persister, ServerId, Term};
 ///
 /// These are the lab's methods; [`RaftExt`](crate::RaftExt) has optional ones. All methods may be called from any
 /// thread at any time. None of them may wait for the network or for agreement.
-pub trait Raft: Send + Sync + Sized + 'static {
+pub trait Raft: Send + Sync + 'static {
     /// Builds a server and starts its threads; returns quickly.
     ///
     /// `peers[me]` is the server's own end and is not used. `persister` contains the state that an earlier incarnation
@@ -21,7 +21,9 @@ pub trait Raft: Send + Sync + Sized + 'static {
     /// # Panics
     ///
     /// If the saved state is damaged, because a server that does not know its earlier promises must not take part.
-    fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Self;
+    fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Self
+    where
+        Self: Sized;
 
     /// Returns the RPC services of this server. The tester registers them with the network under the server's name.
     fn services(&self) -> Vec<Service>;

@@ -52,12 +52,12 @@ pub(super) const RAFT_CPU: Row = Row {
 
 /// Returns the course's scenarios of Raft, run against the reference.
 pub(super) fn raft_scenarios_of_course() -> Vec<Scenario> {
-    select_course(raft_scenarios(&Subject::<raft::Raft>::new()), 28)
+    select_course(raft_scenarios(&Subject::of::<raft::Raft>()), 28)
 }
 
 /// Returns the course's scenarios of the key/value service, run against the reference.
 pub(super) fn kv_scenarios_of_course() -> Vec<Scenario> {
-    select_course(kv_scenarios(&KvSubject::<KvServer<raft::Raft>>::new()), 23)
+    select_course(kv_scenarios(&KvSubject::of::<KvServer<raft::Raft>>()), 23)
 }
 
 fn select_course(mut scenarios: Vec<Scenario>, expected: usize) -> Vec<Scenario> {

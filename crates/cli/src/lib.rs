@@ -66,8 +66,8 @@ pub fn run_with_args<R: Raft, K: KvService>(
         Ok(args) => args,
         Err(error) => return print_help_or_error(&error),
     };
-    let mut scenarios = tester::raft_scenarios(&Subject::<R>::new());
-    scenarios.extend(tester::kv_scenarios(&KvSubject::<K>::new()));
+    let mut scenarios = tester::raft_scenarios(&Subject::of::<R>());
+    scenarios.extend(tester::kv_scenarios(&KvSubject::of::<K>()));
     match execute(args.command, scenarios, package) {
         Ok(status) => status,
         // The reader closed the output because it has read enough.

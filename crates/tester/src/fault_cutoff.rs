@@ -39,9 +39,8 @@ pub fn format_moment(moment: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use labstd::sync::Arc;
     use labstd::thread;
-    use raftapi::{Raft, ServerId};
+    use raftapi::ServerId;
 
     use super::*;
     use crate::runner::tests::NoRaft;
@@ -49,13 +48,13 @@ mod tests {
 
     /// Runs `scenario` on a cluster of servers that do nothing, with a fault cutoff at 1 s. Returns the recorded
     /// faults.
-    fn faults(scenario: impl FnOnce(&Cluster<NoRaft>) + Send + 'static) -> Vec<record::Fault> {
+    fn faults(scenario: impl FnOnce(&Cluster) + Send + 'static) -> Vec<record::Fault> {
         let recorder = record::Recorder::default();
         let context = record::Scope::new(&recorder, None).into_context();
         let run = labstd::Run::new(labstd::Clock::Simulated, 1).context(context);
         let outcome = run.execute(move || {
             let config = ClusterConfig { servers: 3, reliable: true, snapshots: false };
-            let cluster = Cluster::new(config, Arc::new(NoRaft::make));
+            let cluster = Cluster::new(config, Subject::of::<NoRaft>().factory());
             cluster.network().calm_from(Duration::from_secs(1));
             scenario(&cluster);
             cluster.shut_down();
@@ -102,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_scenario_that_requires_its_faults_refuses_a_cutoff() {
-        let raft = raft_scenarios(&Subject::<NoRaft>::new());
+        let raft = raft_scenarios(&Subject::of::<NoRaft>());
         let refused = |scenario: &crate::Scenario| scenario.clone().with_fault_cutoff(Duration::ZERO).is_err();
         assert_eq!(raft.iter().filter(|scenario| !refused(scenario)).count(), 28, "the course's");
         let kv = crate::__for_each_kv_scenario!(__names);

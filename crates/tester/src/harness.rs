@@ -283,7 +283,7 @@ macro_rules! raft_tests {
     };
     ($raft:ty, package = $package:expr) => {
         $crate::__tests! {
-            __for_each_raft_scenario, $crate::raft_scenarios(&$crate::Subject::<$raft>::new()), $package
+            __for_each_raft_scenario, $crate::raft_scenarios(&$crate::Subject::of::<$raft>()), $package
         }
     };
 }
@@ -297,7 +297,7 @@ macro_rules! kv_tests {
     };
     ($service:ty, package = $package:expr) => {
         $crate::__tests! {
-            __for_each_kv_scenario, $crate::kv_scenarios(&$crate::KvSubject::<$service>::new()), $package
+            __for_each_kv_scenario, $crate::kv_scenarios(&$crate::KvSubject::of::<$service>()), $package
         }
     };
 }

@@ -193,7 +193,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_raft_that_does_nothing_fails_every_scenario() {
-        for scenario in raft_scenarios(&Subject::<NoRaft>::new()) {
+        for scenario in raft_scenarios(&Subject::of::<NoRaft>()) {
             let report = run(&scenario, Clock::Simulated, 1);
             assert!(matches!(report.verdict, Verdict::Failed(_)), "{scenario:?}: {:?}", report.verdict);
         }
@@ -225,7 +225,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failed_run_is_visible_in_its_lines_and_its_record() {
-        let scenario = &raft_scenarios(&Subject::<NoRaft>::new())[0];
+        let scenario = &raft_scenarios(&Subject::of::<NoRaft>())[0];
         let report = run(scenario, Clock::Simulated, 17);
         let lines = report.lines();
         assert!(lines.starts_with("Test (3A): initial election ...\n  ... FAILED after "), "{lines}");

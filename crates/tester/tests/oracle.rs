@@ -42,7 +42,7 @@ struct Oracle {
 type Log = Mutex<Vec<(Instant, Bytes)>>;
 
 impl Oracle {
-    fn with(mistake: Mistake) -> Subject<Oracle> {
+    fn with(mistake: Mistake) -> Subject {
         let log: Arc<Mutex<Option<Arc<Log>>>> = Arc::default();
         Subject::with_factory(move |_, me, persister, apply_ch| {
             let log = Arc::clone(log.lock().get_or_insert_with(|| Arc::new(Mutex::new(Vec::new()))));

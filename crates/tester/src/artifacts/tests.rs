@@ -173,7 +173,7 @@ fn files_go_into_the_target_folder_of_the_workspace() {
 #[test]
 fn vis_enable_selects_the_written_runs() {
     let temporary = Temporary::new("when");
-    let mut report = run(&raft_scenarios(&Subject::<NoRaft>::new())[0], Clock::Simulated, 1);
+    let mut report = run(&raft_scenarios(&Subject::of::<NoRaft>())[0], Clock::Simulated, 1);
     let wanted = |report: &Report| {
         [None, Some("never"), Some("always"), Some("yes")].map(|value| {
             let variables: Vec<_> = value.map(|value| ("VIS_ENABLE", value)).into_iter().collect();

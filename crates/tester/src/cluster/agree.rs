@@ -2,7 +2,7 @@
 
 use labstd::thread;
 use labstd::time::{Duration, Instant};
-use raftapi::{Index, Raft, ServerId};
+use raftapi::{Index, ServerId};
 use record::EventKind;
 
 use super::Cluster;
@@ -19,7 +19,7 @@ pub enum Retry {
     No,
 }
 
-impl<R: Raft> Cluster<R> {
+impl Cluster {
     /// Reaches agreement on `command` among at least `expected` servers and returns its index.
     ///
     /// Asks the connected servers in turn until one accepts the command as leader. Then waits up to 2 s until

@@ -51,18 +51,18 @@ impl fmt::Debug for StopHandle {
 }
 
 /// The incarnation that an applier thread serves.
-pub(super) struct ServiceContext<R: Raft> {
+pub(super) struct ServiceContext {
     pub(super) server: ServerId,
     pub(super) incarnation: u32,
     /// A weak reference: a killed server is dropped when its own threads have ended.
-    pub(super) raft: Weak<R>,
+    pub(super) raft: Weak<dyn Raft>,
     /// Group of the threads that the Raft starts while the service calls it.
     pub(super) group: Group,
 }
 
-impl<R: Raft> Cluster<R> {
+impl Cluster {
     /// Starts the thread that reads the messages that a server delivers.
-    pub(super) fn spawn_applier(&self, service: ServiceContext<R>, rx: Receiver<ApplyMsg>, stop: &StopHandle) {
+    pub(super) fn spawn_applier(&self, service: ServiceContext, rx: Receiver<ApplyMsg>, stop: &StopHandle) {
         let stopped = Arc::clone(&stop.stopped);
         let inner = Arc::downgrade(&self.0);
         thread::spawn(format!("service-{}", service.server), move || {
@@ -78,7 +78,7 @@ impl<R: Raft> Cluster<R> {
     }
 
     /// Handles one message. The service does not read the next message meanwhile.
-    fn handle_message(&self, service: &ServiceContext<R>, message: ApplyMsg) -> Result<(), DeliveryError> {
+    fn handle_message(&self, service: &ServiceContext, message: ApplyMsg) -> Result<(), DeliveryError> {
         match message {
             ApplyMsg::Command { index, term, command } => self.handle_command(service, index, term, &command),
             ApplyMsg::Snapshot { index, term, snapshot } => self.handle_snapshot(service, index, term, &snapshot),
@@ -87,7 +87,7 @@ impl<R: Raft> Cluster<R> {
 
     fn handle_command(
         &self,
-        service: &ServiceContext<R>,
+        service: &ServiceContext,
         index: Index,
         term: Term,
         command: &[u8],
@@ -116,14 +116,14 @@ impl<R: Raft> Cluster<R> {
             service.call(|raft| raft.snapshot(index, snapshot));
         }
         if self.0.services_query_raft.load(Relaxed) {
-            service.call(R::get_state);
+            service.call(|raft| raft.get_state());
         }
         Ok(())
     }
 
     fn handle_snapshot(
         &self,
-        service: &ServiceContext<R>,
+        service: &ServiceContext,
         index: Index,
         term: Term,
         bytes: &[u8],
@@ -156,11 +156,11 @@ impl<R: Raft> Cluster<R> {
     }
 }
 
-impl<R: Raft> ServiceContext<R> {
+impl ServiceContext {
     /// Calls the service's own Raft, unless it is already gone.
-    fn call<T>(&self, call: impl FnOnce(&R) -> T) {
+    fn call<T>(&self, call: impl FnOnce(&dyn Raft) -> T) {
         if let Some(raft) = self.raft.upgrade() {
-            self.group.enter(|| call(&raft));
+            self.group.enter(|| call(&*raft));
         }
     }
 }

@@ -3,7 +3,7 @@
 use labstd::rng::RngExt;
 use labstd::thread;
 use labstd::time::Duration;
-use raftapi::{Index, Raft, ServerId, Term};
+use raftapi::{Index, ServerId, Term};
 use record::{CheckStep, EventKind};
 
 use super::Cluster;
@@ -43,7 +43,7 @@ impl Check {
     }
 }
 
-impl<R: Raft> Cluster<R> {
+impl Cluster {
     /// Begins a check; `what` describes the expected state.
     pub(super) fn check(&self, what: impl Into<String>) -> Check {
         let check = Check { number: self.next_check() };

@@ -2,7 +2,7 @@
 
 use labstd::channel;
 use labstd::sync::Arc;
-use raftapi::{Persister, Raft, ServerId};
+use raftapi::{Persister, ServerId};
 use record::{EventKind, Fault};
 
 use super::{Cluster, Node, applier};
@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::violation::Violation;
 use diagnosis::Rule;
 
-impl<R: Raft> Cluster<R> {
+impl Cluster {
     /// Starts `server` from its saved state; it is not connected yet.
     ///
     /// # Panics
@@ -23,7 +23,7 @@ impl<R: Raft> Cluster<R> {
         let (tx, rx) = channel::bounded(1);
         let stop = applier::StopHandle::new(tx.clone());
         let (group, persister) = (incarnation.group.clone(), Arc::clone(&incarnation.persister));
-        let raft = Arc::new(group.enter(|| (self.0.make)(peers, server, persister, tx)));
+        let raft = group.enter(|| (self.0.make)(peers, server, persister, tx));
         let service =
             applier::ServiceContext { server, incarnation: incarnation.number, raft: Arc::downgrade(&raft), group };
         self.spawn_applier(service, rx, &stop);

@@ -35,7 +35,8 @@ pub use agree::Retry;
 pub const ELECTION_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Constructor of a server: [`Raft::make`], or a function of the same shape.
-pub type RaftFactory<R> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> R + Send + Sync>;
+pub type RaftFactory =
+    Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Sender<ApplyMsg>) -> Arc<dyn Raft> + Send + Sync>;
 
 /// Configuration of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,12 @@ pub struct ClusterConfig {
 /// A cluster. Clones are handles to the same cluster.
 ///
 /// A check that does not hold fails the run by panicking with a [`Violation`](crate::Violation).
-pub struct Cluster<R: Raft>(Arc<Inner<R>>);
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
 
-struct Inner<R: Raft> {
-    hosts: Arc<ServerHosts<Node<R>>>,
-    make: RaftFactory<R>,
+struct Inner {
+    hosts: Arc<ServerHosts<Node>>,
+    make: RaftFactory,
     applied: Mutex<AppliedEntries>,
     /// The leader of each term, as far as one was seen.
     leaders: Mutex<BTreeMap<Term, ServerId>>,
@@ -73,12 +75,12 @@ struct Inner<R: Raft> {
 }
 
 /// One incarnation of a Raft server, and the service that reads its messages.
-struct Node<R> {
-    raft: Arc<R>,
+struct Node {
+    raft: Arc<dyn Raft>,
     applier: applier::StopHandle,
 }
 
-impl<R: Raft> HostedServer for Node<R> {
+impl HostedServer for Node {
     fn services(&self) -> Vec<Service> {
         self.raft.services()
     }
@@ -104,15 +106,9 @@ pub struct Metrics {
     pub commands: u64,
 }
 
-impl<R: Raft> Clone for Cluster<R> {
-    fn clone(&self) -> Cluster<R> {
-        Cluster(Arc::clone(&self.0))
-    }
-}
-
-impl<R: Raft> Cluster<R> {
+impl Cluster {
     /// Starts a cluster whose servers can all communicate, over a network with long delays.
-    pub fn new(config: ClusterConfig, make: RaftFactory<R>) -> Cluster<R> {
+    pub fn new(config: ClusterConfig, make: RaftFactory) -> Cluster {
         let servers = config.servers;
         let network = Network::new();
         network.set_reliable(config.reliable);
@@ -150,7 +146,7 @@ impl<R: Raft> Cluster<R> {
     }
 
     /// Returns all servers, in order.
-    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<R> {
+    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
         (0..self.len()).map(ServerId)
     }
 
@@ -178,7 +174,7 @@ impl<R: Raft> Cluster<R> {
     /// Returns the term of `server`, and whether it believes that it leads. Returns `None` if it is not running. Fails
     /// the run if another server was ever seen to lead in that term.
     pub fn state(&self, server: ServerId) -> Option<(Term, bool)> {
-        let (term, leads) = self.call(server, R::get_state)?;
+        let (term, leads) = self.call(server, |raft| raft.get_state())?;
         if leads {
             self.record_leader(server, term);
         }
@@ -273,8 +269,8 @@ impl<R: Raft> Cluster<R> {
 
     /// Calls the Raft of `server`, if it is running, as one of its own threads. Events that it records and threads that
     /// it starts meanwhile belong to the server.
-    fn call<T>(&self, server: ServerId, call: impl FnOnce(&R) -> T) -> Option<T> {
-        self.0.hosts.call(server, |node| call(&node.raft))
+    fn call<T>(&self, server: ServerId, call: impl FnOnce(&dyn Raft) -> T) -> Option<T> {
+        self.0.hosts.call(server, |node| call(&*node.raft))
     }
 
     /// Returns the number of the next check, for the record.
@@ -283,7 +279,7 @@ impl<R: Raft> Cluster<R> {
     }
 }
 
-impl<R: Raft> fmt::Debug for Cluster<R> {
+impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("servers", &self.len()).finish_non_exhaustive()
     }

@@ -25,7 +25,7 @@ pub(crate) enum Source {
 pub(crate) struct Caller;
 
 impl Caller {
-    pub(crate) fn with(source: Source) -> Subject<Caller> {
+    pub(crate) fn with(source: Source) -> Subject {
         Subject::with_factory(move |peers, me, _, _| {
             let peers = Arc::new(peers);
             let asks = Arc::clone(&peers);

@@ -13,45 +13,63 @@ use super::cluster::{ClerkId, ErasedClerk, KvCluster};
 use crate::server_hosts::{HostedServer, ServerHosts, server_name};
 
 /// Constructor of a server: [`KvService::make`], or a function of the same shape.
-pub type KvFactory<K> = Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync>;
+type ServerFactory =
+    Arc<dyn Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> Box<dyn ErasedServer> + Send + Sync>;
 
-/// System under test: an implementation of [`KvService`], and the constructor of its servers.
-pub struct KvSubject<K: KvService> {
-    make: KvFactory<K>,
+/// A [`KvService`] of any type.
+trait ErasedServer: Send + Sync {
+    /// Calls [`KvService::services`].
+    fn services(&self) -> Vec<Service>;
+
+    /// Calls [`KvService::get_state`].
+    fn get_state(&self) -> (Term, bool);
+
+    /// Calls [`KvService::kill`].
+    fn kill(&self);
 }
 
-impl<K: KvService> KvSubject<K> {
+impl<K: KvService> ErasedServer for K {
+    fn services(&self) -> Vec<Service> {
+        KvService::services(self)
+    }
+
+    fn get_state(&self) -> (Term, bool) {
+        KvService::get_state(self)
+    }
+
+    fn kill(&self) {
+        KvService::kill(self);
+    }
+}
+
+/// An implementation of [`KvService`], as the system under test. Only its constructors know the types of the servers
+/// and the clerks, so the scenarios are compiled once, for all implementations.
+#[derive(Clone)]
+pub struct KvSubject {
+    make: ServerFactory,
+    make_clerk: fn(Vec<ClientEnd>) -> Box<dyn ErasedClerk>,
+}
+
+impl KvSubject {
     /// Creates a subject whose servers are made by [`KvService::make`].
-    pub fn new() -> KvSubject<K> {
+    pub fn of<K: KvService>() -> KvSubject {
         KvSubject::with_factory(K::make)
     }
 
     /// Creates a subject whose servers are made by another function with the same arguments.
-    pub fn with_factory(
+    pub fn with_factory<K: KvService>(
         make: impl Fn(Vec<ClientEnd>, ServerId, Arc<Persister>, Option<usize>) -> K + Send + Sync + 'static,
-    ) -> KvSubject<K> {
-        KvSubject { make: Arc::new(make) }
-    }
-
-    /// Returns the constructor of the servers.
-    pub(crate) fn factory(&self) -> KvFactory<K> {
-        Arc::clone(&self.make)
-    }
-}
-
-impl<K: KvService> Default for KvSubject<K> {
-    fn default() -> KvSubject<K> {
-        KvSubject::new()
+    ) -> KvSubject {
+        KvSubject {
+            make: Arc::new(move |peers, me, persister, max_raft_state| {
+                Box::new(make(peers, me, persister, max_raft_state))
+            }),
+            make_clerk: |ends| Box::new(K::Clerk::make(ends)),
+        }
     }
 }
 
-impl<K: KvService> Clone for KvSubject<K> {
-    fn clone(&self) -> KvSubject<K> {
-        KvSubject { make: self.factory() }
-    }
-}
-
-impl<K: KvService> fmt::Debug for KvSubject<K> {
+impl fmt::Debug for KvSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KvSubject").finish_non_exhaustive()
     }
@@ -69,18 +87,18 @@ pub struct KvClusterConfig {
 }
 
 /// A cluster of key/value servers in this process.
-pub struct InProcessCluster<K: KvService> {
-    hosts: Arc<ServerHosts<Server<K>>>,
-    make: KvFactory<K>,
+pub struct InProcessCluster {
+    hosts: Arc<ServerHosts<Server>>,
+    subject: KvSubject,
     max_raft_state: Option<usize>,
     clerks: AtomicUsize,
     rng: Mutex<rng::Stream>,
 }
 
 /// A key/value server, which owns its Raft.
-struct Server<K>(K);
+struct Server(Box<dyn ErasedServer>);
 
-impl<K: KvService> HostedServer for Server<K> {
+impl HostedServer for Server {
     fn services(&self) -> Vec<Service> {
         self.0.services()
     }
@@ -90,13 +108,13 @@ impl<K: KvService> HostedServer for Server<K> {
     }
 }
 
-impl<K: KvService> InProcessCluster<K> {
+impl InProcessCluster {
     /// Starts a cluster whose servers can all communicate, over a network without long delays.
-    pub fn new(config: KvClusterConfig, make: KvFactory<K>) -> InProcessCluster<K> {
+    pub fn new(config: KvClusterConfig, subject: KvSubject) -> InProcessCluster {
         let KvClusterConfig { servers, reliable, max_raft_state } = config;
         let cluster = InProcessCluster {
             hosts: ServerHosts::new(servers, Network::new()),
-            make,
+            subject,
             max_raft_state,
             clerks: AtomicUsize::new(0),
             rng: Mutex::new(rng::stream("scenario")),
@@ -111,12 +129,12 @@ impl<K: KvService> InProcessCluster<K> {
     fn boot(&self, server: ServerId) {
         let (incarnation, peers) = self.hosts.begin_incarnation(server);
         let persister = Arc::clone(&incarnation.persister);
-        let built = incarnation.group.enter(|| (self.make)(peers, server, persister, self.max_raft_state));
+        let built = incarnation.group.enter(|| (self.subject.make)(peers, server, persister, self.max_raft_state));
         self.hosts.attach(incarnation, Server(built));
     }
 }
 
-impl<K: KvService> KvCluster for InProcessCluster<K> {
+impl KvCluster for InProcessCluster {
     fn len(&self) -> usize {
         self.hosts.len()
     }
@@ -159,7 +177,7 @@ impl<K: KvService> KvCluster for InProcessCluster<K> {
         self.connect_clerk(clerk, to);
         // The order of a clerk's list says nothing about the numbers of the servers.
         ends.shuffle(&mut *self.rng.lock());
-        (clerk, Box::new(K::Clerk::make(ends)))
+        (clerk, (self.subject.make_clerk)(ends))
     }
 
     fn connect_clerk(&self, clerk: ClerkId, to: &[ServerId]) {
@@ -195,7 +213,7 @@ impl<K: KvService> KvCluster for InProcessCluster<K> {
     }
 }
 
-impl<K: KvService> fmt::Debug for InProcessCluster<K> {
+impl fmt::Debug for InProcessCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InProcessCluster").field("len", &self.len()).finish_non_exhaustive()
     }

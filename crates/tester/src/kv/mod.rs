@@ -18,6 +18,6 @@ mod pending;
 mod test;
 
 pub use cluster::{ClerkId, ErasedClerk, KvCluster};
-pub use in_process::{InProcessCluster, KvClusterConfig, KvFactory, KvSubject};
+pub use in_process::{InProcessCluster, KvClusterConfig, KvSubject};
 pub use pending::Pending;
 pub use test::{Clerk, KvTest};

@@ -3,7 +3,6 @@
 use labrpc::Network;
 use labstd::sync::Arc;
 use labstd::time::Duration;
-use raftapi::KvService;
 
 use super::kv_generic::{GenericTest, PACE};
 use super::{ours_kv, ours_reads, part_4a, part_4b};
@@ -112,16 +111,16 @@ fn snapshots_in(part: Part) -> Option<usize> {
 }
 
 /// Returns all scenarios of a key/value service, the course's first, for `subject`.
-pub fn kv_scenarios<K: KvService>(subject: &KvSubject<K>) -> Vec<Scenario> {
+pub fn kv_scenarios(subject: &KvSubject) -> Vec<Scenario> {
     kv_scenarios_at_pace(subject, PACE)
 }
 
 /// Returns the same scenarios with another mean pause between the operations of a client in the generic tests. For the
 /// measurement by which the pace is chosen.
-pub fn kv_scenarios_at_pace<K: KvService>(subject: &KvSubject<K>, pace: Duration) -> Vec<Scenario> {
-    let make = subject.factory();
+pub fn kv_scenarios_at_pace(subject: &KvSubject, pace: Duration) -> Vec<Scenario> {
+    let subject = subject.clone();
     let make_cluster: KvClusterFactory =
-        Arc::new(move |config| Arc::new(InProcessCluster::new(config, Arc::clone(&make))));
+        Arc::new(move |config| Arc::new(InProcessCluster::new(config, subject.clone())));
     table().into_iter().map(|row| row.at_pace(pace).into_scenario(Arc::clone(&make_cluster))).collect()
 }
 

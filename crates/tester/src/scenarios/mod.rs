@@ -22,7 +22,6 @@ pub mod part_4a;
 pub mod part_4b;
 
 use labstd::sync::Arc;
-use raftapi::Raft;
 
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::part::Part;
@@ -31,17 +30,17 @@ use crate::scenario_info::ScenarioInfo;
 use crate::subject::Subject;
 
 /// A row of the table: a scenario, and the configuration of its cluster.
-struct Row<R: Raft> {
+struct Row {
     info: ScenarioInfo,
     /// Whether the network is reliable.
     reliable: bool,
     /// Whether the services take snapshots.
     snapshots: bool,
     /// Body of the scenario.
-    body: fn(&Cluster<R>),
+    body: fn(&Cluster),
 }
 
-impl<R: Raft> Row<R> {
+impl Row {
     /// Creates a scenario of the course over a reliable network, without snapshots.
     fn course(
         name: &'static str,
@@ -49,29 +48,29 @@ impl<R: Raft> Row<R> {
         title: &'static str,
         servers: usize,
         seconds: u32,
-        body: fn(&Cluster<R>),
-    ) -> Row<R> {
+        body: fn(&Cluster),
+    ) -> Row {
         let info = ScenarioInfo { name, part, title: title.to_string(), from_course: true, servers, seconds };
         Row { info, reliable: true, snapshots: false, body }
     }
 
     /// Switches to an unreliable network.
-    fn unreliable(self) -> Row<R> {
+    fn unreliable(self) -> Row {
         Row { reliable: false, ..self }
     }
 
     /// Switches to services that take snapshots.
-    fn with_snapshots(self) -> Row<R> {
+    fn with_snapshots(self) -> Row {
         Row { snapshots: true, ..self }
     }
 
     /// Marks the scenario as one of ours.
-    fn ours(self) -> Row<R> {
+    fn ours(self) -> Row {
         Row { info: ScenarioInfo { from_course: false, ..self.info }, ..self }
     }
 
     /// Returns the scenario, which runs on servers of `subject`.
-    fn into_scenario(self, subject: &Subject<R>) -> Scenario {
+    fn into_scenario(self, subject: &Subject) -> Scenario {
         let Row { info, reliable, snapshots, body } = self;
         let (make, title) = (subject.factory(), info.title.clone());
         let config = ClusterConfig { servers: info.servers, reliable, snapshots };
@@ -88,11 +87,11 @@ impl<R: Raft> Row<R> {
 }
 
 /// Returns all scenarios of a Raft, the course's first, for `subject`.
-pub fn raft_scenarios<R: Raft>(subject: &Subject<R>) -> Vec<Scenario> {
+pub fn raft_scenarios(subject: &Subject) -> Vec<Scenario> {
     table().into_iter().map(|row| row.into_scenario(subject)).collect()
 }
 
-fn table<R: Raft>() -> Vec<Row<R>> {
+fn table() -> Vec<Row> {
     use Part::{P3A, P3B, P3C, P3D};
     crate::__raft_table!(__rows)
 }
@@ -197,7 +196,7 @@ mod tests {
 
     #[test]
     fn names_end_with_the_part_and_the_course_has_28_scenarios() {
-        let table: Vec<_> = super::raft_scenarios(&Subject::<NoRaft>::new());
+        let table: Vec<_> = super::raft_scenarios(&Subject::of::<NoRaft>());
         let infos: Vec<_> = table.iter().map(|scenario| &scenario.info).collect();
         assert!(infos.iter().all(|info| info.name.ends_with(info.part.number())));
         assert_eq!(infos.iter().filter(|info| info.from_course).count(), 28);

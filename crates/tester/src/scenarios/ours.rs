@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use labrpc::{Direction, Verdict};
 use labstd::sync::Mutex;
 use labstd::time::{Duration, Instant};
-use raftapi::{Raft, Started};
+use raftapi::Started;
 
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
@@ -15,7 +15,7 @@ use diagnosis::Rule;
 ///
 /// A server that votes twice in a term fails this scenario. The course's scenarios look only at intervals, and on a
 /// fast network the second leader has stepped down long before.
-pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
+pub fn one_leader_a_term(cluster: &Cluster) {
     const SLOW: Duration = Duration::from_millis(100);
     const ROUNDS: usize = 4;
     const ROUND: Duration = Duration::from_millis(1500);
@@ -55,7 +55,7 @@ pub fn one_leader_a_term<R: Raft>(cluster: &Cluster<R>) {
 /// Messages take 30 ms, so this heartbeat arrives 60 ms after the vote. A server that does not reset its election timer
 /// when it grants a vote fails this scenario. If its timer fires within these 60 ms, then the new leader is deposed
 /// before it could do anything.
-pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
+pub fn time_to_lead(cluster: &Cluster) {
     const ROUNDS: usize = 8;
     const SLOW: Duration = Duration::from_millis(30);
     /// Measured from the election; every election timeout plus the travel time of the vote is longer than this.
@@ -118,7 +118,7 @@ pub fn time_to_lead<R: Raft>(cluster: &Cluster<R>) {
 /// commands, and all of them are committed. Then the leader is disconnected and the held messages arrive. A follower
 /// that replaces the end of its log by the entries of a message, even without a conflict, loses committed entries. The
 /// next leader then lacks them too.
-pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
+pub fn late_entries(cluster: &Cluster) {
     const CHARS: usize = 1000;
     const TIMEOUT: Duration = Duration::from_secs(2);
     const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -175,7 +175,7 @@ pub fn late_entries<R: Raft>(cluster: &Cluster<R>) {
 /// The service queries the term of its Raft before it reads the next entry, as a key/value server does. A Raft that
 /// holds its lock during delivery fails this scenario: it waits for its service to read, and the service waits for the
 /// lock.
-pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
+pub fn asking_service(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     const MANY: usize = 20;
     cluster.set_services_query_raft(true);
@@ -192,7 +192,7 @@ pub fn asking_service<R: Raft>(cluster: &Cluster<R>) {
 /// that were sent meanwhile may take up to 7 s to fail.
 ///
 /// A leader that sends one RPC at a time to each peer, and waits for its end, fails this scenario.
-pub fn catch_up<R: Raft>(cluster: &Cluster<R>) {
+pub fn catch_up(cluster: &Cluster) {
     const ROUNDS: usize = 5;
     const AT_ONCE: Duration = Duration::from_millis(300);
     const POLL_INTERVAL: Duration = Duration::from_millis(5);

@@ -7,7 +7,7 @@ use labrpc::{Direction, Message, Verdict};
 use labstd::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
-use raftapi::{Index, Raft, Started};
+use raftapi::{Index, Started};
 
 use super::ours_votes::{is_for, leading, only_elected, wait_until};
 use crate::cluster::{Cluster, Retry};
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// It crashes at the moment at which it sends its reply. The leader gets the reply and commits. Then the leader is
 /// disconnected, and the follower returns. A follower that replies before it saves loses the entry, and the third
 /// server never had it.
-pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
+pub fn acknowledged(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     for _ in 0..ROUNDS {
         cluster.one(cluster.random_command(), 3, Retry::Yes);
@@ -81,7 +81,7 @@ pub fn acknowledged<R: Raft>(cluster: &Cluster<R>) {
 ///
 /// When both followers have acknowledged an entry, no more requests reach them, so only the leader knows that it is
 /// committed. Then the leader is disconnected.
-pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
+pub fn new_leader(cluster: &Cluster) {
     const ROUNDS: usize = 2;
     for _ in 0..ROUNDS {
         cluster.one(cluster.random_command(), 3, Retry::Yes);
@@ -124,7 +124,7 @@ pub fn new_leader<R: Raft>(cluster: &Cluster<R>) {
 
 /// Figure 8 of the paper, step by step: an entry of an older term is not committed by counting replicas, even if a
 /// majority has it, because a server without it can still be elected.
-pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
+pub fn older_term(cluster: &Cluster) {
     const ELECTION: Duration = Duration::from_secs(6);
     const REPLICATION: Duration = Duration::from_millis(500);
     let heal = |how_far: &str| {
@@ -194,7 +194,7 @@ pub fn older_term<R: Raft>(cluster: &Cluster<R>) {
 /// A disconnected leader has entries of its own, and returns as a follower; its log matches the new leader's up to
 /// these entries. The message with the new leader's entry is held, but later messages say that this entry is committed.
 /// A follower that adopts the leader's commit index without a check commits its own entry instead.
-pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
+pub fn commit_index(cluster: &Cluster) {
     const COMMANDS: usize = 5;
     const LATER_MESSAGES: Duration = Duration::from_millis(130);
     let before = cluster.one(cluster.random_command(), 3, Retry::Yes);
@@ -238,7 +238,7 @@ pub fn commit_index<R: Raft>(cluster: &Cluster<R>) {
 /// Messages of the leader reach a follower, but entries do not, until it lacks so many entries that it is sent a
 /// snapshot. The first message with the snapshot is held, the leader sends it again, and more entries are committed.
 /// Then the held message arrives.
-pub fn old_snapshot<R: Raft>(cluster: &Cluster<R>) {
+pub fn old_snapshot(cluster: &Cluster) {
     /// More than the number of entries between two snapshots.
     const MANY: usize = 15;
     const FURTHER: usize = 3;

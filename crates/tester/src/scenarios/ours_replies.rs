@@ -7,7 +7,7 @@ use labrpc::{Direction, Verdict};
 use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
-use raftapi::{Raft, Started};
+use raftapi::Started;
 
 use super::ours_entries::{CHARS, carries_long_command};
 use super::ours_terms::{CAMPAIGNS, TIMEOUT, heal, term_of};
@@ -21,7 +21,7 @@ use diagnosis::Rule;
 /// A leader brings entries to one follower, whose reply is held. The others elect another leader, which overwrites
 /// these entries. Then the old leader is elected again, gets new entries at the same indexes, and brings them to one
 /// server. Two of five servers have them when the held reply arrives.
-pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
+pub fn old_replies(cluster: &Cluster) {
     const ENTRIES: usize = 6;
     const AT_ONCE: Duration = Duration::from_millis(500);
     let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
@@ -110,7 +110,7 @@ pub fn old_replies<R: Raft>(cluster: &Cluster<R>) {
 ///
 /// While a server is down, the others elect a leader. The server returns, replies to the leader's first message, which
 /// has a term that the server did not know, and crashes at the moment at which it sends the reply.
-pub fn adopted_term<R: Raft>(cluster: &Cluster<R>) {
+pub fn adopted_term(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     /// No server campaigns sooner than this after its start.
     const START: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use labrpc::{Direction, Held, Verdict};
 use labstd::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use labstd::sync::{Arc, Mutex};
 use labstd::time::{Duration, Instant};
-use raftapi::{Raft, ServerId, Term};
+use raftapi::{ServerId, Term};
 
 use super::ours_votes::{is_for, is_from, is_vote_request, leading, wait_until};
 use crate::cluster::Cluster;
@@ -27,7 +27,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// No message arrives any more, except the first vote request to the old leader; its reply is held. When that candidate
 /// has started its next election, in which none of its requests arrives, the reply arrives.
-pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
+pub fn old_votes(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     const AT_ONCE: Duration = Duration::from_millis(500);
     for _ in 0..ROUNDS {
@@ -74,7 +74,7 @@ pub fn old_votes<R: Raft>(cluster: &Cluster<R>) {
 ///
 /// A follower is disconnected until it has campaigned. Then messages reach it again, and its replies arrive, but its
 /// own requests do not. So the leader can learn only from the replies that its term is over.
-pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
+pub fn higher_term(cluster: &Cluster) {
     const ROUNDS: usize = 2;
     const ANSWERS: usize = 5;
     const TIMEOUT: Duration = Duration::from_secs(3);
@@ -130,7 +130,7 @@ pub fn higher_term<R: Raft>(cluster: &Cluster<R>) {
 /// Both followers campaign, and their requests are held. The old leader learns the later candidate's term from its
 /// reply to a heartbeat, so it is in this term and has not voted. Then the earlier candidate's request arrives, which
 /// has an older term. After it, the later candidate's request arrives, which deserves the vote.
-pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
+pub fn older_candidate(cluster: &Cluster) {
     const ROUNDS: usize = 8;
     /// Number of missing votes that count as a failure. On a busy machine a vote may arrive too late for its candidate,
     /// but not this often.
@@ -209,7 +209,7 @@ pub fn older_candidate<R: Raft>(cluster: &Cluster<R>) {
 ///
 /// Both followers campaign in the same term, and the request of one of them arrives. It is elected, and its heartbeats
 /// reach the other one, which then has no reason to campaign again.
-pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
+pub fn same_term(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     const WATCH: Duration = Duration::from_secs(2);
     /// Every election timeout is longer than this.
@@ -283,7 +283,7 @@ pub fn same_term<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Returns a leader that has led for a while, so that the others have received everything that it sent at the start.
-fn settled_leader<R: Raft>(cluster: &Cluster<R>) -> ServerId {
+fn settled_leader(cluster: &Cluster) -> ServerId {
     const POLLS: usize = 5;
     let mut seen = None;
     for _ in 0..POLLS {
@@ -298,7 +298,7 @@ fn settled_leader<R: Raft>(cluster: &Cluster<R>) -> ServerId {
 }
 
 /// Ends the interception; held messages are dropped.
-pub(super) fn heal<R: Raft>(cluster: &Cluster<R>) {
+pub(super) fn heal(cluster: &Cluster) {
     cluster.network().stop_intercepting();
     for message in cluster.network().held() {
         message.drop();
@@ -306,7 +306,7 @@ pub(super) fn heal<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Returns the term of `server`, if it is running.
-pub(super) fn term_of<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Option<Term> {
+pub(super) fn term_of(cluster: &Cluster, server: ServerId) -> Option<Term> {
     cluster.state(server).map(|(term, _)| term)
 }
 
@@ -316,6 +316,6 @@ fn sent(held: &Held, server: ServerId) -> bool {
 }
 
 /// Returns the held messages of the calls of `server`, in the order of arrival.
-fn held_by<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Vec<Held> {
+fn held_by(cluster: &Cluster, server: ServerId) -> Vec<Held> {
     cluster.network().held().into_iter().filter(|held| sent(held, server)).collect()
 }

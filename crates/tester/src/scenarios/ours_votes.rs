@@ -6,7 +6,7 @@
 
 use labrpc::{Direction, Message, Verdict};
 use labstd::time::{Duration, Instant};
-use raftapi::{Raft, ServerId, Term};
+use raftapi::{ServerId, Term};
 
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
@@ -23,7 +23,7 @@ const REQUEST_VOTE: &str = "Raft.RequestVote";
 /// No heartbeat arrives any more, and vote requests reach only the old leader. It votes for the first candidate, and is
 /// restarted immediately. The other follower, which has heard nothing of this, campaigns in the same term. If the
 /// restarted server has not saved its vote, then both followers become leaders.
-pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
+pub fn vote_once(cluster: &Cluster) {
     const ROUNDS: usize = 4;
     const FIRST: Duration = Duration::from_secs(2);
     const SECOND: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ pub fn vote_once<R: Raft>(cluster: &Cluster<R>) {
 /// A follower is disconnected while entries are committed. Then it is connected, the leader is disconnected, and the
 /// votes for the third server are lost. The follower needs one vote, from a server whose log is longer and ends in the
 /// same term.
-pub fn shorter_log<R: Raft>(cluster: &Cluster<R>) {
+pub fn shorter_log(cluster: &Cluster) {
     const ROUNDS: usize = 2;
     const CAMPAIGN: Duration = Duration::from_secs(3);
     for _ in 0..ROUNDS {
@@ -101,7 +101,7 @@ pub fn shorter_log<R: Raft>(cluster: &Cluster<R>) {
 /// All messages are lost, except vote requests to one follower, which are held. When there are many, the request with
 /// the highest term is released, so that all other requests are too old to be granted. Then the others are released,
 /// one every 100 ms. A server that resets its election timer with each of them never campaigns.
-pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
+pub fn old_candidates(cluster: &Cluster) {
     const REQUESTS: usize = 60;
     const COLLECT: Duration = Duration::from_secs(15);
     const BETWEEN: Duration = Duration::from_millis(100);
@@ -154,7 +154,7 @@ pub fn old_candidates<R: Raft>(cluster: &Cluster<R>) {
 
 /// From now on only `server` receives votes, so no other server is elected. The requests arrive, so the servers stay in
 /// about the same term.
-pub(super) fn only_elected<R: Raft>(cluster: &Cluster<R>, server: ServerId) {
+pub(super) fn only_elected(cluster: &Cluster, server: ServerId) {
     cluster.network().intercept(move |message| {
         let vote = message.direction == Direction::Reply && message.method == REQUEST_VOTE;
         if vote && !is_from(message, server) { Verdict::Drop } else { Verdict::Pass }
@@ -162,7 +162,7 @@ pub(super) fn only_elected<R: Raft>(cluster: &Cluster<R>, server: ServerId) {
 }
 
 /// Waits until `holds` returns true, at most for `timeout`; returns whether it does.
-pub(super) fn wait_until<R: Raft>(cluster: &Cluster<R>, timeout: Duration, holds: impl Fn() -> bool) -> bool {
+pub(super) fn wait_until(cluster: &Cluster, timeout: Duration, holds: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !holds() {
         if begun.elapsed() > timeout {
@@ -174,7 +174,7 @@ pub(super) fn wait_until<R: Raft>(cluster: &Cluster<R>, timeout: Duration, holds
 }
 
 /// Returns the term in which `server` leads, if it leads.
-pub(super) fn leading<R: Raft>(cluster: &Cluster<R>, server: ServerId) -> Option<Term> {
+pub(super) fn leading(cluster: &Cluster, server: ServerId) -> Option<Term> {
     cluster.state(server).filter(|&(_, leads)| leads).map(|(term, _)| term)
 }
 

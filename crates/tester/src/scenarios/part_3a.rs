@@ -2,12 +2,12 @@
 
 use labstd::rng::RngExt;
 use labstd::time::Duration;
-use raftapi::{Raft, ServerId, Term};
+use raftapi::{ServerId, Term};
 
 use crate::cluster::{Cluster, ELECTION_TIMEOUT};
 
 /// A leader is elected, and stays while nothing fails.
-pub fn initial_election<R: Raft>(cluster: &Cluster<R>) {
+pub fn initial_election(cluster: &Cluster) {
     cluster.check_one_leader();
     cluster.sleep(Duration::from_millis(50));
     let before = cluster.check_terms();
@@ -27,7 +27,7 @@ pub fn initial_election<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// A new leader follows a lost one; an old leader that returns does no harm; without a majority there is no leader.
-pub fn re_election<R: Raft>(cluster: &Cluster<R>) {
+pub fn re_election(cluster: &Cluster) {
     let first = cluster.check_one_leader();
     cluster.disconnect(first);
     cluster.check_one_leader();
@@ -47,7 +47,7 @@ pub fn re_election<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// If any minority of seven servers is disconnected, the rest elect a leader.
-pub fn many_elections<R: Raft>(cluster: &Cluster<R>) {
+pub fn many_elections(cluster: &Cluster) {
     const ROUNDS: usize = 9;
     cluster.check_one_leader();
     for _ in 0..ROUNDS {

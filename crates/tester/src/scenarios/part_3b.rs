@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use labstd::rng::RngExt;
 use labstd::thread;
 use labstd::time::Duration;
-use raftapi::{Index, Raft, ServerId, Started, Term};
+use raftapi::{Index, ServerId, Started, Term};
 
 use crate::cluster::{Cluster, ELECTION_TIMEOUT, Retry};
 use crate::command::Command;
@@ -13,7 +13,7 @@ use crate::violation::Violation;
 use diagnosis::Rule;
 
 /// Three commands are agreed on at the first three indexes, and none is committed before it was submitted.
-pub fn basic_agree<R: Raft>(cluster: &Cluster<R>) {
+pub fn basic_agree(cluster: &Cluster) {
     for n in 1..=3 {
         let index = Index(n);
         cluster.check_not_committed(index);
@@ -22,7 +22,7 @@ pub fn basic_agree<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Each command goes to each follower about once.
-pub fn rpc_bytes<R: Raft>(cluster: &Cluster<R>) {
+pub fn rpc_bytes(cluster: &Cluster) {
     const COMMANDS: u64 = 10;
     const COMMAND_CHARS: u64 = 5000;
     const SLACK: u64 = 50_000;
@@ -45,7 +45,7 @@ pub fn rpc_bytes<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Agreement continues while a majority is connected, and stops without one.
-pub fn follower_failure<R: Raft>(cluster: &Cluster<R>) {
+pub fn follower_failure(cluster: &Cluster) {
     cluster.one(101, 3, Retry::No);
     let leader = cluster.check_one_leader();
     cluster.disconnect(cluster.after(leader, 1));
@@ -68,7 +68,7 @@ pub fn follower_failure<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// A new leader takes over; a leader without a majority commits nothing.
-pub fn leader_failure<R: Raft>(cluster: &Cluster<R>) {
+pub fn leader_failure(cluster: &Cluster) {
     cluster.one(101, 3, Retry::No);
     let first = cluster.check_one_leader();
     cluster.disconnect(first);
@@ -86,7 +86,7 @@ pub fn leader_failure<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// A follower that returns gets its missing entries.
-pub fn fail_agree<R: Raft>(cluster: &Cluster<R>) {
+pub fn fail_agree(cluster: &Cluster) {
     cluster.one(101, 3, Retry::No);
     let leader = cluster.check_one_leader();
     let follower = cluster.after(leader, 1);
@@ -104,7 +104,7 @@ pub fn fail_agree<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// While three of five servers are disconnected, nothing is committed; when they return, agreement is possible again.
-pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
+pub fn fail_no_agree(cluster: &Cluster) {
     cluster.one(10, 5, Retry::No);
     let leader = cluster.check_one_leader();
     let cut_off = [1, 2, 3].map(|steps| cluster.after(leader, steps));
@@ -133,7 +133,7 @@ pub fn fail_no_agree<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Commands that are submitted at the same time are all agreed on.
-pub fn concurrent_starts<R: Raft>(cluster: &Cluster<R>) {
+pub fn concurrent_starts(cluster: &Cluster) {
     const STARTS: i64 = 5;
     in_one_term(cluster, |leader, _, term| {
         let starts: Vec<_> = (0..STARTS)
@@ -168,7 +168,7 @@ pub fn concurrent_starts<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// A leader returns from a partition with entries that no other server has.
-pub fn rejoin<R: Raft>(cluster: &Cluster<R>) {
+pub fn rejoin(cluster: &Cluster) {
     cluster.one(101, 3, Retry::Yes);
     let first = cluster.check_one_leader();
     cluster.disconnect(first);
@@ -187,7 +187,7 @@ pub fn rejoin<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Followers whose logs hold many entries of leaders that never had a majority are repaired quickly.
-pub fn backup<R: Raft>(cluster: &Cluster<R>) {
+pub fn backup(cluster: &Cluster) {
     const MANY: usize = 50;
     let half = ELECTION_TIMEOUT / 2;
     let start_many = |leader| {
@@ -231,7 +231,7 @@ pub fn backup<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Elections, agreement and idle periods take few RPCs.
-pub fn count<R: Raft>(cluster: &Cluster<R>) {
+pub fn count(cluster: &Cluster) {
     const COMMANDS: u64 = 10;
     const ELECTION: std::ops::RangeInclusive<u64> = 1..=30;
     const AGREEMENT_MAX: u64 = (COMMANDS + 1 + 3) * 3;
@@ -296,7 +296,7 @@ pub fn count<R: Raft>(cluster: &Cluster<R>) {
 /// Submits a first command to the leader, and calls `attempt_body` with the leader, the index and the term of that
 /// command. Starts again, up to five times in all, if the leader no longer leads or if the term changed meanwhile
 /// (`None`).
-fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, attempt_body: impl Fn(ServerId, Index, Term) -> Option<T>) -> T {
+fn in_one_term<T>(cluster: &Cluster, attempt_body: impl Fn(ServerId, Index, Term) -> Option<T>) -> T {
     const ATTEMPTS: usize = 5;
     const PAUSE: Duration = Duration::from_secs(3);
     for attempt in 0..ATTEMPTS {
@@ -316,12 +316,12 @@ fn in_one_term<R: Raft, T>(cluster: &Cluster<R>, attempt_body: impl Fn(ServerId,
 }
 
 /// Returns whether every server is in `term`.
-fn all_are_in<R: Raft>(cluster: &Cluster<R>, term: Term) -> bool {
+fn all_are_in(cluster: &Cluster, term: Term) -> bool {
     cluster.servers().all(|server| cluster.state(server).is_some_and(|(now, _)| now == term))
 }
 
 /// Agrees on `command`, submitted once, which must be put at `index`.
-fn agree_at<R: Raft>(cluster: &Cluster<R>, command: impl Into<Command>, expected: usize, index: Index) {
+fn agree_at(cluster: &Cluster, command: impl Into<Command>, expected: usize, index: Index) {
     let command = command.into();
     let got = cluster.one(command.clone(), expected, Retry::No);
     if got != index {

@@ -8,7 +8,7 @@ use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use labstd::thread;
 use labstd::time::Duration;
-use raftapi::{Index, Raft, ServerId, Started};
+use raftapi::{Index, ServerId, Started};
 
 use crate::cluster::{Cluster, ELECTION_TIMEOUT, Retry};
 use crate::command::Command;
@@ -16,7 +16,7 @@ use crate::violation::Violation;
 use diagnosis::Rule;
 
 /// Servers crash (all of them, the leader, or a follower) and return with their logs.
-pub fn persist_1<R: Raft>(cluster: &Cluster<R>) {
+pub fn persist_1(cluster: &Cluster) {
     cluster.one(11, 3, Retry::Yes);
     cluster.servers().for_each(|server| cluster.crash(server));
     cluster.servers().for_each(|server| cluster.restart(server));
@@ -40,7 +40,7 @@ pub fn persist_1<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Two successive majorities share only one server, which has just been restarted.
-pub fn persist_2<R: Raft>(cluster: &Cluster<R>) {
+pub fn persist_2(cluster: &Cluster) {
     const ROUNDS: i64 = 5;
     for round in 0..ROUNDS {
         let command = 11 + 3 * round;
@@ -64,7 +64,7 @@ pub fn persist_2<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Only the two servers that crash have a command; it survives with the one that returns.
-pub fn persist_3<R: Raft>(cluster: &Cluster<R>) {
+pub fn persist_3(cluster: &Cluster) {
     cluster.one(101, 3, Retry::Yes);
     let leader = cluster.check_one_leader();
     let [crashed, cut_off] = [1, 2].map(|steps| cluster.after(leader, steps));
@@ -86,7 +86,7 @@ const LEADERS_LOST: usize = 1000;
 
 /// Leaders crash soon after they accepted a command, before or after it was committed, so logs contain entries of many
 /// terms (paper, section 5.4.2 and Figure 8).
-pub fn figure_8<R: Raft>(cluster: &Cluster<R>) {
+pub fn figure_8(cluster: &Cluster) {
     cluster.one(cluster.random_command(), 1, Retry::Yes);
     for _ in 0..LEADERS_LOST {
         let leader = offer_to_all(cluster);
@@ -106,7 +106,7 @@ pub fn figure_8<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Figure 8 over a network that loses, delays and reorders messages, with leaders that are disconnected.
-pub fn figure_8_unreliable<R: Raft>(cluster: &Cluster<R>) {
+pub fn figure_8_unreliable(cluster: &Cluster) {
     const REORDERING_FROM: usize = 200;
     cluster.one(cluster.random_command(), 1, Retry::Yes);
     for round in 0..LEADERS_LOST {
@@ -133,7 +133,7 @@ pub fn figure_8_unreliable<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Many concurrent clients reach agreement over an unreliable network.
-pub fn unreliable_agree<R: Raft>(cluster: &Cluster<R>) {
+pub fn unreliable_agree(cluster: &Cluster) {
     const ROUNDS: i64 = 49;
     const AT_ONCE: i64 = 4;
     let mut clients = Vec::new();
@@ -155,7 +155,7 @@ pub fn unreliable_agree<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// Commands that three clients saw committed stay committed while servers crash, return and are disconnected at random.
-pub fn churn<R: Raft>(cluster: &Cluster<R>) {
+pub fn churn(cluster: &Cluster) {
     const CLIENTS: u64 = 3;
     const ROUNDS: usize = 20;
     /// Consecutive rounds, 7 s in all, with a majority that can communicate, after which something must be committed.
@@ -227,7 +227,7 @@ pub fn churn<R: Raft>(cluster: &Cluster<R>) {
 
 /// Runs one client of [`churn`]: submits one command after another and returns those that it saw committed, with their
 /// indexes.
-fn churn_client<R: Raft>(cluster: &Cluster<R>, number: u64, stop: &AtomicBool) -> Vec<(Index, Command)> {
+fn churn_client(cluster: &Cluster, number: u64, stop: &AtomicBool) -> Vec<(Index, Command)> {
     const LOOKS_MS: [u64; 5] = [10, 20, 50, 100, 200];
     let mut seen = Vec::new();
     while !stop.load(Relaxed) {
@@ -253,31 +253,31 @@ fn churn_client<R: Raft>(cluster: &Cluster<R>, number: u64, stop: &AtomicBool) -
 }
 
 /// Offers each server its own command. Returns the last connected server that accepts, which is probably the leader.
-fn offer_to_all<R: Raft>(cluster: &Cluster<R>) -> Option<ServerId> {
+fn offer_to_all(cluster: &Cluster) -> Option<ServerId> {
     let accepts = |&server: &ServerId| cluster.start(server, cluster.random_command()).is_some();
     cluster.servers().filter(accepts).filter(|&server| cluster.is_connected(server)).last()
 }
 
 /// Returns up to 12 ms; in one of ten cases, up to 499 ms.
-fn often_short<R: Raft>(cluster: &Cluster<R>) -> Duration {
+fn often_short(cluster: &Cluster) -> Duration {
     let bound_ms = if chance(cluster, 100) { 500 } else { 13 };
     Duration::from_millis(cluster.draw(|rng| rng.random_range(0..bound_ms)))
 }
 
 /// Returns true in `in_thousand` of 1000 cases.
-fn chance<R: Raft>(cluster: &Cluster<R>, in_thousand: u32) -> bool {
+fn chance(cluster: &Cluster, in_thousand: u32) -> bool {
     cluster.draw(|rng| rng.random_range(0..1000) < in_thousand)
 }
 
-fn any_server<R: Raft>(cluster: &Cluster<R>) -> ServerId {
+fn any_server(cluster: &Cluster) -> ServerId {
     ServerId(cluster.draw(|rng| rng.random_range(0..cluster.len())))
 }
 
-fn count<R: Raft>(cluster: &Cluster<R>, holds: impl Fn(ServerId) -> bool) -> usize {
+fn count(cluster: &Cluster, holds: impl Fn(ServerId) -> bool) -> usize {
     cluster.servers().filter(|&server| holds(server)).count()
 }
 
-fn restart_all_crashed<R: Raft>(cluster: &Cluster<R>) {
+fn restart_all_crashed(cluster: &Cluster) {
     let crashed = cluster.servers().filter(|&server| !cluster.is_running(server));
     crashed.for_each(|server| cluster.restart(server));
 }

@@ -2,7 +2,7 @@
 //! applied every ten indexes; the log may keep the later entries.
 
 use labstd::rng::RngExt;
-use raftapi::{Index, Raft, ServerId};
+use raftapi::{Index, ServerId};
 
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
@@ -21,24 +21,24 @@ enum Absence {
 }
 
 /// Logs are compacted up to the snapshot.
-pub fn basic<R: Raft>(cluster: &Cluster<R>) {
+pub fn basic(cluster: &Cluster) {
     rounds(cluster, Absence::Stays);
 }
 
 /// A server that was disconnected so long that its leader no longer has the missing entries is sent a snapshot.
-pub fn install<R: Raft>(cluster: &Cluster<R>) {
+pub fn install(cluster: &Cluster) {
     rounds(cluster, Absence::CutOff);
     expect_installed(cluster);
 }
 
 /// The same with a server that crashed: it starts from its own saved snapshot.
-pub fn install_crash<R: Raft>(cluster: &Cluster<R>) {
+pub fn install_crash(cluster: &Cluster) {
     rounds(cluster, Absence::Crashed);
     expect_installed(cluster);
 }
 
 /// All servers crash together, several times; committed commands stay, in the log or in the snapshot.
-pub fn all_crash<R: Raft>(cluster: &Cluster<R>) {
+pub fn all_crash(cluster: &Cluster) {
     const ROUNDS: usize = 5;
     agree(cluster, 3);
     for _ in 0..ROUNDS {
@@ -61,7 +61,7 @@ pub fn all_crash<R: Raft>(cluster: &Cluster<R>) {
 }
 
 /// A snapshot survives two crashes in a row: the state that a server saves after the first crash must not erase it.
-pub fn init<R: Raft>(cluster: &Cluster<R>) {
+pub fn init(cluster: &Cluster) {
     // Enough for one snapshot, and some more.
     const COMMANDS: usize = 12;
     for _ in 0..COMMANDS {
@@ -78,7 +78,7 @@ pub fn init<R: Raft>(cluster: &Cluster<R>) {
 /// As in the course, the leader's neighbor gets the commands when the leader is the absent server. They are committed
 /// only if the neighbor has become the leader, so about one round in six has few commands. If no server is absent, the
 /// neighbor never becomes the leader.
-fn rounds<R: Raft>(cluster: &Cluster<R>, absence: Absence) {
+fn rounds(cluster: &Cluster, absence: Absence) {
     const ROUNDS: usize = 30;
     agree(cluster, 3);
     let mut leader = cluster.check_one_leader();
@@ -110,22 +110,22 @@ fn rounds<R: Raft>(cluster: &Cluster<R>, absence: Absence) {
 }
 
 /// Agrees on a random command.
-fn agree<R: Raft>(cluster: &Cluster<R>, expected: usize) -> Index {
+fn agree(cluster: &Cluster, expected: usize) -> Index {
     cluster.one(cluster.random_command(), expected, Retry::Yes)
 }
 
 /// Returns about as many commands as there are between two snapshots.
-fn several<R: Raft>(cluster: &Cluster<R>) -> usize {
+fn several(cluster: &Cluster) -> usize {
     cluster.draw(|rng| rng.random_range(5..15))
 }
 
-fn reboot_all<R: Raft>(cluster: &Cluster<R>) {
+fn reboot_all(cluster: &Cluster) {
     let all: Vec<ServerId> = cluster.servers().collect();
     all.iter().for_each(|&server| cluster.crash(server));
     all.iter().for_each(|&server| cluster.restart(server));
 }
 
-fn check_log_size<R: Raft>(cluster: &Cluster<R>) {
+fn check_log_size(cluster: &Cluster) {
     let bytes = cluster.log_size();
     if bytes >= LOG_BYTES_MAX {
         Violation::limit(
@@ -141,7 +141,7 @@ fn check_log_size<R: Raft>(cluster: &Cluster<R>) {
 /// Fails the run if no absent server caught up with a snapshot, which is the purpose of the scenario. In thirty rounds,
 /// a Raft that compacts its log up to each snapshot, as the lab demands, must send snapshots. The exception is a run in
 /// which no server was absent because of the [fault cutoff](crate::fault_cutoff).
-fn expect_installed<R: Raft>(cluster: &Cluster<R>) {
+fn expect_installed(cluster: &Cluster) {
     let installed = cluster.snapshots_installed();
     log::info!("{installed} snapshots brought a server up to date");
     if installed == 0 && !cluster.network().is_calm() {

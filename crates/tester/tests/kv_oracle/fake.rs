@@ -82,7 +82,7 @@ struct Inner {
 }
 
 impl Fake {
-    pub(super) fn with(mistake: Mistake) -> KvSubject<Fake> {
+    pub(super) fn with(mistake: Mistake) -> KvSubject {
         let store: Arc<Mutex<Option<Arc<Mutex<Store>>>>> = Arc::default();
         KvSubject::with_factory(move |peers, me, persister, _| {
             let store = Arc::clone(store.lock().get_or_insert_default());
