@@ -139,8 +139,8 @@ fn comparable_output(target: &TargetDir, out: &str) -> String {
 
 #[test]
 fn the_schedule_of_a_run_does_not_depend_on_recording() {
-    let raft = tester::raft_scenarios(&Subject::<raft::Raft>::new());
-    let kv = tester::kv_scenarios(&KvSubject::<kvraft::KvServer<raft::Raft>>::new());
+    let raft = tester::raft_scenarios(&Subject::of::<raft::Raft>());
+    let kv = tester::kv_scenarios(&KvSubject::of::<kvraft::KvServer<raft::Raft>>());
     for scenario in raft.iter().chain(&kv) {
         let [on, off] = [Options::default(), Options::off()]
             .map(|options| runner::run_with(scenario, Clock::Simulated, 3, options));

@@ -28,6 +28,14 @@ pub(crate) struct Args {
     /// The folder of histories for the row `checker`
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/histories"))]
     pub(crate) histories: PathBuf,
+
+    /// The folder of a Go solution's tests for the row `go`, such as `src/raft1`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) go: Option<PathBuf>,
+
+    /// Run only these of the Go tests, and the same scenarios here
+    #[arg(long, value_name = "REGEXP", requires = "go")]
+    pub(crate) go_run: Option<String>,
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         print!("{}", table::list());
         return 0;
     }
-    let setting = Setting { rounds: args.rounds.get(), histories: args.histories };
+    let setting = Setting { rounds: args.rounds.get(), histories: args.histories, go: args.go, go_run: args.go_run };
     let mut machine = Machine::detect();
     let results: Vec<(Row, Measured)> = rows.into_iter().map(|row| measure(row, &setting)).collect();
     machine.update_load();

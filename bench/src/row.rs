@@ -30,6 +30,10 @@ pub(crate) struct Setting {
     pub(crate) rounds: usize,
     /// The folder of the recorded histories.
     pub(crate) histories: PathBuf,
+    /// The folder of a Go solution's tests.
+    pub(crate) go: Option<PathBuf>,
+    /// Which of those tests to run; `None` means all.
+    pub(crate) go_run: Option<String>,
 }
 
 /// The samples of a row, or the reason why it could not be measured.

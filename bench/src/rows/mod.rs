@@ -4,6 +4,7 @@ mod checker;
 mod clerks;
 mod core;
 mod echo;
+mod go;
 mod openraft;
 mod scenarios;
 mod suite;
@@ -28,6 +29,7 @@ pub(crate) const ALL: &[Row] = &[
     checker::CHECKER,
     scenarios::RAFT_CPU,
     suite::MEMORY,
+    go::GO,
 ];
 
 /// Returns the rows of these names, in the order of the table. Without names it returns all rows, with or without the

@@ -104,7 +104,7 @@ fn peak_of(programs: &[PathBuf]) -> Vec<f64> {
 }
 
 /// Runs cargo with these arguments for the root package. Returns the programs that it builds.
-fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
+pub(super) fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
     let mut command = cargo();
     command.args(arguments).arg("--message-format=json").stderr(Stdio::inherit());
     let output = command.output().map_err(|error| format!("cargo: {error}"))?;

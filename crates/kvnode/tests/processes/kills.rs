@@ -26,6 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn acknowledged_writes_survive_a_hundred_kills() {
+    let _permit = tester::gate::admit_processes(30);
     let setting = KvClusterConfig { servers: 3, reliable: true, max_raft_state: Some(4096) };
     let cluster = Processes::start(setting);
     let stop = Arc::new(AtomicBool::new(false));

@@ -39,6 +39,7 @@ fn total_bytes() -> u64 {
 
 #[test]
 fn a_lagging_server_gets_a_snapshot_while_the_others_work() {
+    let _permit = tester::gate::admit_processes(10);
     let cluster = Processes::start(KvClusterConfig { servers: 3, reliable: true, max_raft_state: Some(100_000) });
     let mut clerk = Clerk::new(cluster.addresses(), ClerkSettings::default());
     clerk.put("first", "1").expect("a reply");

@@ -1,12 +1,16 @@
-//! Admission of runs within one process. Simulations compute; runs on threads mostly sleep, but need the whole machine
-//! when they wake. So simulations run first, as many at once as there are processors. Runs on threads start when no
-//! simulation is left, the longest first. Runs of Raft alone run side by side. Runs of a key/value service start when
-//! no run of Raft is left, a dozen at a time: some scenarios measure their speed, and their servers may be real
-//! processes on one disk.
+//! Admission of runs. Simulations compute; runs on threads mostly sleep, but need the whole machine when they wake. So
+//! simulations run first, as many at once as there are processors. Runs on threads start when no simulation is left,
+//! the longest first. Runs of Raft alone run side by side. Runs of a key/value service start when no run of Raft is
+//! left, a dozen at a time: some scenarios measure their speed, and their servers may be real processes on one disk.
+//!
+//! This file decides within one process. `machine.rs` keeps the three kinds of runs apart between processes.
+
+mod machine;
 
 use labstd::Clock;
 use labstd::sync::{Condvar, Mutex, OnceLock};
 
+use self::machine::{Kind, MachineGate};
 use crate::part::Layer;
 use crate::scenario_info::ScenarioInfo;
 
@@ -22,6 +26,8 @@ struct Gate {
 }
 
 struct Queue {
+    /// `None` before the first run.
+    machine: Option<MachineGate>,
     simulated_running: usize,
     simulated_waiting: usize,
     raft: OnThreads,
@@ -42,13 +48,24 @@ pub struct GatePermit(Clock, Layer);
 
 /// Waits until a run of a scenario under `clock` may start.
 pub fn admit(clock: Clock, info: &ScenarioInfo) -> GatePermit {
-    let (layer, seconds) = (info.part.layer(), info.seconds);
+    admit_layer(clock, info.part.layer(), info.seconds)
+}
+
+/// Waits until a test whose servers are real processes may start: it waits as a run of a key/value service on threads
+/// does. `seconds` is about how long it takes; longer ones start first.
+pub fn admit_processes(seconds: u32) -> GatePermit {
+    admit_layer(Clock::Threads, Layer::Kv, seconds)
+}
+
+fn admit_layer(clock: Clock, layer: Layer, seconds: u32) -> GatePermit {
     let mut queue = GATE.queue.lock();
+    queue.machine.get_or_insert_with(MachineGate::open);
     match clock {
         Clock::Simulated => {
             queue.simulated_waiting += 1;
             GATE.changed.wait_while(&mut queue, |queue| !queue.admits_simulation());
             queue.simulated_waiting -= 1;
+            queue.enter(Kind::Simulations);
             queue.simulated_running += 1;
         }
         Clock::Threads => {
@@ -57,7 +74,11 @@ pub fn admit(clock: Clock, info: &ScenarioInfo) -> GatePermit {
             let own = queue.on_threads(layer);
             let position = own.waiting.iter().position(|&waiting| waiting == seconds);
             own.waiting.swap_remove(position.expect("the run was added above"));
-            own.running += 1;
+            queue.enter(match layer {
+                Layer::Raft => Kind::RaftOnThreads,
+                Layer::Kv => Kind::KvOnThreads,
+            });
+            queue.on_threads(layer).running += 1;
         }
     }
     GATE.changed.notify_all();
@@ -71,13 +92,22 @@ impl Drop for GatePermit {
             Clock::Simulated => queue.simulated_running -= 1,
             Clock::Threads => queue.on_threads(self.1).running -= 1,
         }
+        if queue.is_empty() {
+            queue.machine.iter_mut().for_each(MachineGate::leave);
+        }
         GATE.changed.notify_all();
     }
 }
 
 impl Gate {
     const fn new() -> Gate {
-        let queue = Queue { simulated_running: 0, simulated_waiting: 0, raft: OnThreads::new(), kv: OnThreads::new() };
+        let queue = Queue {
+            machine: None,
+            simulated_running: 0,
+            simulated_waiting: 0,
+            raft: OnThreads::new(),
+            kv: OnThreads::new(),
+        };
         Gate { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 }
@@ -104,19 +134,44 @@ impl Queue {
         }
     }
 
+    fn on_threads_running(&self) -> bool {
+        self.raft.running + self.kv.running > 0
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.runs() && self.simulated_waiting == 0 && self.raft.none() && self.kv.none()
+    }
+
+    fn runs(&self) -> bool {
+        self.simulated_running > 0 || self.on_threads_running()
+    }
+
+    /// Before the first of our runs: waits until no other process executes runs of another kind.
+    fn enter(&mut self, kind: Kind) {
+        if !self.runs() {
+            self.machine.iter_mut().for_each(|machine| machine.enter(kind));
+        }
+    }
+
+    /// Returns whether other processes wait for the end of our runs. Then no new run starts beside those.
+    fn must_end_first(&self) -> bool {
+        self.runs() && self.machine.as_ref().is_some_and(MachineGate::others_wait)
+    }
+
     /// Returns whether a simulation may start. While runs on threads are in progress, a late simulation gets only one
     /// processor.
     fn admits_simulation(&self) -> bool {
-        let at_once = if self.raft.running + self.kv.running > 0 { 1 } else { processors() };
-        self.simulated_running < at_once
+        let at_once = if self.on_threads_running() { 1 } else { processors() };
+        self.simulated_running < at_once && !self.must_end_first()
     }
 
     fn admits_on_threads(&self, layer: Layer, seconds: u32) -> bool {
         let idle = self.simulated_running == 0 && self.simulated_waiting == 0;
-        idle && match layer {
-            Layer::Raft => self.kv.running == 0 && self.raft.longest_waiting(seconds),
-            Layer::Kv => self.raft.none() && self.kv.running < KV_RUNS_MAX && self.kv.longest_waiting(seconds),
-        }
+        idle && !self.must_end_first()
+            && match layer {
+                Layer::Raft => self.kv.running == 0 && self.raft.longest_waiting(seconds),
+                Layer::Kv => self.raft.none() && self.kv.running < KV_RUNS_MAX && self.kv.longest_waiting(seconds),
+            }
     }
 }
 
@@ -132,7 +187,7 @@ mod tests {
     use crate::part::Part;
 
     fn queue(simulated_running: usize, simulated_waiting: usize, raft: OnThreads, kv: OnThreads) -> Queue {
-        Queue { simulated_running, simulated_waiting, raft, kv }
+        Queue { machine: None, simulated_running, simulated_waiting, raft, kv }
     }
 
     fn on_threads(running: usize, waiting: &[u32]) -> OnThreads {
