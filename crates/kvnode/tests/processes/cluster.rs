@@ -17,7 +17,7 @@ use kvnode::wire::{Clerk, ClerkError, ClerkSettings, ClientReply, ClientRequest,
 use raftapi::{ServerId, Term};
 use tester::kv::{ClerkId, ErasedClerk, KvCluster, KvClusterConfig};
 
-use crate::ports;
+use crate::{folder, ports};
 
 /// Time limit for a server to report its status.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -82,8 +82,8 @@ impl Processes {
     pub(crate) fn start(setting: KvClusterConfig) -> Processes {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
-        let name = format!("processes-{}-{number}", std::process::id());
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let name = format!("kvnode-processes-{}-{number}", std::process::id());
+        let dir = folder::for_data().join(name);
         let mesh = Mesh::start(setting.servers).expect("proxies between the servers");
         let ports = ports::free(setting.servers as u16)..;
         let servers = ports.take(setting.servers).enumerate().map(|(id, port)| {

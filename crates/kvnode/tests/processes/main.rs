@@ -3,6 +3,7 @@
 mod cluster;
 #[cfg(unix)]
 mod cluster_command;
+mod folder;
 mod kills;
 mod ports;
 mod scenarios;

@@ -66,11 +66,6 @@ impl MachineGate {
         MachineGate { files: Files::open(folder).ok(), held: None }
     }
 
-    /// Returns the kind of runs that this process may execute.
-    pub(super) fn held(&self) -> Option<Kind> {
-        self.held
-    }
-
     /// Returns whether another process waits to enter. It waits for this one if this one holds a kind.
     pub(super) fn others_wait(&self) -> bool {
         self.files.as_ref().is_some_and(|files| match files.door.try_lock() {
@@ -237,7 +232,7 @@ mod tests {
             assert_eq!(third.try_recv().err(), Some(TryRecvError::Empty), "a simulation beside runs on threads");
             running.leave();
         }
-        assert_eq!(inside(&third).held(), Some(Kind::Simulations));
+        assert_eq!(inside(&third).held, Some(Kind::Simulations));
     }
 
     #[test]
@@ -286,9 +281,9 @@ mod tests {
     fn a_process_without_usable_files_runs_as_if_alone() {
         let mut gate = MachineGate::open_in(Path::new("/dev/null/none"));
         gate.enter(Kind::Simulations);
-        assert_eq!(gate.held(), Some(Kind::Simulations));
+        assert_eq!(gate.held, Some(Kind::Simulations));
         gate.leave();
-        assert_eq!(gate.held(), None);
+        assert_eq!(gate.held, None);
     }
 
     #[test]

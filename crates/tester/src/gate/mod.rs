@@ -1,7 +1,7 @@
 //! Admission of runs. Simulations compute; runs on threads mostly sleep, but need the whole machine when they wake. So
 //! simulations run first, as many at once as there are processors. Runs on threads start when no simulation is left,
 //! the longest first. Runs of Raft alone run side by side. Runs of a key/value service start when no run of Raft is
-//! left, a dozen at a time: some scenarios measure their speed, and their servers may be real processes on one disk.
+//! left, some thirty at a time: some scenarios measure their speed, and their servers may be real processes on one disk.
 //!
 //! This file decides within one process. `machine.rs` keeps the three kinds of runs apart between processes.
 
@@ -15,7 +15,7 @@ use crate::part::Layer;
 use crate::scenario_info::ScenarioInfo;
 
 /// Maximum number of concurrent runs of a key/value service on threads.
-const KV_RUNS_MAX: usize = 12;
+const KV_RUNS_MAX: usize = 32;
 
 static GATE: Gate = Gate::new();
 
