@@ -19,6 +19,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -28,8 +29,8 @@ use timeline::{Page, Run};
 /// The time that one browser may take on a machine that is busy with other work.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Admits one browser at a time, because each has half a dozen processes of its own.
-static ONE_BROWSER: Mutex<()> = Mutex::new(());
+/// Two browsers run at a time, because each has half a dozen processes of its own, which often wait for each other.
+static BROWSERS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
 
 const HARNESS: &str = include_str!("browser/harness.js");
 
@@ -172,7 +173,9 @@ finish();
 
 /// Returns the document that a page has become after its scripts have run.
 fn open(browser: &Path, file: &Path, folder: &Path) -> String {
-    let _one = ONE_BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let place = NEXT.fetch_add(1, Relaxed) % BROWSERS.len();
+    let _one_of_two = BROWSERS[place].lock().unwrap_or_else(PoisonError::into_inner);
     let (output, errors) = (folder.join("document.html"), folder.join("errors.log"));
     let mut child = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
