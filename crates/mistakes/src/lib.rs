@@ -24,7 +24,7 @@
 //! ```
 //!
 //! - `state.rs`, `log.rs`, `messages.rs`: a server's state and its messages.
-//! - `election.rs`, `replication.rs`, `snapshots.rs`: the rules of Metrics 2 and 13.
+//! - `election.rs`, `replication.rs`, `snapshots.rs`: the rules of Figures 2 and 13.
 //! - `server.rs`: the lock, the threads, and persistence; `raft.rs`: the interface for the service.
 //! - `kv/`: the service and its clerk.
 

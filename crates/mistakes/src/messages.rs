@@ -1,4 +1,4 @@
-//! The messages between servers: the RPCs of Metrics 2 and 13, with the fast back-off from the end of section 5.3, and
+//! The messages between servers: the RPCs of Figures 2 and 13, with the fast back-off from the end of section 5.3, and
 //! with snapshots in one piece.
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The interface of a plain Raft after Metrics 2 and 13 of the paper. Each `self.makes(...)` in this crate is a place
+//! The interface of a plain Raft after Figures 2 and 13 of the paper. Each `self.makes(...)` in this crate is a place
 //! where it can make a mistake. Without these conditions the code is correct.
 
 use bytes::Bytes;

@@ -55,7 +55,7 @@ const TABLE: [Caught<KvMistake>; 18] = [
         mistake: KvMistake::RepliesByIndexAlone,
         rule: Rule::ReplyToOwnEntryOnly,
         scenario: "anothers_result_4A",
-        words: &["its client got the result of another operation, which had taken its index"],
+        words: &["got the result of another operation, which had taken its index"],
         seeds: 200,
     },
     Caught {
@@ -79,7 +79,7 @@ const TABLE: [Caught<KvMistake>; 18] = [
     Caught {
         mistake: KvMistake::DoesNotWakeWaitersWhenKilled,
         rule: Rule::StopWhenKilled,
-        scenario: "persist_one_client_4A",
+        scenario: "persist_concurrent_unreliable_4A",
         words: &["was killed, but 2 s later", "in Condvar::wait_for at crates/mistakes/src/kv/server.rs"],
         seeds: 200,
     },
