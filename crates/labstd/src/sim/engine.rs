@@ -19,7 +19,7 @@ use super::hot_state::HotState;
 use super::scheduler::Scheduler;
 use super::slot::Slot;
 use super::stack::{SimStack, StackPool};
-use super::{NEVER, overflow};
+use super::{NEVER, freed_memory, overflow};
 use crate::current_thread::set_current_thread;
 use crate::failure::Failure;
 use crate::limits::Limits;
@@ -101,6 +101,7 @@ pub(crate) fn execute(
     limits: Limits,
 ) -> Stats {
     overflow::install();
+    freed_memory::keep();
     let simulation = {
         let run = Arc::clone(run);
         std::thread::Builder::new()

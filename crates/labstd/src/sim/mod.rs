@@ -4,13 +4,15 @@
 //!   coroutines. Its [`wait_queues`] hold the parked threads, its [`timers`] their deadlines, its [`hot_state`] the
 //!   fields that every call reads.
 //! - [`engine`] switches stacks; the rest of the crate calls only this module.
-//! - [`stack`] keeps used stacks for later threads; [`overflow`] names the thread that overflows its stack.
+//! - [`stack`] keeps used stacks for later threads; [`overflow`] names the thread that overflows its stack;
+//!   [`freed_memory`] keeps freed memory for later allocations.
 //!
 //! Every blocking call of the crate has the same shape: try the real object; if it would block, [`Sim::park`] under the
 //! object's address. A thread that changes the object [unparks](Sim::unpark_one) that address. Addresses are only
 //! looked up, never ordered or iterated, so the allocator's choice of addresses has no influence on a run.
 
 mod engine;
+mod freed_memory;
 mod hot_state;
 mod overflow;
 mod policy;
