@@ -7,7 +7,11 @@ use tester::KvClusterFactory;
 
 use crate::cluster::Processes;
 
+/// Maximum number of clusters at a time. With twice as many, a busy machine with two processors only holds elections.
+const CLUSTERS_MAX: usize = 12;
+
 fn processes() -> KvClusterFactory {
+    tester::gate::limit_kv_runs(CLUSTERS_MAX);
     Arc::new(Processes::start_for_tester)
 }
 

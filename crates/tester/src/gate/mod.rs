@@ -1,13 +1,14 @@
 //! Admission of runs. Simulations compute; runs on threads mostly sleep, but need the whole machine when they wake. So
 //! simulations run first, as many at once as there are processors. Runs on threads start when no simulation is left,
 //! the longest first. Runs of Raft alone run side by side. Runs of a key/value service start when no run of Raft is
-//! left, some thirty at a time: some scenarios measure their speed, and their servers may be real processes on one disk.
+//! left, some thirty at a time, because some scenarios measure their speed, and fewer if their servers are real processes.
 //!
 //! This file decides within one process. `machine.rs` keeps the three kinds of runs apart between processes.
 
 mod machine;
 
 use labstd::Clock;
+use labstd::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use labstd::sync::{Condvar, Mutex, OnceLock};
 
 use self::machine::{Kind, MachineGate};
@@ -15,7 +16,7 @@ use crate::part::Layer;
 use crate::scenario_info::ScenarioInfo;
 
 /// Maximum number of concurrent runs of a key/value service on threads.
-const KV_RUNS_MAX: usize = 32;
+static KV_RUNS_MAX: AtomicUsize = AtomicUsize::new(32);
 
 static GATE: Gate = Gate::new();
 
@@ -55,6 +56,12 @@ pub fn admit(clock: Clock, info: &ScenarioInfo) -> GatePermit {
 /// does. `seconds` is about how long it takes; longer ones start first.
 pub fn admit_processes(seconds: u32) -> GatePermit {
     admit_layer(Clock::Threads, Layer::Kv, seconds)
+}
+
+/// Admits at most `max` runs of a key/value service on threads at a time. For a program whose servers are real
+/// processes: each cluster then needs more of the machine.
+pub fn limit_kv_runs(max: usize) {
+    KV_RUNS_MAX.store(max, Relaxed);
 }
 
 fn admit_layer(clock: Clock, layer: Layer, seconds: u32) -> GatePermit {
@@ -170,7 +177,9 @@ impl Queue {
         idle && !self.must_end_first()
             && match layer {
                 Layer::Raft => self.kv.running == 0 && self.raft.longest_waiting(seconds),
-                Layer::Kv => self.raft.none() && self.kv.running < KV_RUNS_MAX && self.kv.longest_waiting(seconds),
+                Layer::Kv => {
+                    self.raft.none() && self.kv.running < KV_RUNS_MAX.load(Relaxed) && self.kv.longest_waiting(seconds)
+                }
             }
     }
 }
@@ -219,8 +228,8 @@ mod tests {
     #[test]
     fn a_few_client_runs_execute_and_no_raft_run_with_them() {
         let kv = |raft, running| queue(0, 0, raft, on_threads(running, &[3])).admits_on_threads(Layer::Kv, 3);
-        assert!(kv(on_threads(0, &[]), KV_RUNS_MAX - 1));
-        assert!(!kv(on_threads(0, &[]), KV_RUNS_MAX));
+        assert!(kv(on_threads(0, &[]), KV_RUNS_MAX.load(Relaxed) - 1));
+        assert!(!kv(on_threads(0, &[]), KV_RUNS_MAX.load(Relaxed)));
         assert!(!kv(on_threads(1, &[]), 0));
         assert!(!kv(on_threads(0, &[1]), 0));
         assert!(!queue(0, 0, on_threads(0, &[3]), on_threads(1, &[])).admits_on_threads(Layer::Raft, 3));
@@ -252,7 +261,7 @@ mod tests {
                 |many, clock, part| (0..many).map(|_| admit(clock, &info(part))).collect::<Vec<GatePermit>>();
             drop(admit_many(processors(), Clock::Simulated, Part::P3A));
             drop(admit_many(100, Clock::Threads, Part::P3A));
-            drop(admit_many(KV_RUNS_MAX, Clock::Threads, Part::P4A));
+            drop(admit_many(KV_RUNS_MAX.load(Relaxed), Clock::Threads, Part::P4A));
         }
     }
 }
