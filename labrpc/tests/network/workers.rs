@@ -7,8 +7,7 @@ use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread::{self, Group};
 use labstd::time::Duration;
 
-mod harness;
-use harness::{end, end_to, ms, network_with, slack, until_handled};
+use crate::harness::{end, end_to, ms, network_with, slack, until_handled};
 
 labstd::under_both_clocks!(
     seeds 1..=8;

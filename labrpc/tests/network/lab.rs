@@ -8,8 +8,7 @@ use labstd::thread;
 use labstd::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
-mod harness;
-use harness::{end_to, ms, slack};
+use crate::harness::{end_to, ms, slack};
 
 labstd::under_both_clocks!(
     seeds 1..=8;

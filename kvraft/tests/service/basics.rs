@@ -1,9 +1,7 @@
 //! Tests of the service from its clients' view, without faults other than lost messages.
 
-mod cluster;
-
-use cluster::servers::eventually;
-use cluster::{Cluster, PlainRaft, PlainService, Reference};
+use crate::cluster::servers::eventually;
+use crate::cluster::{Cluster, PlainRaft, PlainService, Reference};
 use kvraft::KvServer;
 use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread;

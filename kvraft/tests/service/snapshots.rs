@@ -1,9 +1,7 @@
 //! Tests of snapshots: their content, their size, when they are made, and how a server starts from one.
 
-mod cluster;
-
-use cluster::servers::eventually;
-use cluster::{Cluster, Reference};
+use crate::cluster::servers::eventually;
+use crate::cluster::{Cluster, Reference};
 use kvraft::messages::{Command, Operation, OperationId, Reply, WriteArgs};
 use labrpc::ClientEnd;
 use labstd::Run;

@@ -1,7 +1,5 @@
 //! The small network that most tests use.
 
-#![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
-
 use labrpc::{ClientEnd, Name, Network, Server, Service};
 use labstd::thread;
 use labstd::time::Duration;

@@ -10,7 +10,7 @@ use raft::storage::Storage;
 use raftapi::{ApplyMsg, FollowerState, Index, Raft as _, RaftExt as _, Role, ServerId, Status, report};
 use record::Recorder;
 
-use crate::model::Model;
+use super::model::Model;
 use crate::servers::Servers;
 
 /// A service makes a snapshot when it has applied a multiple of this index.

@@ -10,8 +10,7 @@ use labstd::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 
-mod harness;
-use harness::{end, ms, network_with};
+use crate::harness::{end, ms, network_with};
 
 /// The observed outcome of one call.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,8 +8,7 @@ use labstd::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 
-mod harness;
-use harness::{end, ms, network_with, slack, until_handled};
+use crate::harness::{end, ms, network_with, slack, until_handled};
 
 labstd::under_both_clocks!(
     seeds 1..=8;

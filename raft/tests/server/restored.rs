@@ -1,8 +1,6 @@
 //! A whole server, threads included, with the state that an earlier incarnation saved. The tests check its state after
 //! a start and the order of its deliveries. They play the leader and send it messages.
 
-mod servers;
-
 use bytes::Bytes;
 use labrpc::ClientEnd;
 use labstd::channel::{Receiver, TryRecvError};
@@ -14,7 +12,8 @@ use raft::core::{
     RequestVoteReply,
 };
 use raftapi::{ApplyMsg, Consumer, Index, Persister, Raft as _, RaftExt as _, Role, ServerId, StateChange, Term};
-use servers::Servers;
+
+use crate::servers::Servers;
 
 const LEADER: ServerId = ServerId(1);
 

@@ -1,9 +1,7 @@
 //! Tests of the service from its clients' view, with partitions, crashes and restarts.
 
-mod cluster;
-
-use cluster::servers::{EVENTUALLY_LIMIT, eventually};
-use cluster::{Cluster, Reference};
+use crate::cluster::servers::{EVENTUALLY_LIMIT, eventually};
+use crate::cluster::{Cluster, PlainRaft, Reference};
 use kvraft::KvServer;
 use labstd::Clock;
 use labstd::rng::{self, RngExt};
@@ -60,7 +58,7 @@ fn one_partition<R: RaftExt>() {
 #[test]
 fn a_minority_answers_no_request_until_the_heal() {
     under_both_clocks(SEEDS, one_partition::<raft::Raft>);
-    under_both_clocks(SEEDS, one_partition::<cluster::PlainRaft>);
+    under_both_clocks(SEEDS, one_partition::<PlainRaft>);
 }
 
 /// A clerk that reaches only the minority waits at a leader that cannot commit. After the heal the cluster is quiet, so
@@ -134,7 +132,7 @@ fn requests_are_refused_at_once_when_their_leader_steps_down() {
 #[test]
 fn requests_are_refused_by_polling_over_a_plain_raft() {
     simulate_seeds(SEEDS, || {
-        let after = time_until_refused::<cluster::PlainRaft>();
+        let after = time_until_refused::<PlainRaft>();
         assert!(after < Duration::from_millis(60), "after {after:?}");
     });
 }
@@ -218,7 +216,7 @@ fn clerks_under_faults<R: RaftExt>(faults: Faults, clerks: usize, rounds: usize)
 fn clerks_read_their_writes_during_partitions() {
     let faults = Faults { unreliable: false, partitions: true, crashes: false, max_raft_state: None };
     simulate_seeds(SEEDS, move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
-    simulate_seeds(SEEDS, move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<PlainRaft>(faults, 5, 8));
     labstd::run(move || clerks_under_faults::<raft::Raft>(faults, 5, 2));
 }
 
@@ -226,7 +224,7 @@ fn clerks_read_their_writes_during_partitions() {
 fn clerks_read_their_writes_during_all_faults() {
     let faults = Faults { unreliable: true, partitions: true, crashes: true, max_raft_state: Some(1000) };
     simulate_seeds(SEEDS, move || clerks_under_faults::<raft::Raft>(faults, 5, 8));
-    simulate_seeds(SEEDS, move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 8));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<PlainRaft>(faults, 5, 8));
     labstd::run(move || clerks_under_faults::<raft::Raft>(faults, 5, 2));
 }
 
@@ -234,7 +232,7 @@ fn clerks_read_their_writes_during_all_faults() {
 fn clerks_read_their_writes_during_crashes_and_snapshots() {
     let faults = Faults { unreliable: false, partitions: false, crashes: true, max_raft_state: Some(1000) };
     simulate_seeds(SEEDS, move || clerks_under_faults::<raft::Raft>(faults, 5, 4));
-    simulate_seeds(SEEDS, move || clerks_under_faults::<cluster::PlainRaft>(faults, 5, 4));
+    simulate_seeds(SEEDS, move || clerks_under_faults::<PlainRaft>(faults, 5, 4));
 }
 
 /// Many requests are in flight when the leader is cut off, three times.

@@ -1,10 +1,9 @@
 //! Long histories with much concurrency, correct ones and ones with one mistake. The check decides all of them within a
 //! stated budget.
 
-mod synthetic;
-
 use linearizability::{Verdict, kv};
-use synthetic::{Mistake, Store, history};
+
+use crate::synthetic::{Mistake, Store, history};
 
 /// A hundred steps per operation, which the longest history of the lab, with 200,000 operations, can afford.
 const STEPS_PER_OPERATION: u64 = 100;

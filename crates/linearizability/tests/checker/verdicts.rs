@@ -1,14 +1,12 @@
 //! Verdicts and partial linearizations of small histories with known results, and the meaning of a budget.
 
-#[expect(dead_code, reason = "this test needs one kind of mistake")]
-mod synthetic;
-
 use linearizability::{
     Model, Operation, Partition, PartitionExplanation, Verdict, kv,
     kv::Kind::{self, Append, Get, Put},
     register::{Access, History, ReadResult, Register},
 };
-use synthetic::{Mistake, Store};
+
+use crate::synthetic::{self, Mistake, Store};
 
 const BUDGET: u64 = 1_000_000;
 

@@ -10,8 +10,7 @@ use labstd::thread::{self, Group};
 use labstd::time::Instant;
 use labstd::{Clock, clock};
 
-mod harness;
-use harness::{end, ms, network_with, slack, until_handled};
+use crate::harness::{end, ms, network_with, slack, until_handled};
 
 labstd::under_both_clocks!(
     seeds 1..=8;

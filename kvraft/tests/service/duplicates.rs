@@ -2,10 +2,8 @@
 //! is answered with the result of its own operation. The tests build the requests themselves, because a clerk never
 //! sends such requests on purpose.
 
-mod cluster;
-
-use cluster::servers::eventually;
-use cluster::{Cluster, PlainService, Reference};
+use crate::cluster::servers::eventually;
+use crate::cluster::{Cluster, PlainRaft, PlainService, Reference};
 use kvraft::messages::{Command, GetArgs, Operation, OperationId, Reply, Value, WriteArgs};
 use labrpc::{ClientEnd, Direction, Verdict};
 use labstd::sync::Arc;
@@ -162,7 +160,7 @@ fn two_entries_at_the_same_index<R: RaftExt>() {
 #[test]
 fn no_request_gets_the_result_of_another_operation() {
     under_both_clocks(SEEDS, two_entries_at_the_same_index::<raft::Raft>);
-    under_both_clocks(SEEDS, two_entries_at_the_same_index::<cluster::PlainRaft>);
+    under_both_clocks(SEEDS, two_entries_at_the_same_index::<PlainRaft>);
 }
 
 /// A deposed leader's entry is in its successor's log, and the successor commits it. So the operation is executed. The

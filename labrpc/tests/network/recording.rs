@@ -5,8 +5,7 @@ use labrpc::{Network, Server, Service, Verdict};
 use labstd::thread;
 use record::{Event, EventKind, Loss, Peer, Recorder, Scope};
 
-mod harness;
-use harness::{end, end_to, ms};
+use crate::harness::{end, end_to, ms};
 
 /// Runs `body` in a recorded simulation. The network has two servers: "one", which has an id in the cluster, and
 /// "other", which has none. Returns the events and the hash of the record.

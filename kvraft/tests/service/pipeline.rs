@@ -1,14 +1,10 @@
 //! Tests of the client with many writes in flight. No write is lost, executed twice or executed out of order, whatever
 //! happens to the requests.
 
-#![cfg(feature = "fast")]
-
-mod cluster;
-
 use std::collections::BTreeSet;
 
-use cluster::servers::EVENTUALLY_LIMIT;
-use cluster::{Cluster, PlainService, Reference};
+use crate::cluster::servers::EVENTUALLY_LIMIT;
+use crate::cluster::{Cluster, PlainService, Reference};
 use kvraft::{Pipeline, SubmissionId};
 use labstd::testing::under_both_clocks;
 use labstd::thread;

@@ -5,8 +5,6 @@
 
 mod cluster;
 mod model;
-#[path = "../servers/mod.rs"]
-mod servers;
 
 use cluster::Cluster;
 use labstd::Run;

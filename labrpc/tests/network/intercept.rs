@@ -6,8 +6,7 @@ use labstd::sync::{Arc, Mutex};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
 
-mod harness;
-use harness::{end, ms, network_with, slack};
+use crate::harness::{end, ms, network_with, slack};
 
 labstd::under_both_clocks!(
     seeds 1..=8;

@@ -1,10 +1,6 @@
 //! Reads without the log on whole servers, threads and network included. The tests check which server confirms a read,
 //! how long it takes, what it costs, and that a read never misses an entry that any server had applied before it began.
 
-#![cfg(feature = "fast")]
-
-mod servers;
-
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -18,7 +14,8 @@ use labstd::testing::{simulate_seeds, under_both_clocks};
 use labstd::thread::{self, JoinHandle};
 use labstd::time::{Duration, Instant};
 use raftapi::{ApplyMsg, Index, Raft as _, RaftExt as _, Started};
-use servers::{Servers, eventually, wait_for};
+
+use crate::servers::{Servers, eventually, wait_for};
 
 /// Seeds of each simulated test.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
