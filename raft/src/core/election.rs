@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use raftapi::{ServerId, Term};
 
 use super::reads::Reads;
-use super::{Core, Effects, Peers, Progress, RequestVoteArgs, RequestVoteReply, Role};
+use super::{Core, Effects, HardState, Peers, Progress, RequestVoteArgs, RequestVoteReply, Role};
 
 impl Core {
     /// Handles the election timer, which has fired.
@@ -81,11 +81,8 @@ impl Core {
     /// "On conversion to candidate, start election: increment currentTerm, vote for self, reset election timer, send
     /// RequestVote RPCs to all other servers" (Figure 2, Rules for Candidates; 5.2).
     fn start_election(&mut self, effects: &mut Effects) {
-        self.current_term = self.current_term.next();
-        self.voted_for = Some(self.me);
+        self.set_hard_state(HardState { term: self.current_term.next(), voted_for: Some(self.me) }, effects);
         self.role = Role::Candidate { votes: BTreeSet::from([self.me]) };
-
-        self.save_hard_state(effects);
         self.announce_soft_state(effects);
         effects.reset_election_timer = true;
         let args = self.vote_request();
@@ -132,8 +129,7 @@ impl Core {
     /// Grants this server's vote, or confirms it if the request came twice.
     fn grant_vote(&mut self, candidate: ServerId, effects: &mut Effects) {
         if self.voted_for.is_none() {
-            self.voted_for = Some(candidate);
-            self.save_hard_state(effects);
+            self.set_hard_state(HardState { term: self.current_term, voted_for: Some(candidate) }, effects);
         }
         // A server that has just voted gives its candidate time to win (5.2).
         effects.reset_election_timer = true;

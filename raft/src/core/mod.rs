@@ -64,6 +64,10 @@ pub use self::server_set::ServerSet;
 ///
 /// Invariants: `last_applied <= commit_index` and `log.base_index() <= commit_index <= log.last_index()`; a candidate
 /// and a leader have voted for themselves; no entry of the log has a term above `current_term`.
+///
+/// Three rules protect acknowledged writes, and release builds check them too: a committed entry is never removed,
+/// entries are applied only after they are committed, and a vote is never taken back. A server that would break one of
+/// them panics instead: it must not take part any longer.
 #[derive(Clone, Debug, Hash)]
 pub struct Core {
     /// The ID of this server.
@@ -217,6 +221,13 @@ impl Core {
     /// index. A snapshot that ends beyond `limit` is kept for a later call, with everything after it.
     pub fn take_committed_up_to(&mut self, limit: Index) -> Vec<ApplyMsg> {
         let last = self.commit_index.min(limit);
+        assert!(
+            self.last_applied <= self.commit_index,
+            "{} has applied up to {}, after its commit index {}",
+            self.me,
+            self.last_applied,
+            self.commit_index
+        );
         if last < self.log.base_index() {
             return Vec::new();
         }
@@ -242,9 +253,7 @@ impl Core {
     /// Rules for All Servers; 5.1). The vote belongs to the old term; in the new term this server has not voted.
     fn adopt_higher_term(&mut self, term: Term, effects: &mut Effects) {
         if term > self.current_term {
-            self.current_term = term;
-            self.voted_for = None;
-            self.save_hard_state(effects);
+            self.set_hard_state(HardState { term, voted_for: None }, effects);
             self.become_follower(None, effects);
         }
     }
@@ -261,9 +270,20 @@ impl Core {
         self.announce_soft_state(effects);
     }
 
-    /// Orders that term and vote are saved as they are now.
-    fn save_hard_state(&self, effects: &mut Effects) {
-        effects.persist.hard_state = Some(self.hard_state());
+    /// Changes the term and the vote, and orders that they are saved.
+    ///
+    /// # Panics
+    ///
+    /// If the term would decrease, or a vote would be taken back: then one term could have two leaders.
+    fn set_hard_state(&mut self, new: HardState, effects: &mut Effects) {
+        let old = self.hard_state();
+        assert!(
+            old.term < new.term || old.term == new.term && (old.voted_for.is_none() || old.voted_for == new.voted_for),
+            "{} would take back its vote: it had {old:?}, and now {new:?}",
+            self.me
+        );
+        (self.current_term, self.voted_for) = (new.term, new.voted_for);
+        effects.persist.hard_state = Some(new);
     }
 
     /// Reports the present term, role and leader.
@@ -272,8 +292,17 @@ impl Core {
     }
 
     /// Advances the commit index, so that the newly committed entries are applied.
+    ///
+    /// # Panics
+    ///
+    /// If the commit index would decrease, or pass the end of the log.
     fn commit_up_to(&mut self, index: Index, effects: &mut Effects) {
-        debug_assert!(self.commit_index < index && index <= self.log.last_index());
+        let (committed, last) = (self.commit_index, self.log.last_index());
+        assert!(
+            committed < index && index <= last,
+            "{} would commit up to {index}, but its commit index is {committed} and its log ends at {last}",
+            self.me
+        );
         self.commit_index = index;
         effects.commit_advanced = Some(index);
     }

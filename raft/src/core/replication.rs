@@ -168,9 +168,13 @@ impl Core {
 
     /// Recognises `leader` (5.2): a candidate that hears from the leader of its own term, or of a later one, has lost
     /// and becomes a follower. A server that hears from the current leader has no reason to start an election.
+    ///
+    /// # Panics
+    ///
+    /// If this server leads the same term. Two leaders of a term commit different entries at the same index.
     pub(super) fn follow_leader(&mut self, term: Term, leader: ServerId, effects: &mut Effects) {
         self.adopt_higher_term(term, effects);
-        debug_assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
+        assert!(!self.is_leader(), "{} and {leader} both lead term {term}", self.me);
         if self.soft_state().leader != Some(leader) {
             self.become_follower(Some(leader), effects);
         }
@@ -195,6 +199,11 @@ impl Core {
     ///
     /// Only a conflict deletes entries. A request that was overtaken by a later one holds a prefix of the entries that
     /// are already here. Truncating the log at its end would remove entries that the leader has already counted.
+    ///
+    /// # Panics
+    ///
+    /// If a committed entry would be deleted. A leader has every committed entry (5.4), so another server has lost its
+    /// data or is not a correct Raft.
     fn store_entries(&mut self, prev_log_index: Index, mut entries: Vec<Entry>, effects: &mut Effects) {
         let known = self.log.count_matching(prev_log_index.next(), &entries);
         if known == entries.len() {
@@ -204,7 +213,13 @@ impl Core {
         let first = Index(prev_log_index.next().0 + known as u64);
         let truncates = first <= self.log.last_index();
         if truncates {
-            debug_assert!(self.commit_index < first, "a committed entry at {first} would be deleted");
+            let committed = self.commit_index;
+            assert!(
+                committed < first,
+                "{} would delete its entry at {first}, but everything up to {committed} is committed: another server has \
+                 lost data that it had acknowledged",
+                self.me
+            );
             self.log.truncate_from(first);
         }
         for entry in entries.drain(known..) {
