@@ -105,6 +105,14 @@ impl Core {
         }
     }
 
+    /// Returns the number of reads that this leader has begun; 0 if this server does not lead.
+    pub(crate) fn reads_begun(&self) -> u64 {
+        match &self.role {
+            Role::Leader { reads, .. } => reads.begun,
+            Role::Follower { .. } | Role::Candidate { .. } => 0,
+        }
+    }
+
     /// Returns how many of the peers in [`confirm_leadership_with`](Effects::confirm_leadership_with) must be sent a
     /// heartbeat. If all of these reply, and all peers that were asked before, then a majority confirms all reads.
     pub fn acks_needed(&self) -> usize {

@@ -4,7 +4,12 @@ use std::fmt;
 
 use raftapi::{Index, ServerId};
 
-use crate::core::{HardState, Log};
+use super::check::NUMBER_MAX;
+use crate::core::{HardState, Log, ServerSet};
+
+/// The largest base and the largest term of a saved state. A node adds its own entries and elections to the numbers
+/// that it accepts from others.
+const SAVED_NUMBER_MAX: u64 = 2 * NUMBER_MAX;
 
 /// The configuration of a node: its identity, its saved state and its timing.
 #[derive(Clone, Debug)]
@@ -71,9 +76,23 @@ impl Config {
     /// Checks that a node can start with this configuration.
     pub(super) fn check(&self) -> Result<(), BadState> {
         let Config { me, servers, hard_state, log, applied, .. } = self;
+        if log.base_index().0.max(hard_state.term.0) > SAVED_NUMBER_MAX {
+            return Err(BadState(format!(
+                "the saved log begins after index {} and the saved term is {}: a node never saves numbers near the end \
+                 of their range, so this state was changed",
+                log.base_index(),
+                hard_state.term
+            )));
+        }
         let (base, last) = (log.base_index(), log.last_index());
         if me.0 >= *servers {
             return Err(BadState(format!("{me} is not one of {servers} servers: check the list of servers")));
+        }
+        if *servers > ServerSet::MAX {
+            return Err(BadState(format!(
+                "{servers} servers are too many: a cluster has at most {}, because a larger majority takes long to reply",
+                ServerSet::MAX
+            )));
         }
         if log.last_term() > hard_state.term {
             return Err(BadState(format!(

@@ -46,6 +46,7 @@
 //! keeps no generator and no closure. It can be copied, compared and hashed, a test can start an election itself
 //! ([`campaign`](RawNode::campaign)), and a model checker can explore it unchanged.
 
+mod check;
 mod config;
 mod leader;
 mod message;
@@ -61,7 +62,7 @@ pub use self::message::{Body, Message, RequestId};
 pub use self::reads::ReadState;
 pub use self::ready::{Committed, NewEntries, Ready, Snapshot};
 pub use self::snapshots::{SnapshotTask, TransferOutcome};
-use crate::core::{AppendEntriesArgs, Core, Effects, Read, RoleName, Saved, SentRequest, SoftState};
+use crate::core::{AppendEntriesArgs, Core, Effects, Read, RoleName, Saved, SoftState};
 use crate::status;
 
 /// A Raft server that receives events and returns the work to do.
@@ -167,7 +168,7 @@ impl RawNode {
     ///
     /// # Errors
     ///
-    /// If no node of this cluster can have sent it to this one. Then nothing has changed.
+    /// If no correct node of this cluster can have sent it to this one. Then nothing has changed.
     pub fn step(&mut self, message: Message) -> Result<(), BadMessage> {
         self.check(&message)?;
         let Message { from, body, .. } = message;
@@ -241,44 +242,5 @@ impl RawNode {
         if effects.reads_settled {
             self.settle_reads();
         }
-    }
-
-    /// Checks that a node of this cluster may have sent `message` to this one.
-    fn check(&self, message: &Message) -> Result<(), BadMessage> {
-        let Message { from, to, body } = message;
-        let me = self.core.me();
-        let bad = |what: String| Err(BadMessage(format!("message from {from} to {to} refused by {me}: {what}")));
-        if *to != me || *from == me || from.0 >= self.peer_ticks.len() {
-            let servers = self.peer_ticks.len();
-            return bad(format!(
-                "it must come from another of the {servers} servers and be addressed to {me}; check the addresses"
-            ));
-        }
-        let named = match body {
-            Body::RequestVote(args) => args.candidate_id,
-            Body::AppendEntries { args, .. } => args.leader_id,
-            Body::InstallSnapshot { args, .. } => args.leader_id,
-            Body::RequestVoteReply { .. } | Body::AppendEntriesReply { .. } | Body::InstallSnapshotReply { .. } => {
-                *from
-            }
-        };
-        if named != *from {
-            return bad(format!("it names {named} as its sender; check the addresses"));
-        }
-        match body {
-            Body::AppendEntriesReply { sent, .. } | Body::InstallSnapshotReply { sent, .. }
-                if self.cannot_have_sent(sent) =>
-            {
-                bad("it replies to a request that was never sent; does its sender belong to another cluster?"
-                    .to_string())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns whether this leader cannot have sent `sent`, because it has no such entries.
-    fn cannot_have_sent(&self, sent: &SentRequest) -> bool {
-        let of_this_leader = self.core.is_leader() && sent.term == self.core.current_term();
-        of_this_leader && sent.last_index.max(sent.prev_log_index) > self.core.log().last_index()
     }
 }

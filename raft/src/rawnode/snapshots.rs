@@ -68,16 +68,23 @@ impl SnapshotTask {
     /// follower's owner finds the content by the `descriptor`, which is small. This function needs no node and may be
     /// called on any thread.
     ///
+    /// Returns `None` if `term` is above the term in which the task was given. Then this node has applied an entry of a
+    /// later leader, so it does not lead the task's term any more, and nobody may get such a message. Report the
+    /// transfer as [`Failed`](TransferOutcome::Failed).
+    ///
     /// # Panics
     ///
     /// If `index` is before [`min_index`](SnapshotTask::min_index).
-    pub fn message(&self, index: Index, term: Term, descriptor: Bytes) -> Message {
+    pub fn message(&self, index: Index, term: Term, descriptor: Bytes) -> Option<Message> {
         assert!(
             self.min_index <= index,
             "a snapshot up to index {index} is too old: {} needs one up to index {} at least",
             self.to,
             self.min_index
         );
+        if term > self.sent.term {
+            return None;
+        }
         let args = InstallSnapshotArgs {
             term: self.sent.term,
             leader_id: self.from,
@@ -85,11 +92,8 @@ impl SnapshotTask {
             last_included_term: term,
             data: descriptor,
         };
-        Message {
-            from: self.from,
-            to: self.to,
-            body: Body::InstallSnapshot { args, request_id: RequestId::of(&self.sent) },
-        }
+        let body = Body::InstallSnapshot { args, request_id: RequestId::of(&self.sent) };
+        Some(Message { from: self.from, to: self.to, body })
     }
 }
 

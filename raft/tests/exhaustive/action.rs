@@ -144,7 +144,7 @@ impl Behavior {
                 // The snapshot is made and sent at once. It may arrive at any later moment.
                 let index = server.disk.applied;
                 let term = server.disk.term(index).expect("the owner knows the term of what it has applied");
-                messages.push(order.message(index, term, Bytes::new()));
+                messages.push(order.message(index, term, Bytes::new()).expect("the node leads the term of its task"));
                 server.raw.report_snapshot(&order, TransferOutcome::Arrived);
             }
             for entry in ready.committed {

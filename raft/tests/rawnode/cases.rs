@@ -346,7 +346,7 @@ fn a_snapshot_task_may_install_a_later_snapshot() {
     assert_eq!(owners[0].raw.status().followers[1].state, FollowerState::ReceivingSnapshot);
 
     // The snapshot is made later than at the log's base, from the state applied by then.
-    owners[2].step(task.message(Index(4), Term(1), command("file 4")));
+    owners[2].step(task.message(Index(4), Term(1), command("file 4")).expect("S0 leads term 1"));
     owners[0].raw.report_snapshot(&task, TransferOutcome::Arrived);
     let ready = owners[2].carry_out();
     let snapshot = ready.snapshot.expect("the snapshot must be installed");
@@ -410,15 +410,17 @@ fn a_refused_snapshot_reports_the_followers_progress() {
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     let task = owners[0].carry_out().snapshot_tasks.pop().expect("S2 needs a snapshot");
     // The follower has meanwhile caught up further, for example with an earlier snapshot.
-    owners[2].step(task.message(Index(4), Term(1), Bytes::new()));
+    owners[2].step(task.message(Index(4), Term(1), Bytes::new()).expect("S0 leads term 1"));
     owners[2].carry_out_all();
-    owners[2].step(task.message(Index(3), Term(1), Bytes::new()));
+    owners[2].step(task.message(Index(3), Term(1), Bytes::new()).expect("S0 leads term 1"));
     owners[2].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
     assert_eq!(
         owners[0].raw.status().followers[1].match_index,
         Index(4),
         "the follower's committed entries are also the leader's"
     );
+    // A snapshot with an entry of a later leader is not the snapshot of this leader.
+    assert_eq!(task.message(Index(5), Term(2), Bytes::new()), None);
 }
 
 #[test]

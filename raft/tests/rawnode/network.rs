@@ -332,8 +332,10 @@ impl Network {
         let (index, state) = self.properties.snapshot_of(ServerId(server));
         let node = &mut self.nodes[server];
         let Some(term) = node.disk.term(index) else { panic!("the owner knows the term of what it has applied") };
-        self.in_flight.push(task.message(index, term, state));
-        node.raw.report_snapshot(task, TransferOutcome::Arrived);
+        let message = task.message(index, term, state);
+        let outcome = if message.is_some() { TransferOutcome::Arrived } else { TransferOutcome::Failed };
+        self.in_flight.extend(message);
+        node.raw.report_snapshot(task, outcome);
     }
 
     /// Crashes the owner: everything unsaved is lost, and it restarts with the rest.

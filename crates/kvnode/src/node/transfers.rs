@@ -102,6 +102,7 @@ fn send_snapshot(
     path: &Path,
 ) -> Result<u64, String> {
     let message = order.message(view.applied(), view.applied_term(), Bytes::new());
+    let message = message.ok_or("this server does not lead any more")?;
     // The image is written before the connection is opened, because a silent connection would time out.
     let bytes = view.write_image(path)?.bytes();
     let mut sender = SnapshotSender::open(identity, order.to(), address, limits, labgob::encode(&message))
