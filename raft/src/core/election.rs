@@ -14,6 +14,8 @@ impl Core {
     pub fn election_timeout(&mut self) -> Effects {
         let mut effects = Effects::default();
         match self.role {
+            // A server that has lost its data does not know which entries are committed (`replacement.rs`).
+            Role::Follower { .. } if self.catch_up_to.is_some() => effects.reset_election_timer = true,
             // "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
             // candidate: convert to candidate" (5.2).
             Role::Follower { .. } => self.start_election(&mut effects),
@@ -116,7 +118,7 @@ impl Core {
     fn may_vote_for(&self, args: &RequestVoteArgs) -> bool {
         let of_this_term = args.term == self.current_term;
         let vote_is_free = self.voted_for.is_none_or(|candidate| candidate == args.candidate_id);
-        of_this_term && vote_is_free && self.is_up_to_date(args)
+        of_this_term && vote_is_free && self.is_up_to_date(args) && self.catch_up_to.is_none()
     }
 
     /// The election restriction (5.4.1). The log whose last entry has the later term is more up-to-date. If the last

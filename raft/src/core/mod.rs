@@ -39,6 +39,7 @@ mod message;
 mod peers;
 mod progress;
 mod reads;
+mod replacement;
 mod replication;
 mod server_set;
 mod snapshot;
@@ -90,6 +91,10 @@ pub struct Core {
     commit_index: Index,
     /// Highest log entry handed out to be applied to the state machine.
     last_applied: Index,
+
+    /// The commit index that this server must store before it votes, if it has replaced a server that lost its data
+    /// (`replacement.rs`).
+    catch_up_to: Option<Index>,
 
     /// The present role of this server, with the state that only this role has.
     role: Role,
@@ -185,6 +190,7 @@ impl Core {
             snapshot,
             commit_index: base,
             last_applied: base,
+            catch_up_to: None,
             role: Role::Follower { leader: None },
         }
     }
@@ -305,6 +311,7 @@ impl Core {
         );
         self.commit_index = index;
         effects.commit_advanced = Some(index);
+        self.note_caught_up();
     }
 
     /// Returns whether this server leads its term.

@@ -44,7 +44,8 @@ pub struct Progress {
     /// Index of the next log entry to send. While probing it is a guess: it starts at the end of the leader's log and
     /// decreases on conflicts, but always stays above `match_index`.
     next_index: Index,
-    /// Index of the highest log entry known to be replicated on the follower. It never decreases.
+    /// Index of the highest log entry known to be replicated on the follower. It never decreases, unless the follower
+    /// is [replaced](Progress::restart).
     match_index: Index,
     /// Highest commit index sent to the peer. The peer knows it if that message has arrived.
     commit_sent: Index,
@@ -123,6 +124,12 @@ impl Progress {
             reads_sent: 0,
             reads_acknowledged: 0,
         }
+    }
+
+    /// Forgets everything about the follower, which was replaced by a server without data. Numbers of requests are not
+    /// used again, so a late reply is never taken for that to a new request.
+    pub(super) fn restart(&mut self, last_log_index: Index) {
+        *self = Progress { last_number: self.last_number, ..Progress::new(last_log_index) };
     }
 
     /// "If last log index >= nextIndex for a follower: send AppendEntries" (Figure 2), unless a message with content is

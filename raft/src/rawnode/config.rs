@@ -25,6 +25,9 @@ pub struct Config {
     /// The index up to which the owner's own state has durably applied. The first entry handed out is the one after it.
     /// It must not be before the log's base or after its end.
     pub applied: Index,
+    /// If this server has replaced one that lost its data, and has not caught up yet: the index up to which it must
+    /// store entries before it votes ([`RawNode::catch_up_to`](super::RawNode::catch_up_to)).
+    pub catch_up_to: Option<Index>,
     /// Number of ticks after the last message to a peer at which a leader sends it a heartbeat; at least 1.
     pub heartbeat_ticks: u32,
     /// Number of ticks after which a leader gives up waiting for the reply to entries; at least 1. It then sends the
@@ -68,6 +71,7 @@ impl Config {
             hard_state: HardState::default(),
             log: Log::default(),
             applied: Index::ZERO,
+            catch_up_to: None,
             heartbeat_ticks: 10,
             reply_timeout_ticks: 10,
         }

@@ -55,7 +55,7 @@ mod ready;
 mod snapshots;
 
 use bytes::Bytes;
-use raftapi::{ServerId, Started, Status};
+use raftapi::{Index, ServerId, Started, Status};
 
 pub use self::config::{BadMessage, BadState, Config, NotLeader, ReadRefused};
 pub use self::message::{Body, Message, RequestId};
@@ -100,9 +100,13 @@ impl RawNode {
     /// If no node can have saved this state.
     pub fn new(config: Config) -> Result<RawNode, BadState> {
         config.check()?;
-        let Config { me, servers, hard_state, log, applied, heartbeat_ticks, reply_timeout_ticks } = config;
+        let Config { me, servers, hard_state, log, applied, catch_up_to, heartbeat_ticks, reply_timeout_ticks } =
+            config;
         let mut core = Core::restore(me, servers, Saved { hard_state, log, snapshot: Bytes::new() });
         core.set_applied(applied);
+        if let Some(index) = catch_up_to {
+            core.set_catch_up(index);
+        }
         Ok(RawNode {
             reported: core.soft_state(),
             saving: ready::SaveProgress::all_saved(&core),
@@ -195,6 +199,21 @@ impl RawNode {
             }
         }
         Ok(())
+    }
+
+    /// Handles the replacement of `peer`, which has lost its data, by a server without data. Call this when the
+    /// replacement is saved, and before the answer to the new server. From then on, pass no message of the lost server
+    /// to [`step`](RawNode::step).
+    pub fn peer_replaced(&mut self, peer: ServerId) {
+        let effects = self.core.peer_replaced(peer);
+        self.collect(effects);
+        self.peer_ticks[peer.0] = leader::PeerTicks { heartbeat_due: self.core.is_leader(), ..Default::default() };
+    }
+
+    /// Returns the index that this replaced server must store before it votes; `None` if it may vote. When it has
+    /// become `None`, save this with the next [`Ready`], and pass `None` in the next [`Config`].
+    pub fn catch_up_to(&self) -> Option<Index> {
+        self.core.catch_up_to()
     }
 
     /// Returns a copy of the node's status, for observers.

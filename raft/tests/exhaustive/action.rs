@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use raft::core::{Core, Entry};
-use raft::rawnode::{Config, Message, RawNode, ReadState, TransferOutcome};
+use raft::core::{Core, Entry, HardState};
+use raft::rawnode::{Body, Config, Message, RawNode, ReadState, TransferOutcome};
 use raftapi::{Index, ServerId};
 
 use crate::history::leader_append_only;
 use crate::model::Mistake;
 use crate::owner::Disk;
-use crate::state::{Hashed, LastStep, SERVERS, Server};
+use crate::state::{Answers, Hashed, LastStep, Server};
 
 /// Limit of the cached outcomes. Outcomes beyond it are computed again.
 const CACHED_OUTCOMES_MAX: usize = 1 << 20;
@@ -32,6 +32,12 @@ pub(crate) enum Action {
     Compact(ServerId),
     /// The sequence number of the read.
     Read(ServerId, u8),
+    /// The server loses its data and is started again to be replaced.
+    LoseData(ServerId),
+    /// The first server answers the second one, which replaces a server without data.
+    Answer(ServerId, ServerId),
+    /// The server has its answers and takes part.
+    Join(ServerId),
 }
 
 /// The outcome of an action.
@@ -56,9 +62,12 @@ pub(crate) struct Outcome {
 /// The behaviour of a server and its owner.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behavior {
+    pub(crate) servers: usize,
     pub(crate) mistake: Mistake,
     /// Whether the applied state survives a crash.
     pub(crate) state_survives: bool,
+    /// Whether the first entry of a batch may also be sent alone.
+    pub(crate) split_batches: bool,
 }
 
 /// The cached outcomes; `None` for an action without effect.
@@ -75,6 +84,7 @@ impl Action {
             Action::Deliver(message) => message.to,
             Action::Campaign(id) | Action::Tick(id) | Action::Propose(id, _) => *id,
             Action::Crash(id) | Action::Compact(id) | Action::Read(id, _) => *id,
+            Action::LoseData(id) | Action::Answer(id, _) | Action::Join(id) => *id,
         }
     }
 }
@@ -102,8 +112,8 @@ impl Outcomes {
 impl Behavior {
     /// Starts a server from its disk.
     pub(crate) fn start(self, disk: Disk, me: ServerId) -> Server {
-        let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 1, ..disk.config(me, SERVERS) };
-        Server { raw: RawNode::new(config).expect("the saved state is complete"), disk }
+        let config = Config { heartbeat_ticks: 1, reply_timeout_ticks: 1, ..disk.config(me, self.servers) };
+        Server { raw: RawNode::new(config).expect("the saved state is complete"), disk, answers: None }
     }
 
     /// Computes an outcome; `None` if nothing changes and nothing is sent.
@@ -111,7 +121,14 @@ impl Behavior {
         let mut server = Server::clone(before);
         let mut last = LastStep::default();
         match action {
-            Action::Deliver(message) => server.raw.step(Message::clone(message)).expect("a node's message"),
+            Action::Deliver(message) => {
+                let stepped = server.raw.step(Message::clone(message));
+                // A node refuses some of the messages that its owner should have discarded.
+                if self.mistake == Mistake::AcceptsLateMessages && stepped.is_err() {
+                    return None;
+                }
+                stepped.expect("a node's message");
+            }
             Action::Campaign(_) => server.raw.campaign(),
             Action::Tick(_) => server.raw.tick(|| unreachable!("a leader has no election timer")),
             Action::Propose(_, number) => {
@@ -123,10 +140,26 @@ impl Behavior {
             }
             Action::Compact(_) => server.raw.compact(server.disk.applied),
             Action::Read(_, number) => server.raw.read_index(u64::from(*number)).ok()?,
+            Action::LoseData(id) => {
+                server = Server { answers: Some(Answers::default()), ..self.start(Disk::default(), *id) };
+            }
+            Action::Answer(_, replaced) => server.raw.peer_replaced(*replaced),
+            Action::Join(id) => {
+                let Answers { term, commit, .. } = server.answers?;
+                let mut disk = Disk::default();
+                disk.hard_state = HardState { term, voted_for: Some(*id) };
+                disk.catch_up_to = match self.mistake {
+                    Mistake::VotesAtOnce => None,
+                    Mistake::IgnoresCommitIndex => Some(Index::ZERO),
+                    _ => Some(commit),
+                };
+                server = self.start(disk, *id);
+            }
         }
         let outcome = self.carry_out(before.raw.core(), server, last);
-        let changes_nothing =
-            outcome.server == *before && outcome.reads.is_empty() && !matches!(action, Action::Crash(_));
+        let changes_nothing = outcome.server == *before
+            && outcome.reads.is_empty()
+            && !matches!(action, Action::Crash(_) | Action::Answer(..));
         let nothing = changes_nothing && outcome.messages.is_empty();
         (!nothing).then_some(Outcome { changes_nothing, ..outcome })
     }
@@ -139,6 +172,9 @@ impl Behavior {
             server.disk.save(&ready);
             last.log_truncated |= ready.entries.as_ref().is_some_and(|new| new.truncates);
             last.snapshot_installed |= ready.snapshot.is_some();
+            if self.split_batches {
+                messages.extend(ready.messages.iter().filter_map(first_part));
+            }
             messages.extend(ready.messages);
             for order in ready.snapshot_tasks {
                 // The snapshot is made and sent at once. It may arrive at any later moment.
@@ -156,10 +192,12 @@ impl Behavior {
             reads.extend(ready.reads);
             server.raw.advance();
         }
+        last.caught_up = server.disk.catch_up_to.is_some() && server.raw.catch_up_to().is_none();
+        server.disk.catch_up_to = server.raw.catch_up_to();
         let core = server.raw.core();
         let commit = match self.mistake {
-            Mistake::CommitsByCounting => index_on_a_majority(core).max(core.commit_index()),
-            Mistake::None | Mistake::ForgetsItsVote => core.commit_index(),
+            Mistake::CommitsByCounting => index_on_a_majority(core, self.servers).max(core.commit_index()),
+            _ => core.commit_index(),
         };
         applied.extend((core.commit_index().next().0..=commit.0).map(Index).map(|index| {
             let entry = core.log().get(index).expect("an entry on a majority is in the leader's log");
@@ -194,13 +232,22 @@ impl Behavior {
     }
 }
 
+/// Returns the message with the first entry alone, if it has several.
+fn first_part(message: &Message) -> Option<Message> {
+    let mut part = message.clone();
+    let Body::AppendEntries { args, .. } = &mut part.body else { return None };
+    let has_several = args.entries.len() > 1;
+    args.entries.truncate(1);
+    has_several.then_some(part)
+}
+
 /// Returns the highest index that a leader knows to be stored on a majority, whatever its term; 0 if it does not lead.
-fn index_on_a_majority(core: &Core) -> Index {
+fn index_on_a_majority(core: &Core, servers: usize) -> Index {
     if !core.is_leader() {
         return Index::ZERO;
     }
     let of_peers = core.peers().filter_map(|peer| core.progress(peer)).map(|progress| progress.match_index());
     let mut reached: Vec<Index> = of_peers.chain([core.log().last_index()]).collect();
     reached.sort_unstable();
-    reached[SERVERS - (SERVERS / 2 + 1)]
+    reached[servers - (servers / 2 + 1)]
 }

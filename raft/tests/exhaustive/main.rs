@@ -106,6 +106,76 @@ fn two_leaders_are_found_if_a_server_forgets_its_vote() {
     find_violation("Election Safety", Cluster::new(bounds).with(Mistake::ForgetsItsVote));
 }
 
+#[test]
+fn a_lost_log_is_replaced() {
+    explore_all("the log of a replaced server", Cluster::new(lost_logs()).after(two_entries()).expected([caught_up()]));
+}
+
+#[test]
+fn a_lost_vote_of_five_servers_is_replaced() {
+    explore_all(
+        "the vote of a replaced server",
+        Cluster::new(lost_votes()).after(one_entry_of_s3()).expected([leader()]),
+    );
+}
+
+#[test]
+fn two_leaders_are_found_if_a_replaced_server_asks_a_majority_only() {
+    find_violation(
+        "Election Safety",
+        Cluster::new(lost_votes()).after(one_entry_of_s3()).with(Mistake::JoinsWithMajority),
+    );
+}
+
+#[test]
+fn a_lost_entry_is_found_if_late_acknowledgements_count() {
+    lost_entry_is_found(Mistake::AcceptsLateMessages);
+}
+
+#[test]
+fn a_lost_entry_is_found_if_a_replaced_server_votes_at_once() {
+    lost_entry_is_found(Mistake::VotesAtOnce);
+}
+
+#[test]
+fn a_lost_entry_is_found_if_a_replaced_server_ignores_the_commit_index() {
+    lost_entry_is_found(Mistake::IgnoresCommitIndex);
+}
+
+/// Bounds in which a follower loses its log.
+fn lost_logs() -> Bounds {
+    let candidates = [true, false, true, false, false];
+    let may_lose_data = [false, true, false, false, false];
+    let bounds = Bounds { terms: 2, ticks: false, proposals: 2, batches: 3, ..Bounds::default() };
+    Bounds { losses: 1, candidates, may_lose_data, split_batches: true, ..bounds }
+}
+
+/// Bounds in which a voter of five loses its vote.
+fn lost_votes() -> Bounds {
+    let candidates = [true, true, false, false, false];
+    let may_lose_data = [false, false, true, false, false];
+    let bounds = Bounds { servers: 5, terms: 2, ticks: false, proposals: 1, batches: 2, ..Bounds::default() };
+    Bounds { losses: 1, candidates, may_lose_data, ..bounds }
+}
+
+/// S3 leads term 1 of five servers and has committed an entry, which all servers have.
+fn one_entry_of_s3() -> Vec<PreludeStep> {
+    use PreludeStep::{Campaign, Exchange, Lose, Propose};
+    let exchanges = || [0, 1, 2, 4].map(|other| Exchange(3, other));
+    [Campaign(3)].into_iter().chain(exchanges()).chain([Propose(3)]).chain(exchanges()).chain([Lose]).collect()
+}
+
+fn lost_entry_is_found(mistake: Mistake) {
+    find_violation("Leader Completeness", Cluster::new(lost_logs()).after(two_entries()).with(mistake));
+}
+
+/// S0 leads term 1. All servers have its first entry, and S0 has sent its second one.
+fn two_entries() -> Vec<PreludeStep> {
+    use PreludeStep::{Campaign, Exchange, Lose, Propose};
+    let first = [Campaign(0), Exchange(0, 1), Exchange(0, 2), Propose(0), Exchange(0, 1), Exchange(0, 2)];
+    first.into_iter().chain([Lose, Propose(0)]).collect()
+}
+
 /// Figure 8 up to just after (b), with three servers. S0 led term 1, has an entry that no other server has, and
 /// crashed. Then S2 led term 2 with the vote of S1, has another entry at the same index, and crashed. Both have
 /// restarted, and their messages are lost.
@@ -218,6 +288,10 @@ fn read_lost() -> Property<Cluster> {
 
 fn log_truncated() -> Property<Cluster> {
     Property::<Cluster>::sometimes("a log is truncated", |_, state| state.last.log_truncated)
+}
+
+fn caught_up() -> Property<Cluster> {
+    Property::<Cluster>::sometimes("a replaced server has caught up", |_, state| state.last.caught_up)
 }
 
 fn earlier_term_committed() -> Property<Cluster> {

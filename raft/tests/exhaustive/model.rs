@@ -27,15 +27,21 @@ use stateright::{Model, Property};
 use crate::action::{Action, Behavior, Outcome, Outcomes};
 use crate::history::{History, Rule, log_matching};
 use crate::owner::Disk;
-use crate::state::{Hashed, LastStep, SERVERS, Server, State, Used};
+use crate::state::{Hashed, LastStep, SERVERS_MAX, Server, State, Used};
 
 /// The bounds of the exploration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
+    /// Number of servers.
+    pub(crate) servers: usize,
     /// The highest term for which an election is started.
     pub(crate) terms: u64,
     /// The servers that start elections.
-    pub(crate) candidates: [bool; SERVERS],
+    pub(crate) candidates: [bool; SERVERS_MAX],
+    /// The servers that may lose their data.
+    pub(crate) may_lose_data: [bool; SERVERS_MAX],
+    /// Number of times that a server loses its data and is replaced, of all servers together.
+    pub(crate) losses: u8,
     /// Whether a leader's clock ticks. If not, the leader sends only the heartbeats of its election and those that
     /// confirm reads, and no request times out.
     pub(crate) ticks: bool,
@@ -50,6 +56,8 @@ pub(crate) struct Bounds {
     /// Number of batches of entries or snapshots that a leader sends to one peer in one leadership. A batch without a
     /// reply within one tick times out and may be sent again.
     pub(crate) batches: u64,
+    /// Whether a batch of entries may also be sent in two parts, as a batch of many bytes is.
+    pub(crate) split_batches: bool,
     /// Whether a restarted server still has its applied state.
     pub(crate) state_survives: bool,
 }
@@ -62,6 +70,14 @@ pub(crate) enum Mistake {
     ForgetsItsVote,
     /// A leader considers an entry committed if a majority stores it, whatever its term (Figure 8).
     CommitsByCounting,
+    /// A replaced server takes part when it has the answers of a majority of the servers, itself not included.
+    JoinsWithMajority,
+    /// A server accepts messages of the lost server after it has answered the new one.
+    AcceptsLateMessages,
+    /// A replaced server votes as soon as it takes part.
+    VotesAtOnce,
+    /// A replaced server votes when its leader has committed an entry of its term, whatever the answers said.
+    IgnoresCommitIndex,
 }
 
 /// The model.
@@ -92,14 +108,18 @@ pub(crate) enum PreludeStep {
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
+            servers: 3,
             terms: 1,
-            candidates: [true; SERVERS],
+            candidates: [true; SERVERS_MAX],
+            may_lose_data: [true; SERVERS_MAX],
+            losses: 0,
             ticks: true,
             proposals: 0,
             crashes: 0,
             compactions: 0,
             reads: 0,
             batches: 1,
+            split_batches: false,
             state_survives: true,
         }
     }
@@ -112,10 +132,11 @@ impl Model for Cluster {
     fn init_states(&self) -> Vec<State> {
         let server = |me| Hashed::new(self.behavior().start(Disk::default(), ServerId(me)));
         let beginning = State {
-            servers: [0, 1, 2].map(server),
+            servers: (0..self.bounds.servers).map(server).collect(),
             sent: Vec::new(),
             history: Hashed::new(History::default()),
             used: Used::default(),
+            unaware: [[false; SERVERS_MAX]; SERVERS_MAX],
             last: LastStep::default(),
         };
         vec![self.prelude.iter().fold(beginning, |state, step| self.play(state, step))]
@@ -126,17 +147,23 @@ impl Model for Cluster {
         if !state.history.broken.is_empty() {
             return;
         }
-        let Bounds { terms, candidates, ticks, proposals, crashes, compactions, reads, .. } = self.bounds;
+        let Bounds { servers, terms, candidates, ticks, proposals, crashes, compactions, reads, .. } = self.bounds;
         let Used { touched, .. } = state.used;
-        let first_untouched = touched.iter().position(|touched| !touched);
-        let may_act = |id: ServerId| touched[id.0] || first_untouched == Some(id.0);
+        let abilities = |id: usize| (candidates[id], self.bounds.may_lose_data[id]);
+        let may_act = |id: ServerId| {
+            touched[id.0] || !(0..id.0).any(|other| !touched[other] && abilities(other) == abilities(id.0))
+        };
         for message in &state.sent {
-            if may_act(message.to) {
+            if may_act(message.to) && state.server(message.to).answers.is_none() {
                 actions.push(Action::Deliver(message.clone()));
             }
         }
-        for id in (0..SERVERS).map(ServerId).filter(|&id| may_act(id)) {
-            let Server { raw, disk } = state.server(id);
+        self.replacements(state, actions);
+        for id in (0..servers).map(ServerId).filter(|&id| may_act(id)) {
+            let Server { raw, disk, answers } = state.server(id);
+            if answers.is_some() {
+                continue;
+            }
             let core = raw.core();
             let leads = core.is_leader();
             if !leads && candidates[id.0] && core.current_term() < Term(terms) {
@@ -167,6 +194,7 @@ impl Model for Cluster {
             return None;
         }
         let mut state = before.clone();
+        self.change_incarnations(&mut state, &action);
         state.last = outcome.last;
         state.servers[id.0] = outcome.server.clone();
         state.used.touched[id.0] = true;
@@ -175,9 +203,12 @@ impl Model for Cluster {
             Action::Crash(_) => state.used.crashes += 1,
             Action::Compact(_) => state.used.compactions += 1,
             Action::Read(..) => state.used.reads += 1,
+            Action::LoseData(_) => state.used.losses += 1,
+            Action::Answer(..) | Action::Join(_) => {}
             Action::Deliver(_) | Action::Campaign(_) | Action::Tick(_) => {}
         }
-        let about_reads = matches!(action, Action::Read(..) | Action::Crash(_)) || !outcome.reads.is_empty();
+        let about_reads =
+            matches!(action, Action::Read(..) | Action::Crash(_) | Action::LoseData(_)) || !outcome.reads.is_empty();
         if outcome.changes_history || about_reads {
             let mut history = History::clone(&state.history);
             record_reads(&mut history, &action, &outcome);
@@ -230,7 +261,67 @@ impl Cluster {
     }
 
     fn behavior(&self) -> Behavior {
-        Behavior { mistake: self.mistake, state_survives: self.bounds.state_survives }
+        Behavior {
+            servers: self.bounds.servers,
+            mistake: self.mistake,
+            state_survives: self.bounds.state_survives,
+            split_batches: self.bounds.split_batches,
+        }
+    }
+
+    /// Adds the actions with which a server loses its data and is replaced. A server loses its data only while all
+    /// others have theirs.
+    fn replacements(&self, state: &State, actions: &mut Vec<Action>) {
+        let Bounds { servers, losses, may_lose_data, .. } = self.bounds;
+        let has_data = |id: ServerId| {
+            let server = state.server(id);
+            server.answers.is_none() && server.raw.catch_up_to().is_none()
+        };
+        for id in (0..servers).map(ServerId) {
+            let others = || (0..servers).map(ServerId).filter(|&other| other != id);
+            if state.used.losses < losses && may_lose_data[id.0] && state.used.touched[id.0] && others().all(has_data) {
+                actions.push(Action::LoseData(id));
+            }
+            actions.extend(
+                others()
+                    .filter(|&other| state.unaware[other.0][id.0] && has_data(other))
+                    .map(|other| Action::Answer(other, id)),
+            );
+            let Some(answers) = state.server(id).answers else { continue };
+            let answered = answers.from.iter().filter(|&&answered| answered).count();
+            let needed = if self.mistake == Mistake::JoinsWithMajority { servers / 2 + 1 } else { servers - 1 };
+            if answered >= needed {
+                actions.push(Action::Join(id));
+            }
+        }
+    }
+
+    /// Changes what the servers know of each other, and removes messages that are discarded from now on.
+    fn change_incarnations(&self, state: &mut State, action: &Action) {
+        match *action {
+            Action::LoseData(lost) => {
+                // Messages on their way to the lost server are not for its successor.
+                state.sent.retain(|message| message.to != lost);
+                (0..self.bounds.servers).filter(|&other| other != lost.0).for_each(|other| {
+                    state.unaware[other][lost.0] = true;
+                });
+            }
+            Action::Answer(other, replaced) => {
+                state.unaware[other.0][replaced.0] = false;
+                if self.mistake != Mistake::AcceptsLateMessages {
+                    state.sent.retain(|message| (message.from, message.to) != (replaced, other));
+                }
+                let core = state.server(other).raw.core();
+                let (term, commit) = (core.current_term(), core.commit_index());
+                let mut server = Server::clone(&state.servers[replaced.0]);
+                if let Some(answers) = &mut server.answers {
+                    answers.from[other.0] = true;
+                    (answers.term, answers.commit) = (answers.term.max(term), answers.commit.max(commit));
+                    state.servers[replaced.0] = Hashed::new(server);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn play(&self, state: State, step: &PreludeStep) -> State {
@@ -286,7 +377,7 @@ fn record_reads(history: &mut History, action: &Action, outcome: &Outcome) {
     let id = action.server();
     match action {
         Action::Read(_, number) => history.begin_read(id, u64::from(*number)),
-        Action::Crash(_) => history.forget_reads(id),
+        Action::Crash(_) | Action::LoseData(_) => history.forget_reads(id),
         _ => {}
     }
     outcome.reads.iter().for_each(|read| history.settle_read(id, *read));

@@ -17,8 +17,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::history::{History, Rule};
 use crate::owner::Disk;
 
-/// Number of servers.
-pub(crate) const SERVERS: usize = 3;
+/// Most servers of a cluster.
+pub(crate) const SERVERS_MAX: usize = 5;
 
 /// A value with its hash, shared by all states that contain it.
 #[derive(Clone)]
@@ -32,17 +32,33 @@ pub(crate) struct Hashed<T> {
 pub(crate) struct Server {
     pub(crate) raw: RawNode,
     pub(crate) disk: Disk,
+    /// The answers that a server has received which replaces one without data; `None` for any other server.
+    pub(crate) answers: Option<Answers>,
+}
+
+/// The answers to a server that replaces one without data (`replacement.rs`).
+#[derive(Clone, Copy, Debug, Default, Hash)]
+pub(crate) struct Answers {
+    /// For each server, whether it has answered.
+    pub(crate) from: [bool; SERVERS_MAX],
+    /// The highest term.
+    pub(crate) term: Term,
+    /// The highest commit index.
+    pub(crate) commit: Index,
 }
 
 /// A state of the model.
 #[derive(Clone)]
 pub(crate) struct State {
-    pub(crate) servers: [Hashed<Server>; SERVERS],
+    pub(crate) servers: Vec<Hashed<Server>>,
     /// Every message that may still have an effect, ordered by hash. Delivery removes none of them, so each may arrive
     /// at any moment, any number of times, after any other, or never.
     pub(crate) sent: Vec<Hashed<Message>>,
     pub(crate) history: Hashed<History>,
     pub(crate) used: Used,
+    /// Pairs of servers of which the first does not know yet that the second was replaced. No message between them
+    /// arrives: each discards the messages of a server that it does not know.
+    pub(crate) unaware: [[bool; SERVERS_MAX]; SERVERS_MAX],
     /// The effects of the last step. They are not part of the state, but of the path to it.
     pub(crate) last: LastStep,
 }
@@ -54,8 +70,10 @@ pub(crate) struct Used {
     pub(crate) crashes: u8,
     pub(crate) compactions: u8,
     pub(crate) reads: u8,
+    /// Number of servers that lost their data.
+    pub(crate) losses: u8,
     /// For each server, whether anything has happened to it.
-    pub(crate) touched: [bool; SERVERS],
+    pub(crate) touched: [bool; SERVERS_MAX],
 }
 
 /// Effects of the last step, to show that such events occur.
@@ -66,6 +84,7 @@ pub(crate) struct LastStep {
     pub(crate) snapshot_installed: bool,
     pub(crate) read_confirmed: bool,
     pub(crate) read_lost: bool,
+    pub(crate) caught_up: bool,
 }
 
 impl State {
@@ -87,7 +106,8 @@ impl State {
     pub(crate) fn send(&mut self, of: ServerId, messages: &[Hashed<Message>]) {
         let before = std::mem::take(&mut self.sent);
         let is_for_it = |message: &&Hashed<Message>| message.to == of;
-        let changed = before.iter().filter(is_for_it).chain(messages);
+        let arriving = messages.iter().filter(|message| self.knows_both(message.from, message.to));
+        let changed = before.iter().filter(is_for_it).chain(arriving);
         let mut sent: Vec<Hashed<Message>> = changed.filter_map(|message| self.reduced(message)).collect();
         sent.extend(before.iter().filter(|message| message.to != of).cloned());
         sent.sort_unstable_by_key(|message| message.hash);
@@ -95,11 +115,18 @@ impl State {
         self.sent = sent;
     }
 
+    /// Returns whether the two servers know each other's present incarnation.
+    fn knows_both(&self, one: ServerId, other: ServerId) -> bool {
+        !self.unaware[one.0][other.0] && !self.unaware[other.0][one.0]
+    }
+
     /// Returns whether sending this message would change nothing.
     pub(crate) fn has_sent(&self, message: &Hashed<Message>) -> bool {
         let is_there =
             |message: &Hashed<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
-        is_there(message) || self.reduced(message).is_none_or(|message| is_there(&message))
+        !self.knows_both(message.from, message.to)
+            || is_there(message)
+            || self.reduced(message).is_none_or(|message| is_there(&message))
     }
 
     fn reduced(&self, message: &Hashed<Message>) -> Option<Hashed<Message>> {
@@ -215,6 +242,7 @@ impl Hash for State {
         self.sent.hash(hasher);
         self.history.hash(hasher);
         self.used.hash(hasher);
+        self.unaware.hash(hasher);
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Disk {
     entries: Vec<Entry>,
     /// The index up to which the service's saved state goes.
     pub(crate) applied: Index,
+    /// The index that a replaced server must store before it votes.
+    pub(crate) catch_up_to: Option<Index>,
 }
 
 impl Disk {
@@ -56,6 +58,7 @@ impl Disk {
             hard_state: self.hard_state,
             log: Log::after(base_index, base_term, self.entries.clone()),
             applied: self.applied,
+            catch_up_to: self.catch_up_to,
             ..Config::new(me, servers)
         }
     }
