@@ -13,6 +13,7 @@ use kvnode::wire::frame::{self, FrameReader};
 use kvnode::wire::noise::{self, SealedConnection};
 use kvnode::wire::socket::{DeadlineRead, TimedReader, write_with_timeout};
 use kvnode::wire::{
+    AdmitAll,
     ClientReply, ClientRequest, Connection, Handler, Identity, Limits, Listener, PeerLink, ReplyTo, Secret,
     SnapshotChunks, SnapshotSender, Verdict,
 };
@@ -136,7 +137,7 @@ impl Handler for Counter {
 }
 
 fn identity(me: usize) -> Identity {
-    Identity { cluster: "bench".into(), me: ServerId(me), servers: 2, secret: secret() }
+    Identity { cluster: "bench".into(), me: ServerId(me), servers: 2, secret: secret(), greeter: Arc::new(AdmitAll) }
 }
 
 fn serve() -> (Listener, Arc<AtomicUsize>) {

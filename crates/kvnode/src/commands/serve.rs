@@ -35,8 +35,16 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     secret: Option<PathBuf>,
 
+    /// Replace this server, whose data is lost: --data is empty, and all other servers must run
+    #[arg(long)]
+    replace: bool,
+
     #[command(flatten)]
     tuning: Tuning,
+
+    /// Addresses at which this server connects to the others, in the order of --peers, if they are not those of --peers
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', hide = true)]
+    routes: Option<Vec<String>>,
 
     /// End when standard input ends
     #[arg(long, hide = true)]
@@ -91,6 +99,10 @@ enum ShutdownReason {
 
 pub(super) fn run(args: &ServeArgs) -> Result<u8, String> {
     super::logger::install()?;
+    // One line for each panic, as for everything else.
+    std::panic::set_hook(Box::new(|panic| {
+        log::error!("{}", panic.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+    }));
     let config = config(args)?;
     let (reasons, reason_receiver) = mpsc::channel();
     let (by_signal, by_input, by_failure) = (reasons.clone(), reasons.clone(), reasons);
@@ -137,9 +149,18 @@ fn config(args: &ServeArgs) -> Result<Config, String> {
             return Err("servers on several machines need a shared secret; name its file with --secret".to_string());
         }
     };
+    let routes = match &args.routes {
+        Some(routes) => addresses::parse(routes)?,
+        None => peers,
+    };
+    if routes.len() != servers {
+        return Err(format!("--routes lists {} servers, but --peers lists {servers}", routes.len()));
+    }
     Ok(Config {
         me,
-        peers,
+        peers: args.peers.clone(),
+        routes,
+        replace: args.replace,
         listen,
         secret,
         data: args.data.clone(),

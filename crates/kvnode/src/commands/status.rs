@@ -130,7 +130,8 @@ fn table(servers: &[PolledServer], results: &[StatusResult]) -> String {
                 let indexes = [status.first_index, status.last_index, status.commit_index, status.applied];
                 row.extend(indexes.iter().map(Index::to_string));
                 row.push(size(status.log_bytes));
-                row.extend(lag(leader, ServerId(id), status));
+                let [lag, state] = lag(leader, ServerId(id), status);
+                row.extend([lag, if status.standing.is_empty() { state } else { status.standing.clone() }]);
             }
             Err(reason) => {
                 row.push("no status".to_string());
@@ -190,6 +191,7 @@ mod tests {
             data_bytes: 0,
             waiting: 3,
             followers: Vec::new(),
+            standing: String::new(),
         }
     }
 

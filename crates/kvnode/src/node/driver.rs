@@ -17,9 +17,11 @@ use raftapi::Index;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::cluster_view::ClusterView;
 use super::command::{Command, Write};
 use super::compaction::Compaction;
 use super::event::{Event, QUEUE_CAPACITY, ReceivedSnapshot};
+use super::greeting::Envelope;
 use super::peers::Peers;
 use super::pending::PendingRequests;
 use super::status::{FollowerStatus, NodeStatus, state_name};
@@ -43,6 +45,9 @@ const ELECTION_TICKS: std::ops::Range<u32> = 50..100;
 /// The state of the loop.
 pub(super) struct Driver {
     pub(super) node: RawNode,
+    pub(super) view: ClusterView,
+    /// The time at which this server last greeted the others again (`joining.rs`).
+    pub(super) last_greeting: Instant,
     pub(super) storage: Storage,
     pub(super) peers: Peers,
     pub(super) events: Receiver<Event>,
@@ -61,18 +66,25 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// If state cannot be saved, or if the saved state is not this program's. The server cannot continue.
+    /// If state cannot be saved, if the saved state is not this program's, or if this server has lost data that it had
+    /// acknowledged. The server cannot continue.
     pub(super) fn run(&mut self) -> Result<(), String> {
+        // A cluster of one server is complete.
+        self.try_to_take_part()?;
         let mut next_tick = Instant::now() + TICK;
         loop {
-            if self.collect(next_tick).is_break() {
+            if self.collect(next_tick)?.is_break() {
                 return Ok(());
             }
             // One tick, however late it is. The missed time is this server's own delay and says nothing about the other
             // servers.
             if next_tick <= Instant::now() {
-                let Driver { node, timeout_rng, .. } = self;
-                node.tick(|| timeout_rng.random_range(ELECTION_TICKS));
+                let Driver { node, timeout_rng, view, .. } = self;
+                if view.takes_part() {
+                    node.tick(|| timeout_rng.random_range(ELECTION_TICKS));
+                }
+                self.greet_again();
+                self.storage.check_present()?;
                 next_tick = Instant::now() + TICK;
             }
             self.propose();
@@ -84,46 +96,50 @@ impl Driver {
     }
 
     /// Waits for an event until `deadline`, and handles all events that have arrived.
-    fn collect(&mut self, deadline: Instant) -> ControlFlow<()> {
+    fn collect(&mut self, deadline: Instant) -> Result<ControlFlow<()>, String> {
         let first = self.events.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         let mut event = match first {
             Ok(event) => event,
-            Err(RecvTimeoutError::Timeout) => return ControlFlow::Continue(()),
-            Err(RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
+            Err(RecvTimeoutError::Timeout) => return Ok(ControlFlow::Continue(())),
+            Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Break(())),
         };
         // The limit ends the loop even if events arrive as fast as they are handled.
         for _ in 0..QUEUE_CAPACITY {
-            self.handle_event(event)?;
+            if self.handle_event(event)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
             event = match self.events.try_recv() {
                 Ok(event) => event,
-                Err(_) => return ControlFlow::Continue(()),
+                Err(_) => return Ok(ControlFlow::Continue(())),
             };
         }
         self.handle_event(event)
     }
 
-    fn handle_event(&mut self, event: Event) -> ControlFlow<()> {
+    fn handle_event(&mut self, event: Event) -> Result<ControlFlow<()>, String> {
         match event {
-            Event::Message(message) => self.step(message),
+            Event::Message(envelope) => self.step(envelope),
+            Event::Greeting(event) => self.handle_greeting(event)?,
             Event::Get(key, reply) => self.pending.add_read(key, reply),
             Event::Write(write, reply) => self.pending.add_write(write, reply),
             Event::Status(reply) => reply.send(ClientReply::Status(self.status().encode())),
             Event::SnapshotReceived(received_snapshot) => {
-                let message = received_snapshot.message.clone();
+                let envelope = received_snapshot.envelope.clone();
                 // If an earlier one is still here, the node did not use it.
                 self.received_snapshot = Some(received_snapshot);
-                self.step(message);
+                self.step(envelope);
             }
             Event::SnapshotSent(order, transfer) => {
                 self.transfers.finish(&order);
                 self.node.report_snapshot(&order, transfer);
             }
-            Event::Stop => return ControlFlow::Break(()),
+            Event::Stop => return Ok(ControlFlow::Break(())),
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn step(&mut self, message: raft::rawnode::Message) {
+    fn step(&mut self, envelope: Envelope) {
+        let Some(message) = self.open_envelope(envelope) else { return };
         let from = message.from;
         if let Err(refused) = self.node.step(message) {
             log::warn!("ignored a message of {from}: {refused}");
@@ -178,16 +194,17 @@ impl Driver {
             let tail = entries.as_ref().map(|new| Tail { first: new.first, entries: &new.entries });
             self.storage.save(hard_state, tail)?;
         }
-        for message in messages {
-            self.peers.send(message);
-        }
+        self.note_caught_up()?;
+        self.send(messages);
         self.apply(committed)?;
         if let Some((index, _)) = base {
             self.storage.compact_log(index)?;
         }
         for order in snapshot_tasks {
             // The node waits for the end of the transfer until it is reported.
-            if !self.transfers.start(order.clone(), self.storage.view()?) {
+            let Some(to_run) = self.view.run_of(order.to()) else { continue };
+            let runs = (self.view.membership.incarnation.run, to_run);
+            if !self.transfers.start(order.clone(), runs, self.storage.view()?) {
                 self.node.report_snapshot(&order, TransferOutcome::Failed);
             }
         }
@@ -199,6 +216,16 @@ impl Driver {
         // If the node has not used the snapshot by now, it never will.
         self.received_snapshot = None;
         Ok(())
+    }
+
+    /// Sends messages to the other servers. A server that has never connected gets none.
+    fn send(&self, messages: Vec<raft::rawnode::Message>) {
+        let (from_run, saves) = (self.view.membership.incarnation.run, self.storage.saves());
+        for message in messages {
+            if let Some(to_run) = self.view.run_of(message.to) {
+                self.peers.send(&Envelope { from_run, to_run, saves, message });
+            }
+        }
     }
 
     /// Logs a change of term, role or leader, and starts a new leadership.
@@ -289,6 +316,7 @@ impl Driver {
             data_bytes: self.storage.data_bytes(),
             waiting: self.pending.count(),
             followers: status.followers.iter().map(follower).collect(),
+            standing: self.standing_in_words(),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::mpsc::Sender;
 
-use raft::rawnode::{Message, SnapshotTask, TransferOutcome};
+use raft::rawnode::{SnapshotTask, TransferOutcome};
 
 use super::command::Write;
+use super::greeting::{Envelope, GreetingEvent};
 use crate::storage::Image;
 use crate::wire::ReplyTo;
 
@@ -16,7 +17,9 @@ pub(super) const QUEUE_CAPACITY: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Event {
     /// A message from another server.
-    Message(Message),
+    Message(Envelope),
+    /// A greeting to be written or judged.
+    Greeting(GreetingEvent),
     /// A client's read of this key.
     Get(String, ReplyTo),
     /// A client's write.
@@ -35,7 +38,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct ReceivedSnapshot {
     /// The leader's InstallSnapshot message, without the data.
-    pub(super) message: Message,
+    pub(super) envelope: Envelope,
     /// The file with the data.
     pub(super) image: Image,
     /// Dropping this sender signals that the file is no longer needed.

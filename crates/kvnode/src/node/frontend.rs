@@ -16,6 +16,7 @@ use raftapi::{Index, ServerId};
 
 use super::command::Write;
 use super::event::{Event, ReceivedSnapshot};
+use super::greeting::Envelope;
 use super::snapshot_files;
 use crate::storage::Image;
 use crate::wire::{ClientReply, ClientRequest, Handler, ReplyTo, SnapshotChunks, Verdict};
@@ -41,14 +42,14 @@ impl RequestFrontend {
     }
 
     /// Writes a snapshot to `file` and hands it to the loop. Returns when the file is no longer needed.
-    fn receive(&self, message: Message, file: &Path, chunks: &mut SnapshotChunks<'_>) -> Result<(), String> {
+    fn receive(&self, envelope: Envelope, file: &Path, chunks: &mut SnapshotChunks<'_>) -> Result<(), String> {
         write_chunks(file, chunks)?;
         let image = Image::check(file)?;
-        if snapshot_position(&message) != Some((image.last_included_index(), image.last_included_term())) {
+        if snapshot_position(&envelope.message) != Some((image.last_included_index(), image.last_included_term())) {
             return Err("the snapshot's data does not match its description".to_string());
         }
         let (file_in_use, file_released) = mpsc::channel();
-        self.send_event(Event::SnapshotReceived(ReceivedSnapshot { message, image, _file_in_use: file_in_use }));
+        self.send_event(Event::SnapshotReceived(ReceivedSnapshot { envelope, image, _file_in_use: file_in_use }));
         // No value is ever sent. `recv` returns when the sender is dropped.
         let _ = file_released.recv();
         Ok(())
@@ -57,13 +58,13 @@ impl RequestFrontend {
 
 impl Handler for RequestFrontend {
     fn peer_message(&self, from: ServerId, message: Bytes) {
-        match labgob::decode::<Message>(&message) {
+        match labgob::decode::<Envelope>(&message) {
             // A snapshot without its data is not valid here; it must come over a snapshot connection.
-            Ok(message) if snapshot_position(&message).is_some() => {
+            Ok(envelope) if snapshot_position(&envelope.message).is_some() => {
                 log::warn!("{from} sent a snapshot on its connection for messages")
             }
-            Ok(message) if message.from == from => self.send_event(Event::Message(message)),
-            Ok(message) => log::warn!("{from} sent a message in the name of {}", message.from),
+            Ok(envelope) if envelope.message.from == from => self.send_event(Event::Message(envelope)),
+            Ok(envelope) => log::warn!("{from} sent a message in the name of {}", envelope.message.from),
             Err(error) => log::warn!("{from} sent bytes that are not a message: {error}"),
         }
     }
@@ -80,23 +81,23 @@ impl Handler for RequestFrontend {
     }
 
     fn snapshot(&self, from: ServerId, meta: Bytes, chunks: &mut SnapshotChunks<'_>) -> Verdict {
-        let message = match labgob::decode::<Message>(&meta) {
-            Ok(message) if message.from == from => message,
+        let envelope = match labgob::decode::<Envelope>(&meta) {
+            Ok(envelope) if envelope.message.from == from => envelope,
             _ => return Verdict::Refused("the snapshot has no valid description".to_string()),
         };
-        let Some((index, _)) = snapshot_position(&message) else {
+        let Some((index, _)) = snapshot_position(&envelope.message) else {
             return Verdict::Refused("the description is not that of a snapshot".to_string());
         };
         let committed = Index(self.committed.load(Relaxed));
         if index <= committed {
             // Without the data the node rejects the snapshot, and its reply tells the leader this server's index.
-            self.send_event(Event::Message(message));
+            self.send_event(Event::Message(envelope));
             return Verdict::Refused(format!("this server already has everything up to {committed}"));
         }
         let Some(file) = self.incoming.try_lock() else {
             return Verdict::Refused("another snapshot is in flight".to_string());
         };
-        let received = self.receive(message, &file, chunks);
+        let received = self.receive(envelope, &file, chunks);
         // The file may not exist.
         let _ = fs::remove_file(&*file);
         match received {

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use raft::rawnode::Message;
 use raftapi::ServerId;
 
+use super::greeting::Envelope;
 use crate::wire::{Identity, Limits, PeerLink};
 
 /// One link to each other server.
@@ -17,23 +17,28 @@ pub(super) struct Peers {
 
 impl Peers {
     /// Starts one link for each other server.
-    pub(super) fn start(identity: &Identity, addresses: &[SocketAddr], limits: Limits) -> Peers {
-        let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        let link = |(id, address): (usize, &String)| {
+    /// The addresses are those of the servers for clients, and those at which this server connects to them.
+    pub(super) fn start(identity: &Identity, addresses: &[String], routes: &[SocketAddr], limits: Limits) -> Peers {
+        let link = |(id, address): (usize, &SocketAddr)| {
             let server = ServerId(id);
             // The link logs its changes itself.
             (server != identity.me)
-                .then(|| PeerLink::start(identity.clone(), server, address.clone(), limits, |_, _| {}))
+                .then(|| PeerLink::start(identity.clone(), server, address.to_string(), limits, |_, _| {}))
         };
-        Peers { links: addresses.iter().enumerate().map(link).collect(), addresses }
+        Peers { links: routes.iter().enumerate().map(link).collect(), addresses: addresses.to_vec() }
     }
 
     /// Sends a message to its receiver. If that server is unreachable, the message is lost, and the node deals with the
     /// loss.
-    pub(super) fn send(&self, message: Message) {
-        if let Some(link) = &self.links[message.to.0] {
-            link.send(labgob::encode(&message));
+    pub(super) fn send(&self, envelope: &Envelope) {
+        if let Some(link) = &self.links[envelope.message.to.0] {
+            link.send(labgob::encode(envelope));
         }
+    }
+
+    /// Opens all connections again, so that the servers greet each other again.
+    pub(super) fn reconnect(&self) {
+        self.links.iter().flatten().for_each(PeerLink::reconnect);
     }
 
     /// Returns the address of a server.

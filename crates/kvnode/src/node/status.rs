@@ -32,6 +32,8 @@ pub struct NodeStatus {
     pub waiting: usize,
     /// The state of each follower, if the server leads; otherwise empty.
     pub followers: Vec<FollowerStatus>,
+    /// What keeps the server from being a usual member of the cluster, in words; otherwise empty.
+    pub standing: String,
 }
 
 /// The role of a server in its term.

@@ -14,6 +14,7 @@ use raft::rawnode::{SnapshotTask, TransferOutcome};
 use raftapi::Index;
 
 use super::event::Event;
+use super::greeting::Envelope;
 use super::snapshot_files;
 use crate::storage::View;
 use crate::wire::{Identity, Limits, SnapshotError, SnapshotSender, Verdict};
@@ -46,7 +47,8 @@ impl Transfers {
     }
 
     /// Starts to send `view` to the server that needs it. Returns `false` if no thread can be started.
-    pub(super) fn start(&mut self, order: SnapshotTask, view: View) -> bool {
+    /// `runs` are the random numbers of the present starts of this server and of the other one.
+    pub(super) fn start(&mut self, order: SnapshotTask, runs: (u64, u64), view: View) -> bool {
         self.in_flight.push((order.clone(), view.applied()));
         let (identity, limits, events) = (self.identity.clone(), self.limits, self.events.clone());
         let address = self.addresses[order.to().0].to_string();
@@ -55,7 +57,7 @@ impl Transfers {
         let work = move || {
             let to = sending.to();
             let (started, index) = (Instant::now(), view.applied());
-            let transfer = match send_snapshot(&identity, &address, &limits, &sending, &view, &file) {
+            let transfer = match send_snapshot(&identity, &address, &limits, (&sending, runs), &view, &file) {
                 Ok(bytes) => {
                     let took = started.elapsed().as_secs_f64();
                     log::info!("sent {to} a snapshot up to index {index}: {bytes} bytes in {took:.1} s");
@@ -97,15 +99,16 @@ fn send_snapshot(
     identity: &Identity,
     address: &str,
     limits: &Limits,
-    order: &SnapshotTask,
+    (order, (from_run, to_run)): (&SnapshotTask, (u64, u64)),
     view: &View,
     path: &Path,
 ) -> Result<u64, String> {
     let message = order.message(view.applied(), view.applied_term(), Bytes::new());
     let message = message.ok_or("this server does not lead any more")?;
+    let envelope = Envelope { from_run, to_run, saves: 0, message };
     // The image is written before the connection is opened, because a silent connection would time out.
     let bytes = view.write_image(path)?.bytes();
-    let mut sender = SnapshotSender::open(identity, order.to(), address, limits, labgob::encode(&message))
+    let mut sender = SnapshotSender::open(identity, order.to(), address, limits, labgob::encode(&envelope))
         .map_err(|error| error.to_string())?;
     let on_disk = |error: io::Error| format!("{}: {error}", path.display());
     let mut file = File::open(path).map_err(on_disk)?;

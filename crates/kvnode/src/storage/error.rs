@@ -76,8 +76,8 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Damaged { path, what } => write!(
                 f,
-                "{}: damaged: {what}; this server must not use it: move the directory away, let the server join \
-                 with a new id, or restore the disk",
+                "{}: damaged: {what}; this server must not use it: move the directory away, and run `kvnode serve \
+                 --replace` with the same arguments while all other servers run",
                 path.display()
             ),
         }
@@ -97,6 +97,11 @@ pub enum StorageError {
         /// The error of the operating system, or the fact that an earlier write failed.
         what: String,
     },
+    /// The data directory was removed or replaced while it was open.
+    Gone {
+        /// The path of the file that is missing.
+        path: PathBuf,
+    },
     /// A received snapshot differs from the sent one.
     BadImage {
         /// The path of the file.
@@ -112,6 +117,12 @@ impl fmt::Display for StorageError {
             StorageError::Disk { path, what } => {
                 write!(f, "{}: {what}; check whether the disk is full or broken, then start again", path.display())
             }
+            StorageError::Gone { path } => write!(
+                f,
+                "{}: the data directory was removed or replaced under the running server; put it back, or, if it is \
+                 lost, run `kvnode serve --replace` with the same arguments while all other servers run",
+                path.display()
+            ),
             StorageError::BadImage { path, what } => {
                 write!(f, "{}: unusable snapshot: {what}; it must be sent again", path.display())
             }

@@ -12,8 +12,8 @@ use raftapi::ServerId;
 
 use super::error::OpenError;
 
-/// The current format, and so far the only one.
-pub(super) const FORMAT: u32 = 1;
+/// The current format. Format 1 has no membership (`membership.rs`); opening adds it.
+pub(super) const FORMAT: u32 = 2;
 /// The name of the file.
 pub(super) const FILE: &str = "IDENTITY";
 /// The name of the file while it is being written.
@@ -122,6 +122,17 @@ pub(super) fn write(dir: &Path, identity: &Identity, state: State) -> Result<(),
         sync_dir(dir)
     };
     write().map_err(OpenError::unreadable(&path))
+}
+
+/// Writes the file of a complete directory again in the current format, if it has an earlier one. Earlier versions then
+/// refuse the directory.
+pub(super) fn upgrade(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
+    let path = dir.join(FILE);
+    let text = fs::read_to_string(&path).map_err(OpenError::unreadable(&path))?;
+    if text.lines().any(|line| line == format!("format {FORMAT}")) {
+        return Ok(());
+    }
+    write(dir, identity, State::Complete)
 }
 
 /// Syncs the names in `dir`.

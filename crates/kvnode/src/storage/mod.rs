@@ -4,6 +4,7 @@
 //! | topic | file |
 //! |---|---|
 //! | identity: the owner of a directory | `identity.rs` |
+//! | membership: the cluster and the other servers' directories | `membership.rs` |
 //! | opening: the lock, the checks, the restored state | `open.rs` |
 //! | the tables and their encodings | `tables.rs` |
 //! | saving before a reply; compaction | `log.rs` |
@@ -30,6 +31,7 @@ mod image;
 mod install;
 mod log;
 mod machine;
+mod membership;
 mod open;
 mod record;
 mod sweeper;
@@ -39,12 +41,15 @@ mod view;
 #[cfg(test)]
 mod power_failure;
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use raftapi::ServerId;
 use redb::{Database, Durability, ReadableDatabase};
 
 pub use self::disk::SyncPolicy;
@@ -53,6 +58,7 @@ pub use self::identity::Identity;
 pub use self::image::Image;
 pub use self::log::Tail;
 pub use self::machine::{Command, Operation, Outcome};
+pub use self::membership::{Incarnation, Membership, PeerRecord, Standing};
 pub use self::open::Restored;
 pub use self::record::Record;
 pub use self::view::View;
@@ -61,7 +67,7 @@ use self::acknowledged::AcknowledgedFile;
 use self::error::one_line;
 use self::log::LogExtent;
 use self::sweeper::Sweeper;
-use self::tables::{COMMIT, STATE};
+use self::tables::{COMMIT, PEER_SAVES, STATE};
 
 /// The open storage of one server. Clones are handles to the same storage, and dropping the last one closes it.
 ///
@@ -79,6 +85,8 @@ struct Shared {
     db: Database,
     /// The engine's file, for messages.
     path: PathBuf,
+    /// The number by which the operating system knows that file.
+    file_id: FileId,
     sync: SyncPolicy,
     /// State that changes only with a durable commit or with the log. A writer of the log holds the lock throughout.
     writer: Mutex<WriterState>,
@@ -99,6 +107,10 @@ struct WriterState {
     /// Whether a durable commit has failed. It is then unknown whether the disk has it, and every later write fails.
     failed: bool,
     extent: LogExtent,
+    /// The numbers of durable commits of other servers that are not saved yet.
+    peer_saves: BTreeMap<ServerId, u64>,
+    /// All known numbers of durable commits of other servers.
+    known_peer_saves: BTreeMap<ServerId, u64>,
 }
 
 impl Storage {
@@ -110,6 +122,15 @@ impl Storage {
     /// Returns the size of all keys and values, in bytes.
     pub fn data_bytes(&self) -> u64 {
         self.shared.data_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Checks that the data directory is still where it was opened.
+    ///
+    /// # Errors
+    ///
+    /// If it was removed or replaced.
+    pub fn check_present(&self) -> Result<(), StorageError> {
+        self.shared.check_present()
     }
 
     /// Makes all earlier transactions durable. Closing the storage does so too.
@@ -142,22 +163,47 @@ impl Shared {
         }
         writer.failed = true;
         let commit = writer.commit + 1;
+        let new_peer_saves = std::mem::take(&mut writer.peer_saves);
+        writer.known_peer_saves.extend(&new_peer_saves);
         let number = |write: &redb::WriteTransaction| -> Result<(), redb::Error> {
-            write.open_table(STATE)?.insert(COMMIT, &commit.to_le_bytes()[..])?;
+            let mut state = write.open_table(STATE)?;
+            state.insert(COMMIT, &commit.to_le_bytes()[..])?;
+            if !new_peer_saves.is_empty() {
+                state.insert(PEER_SAVES, &labgob::encode(&writer.known_peer_saves)[..])?;
+            }
             Ok(())
         };
         number(&write).map_err(|error| self.disk_error(error))?;
         write.commit().map_err(|error| self.disk_error(error))?;
+        // A file without a name is lost when the process ends, whatever was synced.
+        self.check_present()?;
         writer.acknowledged_file.write(commit).map_err(|error| self.disk_error(error))?;
         writer.commit = commit;
         writer.failed = false;
         Ok(())
     }
 
+    fn check_present(&self) -> Result<(), StorageError> {
+        let is_there = file_id(&self.path).is_ok_and(|found| found == self.file_id);
+        if is_there { Ok(()) } else { Err(StorageError::Gone { path: self.path.clone() }) }
+    }
+
     /// Turns an error of the engine into one line with the file's name.
     fn disk_error(&self, error: impl std::fmt::Display) -> StorageError {
         StorageError::Disk { path: self.path.clone(), what: one_line(error) }
     }
+}
+
+/// The number of a file in its file system; nothing on systems without such numbers.
+type FileId = Option<(u64, u64)>;
+
+/// Returns the number of the file at `path`.
+fn file_id(path: &Path) -> io::Result<FileId> {
+    let metadata = std::fs::metadata(path)?;
+    #[cfg(unix)]
+    return Ok(Some((std::os::unix::fs::MetadataExt::dev(&metadata), std::os::unix::fs::MetadataExt::ino(&metadata))));
+    #[cfg(not(unix))]
+    return Ok(metadata.is_file().then_some((0, 0)));
 }
 
 impl Drop for DirectoryLock {

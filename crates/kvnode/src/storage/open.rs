@@ -1,5 +1,6 @@
 //! Opening a data directory: lock it, check all of it, and read the state from which Raft starts.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,11 +18,13 @@ use super::disk::{Disk, SyncPolicy};
 use super::error::OpenError;
 use super::identity::{self, Identity, State};
 use super::log::LogExtent;
+use super::membership::{Membership, Standing};
 use super::sweeper::Sweeper;
 use super::tables::{
-    APPLIED, BASE, COMMIT, DATA, HARD_STATE, IDENTITY, INCOMING, LOG, STATE, decode, decode_entry, decode_hard_state,
+    APPLIED, BASE, COMMIT, DATA, HARD_STATE, IDENTITY, INCOMING, LOG, MEMBERSHIP, STATE, decode, decode_entry,
+    decode_hard_state,
 };
-use super::{DirectoryLock, Shared, Storage, WriterState};
+use super::{DirectoryLock, Shared, Storage, WriterState, file_id};
 
 /// The file of the engine.
 const STORE: &str = "STORE";
@@ -109,9 +112,21 @@ impl Storage {
             .and_then(|()| if sync == SyncPolicy::Always { acknowledged_file.sync() } else { Ok(()) });
         note.map_err(OpenError::unreadable(&dir.join(acknowledged::FILE)))?;
 
-        let writer = WriterState { acknowledged_file, commit: found.commit, failed: false, extent: found.extent };
+        // An earlier version would not save what other servers must know of this directory.
+        identity::upgrade(dir, identity)?;
+
+        let writer = WriterState {
+            acknowledged_file,
+            commit: found.commit,
+            failed: false,
+            extent: found.extent,
+            peer_saves: BTreeMap::new(),
+            known_peer_saves: BTreeMap::new(),
+        };
+        let file_id = file_id(&store).map_err(OpenError::unreadable(&store))?;
         let shared = Arc::new(Shared {
             db,
+            file_id,
             path: store,
             sync,
             writer: Mutex::new(writer),
@@ -165,6 +180,7 @@ fn create_store(dir: &Path, identity: &Identity, sync: SyncPolicy) -> Result<(),
             let mut state = write.open_table(STATE)?;
             state.insert(IDENTITY, identity.lines().as_bytes())?;
             state.insert(COMMIT, &acknowledged::FIRST_COMMIT.to_le_bytes()[..])?;
+            state.insert(MEMBERSHIP, &labgob::encode(&Membership::new(Standing::New))[..])?;
             write.open_table(LOG)?;
             write.open_table(DATA)?;
         }

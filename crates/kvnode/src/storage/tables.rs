@@ -45,6 +45,11 @@ pub(super) const BASE: &str = "base";
 /// The last applied index and term of `data`, and the size of `data`.
 pub(super) const APPLIED: &str = "applied";
 
+/// The membership of the directory (`membership.rs`).
+pub(super) const MEMBERSHIP: &str = "membership";
+/// The number of durable commits that each other server is known to have made.
+pub(super) const PEER_SAVES: &str = "peer saves";
+
 /// A position in the log: index and term.
 pub(super) type LogPosition = (Index, Term);
 

@@ -22,6 +22,8 @@ pub enum WireError {
     Undecodable(labgob::DecodeError),
     /// The other side violates the protocol.
     Protocol(String),
+    /// This server does not admit the other one, and has told it this reason.
+    NotAdmitted(String),
     /// The other side closed the connection and gave this reason, which is not verified.
     Refused(String),
 }
@@ -41,7 +43,7 @@ impl fmt::Display for WireError {
             WireError::TooSlow(what) => write!(f, "waited too long for {what}"),
             WireError::TooLong { length, limit } => write!(f, "a frame has {length} bytes, but the limit is {limit}"),
             WireError::Undecodable(error) => error.fmt(f),
-            WireError::Protocol(what) => f.write_str(what),
+            WireError::Protocol(what) | WireError::NotAdmitted(what) => f.write_str(what),
             WireError::Refused(reason) => write!(f, "refused by the other side: {reason}"),
         }
     }

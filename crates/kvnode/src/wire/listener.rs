@@ -203,6 +203,7 @@ fn serve<H: Handler>(
         }
         // A process that waits for a server probes the port in this way.
         Err(WireError::Closed) => log::debug!("{address}: closed before the end of its greeting"),
+        Err(WireError::NotAdmitted(reason)) => log::warn!("{address}: refused: {reason}"),
         Err(error) if error.needs_no_reason() => log::warn!("{address}: ended during its handshake: {error}"),
         Err(error) => refuse(stream, address, &error.to_string(), limits),
     }

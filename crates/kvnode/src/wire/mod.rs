@@ -12,7 +12,9 @@
 //! All data is sent in frames (`frame.rs`): a length, and a value encoded by `labgob`. `hello.rs` has the first
 //! messages of a connection. A client needs no secret: any process that can reach the port can use the service, so a
 //! server listens on the loopback address by default. Frames between servers are sealed (`noise.rs`) with keys that
-//! require the cluster's secret. So a server accepts a message only if another server of the cluster sent it.
+//! require the cluster's secret. So a server accepts a message only if another server of the cluster sent it. Before the
+//! first message, the two servers exchange greetings, with which their owners decide whether they belong together
+//! (`greeter.rs`).
 //!
 //! # Strangers
 //!
@@ -33,6 +35,7 @@ mod clerk;
 mod connection;
 mod error;
 pub mod frame;
+mod greeter;
 mod handler;
 mod hello;
 mod hello_reply;
@@ -53,6 +56,7 @@ pub mod socket;
 pub use clerk::{Clerk, ClerkError, ClerkSettings};
 pub use connection::{CallError, Connection, PendingReply};
 pub use error::WireError;
+pub use greeter::{AdmitAll, Greeter};
 pub use handler::{Handler, ReplyTo};
 pub use hello_reply::VERSION;
 pub use limits::Limits;

@@ -31,6 +31,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// The bytes of frames that are collected before they are written.
 const WRITE_BYTES: usize = 256 << 10;
 
+/// The reason for which a connection ends that is opened again for another greeting.
+const GREETING: &str = "it is opened again for another greeting";
+
 /// The link to one other server.
 pub struct PeerLink {
     shared: Arc<Shared>,
@@ -116,6 +119,13 @@ impl PeerLink {
         self.shared.queue.push(message)
     }
 
+    /// Closes the connection, if there is one, and opens a new one.
+    pub fn reconnect(&self) {
+        if self.is_up() {
+            self.shared.queue.connection_lost(GREETING.to_string());
+        }
+    }
+
     /// Returns the other server.
     pub fn to(&self) -> ServerId {
         self.shared.to
@@ -168,12 +178,13 @@ impl Shared {
     fn run(self: &Arc<Shared>) {
         let mut backoff = BACKOFF_MIN;
         let mut last_reason = String::new();
+        let mut greets_again = false;
         while !self.queue.is_stopped() {
             match self.connect() {
                 Ok(sealed) => {
                     backoff = BACKOFF_MIN;
                     last_reason.clear();
-                    self.use_connection(sealed);
+                    greets_again = self.use_connection(sealed, greets_again);
                 }
                 Err(error) => {
                     // The reason is logged once, because an unreachable server usually stays so for a while.
@@ -199,8 +210,9 @@ impl Shared {
         hello::introduce(&stream, &self.identity, self.to, Purpose::Messages, &self.limits)
     }
 
-    /// Uses a connection until it ends.
-    fn use_connection(self: &Arc<Shared>, sealed: SealedConnection) {
+    /// Uses a connection until it ends. Returns whether it ends for another greeting. The log does not mention that, and
+    /// the next connection `greets_again`.
+    fn use_connection(self: &Arc<Shared>, sealed: SealedConnection, greets_again: bool) -> bool {
         let SealedConnection { reader, mut writer } = sealed;
         let stream = Arc::clone(writer.stream());
         let thread = thread::Builder::new().name(format!("pongs of {}", self.to));
@@ -210,11 +222,12 @@ impl Shared {
         };
         let Ok(pongs) = pongs else {
             log::error!("cannot start a thread for the link to {}", self.to);
-            return;
+            return false;
         };
         self.queue.open();
         self.connected.fetch_add(1, Relaxed);
-        log::info!("{} at {} is connected", self.to, self.address);
+        let level = |is_routine| if is_routine { log::Level::Debug } else { log::Level::Info };
+        log::log!(level(greets_again), "{} at {} is connected", self.to, self.address);
         (self.on_change)(self.to, LinkChange::Up);
         let reason = match self.write(&mut writer) {
             Ok(reason) => reason,
@@ -223,8 +236,10 @@ impl Shared {
         let _ = stream.shutdown(Shutdown::Both);
         let _ = pongs.join();
         self.queue.close();
-        log::info!("{} at {} is lost: {reason}", self.to, self.address);
+        let ends_for_greeting = reason == GREETING;
+        log::log!(level(ends_for_greeting), "{} at {} is lost: {reason}", self.to, self.address);
         (self.on_change)(self.to, LinkChange::Down { reason });
+        ends_for_greeting
     }
 
     /// Writes messages and pings until the connection or the link ends. Returns the reason.

@@ -1,10 +1,13 @@
 //! The identity of a server, and the secret by which the servers of a cluster authenticate each other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use raftapi::ServerId;
 use snow::params::HashChoice;
 use snow::resolvers::{CryptoResolver, DefaultResolver};
+
+use super::Greeter;
 
 /// The fewest bytes of a secret. An eavesdropper on the network can try any number of guesses offline, so a secret must
 /// be impossible to guess.
@@ -63,6 +66,8 @@ pub struct Identity {
     pub servers: usize,
     /// The secret that only the servers of the cluster know.
     pub secret: Secret,
+    /// The author and reader of greetings between this server and the others.
+    pub greeter: Arc<dyn Greeter>,
 }
 
 impl Identity {

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Processes {
     setting: KvClusterConfig,
     dir: PathBuf,
+    /// The list of servers that each of them is started with.
+    peers: String,
     links: Arc<Links>,
     servers: Vec<Mutex<Server>>,
     /// The proxies between each clerk and the servers; none for a clerk that can reach all servers.
@@ -91,11 +93,14 @@ impl Processes {
             mesh.set_target(id, address);
             Mutex::new(Server { id, address, child: None, connection: None, status: None })
         });
-        let servers = servers.collect();
+        let servers: Vec<Mutex<Server>> = servers.collect();
+        let addresses = servers.iter().map(|server| server.lock().unwrap().address.to_string());
+        let peers = addresses.collect::<Vec<_>>().join(",");
         fs::create_dir_all(&dir).expect("a directory for the servers");
         let cluster = Processes {
             setting,
             dir,
+            peers,
             servers,
             clerks: Mutex::default(),
             operations: Arc::default(),
@@ -134,12 +139,13 @@ impl Processes {
     pub(crate) fn boot(&self, id: ServerId) {
         let mut server = self.servers[id.0].lock().unwrap();
         assert!(server.child.is_none(), "{id} runs");
-        let peers: Vec<String> = (0..self.setting.servers)
-            .map(|other| if other == id.0 { server.address } else { self.links.mesh.address(id, ServerId(other)) })
-            .map(|address| address.to_string())
-            .collect();
+        let own = server.address;
+        let routes = (0..self.setting.servers).map(ServerId);
+        let routes = routes.map(|other| if other == id { own } else { self.links.mesh.address(id, other) });
+        let routes: Vec<String> = routes.map(|address| address.to_string()).collect();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kvnode"));
-        command.args(["serve", "--end-with-input", "--id", &id.0.to_string(), "--peers", &peers.join(",")]);
+        command.args(["serve", "--end-with-input", "--id", &id.0.to_string(), "--peers", &self.peers]);
+        command.args(["--routes", &routes.join(",")]);
         command.arg("--data").arg(self.data(id));
         if let Some(limit) = self.setting.max_raft_state {
             command.args(["--log-limit", &limit.to_string()]);
@@ -176,9 +182,10 @@ impl Processes {
     }
 
     fn kill_all(&self) {
-        self.flaky_network.lock().unwrap().take();
+        self.flaky_network.lock().unwrap_or_else(PoisonError::into_inner).take();
         for server in &self.servers {
-            let child = server.lock().unwrap().child.take();
+            // A panic in another method must not hide its own reason.
+            let child = server.lock().unwrap_or_else(PoisonError::into_inner).child.take();
             if let Some(mut child) = child {
                 let _ = child.kill();
                 let _ = child.wait();

@@ -143,11 +143,11 @@ fn an_unusable_directory_is_one_line() {
     // A directory that a later version has written.
     let identity = data.join("IDENTITY");
     let text = fs::read_to_string(&identity).expect("the identity");
-    let newer = text.replace("format 1", "format 2");
+    let newer = text.replace("format 2", "format 3");
     let body = newer.rsplit_once("checksum").expect("a checksum").0;
     fs::write(&identity, format!("{body}checksum {:08x}\n", crc32fast::hash(body.as_bytes()))).expect("a file");
     let line = refused_with(&data, "0", &first);
-    assert!(line.contains("format 2") && line.contains("later version"), "{line}");
+    assert!(line.contains("format 3") && line.contains("later version"), "{line}");
 
     // A damaged directory.
     fs::write(&identity, newer).expect("a file");

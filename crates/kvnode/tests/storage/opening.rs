@@ -105,12 +105,12 @@ fn a_later_format_is_refused() {
     let temp = TempDir::new("later");
     let dir = temp.join("data");
     open(&dir).unwrap();
-    let text = fs::read_to_string(dir.join("IDENTITY")).unwrap().replace("format 1", "format 2");
+    let text = fs::read_to_string(dir.join("IDENTITY")).unwrap().replace("format 2", "format 3");
     let (body, _) = text.split_once("checksum").unwrap();
     let text = format!("{body}checksum {:08x}\n", crc32fast::hash(body.as_bytes()));
     fs::write(dir.join("IDENTITY"), text).unwrap();
     let message = refused(open(&dir));
-    assert!(message.contains("format 2, and this program supports formats up to 1"), "{message}");
+    assert!(message.contains("format 3, and this program supports formats up to 2"), "{message}");
 }
 
 #[test]

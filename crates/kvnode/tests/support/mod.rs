@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvnode::wire::{
-    ClientReply, ClientRequest, Handler, Identity, Limits, Listener, ReplyTo, Secret, SnapshotChunks, Verdict, WriteOp,
+    AdmitAll, ClientReply, ClientRequest, Handler, Identity, Limits, Listener, ReplyTo, Secret, SnapshotChunks,
+    Verdict, WriteOp,
 };
 use parking_lot::Mutex;
 use raftapi::ServerId;
@@ -22,7 +23,7 @@ pub(crate) const SECRET: &[u8] = b"the secret of the cluster of the tests";
 
 pub(crate) fn identity(me: usize, servers: usize) -> Identity {
     let secret = Secret::new(SECRET).expect("the secret is long enough");
-    Identity { cluster: "tests".into(), me: ServerId(me), servers, secret }
+    Identity { cluster: "tests".into(), me: ServerId(me), servers, secret, greeter: Arc::new(AdmitAll) }
 }
 
 /// Waits until `holds` returns true. `what` describes the condition.
