@@ -27,8 +27,9 @@ pub(super) struct Greeting {
     /// The cluster's id, if the server has joined one.
     pub(super) cluster: Option<u128>,
     pub(super) incarnation: Incarnation,
-    /// The number of durable commits of the server.
-    pub(super) saves: u64,
+    /// The number of durable commits that the server's directory had when it was opened. The number grows while the
+    /// server runs, also in an older copy, so only this one can be compared.
+    pub(super) saves_at_start: u64,
     pub(super) standing: Standing,
     /// The random number of the known directory of each server, the sender's included.
     pub(super) directories: Vec<Option<u64>>,

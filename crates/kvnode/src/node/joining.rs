@@ -68,7 +68,7 @@ impl Driver {
     }
 
     fn greeting(&self) -> Greeting {
-        self.view.greeting(self.storage.saves(), self.node.soft_state().term, self.node.core().commit_index())
+        self.view.greeting(self.node.soft_state().term, self.node.core().commit_index())
     }
 
     /// Judges a greeting and saves what it changes.

@@ -109,6 +109,7 @@ impl Node {
         let (storage, restored) = Storage::open(&data, &owner, sync).map_err(|error| error.to_string())?;
         snapshot_files::remove_leftovers(&data)?;
         let (applied, last_index) = (restored.applied, restored.log.last_index());
+        let saves_at_start = storage.saves();
         let membership = begin_start(&storage, replace, &data)?;
         let node = joining::start_node(me, servers, restored, membership.standing);
         let node = node.map_err(|error| format!("{}: {error}", data.display()))?;
@@ -123,7 +124,7 @@ impl Node {
             node,
             storage,
             peers: Peers::start(&identity, &addresses, &routes, limits),
-            view: ClusterView::new(me, addresses, membership),
+            view: ClusterView::new(me, addresses, membership, saves_at_start),
             last_greeting: Instant::now(),
             events: event_receiver,
             transfers: Transfers::new(identity.clone(), routes, limits, &data, events.clone()),

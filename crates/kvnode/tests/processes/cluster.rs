@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kvnode::node::{NodeRole, NodeStatus};
 use kvnode::proxy::{Mesh, Proxy, ProxyMode};
@@ -21,6 +21,9 @@ use crate::{folder, ports};
 
 /// Time limit for a server to report its status.
 const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time limit for a server to end by itself.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Servers as processes. Dropping it kills the remaining ones.
 pub(crate) struct Processes {
@@ -137,6 +140,11 @@ impl Processes {
 
     /// Starts a stopped server.
     pub(crate) fn boot(&self, id: ServerId) {
+        self.boot_with(id, &[]);
+    }
+
+    /// Starts a stopped server with more arguments.
+    pub(crate) fn boot_with(&self, id: ServerId, arguments: &[&str]) {
         let mut server = self.servers[id.0].lock().unwrap();
         assert!(server.child.is_none(), "{id} runs");
         let own = server.address;
@@ -145,7 +153,7 @@ impl Processes {
         let routes: Vec<String> = routes.map(|address| address.to_string()).collect();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kvnode"));
         command.args(["serve", "--end-with-input", "--id", &id.0.to_string(), "--peers", &self.peers]);
-        command.args(["--routes", &routes.join(",")]);
+        command.args(["--routes", &routes.join(",")]).args(arguments);
         command.arg("--data").arg(self.data(id));
         if let Some(limit) = self.setting.max_raft_state {
             command.args(["--log-limit", &limit.to_string()]);
@@ -167,6 +175,35 @@ impl Processes {
             child.kill().expect("the right to kill a child");
             child.wait().expect("the end of a child");
         }
+    }
+
+    /// Waits until a server has ended by itself because it had to stop. Returns the line in which it says why.
+    #[track_caller]
+    pub(crate) fn wait_for_failure(&self, id: ServerId) -> String {
+        let begun = Instant::now();
+        let mut child = self.servers[id.0].lock().unwrap().child.take().expect("the server was started");
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the state of a child") {
+                break status;
+            }
+            if begun.elapsed() > END_TIMEOUT {
+                let _ = child.kill();
+                panic!("{id} does not stop: {}", self.log_tail(id));
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let log = self.full_log(id);
+        let errors: Vec<&str> = log.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(status.code(), Some(1), "{log}");
+        errors.last().expect("one line gives the reason").to_string()
+    }
+
+    /// Sends a signal to a running server.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, id: ServerId, signal: &str) {
+        let process = self.servers[id.0].lock().unwrap().child.as_ref().expect("the server runs").id();
+        let kill = Command::new("kill").args(["-s", signal, &process.to_string()]).status();
+        assert!(kill.expect("kill runs").success());
     }
 
     /// The whole log of a server.

@@ -5,6 +5,7 @@ mod cluster;
 mod cluster_command;
 mod folder;
 mod kills;
+mod lost_data;
 mod ports;
 mod scenarios;
 mod snapshots;

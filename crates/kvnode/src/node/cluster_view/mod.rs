@@ -31,6 +31,8 @@ pub(super) struct ClusterView {
     pub(super) peers: Vec<String>,
     /// The saved part.
     pub(super) membership: Membership,
+    /// The number of durable commits that the directory had when it was opened.
+    saves_at_start: u64,
     /// What each other server has told this one since its start.
     heard: Vec<Option<Heard>>,
 }
@@ -74,9 +76,9 @@ pub(super) enum NextStep {
 }
 
 impl ClusterView {
-    pub(super) fn new(me: ServerId, peers: Vec<String>, membership: Membership) -> ClusterView {
+    pub(super) fn new(me: ServerId, peers: Vec<String>, membership: Membership, saves_at_start: u64) -> ClusterView {
         let heard = vec![None; peers.len()];
-        ClusterView { me, peers, membership, heard }
+        ClusterView { me, peers, membership, saves_at_start, heard }
     }
 
     /// Returns whether this server takes part in the cluster.
@@ -99,14 +101,14 @@ impl ClusterView {
     }
 
     /// Returns the greeting of this server.
-    pub(super) fn greeting(&self, saves: u64, term: Term, commit: Index) -> Greeting {
+    pub(super) fn greeting(&self, term: Term, commit: Index) -> Greeting {
         let Membership { cluster, incarnation, standing, .. } = self.membership;
         Greeting {
             from: self.me,
             peers: self.peers.clone(),
             cluster,
             incarnation,
-            saves,
+            saves_at_start: self.saves_at_start,
             standing,
             directories: self.directories(),
             term,
@@ -130,7 +132,7 @@ impl ClusterView {
             }
             _ => self.check_other_directory(known.is_some(), greeting)?,
         };
-        let saves = known.filter(|_| !replaced).map_or(0, |known| known.saves).max(greeting.saves);
+        let saves = known.filter(|_| !replaced).map_or(0, |known| known.saves).max(greeting.saves_at_start);
         let record = PeerRecord { incarnation: greeting.incarnation, saves };
         let must_save = known.is_none_or(|known| known.incarnation != record.incarnation);
         self.membership.peers.insert(from, record);
@@ -348,9 +350,8 @@ fn check_same_directory(known: &PeerRecord, greeting: &Greeting) -> Result<(), R
     let is_repeated = theirs.start == ours.start && theirs.run != ours.run;
     let problem = if theirs.start < ours.start || is_repeated {
         format!("it begins start {}, but {from} had begun start {} before", theirs.start, ours.start)
-    } else if theirs != ours && greeting.saves <= known.saves {
-        // Within one start, a greeting may be older than a message of another connection.
-        format!("it has {} saves, but {from} had acknowledged {} before", greeting.saves, known.saves)
+    } else if theirs != ours && greeting.saves_at_start < known.saves {
+        format!("it had {} saves when it was opened, but {from} had made {}", greeting.saves_at_start, known.saves)
     } else {
         return Ok(());
     };

@@ -13,7 +13,7 @@ struct Views {
 fn view(me: usize, servers: usize, directory: u64, standing: Standing) -> ClusterView {
     let incarnation = Incarnation { directory, start: 1, run: directory };
     let membership = Membership { cluster: None, incarnation, standing, peers: Default::default() };
-    ClusterView::new(ServerId(me), (0..servers).map(|id| format!("host-{id}")).collect(), membership)
+    ClusterView::new(ServerId(me), (0..servers).map(|id| format!("host-{id}")).collect(), membership, 1_000)
 }
 
 impl Views {
@@ -33,7 +33,7 @@ impl Views {
     /// Lets `one` connect to `other`; each judges the greeting of the other one.
     fn meet(&mut self, one: usize, other: usize) -> Result<(), Refusal> {
         for (from, to) in [(one, other), (other, one)] {
-            let greeting = self.views[from].greeting(1_000, Term(from as u64), Index(from as u64));
+            let greeting = self.views[from].greeting(Term(from as u64), Index(from as u64));
             let to = &mut self.views[to];
             to.check_own_record(&greeting).map_err(Refusal::of_lost_data)?;
             to.receive(&greeting)?;
@@ -65,7 +65,7 @@ impl Views {
         membership.incarnation.start += 1;
         membership.incarnation.run = self.next_number;
         let peers = self.views[server].peers.clone();
-        self.views[server] = ClusterView::new(ServerId(server), peers, membership);
+        self.views[server] = ClusterView::new(ServerId(server), peers, membership, 1_000);
     }
 }
 
@@ -135,8 +135,8 @@ fn a_restart_is_admitted_and_an_older_copy_stops() {
     let mut views = Views::founded(3);
     let copy = views.views[1].membership.clone();
     views.restart(1, copy.clone());
-    // The saves of the new start are more than those of the start before.
-    views.views[0].membership.peers.get_mut(&ServerId(1)).expect("known").saves = 999;
+    // All saves that S0 has seen were there when S1 was opened again.
+    views.views[0].membership.peers.get_mut(&ServerId(1)).expect("known").saves = 1_000;
     views.meet(1, 0).expect("the next start");
     views.meet(0, 1).expect("the same start");
     let second = views.views[1].membership.clone();
@@ -145,10 +145,10 @@ fn a_restart_is_admitted_and_an_older_copy_stops() {
     let reason = stops(views.meet(1, 0));
     assert!(reason.contains("it begins start 2, but S1 had begun start 2 before"), "{reason}");
 
-    views.views[0].membership.peers.get_mut(&ServerId(1)).expect("known").saves = 1_000;
+    views.views[0].membership.peers.get_mut(&ServerId(1)).expect("known").saves = 1_001;
     views.restart(1, second);
     let reason = stops(views.meet(1, 0));
-    assert!(reason.contains("it has 1000 saves, but S1 had acknowledged 1000 before"), "{reason}");
+    assert!(reason.contains("it had 1000 saves when it was opened, but S1 had made 1001"), "{reason}");
 }
 
 #[test]
@@ -156,12 +156,12 @@ fn a_replaced_server_waits_for_all_others_and_takes_their_highest_numbers() {
     let mut views = Views::founded(3);
     let lost = views.views[1].membership.clone();
     views.lose_data(1, Standing::Replacing);
-    let greeting = views.views[1].greeting(1, Term(0), Index(0));
+    let greeting = views.views[1].greeting(Term(0), Index(0));
     let effect = views.views[0].receive(&greeting).expect("it is admitted");
     assert_eq!(effect, GreetingEffect { must_save: true, replaced: true });
     views.meet(1, 0).expect("S0 answers");
     assert_eq!(views.views[1].next_step(), NextStep::Wait);
-    let greeting = views.views[2].greeting(1, Term(7), Index(5));
+    let greeting = views.views[2].greeting(Term(7), Index(5));
     views.views[1].receive(&greeting).expect("S2 answers");
     assert_eq!(views.views[1].take_next_step(), NextStep::CatchUp { term: Term(7), commit: Index(5) });
     assert_eq!(views.views[1].membership.cluster, views.views[0].membership.cluster);
@@ -178,7 +178,7 @@ fn a_majority_without_data_is_not_replaced() {
     views.lose_data(1, Standing::Replacing);
     views.lose_data(2, Standing::Replacing);
     views.meet(1, 0).expect("S0 answers");
-    let greeting = views.views[2].greeting(1, Term(0), Index(0));
+    let greeting = views.views[2].greeting(Term(0), Index(0));
     views.views[1].receive(&greeting).expect("S2 answers");
     let NextStep::Stop(reason) = views.views[1].take_next_step() else { panic!("too few servers have data") };
     assert!(reason.contains("only 1 of 3 servers have their data"), "{reason}");
@@ -192,11 +192,11 @@ fn servers_of_other_clusters_are_refused_in_words_and_go_on() {
         theirs.meet_all();
         theirs
     });
-    let greeting = theirs.views[0].greeting(1, Term(1), Index(1));
+    let greeting = theirs.views[0].greeting(Term(1), Index(1));
     let refusal = ours.views[1].receive(&greeting).expect_err("another cluster");
     assert!(!refusal.must_stop && refusal.reason.contains("belongs to cluster"), "{refusal:?}");
 
-    let mut greeting = ours.views[0].greeting(1, Term(1), Index(1));
+    let mut greeting = ours.views[0].greeting(Term(1), Index(1));
     greeting.peers[2] = "elsewhere".to_string();
     let refusal = ours.views[1].receive(&greeting).expect_err("another list");
     assert!(!refusal.must_stop && refusal.reason.contains("host-0,host-1,elsewhere"), "{refusal:?}");
