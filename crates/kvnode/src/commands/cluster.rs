@@ -1,7 +1,6 @@
 //! `kvnode cluster N`: runs several servers on this machine, each as a process of its own, and shows their logs in one
 //! terminal.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::serve::{self, Tuning};
 use super::{addresses, secret, shutdown};
+use crate::storage::private;
 
 /// Time limit for the servers to end after a request.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<u8, String> {
             format!("cannot listen on {address}: {error}; choose another first port with --port, or stop the program that uses it")
         })?;
     }
-    fs::create_dir_all(&args.data).map_err(|error| {
+    private::create_dir_all(&args.data).map_err(|error| {
         format!("cannot create the directory {}: {error}; choose another one with --data", args.data.display())
     })?;
     secret::create_if_missing(&secret::path_in(&args.data))?;

@@ -2,6 +2,7 @@
 //! `--help`.
 
 mod addresses;
+mod backup;
 mod bench;
 mod cluster;
 mod kv;
@@ -47,6 +48,18 @@ pub enum Command {
     /// starts three servers on this machine, in a directory that it removes afterwards. Exit status: 0, or 2 if it
     /// cannot measure.
     Bench(bench::BenchArgs),
+
+    /// Write the whole state of a running cluster to a file
+    ///
+    /// The file has everything that was acknowledged before the command began. The cluster goes on meanwhile. Exit
+    /// status: 0, or 2 if there is no complete file.
+    Backup(backup::BackupArgs),
+
+    /// Create the data directory of one server of a new cluster from a backup
+    ///
+    /// Run it once for each server of the new cluster, with the same file, and then start all of them. Exit status: 0,
+    /// or 2 if the directory was not created.
+    Restore(backup::RestoreArgs),
 }
 
 impl Command {
@@ -62,6 +75,8 @@ impl Command {
             Command::Kv(args) => kv::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Backup(args) => backup::backup(&args),
+            Command::Restore(args) => backup::restore(&args),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The file with the secret of a cluster.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use crate::storage::private;
 use crate::wire::Secret;
 
 /// The number of random bytes in a new secret.
@@ -33,11 +34,7 @@ pub(crate) fn create_if_missing(path: &Path) -> Result<(), String> {
 }
 
 fn create_new(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    private::options().write(true).create_new(true).open(path)
 }
 
 /// Reads the secret from a file.
@@ -45,5 +42,9 @@ pub(crate) fn read(path: &Path) -> Result<Secret, String> {
     let text = fs::read(path).map_err(|error| {
         format!("cannot read the secret file {}: {error}; --secret names a file that all servers have", path.display())
     })?;
+    #[cfg(unix)]
+    if fs::metadata(path).is_ok_and(|file| std::os::unix::fs::MetadataExt::mode(&file) & 0o077 != 0) {
+        log::warn!("{}: other users of this machine can read the secret; run chmod 600", path.display());
+    }
     Secret::new(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -46,6 +46,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', hide = true)]
     routes: Option<Vec<String>>,
 
+    /// Make syncs slow by this many milliseconds, and fail from the one with this number on: MS:NUMBER, for tests
+    #[arg(long, value_name = "MS:NUMBER", value_parser = sync_faults, hide = true)]
+    sync_faults: Option<SyncPolicy>,
+
     /// End when standard input ends
     #[arg(long, hide = true)]
     end_with_input: bool,
@@ -164,9 +168,20 @@ fn config(args: &ServeArgs) -> Result<Config, String> {
         listen,
         secret,
         data: args.data.clone(),
-        sync: if args.tuning.no_sync { SyncPolicy::Never } else { SyncPolicy::Always },
+        sync: match args.sync_faults {
+            Some(faults) => faults,
+            None if args.tuning.no_sync => SyncPolicy::Never,
+            None => SyncPolicy::Always,
+        },
         log_limit: args.tuning.log_limit,
     })
+}
+
+/// Parses the faults of a disk, such as `20:100`.
+fn sync_faults(text: &str) -> Result<SyncPolicy, String> {
+    let numbers = text.split_once(':').and_then(|(delay, at)| Some((delay.parse().ok()?, at.parse().ok()?)));
+    let (delay, fails_at) = numbers.ok_or("write MS:NUMBER, such as 20:100")?;
+    Ok(SyncPolicy::Faulty { delay: std::time::Duration::from_millis(delay), fails_at })
 }
 
 /// Parses a size in bytes, such as `64K`.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, process};
 
 use super::{secret, serve};
+use crate::storage::private;
 
 /// A temporary cluster. Dropping it ends the servers.
 pub(super) struct TemporaryCluster {
@@ -21,7 +22,8 @@ impl TemporaryCluster {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("raftlab-{}-{}", process::id(), since_1970.as_nanos());
         let dir = parent.map_or_else(env::temp_dir, Path::to_path_buf).join(name);
-        fs::create_dir_all(&dir).map_err(|error| format!("cannot create the directory {}: {error}", dir.display()))?;
+        private::create_dir_all(&dir)
+            .map_err(|error| format!("cannot create the directory {}: {error}", dir.display()))?;
         let mut cluster = TemporaryCluster { servers: Vec::new(), addresses: free_addresses(servers)?, dir };
         secret::create_if_missing(&secret::path_in(&cluster.dir))?;
         for id in 0..servers {

@@ -1,7 +1,7 @@
 //! The handler of incoming requests and messages, on the threads of their connections. It hands most of them to the
 //! loop unchanged. It first writes a snapshot to a file beside the store and checks it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use parking_lot::Mutex;
 use raft::rawnode::{Body, Message};
 use raftapi::{Index, ServerId};
 
+use super::backup::Backups;
 use super::command::Write;
 use super::event::{Event, ReceivedSnapshot};
 use super::greeting::Envelope;
 use super::snapshot_files;
-use crate::storage::Image;
+use crate::storage::{Image, Storage, private};
 use crate::wire::{ClientReply, ClientRequest, Handler, ReplyTo, SnapshotChunks, Verdict};
 
 /// Passes incoming requests and messages to the loop.
@@ -28,11 +29,18 @@ pub(super) struct RequestFrontend {
     committed: Arc<AtomicU64>,
     /// The file for an incoming snapshot. The lock admits one snapshot at a time.
     incoming: Mutex<PathBuf>,
+    backups: Backups,
 }
 
 impl RequestFrontend {
-    pub(super) fn new(events: SyncSender<Event>, committed: Arc<AtomicU64>, data: &Path) -> RequestFrontend {
-        RequestFrontend { events, committed, incoming: Mutex::new(snapshot_files::incoming(data)) }
+    pub(super) fn new(
+        events: SyncSender<Event>,
+        committed: Arc<AtomicU64>,
+        storage: Storage,
+        data: &Path,
+    ) -> RequestFrontend {
+        let incoming = Mutex::new(snapshot_files::incoming(data));
+        RequestFrontend { events, committed, incoming, backups: Backups::new(storage, data) }
     }
 
     /// Sends an event to the loop. If the loop has ended, the connections are about to end too, and the event is
@@ -75,8 +83,11 @@ impl Handler for RequestFrontend {
             ClientRequest::Write { client, seq, key, op, value } => {
                 self.send_event(Event::Write(Write { client, seq, key, op, value }, reply));
             }
+            ClientRequest::Admin(request) => reply.send(match self.backups.piece(&request) {
+                Ok(piece) => ClientReply::Admin(piece),
+                Err(reason) => ClientReply::Refused(reason),
+            }),
             ClientRequest::Status => self.send_event(Event::Status(reply)),
-            _ => reply.send(ClientReply::Refused("this server does not support this request".to_string())),
         }
     }
 
@@ -118,7 +129,7 @@ fn snapshot_position(message: &Message) -> Option<(Index, raftapi::Term)> {
 /// Writes the chunks to a file and syncs it.
 fn write_chunks(path: &Path, chunks: &mut SnapshotChunks<'_>) -> Result<(), String> {
     let on_disk = |error: io::Error| format!("{}: {error}", path.display());
-    let mut file = BufWriter::new(File::create(path).map_err(on_disk)?);
+    let mut file = BufWriter::new(private::create(path).map_err(on_disk)?);
     while let Some(chunk) = chunks.next().map_err(|error| error.to_string())? {
         file.write_all(&chunk).map_err(on_disk)?;
     }

@@ -17,6 +17,7 @@
 //! threads: a snapshot is written, sent, received and checked there, and the storage's own thread deletes compacted log
 //! entries.
 
+mod backup;
 mod cluster_view;
 mod command;
 mod compaction;
@@ -25,6 +26,7 @@ mod event;
 mod frontend;
 mod greeting;
 mod joining;
+mod loop_greeter;
 mod peers;
 mod pending;
 mod snapshot_files;
@@ -46,12 +48,13 @@ use rand::SeedableRng;
 use rand::rngs::SysRng;
 use rand_chacha::ChaCha8Rng;
 
+pub use self::backup::{BackupPiece, BackupRequest};
 use self::cluster_view::ClusterView;
 use self::compaction::Compaction;
 use self::driver::Driver;
 use self::event::{Event, QUEUE_CAPACITY};
 use self::frontend::RequestFrontend;
-use self::greeting::LoopGreeter;
+use self::loop_greeter::LoopGreeter;
 use self::peers::Peers;
 pub use self::status::{FollowerStatus, NodeRole, NodeStatus};
 use self::transfers::Transfers;
@@ -59,7 +62,7 @@ use crate::storage::{self, Membership, Standing, Storage, SyncPolicy};
 use crate::wire::{Identity, Limits, Listener, Secret};
 
 /// The name of every cluster. The secret tells clusters apart.
-const CLUSTER: &str = "raftlab";
+pub(crate) const CLUSTER: &str = "raftlab";
 
 /// Configuration of a server.
 #[derive(Clone, Debug)]
@@ -108,6 +111,7 @@ impl Node {
         let owner = storage::Identity { cluster: CLUSTER.to_string(), server: me, servers };
         let (storage, restored) = Storage::open(&data, &owner, sync).map_err(|error| error.to_string())?;
         snapshot_files::remove_leftovers(&data)?;
+        snapshot_files::check_writable(&data)?;
         let (applied, last_index) = (restored.applied, restored.log.last_index());
         let saves_at_start = storage.saves();
         let membership = begin_start(&storage, replace, &data)?;
@@ -119,7 +123,7 @@ impl Node {
         let (events, event_receiver) = mpsc::sync_channel(QUEUE_CAPACITY);
         let greeter = Arc::new(LoopGreeter { events: events.clone() });
         let identity = Identity { cluster: CLUSTER.to_string(), me, servers, secret, greeter };
-        let frontend = RequestFrontend::new(events.clone(), Arc::clone(&committed), &data);
+        let frontend = RequestFrontend::new(events.clone(), Arc::clone(&committed), storage.clone(), &data);
         let mut driver = Driver {
             node,
             storage,

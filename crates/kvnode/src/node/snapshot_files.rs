@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use raftapi::ServerId;
 
+use crate::storage::private;
+
 /// The extension of all snapshot files.
 const EXTENSION: &str = "snapshot";
 
@@ -17,6 +19,24 @@ pub(super) fn incoming(data: &Path) -> PathBuf {
 /// Returns the path of the outgoing snapshot for a server. Each server receives one at a time.
 pub(super) fn outgoing(data: &Path, to: ServerId) -> PathBuf {
     data.join(format!("outgoing-{to}")).with_extension(EXTENSION)
+}
+
+/// Returns the path of the file of a backup in progress.
+pub(super) fn backup(data: &Path) -> PathBuf {
+    data.join("backup").with_extension(EXTENSION)
+}
+
+/// Checks that files can be created in the directory. A server that cannot create them can vote and lead, but cannot send
+/// or receive snapshots.
+///
+/// # Errors
+///
+/// One line, if a file cannot be created.
+pub(super) fn check_writable(data: &Path) -> Result<(), String> {
+    let probe = data.join("probe").with_extension(EXTENSION);
+    private::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|error| {
+        format!("{}: cannot create a file: {error}; use a directory that this user may write", data.display())
+    })
 }
 
 /// Removes snapshot files that a killed process left behind.

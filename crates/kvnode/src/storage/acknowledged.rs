@@ -17,6 +17,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::error::OpenError;
+use super::private;
 
 /// The name of the file.
 pub(super) const FILE: &str = "ACKNOWLEDGED";
@@ -40,7 +41,7 @@ impl AcknowledgedFile {
     pub(super) fn create(dir: &Path) -> Result<AcknowledgedFile, OpenError> {
         let path = dir.join(FILE);
         let create = || {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+            let file = private::options().read(true).write(true).create(true).truncate(true).open(&path)?;
             let mut new = AcknowledgedFile { file };
             new.write(FIRST_COMMIT - 1)?;
             new.write(FIRST_COMMIT)?;

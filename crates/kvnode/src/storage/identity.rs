@@ -11,6 +11,7 @@ use std::path::Path;
 use raftapi::ServerId;
 
 use super::error::OpenError;
+use super::private;
 
 /// The current format. Format 1 has no membership (`membership.rs`); opening adds it.
 pub(super) const FORMAT: u32 = 2;
@@ -115,7 +116,7 @@ pub(super) fn write(dir: &Path, identity: &Identity, state: State) -> Result<(),
     let text = with_checksum(&format!("{TITLE}\nformat {FORMAT}\nstate {state}\n{}", identity.lines()));
     let (path, temporary) = (dir.join(FILE), dir.join(TEMPORARY_FILE));
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = private::create(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, &path)?;

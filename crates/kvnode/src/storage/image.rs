@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::StorageError;
 use super::error::one_line;
+use super::private;
 use super::record::Record;
 
 const TITLE: &[u8; 8] = b"kvimage1";
@@ -84,7 +85,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn create(path: &Path, index: Index, term: Term) -> Result<Writer, StorageError> {
-        let file = File::create(path).map_err(|error| disk_error(path, error))?;
+        let file = private::create(path).map_err(|error| disk_error(path, error))?;
         let mut writer = Writer {
             path: path.to_path_buf(),
             file: BufWriter::with_capacity(BUFFER_BYTES, file),

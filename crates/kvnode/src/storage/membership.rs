@@ -166,3 +166,68 @@ impl Shared {
 fn random() -> u64 {
     SysRng.try_next_u64().expect("the operating system has random numbers")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use raft::core::{Entry, HardState};
+    use raftapi::Term;
+
+    use super::*;
+    use crate::storage::{Identity, SyncPolicy, Tail};
+
+    /// Makes the directory one of format 1, which has no membership.
+    fn downgrade(dir: &std::path::Path, storage: Storage) {
+        let write = storage.shared.db.begin_write().expect("a transaction");
+        write.open_table(STATE).expect("the table").remove(MEMBERSHIP).expect("removed");
+        write.commit().expect("committed");
+        drop(storage);
+        let path = dir.join("IDENTITY");
+        let text = fs::read_to_string(&path).expect("the identity").replace("format 2", "format 1");
+        let (body, _) = text.split_once("checksum").expect("a checksum");
+        fs::write(&path, format!("{body}checksum {:08x}\n", crc32fast::hash(body.as_bytes()))).expect("written");
+    }
+
+    #[test]
+    fn a_directory_of_the_format_before_is_migrated_with_its_data() {
+        let dir = std::env::temp_dir().join(format!("kvnode-migration-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        let owner = Identity { cluster: "test".to_string(), server: ServerId(1), servers: 3 };
+        let open = || Storage::open(&dir, &owner, SyncPolicy::Never).expect("it opens");
+        let (storage, _) = open();
+        let entries = [Entry { term: Term(3), command: bytes::Bytes::from_static(b"x") }];
+        let hard_state = HardState { term: Term(3), voted_for: Some(ServerId(2)) };
+        storage.save(Some(hard_state), Some(Tail { first: Index(1), entries: &entries })).expect("saved");
+        downgrade(&dir, storage);
+
+        let (storage, restored) = open();
+        assert_eq!((restored.hard_state, restored.log.last_index()), (hard_state, Index(1)));
+        let first = storage.begin_start().expect("saved");
+        assert_eq!((first.standing, first.incarnation.start), (Standing::Unregistered, 1));
+        drop(storage);
+        assert!(fs::read_to_string(dir.join("IDENTITY")).expect("the identity").contains("format 2"));
+        let second = open().0.begin_start().expect("saved");
+        assert_eq!((second.incarnation.directory, second.incarnation.start), (first.incarnation.directory, 2));
+        assert_ne!(second.incarnation.run, first.incarnation.run);
+        fs::remove_dir_all(&dir).expect("the directory can be removed");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_a_directory_and_its_files() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = std::env::temp_dir().join(format!("kvnode-modes-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        let owner = Identity { cluster: "test".to_string(), server: ServerId(1), servers: 3 };
+        let (storage, _) = Storage::open(&dir, &owner, SyncPolicy::Never).expect("it opens");
+        storage.view().expect("a view").write_image(&dir.join("image")).expect("written");
+        assert_eq!(fs::metadata(&dir).expect("a directory").mode() & 0o777, 0o700);
+        for file in fs::read_dir(&dir).expect("a directory") {
+            let file = file.expect("a file");
+            assert_eq!(file.metadata().expect("metadata").mode() & 0o777, 0o600, "{:?}", file.file_name());
+        }
+        drop(storage);
+        fs::remove_dir_all(&dir).expect("the directory can be removed");
+    }
+}

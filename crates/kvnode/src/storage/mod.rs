@@ -12,6 +12,9 @@
 //! | a view that stays unchanged while writers continue, and the records that it reads | `view.rs`, `record.rs` |
 //! | a state as a file to send, and its installation on another server | `image.rs`, `install.rs` |
 //! | deletion in the background | `sweeper.rs` |
+//! | a new directory from a backup | `restore.rs` |
+//! | files that only their owner can read | `private.rs` |
+//! | reading the disk after a failed sync | `sync_failure.rs` |
 //! | detecting the loss of an acknowledged commit | `acknowledged.rs` |
 //!
 //! # Two kinds of transactions
@@ -33,8 +36,11 @@ mod log;
 mod machine;
 mod membership;
 mod open;
+pub(crate) mod private;
 mod record;
+mod restore;
 mod sweeper;
+mod sync_failure;
 mod tables;
 mod view;
 
@@ -61,6 +67,7 @@ pub use self::machine::{Command, Operation, Outcome};
 pub use self::membership::{Incarnation, Membership, PeerRecord, Standing};
 pub use self::open::Restored;
 pub use self::record::Record;
+pub use self::restore::restore;
 pub use self::view::View;
 
 use self::acknowledged::AcknowledgedFile;
@@ -215,7 +222,7 @@ impl Drop for DirectoryLock {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if self.sync == SyncPolicy::Always
+        if self.sync.waits()
             && let Err(error) = self.writer.get_mut().acknowledged_file.sync()
         {
             ::log::warn!("{}: {error}", self.path.display());

@@ -20,11 +20,12 @@ use super::identity::{self, Identity, State};
 use super::log::LogExtent;
 use super::membership::{Membership, Standing};
 use super::sweeper::Sweeper;
+use super::sync_failure;
 use super::tables::{
     APPLIED, BASE, COMMIT, DATA, HARD_STATE, IDENTITY, INCOMING, LOG, MEMBERSHIP, STATE, decode, decode_entry,
     decode_hard_state,
 };
-use super::{DirectoryLock, Shared, Storage, WriterState, file_id};
+use super::{DirectoryLock, Shared, Storage, WriterState, file_id, private};
 
 /// The file of the engine.
 const STORE: &str = "STORE";
@@ -68,7 +69,7 @@ impl Storage {
         sync: SyncPolicy,
         wrap: impl FnOnce(Disk) -> B,
     ) -> Result<(Storage, Restored), OpenError> {
-        fs::create_dir_all(dir).map_err(OpenError::unreadable(dir))?;
+        private::create_dir_all(dir).map_err(OpenError::unreadable(dir))?;
         if !dir.join(identity::FILE).exists() {
             // This check comes before the first write to the directory.
             refuse_foreign_files(dir)?;
@@ -84,6 +85,8 @@ impl Storage {
             }
         }
         let (mut acknowledged_file, acknowledged_commit) = AcknowledgedFile::open(dir)?;
+        let failure_marker = sync_failure::marker(dir);
+        sync_failure::forget_cached_pages(&failure_marker, &store).map_err(OpenError::unreadable(&store))?;
         // The engine reports damage as an error and should not panic. If it panics all the same, the panic counts as a
         // report of damage.
         let opened = catch_unwind(AssertUnwindSafe(|| -> Result<(Database, StoreContents), OpenError> {
@@ -102,16 +105,17 @@ impl Storage {
             );
             return Err(OpenError::damaged(&store, what));
         }
-        if sync == SyncPolicy::Always {
+        if sync.waits() {
             // The previous process may have been killed between a write and its sync. From now on, replies to other
             // servers may depend on that write.
             File::open(&store).and_then(|file| file.sync_all()).map_err(OpenError::unreadable(&store))?;
         }
         let note = acknowledged_file
             .write(found.commit)
-            .and_then(|()| if sync == SyncPolicy::Always { acknowledged_file.sync() } else { Ok(()) });
+            .and_then(|()| if sync.waits() { acknowledged_file.sync() } else { Ok(()) });
         note.map_err(OpenError::unreadable(&dir.join(acknowledged::FILE)))?;
 
+        sync_failure::clear(&failure_marker).map_err(OpenError::unreadable(&failure_marker))?;
         // An earlier version would not save what other servers must know of this directory.
         identity::upgrade(dir, identity)?;
 
@@ -142,8 +146,7 @@ impl Storage {
 
 fn lock(dir: &Path) -> Result<DirectoryLock, OpenError> {
     let path = dir.join(LOCK);
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+    let file = private::options().read(true).write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(OpenError::unreadable(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(DirectoryLock(file)),
@@ -171,7 +174,7 @@ fn refuse_foreign_files(dir: &Path) -> Result<(), OpenError> {
 /// Creates all files. Nothing was ever acknowledged in this directory.
 fn create_store(dir: &Path, identity: &Identity, sync: SyncPolicy) -> Result<(), OpenError> {
     let store = dir.join(STORE);
-    let file = File::create(&store).map_err(OpenError::unreadable(&store))?;
+    let file = private::create(&store).map_err(OpenError::unreadable(&store))?;
     drop(file);
     let db = open_engine(&store, sync, |disk| disk)?;
     let create = || -> Result<(), redb::Error> {
@@ -206,10 +209,13 @@ fn open_engine<B: redb::StorageBackend>(
         }
         file => file.map_err(OpenError::unreadable(store))?,
     };
+    let failure_marker = sync_failure::marker(store.parent().unwrap_or(Path::new(".")));
     let file = FileBackend::new(file).map_err(|error| engine_error(store, error))?;
     let mut builder = Database::builder();
     builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
-    builder.create_with_backend(wrap(Disk { file, sync })).map_err(|error| engine_error(store, error))
+    builder
+        .create_with_backend(wrap(Disk { file, sync, failure_marker, syncs: AtomicU64::new(0) }))
+        .map_err(|error| engine_error(store, error))
 }
 
 /// Converts an error of the engine. An error of the operating system stays one; any other error means damage.

@@ -14,6 +14,7 @@ use super::hello_reply::hello_reply;
 use super::listener_context::ListenerContext;
 use super::outbox::Outbox;
 use super::registry::{ConnectionSlot, Registry};
+use super::warnings::Warnings;
 use super::{Handler, Identity, Limits, WireError, sessions, socket};
 
 /// Time limit of [`Listener::stop`] for threads that a handler blocks.
@@ -113,8 +114,9 @@ impl BoundPort {
 
     /// Accepts connections, and passes their requests and messages to `handler`.
     pub fn serve<H: Handler>(self, identity: Identity, limits: Limits, handler: H) -> Listener {
-        let registry = Arc::new(Registry::new(limits, identity.servers));
-        let context = Arc::new(ListenerContext { identity, limits, handler });
+        let warnings = Arc::new(Warnings::new());
+        let registry = Arc::new(Registry::new(limits, identity.servers, Arc::clone(&warnings)));
+        let context = Arc::new(ListenerContext { identity, limits, handler, warnings });
         let accepting = {
             let registry = Arc::clone(&registry);
             let name = format!("accept {}", self.address);
@@ -185,7 +187,7 @@ fn serve<H: Handler>(
     slot: &ConnectionSlot,
     context: &ListenerContext<H>,
 ) {
-    let ListenerContext { identity, limits, .. } = context;
+    let ListenerContext { identity, limits, warnings, .. } = context;
     let peer = socket::prepare(stream, limits.frame)
         .map_err(WireError::from)
         .and_then(|()| hello::accept(stream, identity, limits));
@@ -194,7 +196,7 @@ fn serve<H: Handler>(
             let outbox = Arc::new(Outbox::new(limits.requests_in_flight));
             match slot.become_client(&outbox) {
                 Ok(()) => sessions::serve_client(stream, address, reader, &outbox, context),
-                Err(reason) => refuse(stream, address, &reason, limits),
+                Err(reason) => refuse(stream, address, &reason, context),
             }
         }
         Ok(Peer::Server(introduction, sealed)) => {
@@ -203,14 +205,17 @@ fn serve<H: Handler>(
         }
         // A process that waits for a server probes the port in this way.
         Err(WireError::Closed) => log::debug!("{address}: closed before the end of its greeting"),
-        Err(WireError::NotAdmitted(reason)) => log::warn!("{address}: refused: {reason}"),
-        Err(error) if error.needs_no_reason() => log::warn!("{address}: ended during its handshake: {error}"),
-        Err(error) => refuse(stream, address, &error.to_string(), limits),
+        Err(WireError::NotAdmitted(reason)) => warnings.warn(format_args!("{address}: refused: {reason}")),
+        Err(error) if error.needs_no_reason() => {
+            warnings.warn(format_args!("{address}: ended during its handshake: {error}"));
+        }
+        Err(error) => refuse(stream, address, &error.to_string(), context),
     }
 }
 
-fn refuse(stream: &TcpStream, address: SocketAddr, reason: &str, limits: &Limits) {
-    log::warn!("{address}: refused: {reason}");
+fn refuse<H>(stream: &TcpStream, address: SocketAddr, reason: &str, context: &ListenerContext<H>) {
+    let ListenerContext { limits, warnings, .. } = context;
+    warnings.warn(format_args!("{address}: refused: {reason}"));
     if socket::write_with_timeout(stream, &hello_reply(reason), limits.frame).is_ok() {
         socket::close_gracefully(stream);
     }

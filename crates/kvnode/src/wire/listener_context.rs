@@ -1,5 +1,8 @@
 //! The context of a listener's connections.
 
+use std::sync::Arc;
+
+use super::warnings::Warnings;
 use super::{Identity, Limits};
 
 /// The context that all connections of a listener share.
@@ -7,4 +10,5 @@ pub(crate) struct ListenerContext<H> {
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,
     pub(crate) handler: H,
+    pub(crate) warnings: Arc<Warnings>,
 }

@@ -52,6 +52,7 @@ mod secret;
 mod sessions;
 mod snapshot;
 pub mod socket;
+mod warnings;
 
 pub use clerk::{Clerk, ClerkError, ClerkSettings};
 pub use connection::{CallError, Connection, PendingReply};

@@ -11,6 +11,7 @@ use raftapi::ServerId;
 use super::Limits;
 use super::hello::Purpose;
 use super::outbox::Outbox;
+use super::warnings::Warnings;
 
 /// All open connections of a listener.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Registry {
     /// Signalled when a connection's thread is about to end.
     removed: Condvar,
     limits: Limits,
+    warnings: Arc<Warnings>,
     connections_max: usize,
 }
 
@@ -51,12 +53,13 @@ enum Stage {
 
 impl Registry {
     /// Creates the registry of a server in a cluster of `servers`.
-    pub(crate) fn new(limits: Limits, servers: usize) -> Registry {
+    pub(crate) fn new(limits: Limits, servers: usize, warnings: Arc<Warnings>) -> Registry {
         Registry {
             state: Mutex::default(),
             removed: Condvar::new(),
             connections_max: limits.connections(servers),
             limits,
+            warnings,
         }
     }
 
@@ -67,11 +70,13 @@ impl Registry {
             return None;
         }
         if state.open.len() >= self.connections_max {
-            log::warn!("{address}: refused: there are {} connections already", self.connections_max);
+            let warning = format_args!("{address}: refused: there are {} connections already", self.connections_max);
+            self.warnings.warn(warning);
             return None;
         }
         if state.count(|stage| *stage == Stage::Handshake) >= self.limits.handshakes {
-            state.close_oldest(|stage| *stage == Stage::Handshake, "too many connections are in their handshake");
+            let why = "too many connections are in their handshake";
+            state.close_oldest(|stage| *stage == Stage::Handshake, why, &self.warnings);
         }
         let number = state.next_number;
         state.next_number += 1;
@@ -116,9 +121,9 @@ impl State {
     }
 
     /// Closes the oldest connection in a matching stage, if there is one.
-    fn close_oldest(&mut self, of: impl Fn(&Stage) -> bool, why: &str) {
+    fn close_oldest(&mut self, of: impl Fn(&Stage) -> bool, why: &str, warnings: &Warnings) {
         if let Some(open) = self.open.values_mut().find(|open| of(&open.stage)) {
-            log::warn!("{}: ended: {why}", open.address);
+            warnings.warn(format_args!("{}: ended: {why}", open.address));
             open.stage = Stage::Closing;
             let _ = open.stream.shutdown(Shutdown::Both);
         }
@@ -157,7 +162,8 @@ impl ConnectionSlot {
     /// for the same purpose is closed, because the server must have given it up.
     pub(crate) fn become_server(&self, from: ServerId, purpose: Purpose) {
         let mut state = self.registry.state.lock();
-        state.close_oldest(|stage| *stage == Stage::Server(from, purpose), "the same server has connected again");
+        let why = "the same server has connected again";
+        state.close_oldest(|stage| *stage == Stage::Server(from, purpose), why, &self.registry.warnings);
         state.set_stage(self.number, Stage::Server(from, purpose));
     }
 }

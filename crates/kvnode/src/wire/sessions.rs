@@ -46,7 +46,7 @@ pub(crate) fn serve_client<H: Handler>(
                 outbox.close(None);
             }
             Err(error) => {
-                log::warn!("{address}: the client is disconnected: {error}");
+                context.warnings.warn(format_args!("{address}: the client is disconnected: {error}"));
                 outbox.close(Some(error.to_string()));
             }
         }
@@ -132,7 +132,7 @@ pub(crate) fn serve_server<H: Handler>(
     match served {
         Ok(()) => log::debug!("{address}: {from} has finished with {}", purpose.name()),
         Err(error) if error.needs_no_reason() => log::debug!("{address}: {from} has left: {error}"),
-        Err(error) => log::warn!("{address}: {from} is disconnected: {error}"),
+        Err(error) => context.warnings.warn(format_args!("{address}: {from} is disconnected: {error}")),
     }
 }
 

@@ -85,6 +85,13 @@ impl Links {
 impl Processes {
     /// A running cluster of connected servers.
     pub(crate) fn start(setting: KvClusterConfig) -> Processes {
+        let cluster = Processes::prepare(setting);
+        (0..setting.servers).for_each(|server| cluster.boot(ServerId(server)));
+        cluster
+    }
+
+    /// A cluster of connected servers that are not started yet.
+    pub(crate) fn prepare(setting: KvClusterConfig) -> Processes {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
         let name = format!("kvnode-processes-{}-{number}", std::process::id());
@@ -100,7 +107,7 @@ impl Processes {
         let addresses = servers.iter().map(|server| server.lock().unwrap().address.to_string());
         let peers = addresses.collect::<Vec<_>>().join(",");
         fs::create_dir_all(&dir).expect("a directory for the servers");
-        let cluster = Processes {
+        Processes {
             setting,
             dir,
             peers,
@@ -109,9 +116,7 @@ impl Processes {
             operations: Arc::default(),
             flaky_network: Mutex::default(),
             links: Arc::new(Links { mesh, cut: Mutex::default() }),
-        };
-        (0..setting.servers).for_each(|server| cluster.boot(ServerId(server)));
-        cluster
+        }
     }
 
     /// As [`start`](Processes::start), in the form that the tester needs.
@@ -196,6 +201,11 @@ impl Processes {
         let errors: Vec<&str> = log.lines().filter(|line| line.starts_with("error: ")).collect();
         assert_eq!(status.code(), Some(1), "{log}");
         errors.last().expect("one line gives the reason").to_string()
+    }
+
+    /// Opens or cuts the link on which `from` connects to `to`.
+    pub(crate) fn set_link(&self, from: ServerId, to: ServerId, is_open: bool) {
+        self.links.set(from, to, is_open);
     }
 
     /// Sends a signal to a running server.

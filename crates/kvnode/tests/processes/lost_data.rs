@@ -56,7 +56,7 @@ fn wait_until_caught_up(cluster: &Processes, server: ServerId) {
 }
 
 /// Copies a directory.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for file in fs::read_dir(from).expect("a directory") {
         let file = file.expect("a file");

@@ -1,5 +1,6 @@
 //! The key/value service as real processes, under the same scenarios as in the lab, with real kills and partitions.
 
+mod backups;
 mod cluster;
 #[cfg(unix)]
 mod cluster_command;
