@@ -10,4 +10,6 @@ mod lost_data;
 mod ports;
 mod scenarios;
 mod snapshots;
+#[cfg(unix)]
+mod soak;
 mod user_errors;
