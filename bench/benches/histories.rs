@@ -3,7 +3,7 @@
 //! The first group checks all files of the data folder. If the folder does not exist, a line says so. The second group
 //! needs no files: it checks histories of a simulated store, each named by clients, keys and operations.
 
-#[path = "../../crates/linearizability/tests/synthetic/mod.rs"]
+#[path = "../../crates/linearizability/tests/checker/synthetic.rs"]
 #[expect(dead_code, reason = "not every mistake is measured")]
 mod synthetic;
 

@@ -13,8 +13,7 @@ use kvnode::wire::frame::{self, FrameReader};
 use kvnode::wire::noise::{self, SealedConnection};
 use kvnode::wire::socket::{DeadlineRead, TimedReader, write_with_timeout};
 use kvnode::wire::{
-    AdmitAll,
-    ClientReply, ClientRequest, Connection, Handler, Identity, Limits, Listener, PeerLink, ReplyTo, Secret,
+    AdmitAll, ClientReply, ClientRequest, Connection, Handler, Identity, Limits, Listener, PeerLink, ReplyTo, Secret,
     SnapshotChunks, SnapshotSender, Verdict,
 };
 use raftapi::ServerId;
