@@ -141,7 +141,7 @@ fn lock(file: &mut File) -> io::Result<()> {
         Err(TryLockError::Error(error)) => return Err(error),
     }
     let holder = read_process(file);
-    let (locked, signal) = channel::bounded::<()>(0);
+    let (locked, signal) = channel::bounded::<()>(1);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             if signal.recv_timeout(SILENT_WAIT) == Err(RecvTimeoutError::Timeout) {
