@@ -259,9 +259,15 @@ impl ClusterView {
         if with_data < self.majority() { NextStep::Wait } else { NextStep::TakePart }
     }
 
-    /// All other servers have answered this server, which has no data.
+    /// All other servers have been heard by this server, which has no data.
     fn replace(&self) -> NextStep {
         let heard = || self.heard.iter().flatten();
+        // A greeting that was written before its sender knew this directory is no answer: its sender still accepts
+        // messages of the lost directory.
+        let own = Some(self.membership.incarnation.directory);
+        if heard().any(|heard| heard.directories.get(self.me.0).copied().flatten() != own) {
+            return NextStep::Wait;
+        }
         let with_data = heard().filter(|heard| heard.standing.has_data()).count();
         if with_data < self.majority() {
             if heard().any(|heard| matches!(heard.standing, Standing::CatchingUp(_))) {

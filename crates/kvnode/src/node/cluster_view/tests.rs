@@ -161,6 +161,7 @@ fn a_replaced_server_waits_for_all_others_and_takes_their_highest_numbers() {
     assert_eq!(effect, GreetingEffect { must_save: true, replaced: true });
     views.meet(1, 0).expect("S0 answers");
     assert_eq!(views.views[1].next_step(), NextStep::Wait);
+    views.views[2].receive(&greeting).expect("it is admitted");
     let greeting = views.views[2].greeting(Term(7), Index(5));
     views.views[1].receive(&greeting).expect("S2 answers");
     assert_eq!(views.views[1].take_next_step(), NextStep::CatchUp { term: Term(7), commit: Index(5) });
@@ -173,11 +174,29 @@ fn a_replaced_server_waits_for_all_others_and_takes_their_highest_numbers() {
 }
 
 #[test]
+fn a_greeting_without_the_new_directory_is_no_answer() {
+    let mut views = Views::founded(3);
+    views.lose_data(1, Standing::Replacing);
+    // S0 and S2 connect to S1, and know its lost directory.
+    for other in [0, 2] {
+        let greeting = views.views[other].greeting(Term(3), Index(3));
+        views.views[1].receive(&greeting).expect("they belong together");
+    }
+    assert_eq!(views.views[1].take_next_step(), NextStep::Wait);
+    views.meet(1, 0).expect("S0 answers");
+    assert!(!views.views[1].takes_part(), "S2 has not answered");
+    views.meet(1, 2).expect("S2 answers");
+    assert!(views.views[1].takes_part());
+}
+
+#[test]
 fn a_majority_without_data_is_not_replaced() {
     let mut views = Views::founded(3);
     views.lose_data(1, Standing::Replacing);
     views.lose_data(2, Standing::Replacing);
     views.meet(1, 0).expect("S0 answers");
+    let greeting = views.views[1].greeting(Term(0), Index(0));
+    views.views[2].receive(&greeting).expect("S2 admits it");
     let greeting = views.views[2].greeting(Term(0), Index(0));
     views.views[1].receive(&greeting).expect("S2 answers");
     let NextStep::Stop(reason) = views.views[1].take_next_step() else { panic!("too few servers have data") };
