@@ -79,6 +79,10 @@ impl Driver {
             Ok(effect) => effect,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if effect.replaced {
+            // The saves of the lost directory say nothing about the new one.
+            self.storage.note_peer_saves(greeting.from, greeting.saves_at_start);
+        }
         if effect.must_save {
             self.storage.save_membership(&self.view.membership, None)?;
         }

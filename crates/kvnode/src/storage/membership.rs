@@ -134,7 +134,8 @@ impl Storage {
         self.shared.writer.lock().commit
     }
 
-    /// Notes that `server` has made this many durable commits. The number is saved with the next durable commit.
+    /// Notes that `server` has made this many durable commits, in place of the number noted before. It is saved with the
+    /// next durable commit.
     pub fn note_peer_saves(&self, server: ServerId, saves: u64) {
         self.shared.writer.lock().peer_saves.insert(server, saves);
     }
@@ -210,6 +211,29 @@ mod tests {
         let second = open().0.begin_start().expect("saved");
         assert_eq!((second.incarnation.directory, second.incarnation.start), (first.incarnation.directory, 2));
         assert_ne!(second.incarnation.run, first.incarnation.run);
+        fs::remove_dir_all(&dir).expect("the directory can be removed");
+    }
+
+    #[test]
+    fn the_saves_of_a_lost_directory_are_forgotten_with_it() {
+        let dir = std::env::temp_dir().join(format!("kvnode-peer-saves-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        let owner = Identity { cluster: "test".to_string(), server: ServerId(1), servers: 3 };
+        let open = || Storage::open(&dir, &owner, SyncPolicy::Never).expect("it opens").0;
+        let peer = |directory, saves| PeerRecord { incarnation: Incarnation { directory, start: 1, run: 1 }, saves };
+        let saved = |directory, saves| {
+            let storage = open();
+            let mut membership = storage.begin_start().expect("saved");
+            membership.peers.insert(ServerId(0), peer(directory, saves));
+            storage.note_peer_saves(ServerId(0), saves);
+            storage.save_membership(&membership, None).expect("saved");
+            storage.note_peer_saves(ServerId(0), saves + 10);
+            storage.flush().expect("saved");
+            drop(storage);
+            open().begin_start().expect("saved").peers[&ServerId(0)]
+        };
+        assert_eq!(saved(5, 1951), peer(5, 1961), "the number is saved with the next commit");
+        assert_eq!(saved(6, 3), peer(6, 13), "the server was replaced");
         fs::remove_dir_all(&dir).expect("the directory can be removed");
     }
 

@@ -55,6 +55,8 @@ fn histories_are_linearizable_under_all_faults() {
         .collect();
 
     let mut nemesis = Nemesis { cluster, rng: ChaCha8Rng::seed_from_u64(seed), counts: BTreeMap::new() };
+    // Before the cluster is founded, a server has no data that it could lose.
+    (0..3).map(ServerId).for_each(|server| nemesis.wait_until_member(server));
     while begun.elapsed() < Duration::from_secs(seconds) {
         nemesis.fault();
         nemesis.pause(100..600);
