@@ -1,12 +1,13 @@
 //! The cost of the course's scenarios, in this process: simulated, with and without the recorder, and on threads.
 
 use std::thread;
+use std::time::Duration;
 
 use bench::sample::{Alternating, median};
 use kvraft::KvServer;
 use record::Options;
 use tester::{
-    Clock, KvSubject, Report, Scenario, Subject, Verdict, kv_scenarios, raft_scenarios,
+    Clock, KvSubject, Report, Scenario, Subject, Verdict, kv_scenarios, kv_scenarios_at_pace, raft_scenarios,
     runner::{self, run_with},
 };
 
@@ -25,7 +26,7 @@ pub(super) const RAFT_SIM: Row = Row {
 
 pub(super) const KV_SIM: Row = Row {
     name: "kv-sim",
-    what: "the course's 23 key/value scenarios simulated once, checking included, one core, CPU time an operation of a clerk",
+    what: "the course's 23 key/value scenarios simulated once, with clients that do not pause, checking included, one core, CPU time an operation of a clerk",
     against: "17-46 us an RPC, best known simulation",
     targets: &[Target { label: "", unit: Unit::Seconds, must: 10e-6, goal: 4e-6 }],
     slow: false,
@@ -74,15 +75,22 @@ fn raft_sim(setting: &Setting) -> Measured {
 }
 
 fn kv_sim(setting: &Setting) -> Measured {
-    let scenarios = kv_scenarios_of_course();
-    let (mut each, mut whole, mut operations) = (Vec::new(), Vec::new(), 0);
+    let subject = KvSubject::of::<KvServer<raft::Raft>>();
+    let without_pauses = select_course(kv_scenarios_at_pace(&subject, Duration::ZERO), 23);
+    let at_the_pace = kv_scenarios_of_course();
+    let (mut each, mut whole, mut paced, mut operations) = (Vec::new(), Vec::new(), Vec::new(), [0, 0]);
     for _ in 0..setting.rounds {
-        let (done, seconds) = simulate_all(&scenarios, Options::default())?;
-        operations = done;
+        let (done, seconds) = simulate_all(&without_pauses, Options::default())?;
+        let (paced_operations, paced_seconds) = simulate_all(&at_the_pace, Options::default())?;
+        operations = [done, paced_operations];
         whole.push(seconds);
+        paced.push(paced_seconds);
         each.push([seconds / done as f64]);
     }
-    Ok(Samples::of_rounds(each).note(format!("{operations} operations in {:.2} s", median(&whole))))
+    let [without, with] = [&whole, &paced].map(|seconds| median(seconds));
+    let [done, paced_operations] = operations;
+    let note = format!("{done} operations in {without:.2} s; clients that pause: {paced_operations} in {with:.2} s");
+    Ok(Samples::of_rounds(each).note(note))
 }
 
 /// Measures each scenario with recording on and then off.

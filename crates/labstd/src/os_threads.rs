@@ -14,6 +14,9 @@ use crate::wait::WaitKind;
 /// The longest time that the body of a failed run may take to unwind before its thread is abandoned.
 const UNWIND_GRACE: Duration = Duration::from_secs(5);
 
+/// The interval at which the end of a run checks whether a thread still unwinds.
+const UNWIND_POLL: Duration = Duration::from_millis(1);
+
 /// Makes `info` the identity of the current OS thread for as long as this guard lives.
 struct CurrentThreadGuard {
     info: Arc<ThreadInfo>,
@@ -108,6 +111,11 @@ pub(crate) fn wait_for_end(run: &Arc<RunState>, time_limit: Option<Duration>) {
     if !*done {
         run.changed.wait_while_for(&mut done, |done| !*done, UNWIND_GRACE);
     }
+    // A thread that panics may let the body end with the first thing that it drops, before it reports the panic.
+    let unwinding_until = OsInstant::now() + UNWIND_GRACE;
+    while !run.has_failed() && run.unwinds() && OsInstant::now() < unwinding_until {
+        run.changed.wait_for(&mut done, UNWIND_POLL);
+    }
 }
 
 /// Records that the body has returned or has been unwound.
@@ -132,6 +140,10 @@ pub(crate) struct Blocked<'a>(&'a ThreadInfo);
 impl<'a> Blocked<'a> {
     pub(crate) fn new(info: &'a ThreadInfo, kind: WaitKind, at: &'static std::panic::Location<'static>) -> Blocked<'a> {
         info.wait.begin(kind, at, info.run.now());
+        if info.unwinds.load(Relaxed) && !std::thread::panicking() {
+            // The thread has caught its own panic and goes on.
+            info.unwinds.store(false, Relaxed);
+        }
         Blocked(info)
     }
 }

@@ -5,6 +5,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::current_thread::with_current_thread;
 use crate::sim;
@@ -28,6 +29,7 @@ fn capture(info: &PanicHookInfo<'_>) -> bool {
     with_current_thread(|me| {
         let Some(me) = me.filter(|me| me.in_run()) else { return false };
         sim::mark_unwinding();
+        me.unwinds.store(!sim::active(), Relaxed);
         let location = info.location().map_or_else(String::new, ToString::to_string);
         let backtrace = Backtrace::capture();
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());

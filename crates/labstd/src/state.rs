@@ -53,6 +53,8 @@ pub(crate) struct ThreadInfo {
     pub(crate) os: OnceLock<std::thread::Thread>,
     /// The location and backtrace that the panic hook recorded last on this thread.
     pub(crate) last_panic: Mutex<Option<(String, Option<String>)>>,
+    /// Set on an OS thread when it begins to unwind with a panic that the run has not been told of.
+    pub(crate) unwinds: AtomicBool,
 }
 
 /// The payload, without a panic message, that unwinds a thread of a run that has ended.
@@ -97,6 +99,7 @@ impl RunState {
             wait: Wait::new(),
             os: OnceLock::new(),
             last_panic: Mutex::new(None),
+            unwinds: AtomicBool::new(false),
         });
         info.wait.ready();
         self.threads.lock().insert(info.id, Arc::clone(&info));
@@ -140,6 +143,11 @@ impl RunState {
 
     pub(crate) fn has_failed(&self) -> bool {
         self.failure.lock().is_some()
+    }
+
+    /// Returns whether an OS thread of the run unwinds with a panic that the run has not been told of.
+    pub(crate) fn unwinds(&self) -> bool {
+        self.threads.lock().values().any(|thread| thread.unwinds.load(Relaxed))
     }
 
     /// Returns the activity of each thread for which `wanted` holds, in the order in which they were started.

@@ -316,6 +316,48 @@ fn wait_for_ever() {
 }
 
 #[test]
+fn a_panic_counts_even_if_it_lets_the_body_end() {
+    /// Lets the body end, and then takes its time: the panic is reported after that.
+    struct EndsTheBody(channel::Sender<()>);
+    impl Drop for EndsTheBody {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            thread::sleep(50 * MS);
+        }
+    }
+    for clock in BOTH {
+        let outcome = Run::new(clock, 1).execute(|| {
+            let (ended, wait) = channel::bounded(1);
+            thread::spawn("panics", move || {
+                let _ends = EndsTheBody(ended);
+                panic!("the reason");
+            });
+            let _ = wait.recv();
+        });
+        match outcome.result {
+            Err(Failure::Panic(panicked)) => assert_eq!(panicked.message, "the reason"),
+            other => panic!("{clock:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_caught_panic_fails_no_run() {
+    for clock in BOTH {
+        let outcome = Run::new(clock, 1).execute(|| {
+            thread::spawn("catches", || {
+                let _ = catch_unwind(|| panic!("caught"));
+                thread::sleep(5 * MS);
+                wait_for_ever();
+            });
+            thread::sleep(20 * MS);
+        });
+        assert!(outcome.result.is_ok(), "{clock:?}: {:?}", outcome.result);
+        assert!(outcome.stats.elapsed < 1000 * MS, "{clock:?}: the run waited for the caught panic");
+    }
+}
+
+#[test]
 fn a_thread_that_never_begins_may_own_blocking_destructors() {
     struct LocksWhenDropped(Arc<Mutex<()>>);
     impl Drop for LocksWhenDropped {
