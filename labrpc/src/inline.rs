@@ -51,8 +51,8 @@ impl ClientEnd {
         Poll::Ready(reply.map(|reply| decode_reply(method, &reply)))
     }
 
-    /// Reports whether [`call_inline`](ClientEnd::call_inline) may complete now: the network is reliable, the server can
-    /// be reached, and there is no interceptor.
+    /// Reports whether [`call_inline`](ClientEnd::call_inline) may complete now: the network is reliable, the server
+    /// can be reached, and there is no interceptor.
     pub fn may_complete_inline(&self) -> bool {
         self.end().may_be_direct()
     }

@@ -1,5 +1,5 @@
-//! A solution of the course in Go, compared with our scenarios on threads: the tests of a folder that the user names, and
-//! the same scenarios here, in turns.
+//! A solution of the course in Go, compared with our scenarios on threads: the tests of a folder that the user names,
+//! and the same scenarios here, in turns.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

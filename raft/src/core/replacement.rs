@@ -15,10 +15,10 @@
 //! # Why this is safe
 //!
 //! Let `L` be a leader that committed an entry with the lost server's acknowledgement. `L` counted it before it
-//! answered, because afterwards it discards it. If `L` still leads the same term, its answer included the entry's index.
-//! If another server leads a later term, it was elected by servers that had the entry: all voters except the new
-//! server, which has not voted. So that leader has the entry, before its first own entry. In both cases the new server
-//! has the entry when it votes again.
+//! answered, because afterwards it discards it. If `L` still leads the same term, its answer included the entry's
+//! index. If another server leads a later term, it was elected by servers that had the entry: all voters except the
+//! new server, which has not voted. So that leader has the entry, before its first own entry. In both cases the new
+//! server has the entry when it votes again.
 //!
 //! A vote of the lost server counts only for a candidate of that term. The candidate had that term when it answered,
 //! because it had asked for the vote before. So the new server never votes in that term again. Both arguments need the
@@ -41,8 +41,8 @@ impl Core {
         self.catch_up_to
     }
 
-    /// Handles the replacement of `peer` by a server without data. Nothing that the peer acknowledged before is true any
-    /// more.
+    /// Handles the replacement of `peer` by a server without data. Nothing that the peer acknowledged before is true
+    /// any more.
     pub fn peer_replaced(&mut self, peer: ServerId) -> Effects {
         let mut effects = Effects::default();
         let last_index = self.log.last_index();

@@ -1,5 +1,5 @@
-//! The loop's part in greetings: it judges them, saves what they change before it answers, and lets the server take part
-//! when it may.
+//! The loop's part in greetings: it judges them, saves what they change before it answers, and lets the server take
+//! part when it may.
 
 use std::time::{Duration, Instant};
 

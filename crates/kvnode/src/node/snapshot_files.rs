@@ -26,8 +26,8 @@ pub(super) fn backup(data: &Path) -> PathBuf {
     data.join("backup").with_extension(EXTENSION)
 }
 
-/// Checks that files can be created in the directory. A server that cannot create them can vote and lead, but cannot send
-/// or receive snapshots.
+/// Checks that files can be created in the directory. A server that cannot create them can vote and lead, but cannot
+/// send or receive snapshots.
 ///
 /// # Errors
 ///

@@ -32,7 +32,7 @@ pub struct NodeStatus {
     pub waiting: usize,
     /// The state of each follower, if the server leads; otherwise empty.
     pub followers: Vec<FollowerStatus>,
-    /// What keeps the server from being a usual member of the cluster, in words; otherwise empty.
+    /// The reason why the server is not a usual member of the cluster yet; otherwise empty.
     pub standing: String,
 }
 

@@ -134,8 +134,8 @@ impl Storage {
         self.shared.writer.lock().commit
     }
 
-    /// Notes that `server` has made this many durable commits, in place of the number noted before. It is saved with the
-    /// next durable commit.
+    /// Notes that `server` has made this many durable commits, in place of the number noted before. It is saved with
+    /// the next durable commit.
     pub fn note_peer_saves(&self, server: ServerId, saves: u64) {
         self.shared.writer.lock().peer_saves.insert(server, saves);
     }

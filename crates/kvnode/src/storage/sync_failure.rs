@@ -1,4 +1,4 @@
-//! What happens after a failed sync. The operating system then forgets that the pages are not on the disk: a later sync
+//! The consequences of a failed sync. The operating system then forgets that the pages are not on the disk: a later sync
 //! succeeds, and a process that reads them finds them in the page cache. If the server believed the page cache at its
 //! next start, it could acknowledge what the disk does not have.
 //!

@@ -12,8 +12,8 @@
 //! All data is sent in frames (`frame.rs`): a length, and a value encoded by `labgob`. `hello.rs` has the first
 //! messages of a connection. A client needs no secret: any process that can reach the port can use the service, so a
 //! server listens on the loopback address by default. Frames between servers are sealed (`noise.rs`) with keys that
-//! require the cluster's secret. So a server accepts a message only if another server of the cluster sent it. Before the
-//! first message, the two servers exchange greetings, with which their owners decide whether they belong together
+//! require the cluster's secret. So a server accepts a message only if another server of the cluster sent it. Before
+//! the first message, the two servers exchange greetings, with which their owners decide whether they belong together
 //! (`greeter.rs`).
 //!
 //! # Strangers

@@ -210,8 +210,8 @@ impl Shared {
         hello::introduce(&stream, &self.identity, self.to, Purpose::Messages, &self.limits)
     }
 
-    /// Uses a connection until it ends. Returns whether it ends for another greeting. The log does not mention that, and
-    /// the next connection `greets_again`.
+    /// Uses a connection until it ends. Returns whether it ends for another greeting. The log does not mention that,
+    /// and the next connection `greets_again`.
     fn use_connection(self: &Arc<Shared>, sealed: SealedConnection, greets_again: bool) -> bool {
         let SealedConnection { reader, mut writer } = sealed;
         let stream = Arc::clone(writer.stream());

@@ -1,7 +1,7 @@
 //! Random faults, drawn from a seed, while clients read and write: killed and stopped processes, links that are cut in
-//! one direction, slow and failing syncs, and data directories that are emptied, restored from an older copy, or removed
-//! under a running server. The histories of the clients must be linearizable, each server that stops must give a
-//! reason, and a server without its data must stop until it is replaced.
+//! one direction, slow and failing syncs, and data directories that are emptied, restored from an older copy, or
+//! removed under a running server. The histories of the clients must be linearizable, each server that stops must
+//! give a reason, and a server without its data must stop until it is replaced.
 //!
 //! `KVNODE_SOAK_SECONDS=1800 KVNODE_SOAK_SEED=7 cargo test --release -p kvnode --test processes soak -- --nocapture`
 //! runs one seed for half an hour.

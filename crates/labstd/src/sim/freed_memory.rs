@@ -30,8 +30,8 @@ pub(super) fn keep() {
             (libc::M_MMAP_THRESHOLD, OWN_PAGES_BYTES),
         ];
         for (setting, bytes) in settings {
-            // SAFETY: `mallopt` takes the allocator's locks and changes when memory is taken and returned, but no block.
-            // If it refuses a setting, the default stays.
+            // SAFETY: `mallopt` takes the allocator's locks and changes when memory is taken and returned, but no
+            // block. If it refuses a setting, the default stays.
             unsafe { libc::mallopt(setting, bytes) };
         }
     });

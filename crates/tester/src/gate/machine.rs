@@ -1,7 +1,7 @@
-//! The gate between processes. Runs of different kinds disturb each other also if they belong to different processes: two
-//! terminals, or a test runner that starts a process for each test. So while a process executes runs of one kind, it
-//! holds a lock on the file of that kind, which other processes can share. Files of the other kinds must be free when it
-//! takes the lock.
+//! The gate between processes. Runs of different kinds disturb each other also if they belong to different processes:
+//! two terminals, or a test runner that starts a process for each test. So while a process executes runs of one kind,
+//! it holds a lock on the file of that kind, which other processes can share. Files of the other kinds must be free
+//! when it takes the lock.
 //!
 //! The operating system releases the locks of a process that ends, however it ends.
 

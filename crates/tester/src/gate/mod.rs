@@ -1,7 +1,8 @@
 //! Admission of runs. Simulations compute; runs on threads mostly sleep, but need the whole machine when they wake. So
 //! simulations run first, as many at once as there are processors. Runs on threads start when no simulation is left,
 //! the longest first. Runs of Raft alone run side by side. Runs of a key/value service start when no run of Raft is
-//! left, some thirty at a time, because some scenarios measure their speed, and fewer if their servers are real processes.
+//! left, some thirty at a time, because some scenarios measure their speed, and fewer if their servers are real
+//! processes.
 //!
 //! This file decides within one process. `machine.rs` keeps the three kinds of runs apart between processes.
 

@@ -1,13 +1,13 @@
-//! What a server knows of its cluster, and how it judges the greetings of the others. This file decides and does no I/O:
-//! the loop saves what has changed before it answers.
+//! A server's knowledge of its cluster, and its judgement of greetings. This file decides and does no
+//! I/O: the loop saves what has changed before it answers.
 //!
 //! # A new cluster
 //!
 //! New servers wait until all of them have met, and each has heard from each other one that it knows the same
-//! directories. Then each computes the cluster's id from the random numbers of these directories, so they need no leader
-//! to agree on it. A server that knows a directory of each other server has saved this, and accepts no other new
-//! directory. So a server that takes part knows that no other cluster can be founded by the servers that it has met, and
-//! from then on an empty directory of one of them is one that has lost data.
+//! directories. Then each computes the cluster's id from the random numbers of these directories, so they need no
+//! leader to agree on it. A server that knows a directory of each other server has saved this, and accepts no other
+//! new directory. So a server that takes part knows that no other cluster can be founded by the servers that it has
+//! met, and from then on an empty directory of one of them is one that has lost data.
 //!
 //! # A server that lost its data
 //!
@@ -33,11 +33,11 @@ pub(super) struct ClusterView {
     pub(super) membership: Membership,
     /// The number of durable commits that the directory had when it was opened.
     saves_at_start: u64,
-    /// What each other server has told this one since its start.
+    /// The last greeting of each other server since this one started.
     heard: Vec<Option<Heard>>,
 }
 
-/// What another server has told this one.
+/// The content of another server's last greeting.
 #[derive(Clone, Debug)]
 struct Heard {
     standing: Standing,
@@ -236,7 +236,7 @@ impl ClusterView {
             return NextStep::Wait;
         }
         let all = || others().chain([self.membership.standing]);
-        // What a server knows is saved before it is told to others.
+        // A server saves its knowledge before it tells others.
         let own = self.directories();
         if self.heard.iter().flatten().any(|heard| heard.directories != own) {
             return NextStep::Wait;
