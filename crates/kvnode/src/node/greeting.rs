@@ -1,4 +1,4 @@
-//! What two servers tell each other before their first message, and the messages that follow.
+//! The greetings that two servers exchange before their first message, and the envelopes of the messages that follow.
 
 use std::sync::mpsc::SyncSender;
 

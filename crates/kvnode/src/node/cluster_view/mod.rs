@@ -191,7 +191,7 @@ impl ClusterView {
     ///
     /// One line, if this server has lost its data and must stop.
     pub(super) fn check_own_record(&self, greeting: &Greeting) -> Result<(), String> {
-        let recorded = greeting.directories.get(self.me.0).copied().flatten();
+        let recorded = directory_in(&greeting.directories, self.me);
         let own = self.membership.incarnation.directory;
         let is_lost =
             self.membership.standing == Standing::New && greeting.standing.takes_part() && recorded != Some(own);
@@ -214,9 +214,8 @@ impl ClusterView {
         let standing = self.membership.standing;
         // A server of the cluster that knows this very directory: it is new and has never taken part.
         let own = self.membership.incarnation.directory;
-        let knows_this = |heard: &&Heard| {
-            heard.standing.takes_part() && heard.directories.get(self.me.0).copied().flatten() == Some(own)
-        };
+        let knows_this =
+            |heard: &&Heard| heard.standing.takes_part() && directory_in(&heard.directories, self.me) == Some(own);
         match standing {
             Standing::CatchingUp(_) | Standing::Member => NextStep::Wait,
             Standing::New | Standing::Unregistered if self.heard.iter().flatten().any(|heard| knows_this(&heard)) => {
@@ -265,7 +264,7 @@ impl ClusterView {
         // A greeting that was written before its sender knew this directory is no answer: its sender still accepts
         // messages of the lost directory.
         let own = Some(self.membership.incarnation.directory);
-        if heard().any(|heard| heard.directories.get(self.me.0).copied().flatten() != own) {
+        if heard().any(|heard| directory_in(&heard.directories, self.me) != own) {
             return NextStep::Wait;
         }
         let with_data = heard().filter(|heard| heard.standing.has_data()).count();
@@ -308,7 +307,7 @@ impl ClusterView {
         for other in self.others() {
             let is_replacing = self.heard[other.0].as_ref().is_some_and(|heard| heard.standing == Standing::Replacing);
             let known = self.membership.peers.get(&other).map(|record| record.incarnation.directory);
-            let directory = directories.get(other.0).copied().flatten();
+            let directory = directory_in(directories, other);
             if let Some(directory) = directory.filter(|_| known != directory && !is_replacing) {
                 let incarnation = Incarnation { directory, start: 0, run: 0 };
                 self.membership.peers.insert(other, PeerRecord { incarnation, saves: 0 });
@@ -348,6 +347,11 @@ impl ClusterView {
     fn majority(&self) -> usize {
         self.peers.len() / 2 + 1
     }
+}
+
+/// Returns the known directory of `server`, in a list that another server has sent.
+fn directory_in(directories: &[Option<u64>], server: ServerId) -> Option<u64> {
+    directories.get(server.0).copied().flatten()
 }
 
 /// Checks that a known directory has not gone back to an earlier state.
