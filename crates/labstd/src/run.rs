@@ -131,17 +131,29 @@ impl Run {
     ///
     /// If called inside a simulation.
     pub fn execute<T: Send + 'static>(self, body: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
+        let returned = Arc::new(Mutex::new(None));
+        let body = {
+            let returned = Arc::clone(&returned);
+            Box::new(move || *returned.lock() = Some(body()))
+        };
+        let (failure, stats) = self.execute_body(body);
+        let returned = returned.lock().take();
+        let result = match (failure, returned) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(value)) => Ok(value),
+            (None, None) => unreachable!("a body that does not return fails its run"),
+        };
+        Outcome { result, stats }
+    }
+
+    /// What [`execute`](Run::execute) does with a body of any type, so that it is compiled once.
+    fn execute_body(self, body: Box<dyn FnOnce() + Send>) -> (Option<Failure>, Stats) {
         assert!(!sim::active(), "a run cannot be started inside a simulation");
         panic_hook::install();
         let start = OsInstant::now();
         let run = RunState::new(self.seed, self.clock == Clock::Simulated, self.limits.lock, self.steps);
         let group = Group::of_run(self.name.clone(), self.context, run.clone());
         let main = run.register(&self.name, Some(group));
-        let returned = Arc::new(Mutex::new(None));
-        let body = {
-            let returned = Arc::clone(&returned);
-            Box::new(move || *returned.lock() = Some(body()))
-        };
         let mut stats = match self.clock {
             Clock::Simulated => sim::execute(&run, main, body, self.limits),
             Clock::Threads => {
@@ -151,13 +163,7 @@ impl Run {
         };
         stats.wall_time = start.elapsed();
         stats.lateness = Duration::from_nanos(run.lateness.load(Relaxed));
-        let returned = returned.lock().take();
-        let result = match (run.take_failure(), returned) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(value)) => Ok(value),
-            (None, None) => unreachable!("a body that does not return fails its run"),
-        };
-        Outcome { result, stats }
+        (run.take_failure(), stats)
     }
 }
 

@@ -15,7 +15,7 @@ const SIMULATED_TIME_LIMIT: Duration = Duration::from_secs(300);
 /// With the failure and the seed, if a run fails.
 pub fn simulate_seeds(seeds: RangeInclusive<u64>, body: impl Fn() + Send + Sync + Copy + 'static) {
     for seed in seeds {
-        let outcome = Run::simulated(seed).time_limit(SIMULATED_TIME_LIMIT).execute(body);
+        let outcome = Run::simulated(seed).time_limit(SIMULATED_TIME_LIMIT).execute(boxed(body));
         outcome.result.unwrap_or_else(|failure| panic!("[seed {seed}] {failure}"));
     }
 }
@@ -27,7 +27,12 @@ pub fn simulate_seeds(seeds: RangeInclusive<u64>, body: impl Fn() + Send + Sync 
 /// If a run fails.
 pub fn under_both_clocks(seeds: RangeInclusive<u64>, body: impl Fn() + Send + Sync + Copy + 'static) {
     simulate_seeds(seeds, body);
-    run(body);
+    run(boxed(body));
+}
+
+/// Hides the type of a body, so that a run is compiled once for all bodies.
+fn boxed(body: impl FnOnce() + Send + 'static) -> Box<dyn FnOnce() + Send> {
+    Box::new(body)
 }
 
 /// Turns each named function into two tests: `simulated::NAME` runs it with these seeds, `threads::NAME` on OS threads.
@@ -39,16 +44,17 @@ pub fn under_both_clocks(seeds: RangeInclusive<u64>, body: impl Fn() + Send + Sy
 /// fn channels_deliver() {}
 /// # fn main() {}
 /// ```
+// The pointers have one type, so what runs them is compiled once for all tests of a program.
 #[macro_export]
 macro_rules! under_both_clocks {
     (seeds $seeds:expr; $($name:ident),+ $(,)?) => {
         /// Each test in the simulation.
         mod simulated {
-            $(#[test] fn $name() { $crate::testing::simulate_seeds($seeds, super::$name); })+
+            $(#[test] fn $name() { $crate::testing::simulate_seeds($seeds, super::$name as fn()); })+
         }
         /// Each test on threads.
         mod threads {
-            $(#[test] fn $name() { $crate::run(super::$name); })+
+            $(#[test] fn $name() { $crate::run(super::$name as fn()); })+
         }
     };
 }

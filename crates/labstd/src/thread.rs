@@ -34,29 +34,33 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    panic_hook::install();
     let name = name.into();
-    let group = Group::current();
-    let info = current_run().register(&name, group);
     let slot = Arc::new(ResultSlot {
         result: Mutex::new(ThreadResult { ended: false, value: None }),
         changed: Condvar::new(),
     });
     // Dropped on every way out of the body, and also if the body never begins, so that a joining thread wakes.
     let end = MarkEnded(Arc::clone(&slot));
-    let run = Box::new(move || {
+    let body = move || {
         let end = end;
         let value = body();
         end.0.result.lock().value = Some(value);
-    });
+    };
+    spawn_body(&name, Box::new(body));
+    JoinHandle { slot, name }
+}
+
+/// What [`spawn`] does with a body of any type, so that it is compiled once.
+fn spawn_body(name: &str, body: Box<dyn FnOnce() + Send>) {
+    panic_hook::install();
+    let info = current_run().register(name, Group::current());
     match sim::current() {
-        Some(sim) => sim.spawn(info, run),
+        Some(sim) => sim.spawn(info, body),
         None => {
-            let body = Arc::clone(&info);
-            os_threads::spawn(info, Box::new(move || os_threads::run_body(&body, run)));
+            let thread = Arc::clone(&info);
+            os_threads::spawn(info, Box::new(move || os_threads::run_body(&thread, body)));
         }
     }
-    JoinHandle { slot, name }
 }
 
 /// The place where a thread stores its return value for the thread that joins it.

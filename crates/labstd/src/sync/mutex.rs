@@ -108,7 +108,7 @@ impl<T: ?Sized> Mutex<T> {
                 taken.is_some()
             };
             if !os_threads::wait_for_lock(me, me.run.lock_limit, attempt) {
-                self.fail_lock_limit(me, at);
+                fail_lock_limit(me, &self.state, at);
                 unwind_if_stopping(me);
                 // A destructor that runs while its thread unwinds has to continue waiting.
                 taken = Some(self.inner.lock());
@@ -117,16 +117,16 @@ impl<T: ?Sized> Mutex<T> {
         })
     }
 
-    fn fail_lock_limit(&self, me: &ThreadInfo, at: &'static Location<'static>) {
-        let holder = me.run.thread(self.state.owner());
-        let holder = holder.map_or(FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
-        let description = describe_long_wait(&me.name, &self.state, at, &holder);
-        me.run.fail(Failure::LockHeldTooLong { description, threads: me.run.statuses(|_| true) });
-    }
-
     fn key(&self) -> usize {
         sim::key(&self.state)
     }
+}
+
+fn fail_lock_limit(me: &ThreadInfo, lock: &LockState, at: &'static Location<'static>) {
+    let holder = me.run.thread(lock.owner());
+    let holder = holder.map_or(FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
+    let description = describe_long_wait(&me.name, lock, at, &holder);
+    me.run.fail(Failure::LockHeldTooLong { description, threads: me.run.statuses(|_| true) });
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
