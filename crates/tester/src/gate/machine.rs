@@ -23,18 +23,16 @@ const SILENT_WAIT: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Simulations,
-    RaftOnThreads,
-    KvOnThreads,
+    OnThreads,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Simulations, Kind::RaftOnThreads, Kind::KvOnThreads];
+    const ALL: [Kind; 2] = [Kind::Simulations, Kind::OnThreads];
 
     fn file_name(self) -> &'static str {
         match self {
             Kind::Simulations => "simulations",
-            Kind::RaftOnThreads => "raft-on-threads",
-            Kind::KvOnThreads => "kv-on-threads",
+            Kind::OnThreads => "on-threads",
         }
     }
 }
@@ -53,7 +51,7 @@ struct Files {
     /// Locked by the one process that is entering. It waits inside, so that no process overtakes another.
     door: File,
     /// In the order of [`Kind::ALL`].
-    kinds: [File; 3],
+    kinds: [File; 2],
 }
 
 impl MachineGate {
@@ -102,8 +100,8 @@ impl MachineGate {
 impl Files {
     fn open(folder: &Path) -> io::Result<Files> {
         std::fs::create_dir_all(folder)?;
-        let [simulations, raft, kv] = Kind::ALL.map(|kind| open_file(folder.join(kind.file_name())));
-        Ok(Files { door: open_file(folder.join("door"))?, kinds: [simulations?, raft?, kv?] })
+        let [simulations, on_threads] = Kind::ALL.map(|kind| open_file(folder.join(kind.file_name())));
+        Ok(Files { door: open_file(folder.join("door"))?, kinds: [simulations?, on_threads?] })
     }
 
     fn enter(&mut self, kind: Kind) -> io::Result<()> {
@@ -224,8 +222,8 @@ mod tests {
     #[test]
     fn processes_share_a_kind_and_keep_other_kinds_out() {
         let folder = Folder::new("share");
-        let mut first = inside(&enter(folder.gate(), Kind::RaftOnThreads));
-        let mut second = inside(&enter(folder.gate(), Kind::RaftOnThreads));
+        let mut first = inside(&enter(folder.gate(), Kind::OnThreads));
+        let mut second = inside(&enter(folder.gate(), Kind::OnThreads));
         let third = enter(folder.gate(), Kind::Simulations);
         for running in [&mut first, &mut second] {
             thread::sleep(Duration::from_millis(20));
@@ -239,7 +237,7 @@ mod tests {
     fn nobody_overtakes_a_process_that_waits() {
         let folder = Folder::new("order");
         let mut simulating = inside(&enter(folder.gate(), Kind::Simulations));
-        let waiting = enter(folder.gate(), Kind::KvOnThreads);
+        let waiting = enter(folder.gate(), Kind::OnThreads);
         let door = File::open(folder.0.join("door")).expect("the door");
         while door.try_lock().is_ok() {
             door.unlock().expect("it was locked");
@@ -258,7 +256,7 @@ mod tests {
         let folder = Folder::new("again");
         let simulating = inside(&enter(folder.gate(), Kind::Simulations));
         assert!(!simulating.others_wait());
-        let waiting = enter(folder.gate(), Kind::KvOnThreads);
+        let waiting = enter(folder.gate(), Kind::OnThreads);
         while !simulating.others_wait() {
             thread::yield_now();
         }
@@ -273,8 +271,8 @@ mod tests {
     fn a_change_of_kind_releases_the_first() {
         let folder = Folder::new("change");
         let mut gate = inside(&enter(folder.gate(), Kind::Simulations));
-        gate.enter(Kind::RaftOnThreads);
-        let _other = inside(&enter(folder.gate(), Kind::RaftOnThreads));
+        gate.enter(Kind::OnThreads);
+        let _other = inside(&enter(folder.gate(), Kind::OnThreads));
     }
 
     #[test]

@@ -129,10 +129,10 @@ fn a_simulated_deadlock_ends_the_run_with_threads_and_locks() {
         &text,
         &[
             "deadlock: these threads wait for each other's locks",
-            "S2/alice waits at tests/reports.rs:",
-            "S2/bob waits at tests/reports.rs:",
-            "for the lock made at tests/reports.rs:",
-            "which was taken at tests/reports.rs:",
+            "S2/alice waits at tests/tools/reports.rs:",
+            "S2/bob waits at tests/tools/reports.rs:",
+            "for the lock made at tests/tools/reports.rs:",
+            "which was taken at tests/tools/reports.rs:",
             "S0/ticker: in thread::sleep at raft/src/ticker.rs:",
         ],
     );
@@ -150,8 +150,8 @@ fn a_deadlock_on_threads_is_reported_after_five_seconds() {
         &text,
         &[
             "a lock is held too long",
-            "for the lock made at tests/reports.rs:",
-            "in Mutex::lock at tests/reports.rs:",
+            "for the lock made at tests/tools/reports.rs:",
+            "in Mutex::lock at tests/tools/reports.rs:",
             "S0/ticker: in thread::sleep at raft/src/ticker.rs:",
         ],
     );
@@ -163,7 +163,7 @@ fn a_deadlock_on_threads_is_reported_after_five_seconds() {
 #[test]
 fn a_spinning_simulated_thread_is_found_and_named() {
     let (_, text) = report(ServerFault::PollsWithoutBlocking, Clock::Simulated);
-    assert_says(&text, &["spin: thread 'S2/poller' keeps calling from tests/reports.rs:", "the clock never moved"]);
+    assert_says(&text, &["spin: thread 'S2/poller' keeps calling from tests/tools/reports.rs:", "the clock never moved"]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
     for clock in [Clock::Simulated, Clock::Threads] {
         let (report, text) = report(ServerFault::Panics, clock);
         assert_says(&text, &["thread 'S2/applier-2' panicked at ", "commit index 9 is beyond the log"]);
-        assert_says(&text, &["at tests/reports.rs:"]);
+        assert_says(&text, &["at tests/tools/reports.rs:"]);
         assert!(report.run_failure().unwrap().at >= Duration::from_millis(1200));
     }
 }
@@ -187,6 +187,6 @@ fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
 fn a_thread_that_survives_kill_is_named_with_its_wait() {
     for clock in [Clock::Simulated, Clock::Threads] {
         let (_, text) = report(ServerFault::SurvivesKill, clock);
-        assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/heartbeats: in thread::sleep at tests/reports.rs:"]);
+        assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/heartbeats: in thread::sleep at tests/tools/reports.rs:"]);
     }
 }

@@ -16,8 +16,7 @@ use raftapi::{ApplyMsg, Index, Persister, Raft, ServerId, Started, Term};
 use record::{Event, EventKind};
 use tester::{Clock, Subject, harness, raft_scenarios};
 
-mod target_dir;
-use target_dir::TargetDir;
+use crate::target_dir::TargetDir;
 
 /// The environment variable that tells [`child_process`] the fault of its servers.
 const FAULT: &str = "RAFTLAB_FAULT";
@@ -76,7 +75,10 @@ impl TargetDir {
     fn child(&self, fault: &str, clock: Clock) -> Command {
         let this = std::env::current_exe().expect("this test is a program");
         let mut command = self.process(this.to_str().expect("its path is text"));
-        command.args(["--exact", "child_process", "--ignored", "--nocapture"]).env(FAULT, fault).env("LAB_SEED", "7");
+        command
+            .args(["--exact", "artifacts::child_process", "--ignored", "--nocapture"])
+            .env(FAULT, fault)
+            .env("LAB_SEED", "7");
         if clock == Clock::Threads {
             command.env("RAFTLAB_CLOCK", "threads");
         }
@@ -92,12 +94,8 @@ impl TargetDir {
 
     /// The events of a record.
     fn events(&self, name: &str) -> Vec<Event> {
-        let file = File::open(self.0.join("lab").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file = File::open(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         record::file::read(BufReader::new(file)).unwrap_or_else(|error| panic!("{name}: {error}")).events().collect()
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join("lab").join(name).display().to_string()
     }
 }
 
@@ -129,7 +127,8 @@ fn a_failed_test_names_its_files_seed_and_replay_command() {
         let last = target.events(&record).pop().expect("an event").kind;
         assert!(matches!(last, EventKind::RunEnded { verdict: record::Verdict::Failed, .. }), "{last:?}");
         assert!(fs::metadata(target.path(&timeline)).expect("a timeline").len() > 0);
-        let (record, timeline) = (target.path(&record), target.path(&timeline));
+        let (record, timeline) =
+            (target.path(&record).display().to_string(), target.path(&timeline).display().to_string());
         let message = format!(
             "\ntimeline: {timeline}\nlog:     cargo run --release -p raftlab -- log {record}\nseed:    7\n{}",
             if clock == Clock::Simulated {
@@ -207,7 +206,7 @@ fn vis_enable_always_keeps_passing_runs_and_checker_results() {
     let target = TargetDir::new("always");
     let (output, text) = output(target.run(&["basic_4A", "re_election_3A"]).env("VIS_ENABLE", "always"));
     assert!(output.status.success(), "{text}");
-    assert_says(&text, &[&format!("      timeline: {}\n", target.path("basic_4A-simulated-1.html"))]);
+    assert_says(&text, &[&format!("      timeline: {}\n", target.path("basic_4A-simulated-1.html").display())]);
     let expected = ["basic_4A-simulated-1", "re_election_3A-simulated-1"];
     assert_eq!(
         target.names(),
@@ -292,7 +291,7 @@ mod interrupted {
             let stem = format!("initial_election_3A-{name}-7");
             let (record, timeline) = (format!("{stem}.record"), format!("{stem}.html"));
             assert_eq!(target.names(), set([&timeline, &record]));
-            let paths = [target.path(&timeline), target.path(&record)];
+            let paths = [&timeline, &record].map(|name| target.path(name).display().to_string());
             let expected = format!("{stem}\n      timeline: {}\n      record:  {}\n", paths[0], paths[1]);
             assert_says(&text, &["interrupted: 1 run was active\n", &expected]);
             let events = target.events(&record);

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use labrpc::ClientEnd;
@@ -14,8 +13,7 @@ use record::Options;
 use serde_json::Value;
 use tester::{Clock, KvSubject, Report, Subject, runner};
 
-mod target_dir;
-use target_dir::TargetDir;
+use crate::target_dir::TargetDir;
 
 /// The environment variable with the arguments of [`child_process`].
 const ARGUMENTS: &str = "RAFTLAB_ARGUMENTS";
@@ -71,12 +69,8 @@ impl TargetDir {
     fn failing_lab(&self, arguments: &str) -> Command {
         let this = std::env::current_exe().expect("this test is a program");
         let mut command = self.process(this.to_str().expect("its path is text"));
-        command.args(["--exact", "child_process", "--ignored", "--nocapture"]).env(ARGUMENTS, arguments);
+        command.args(["--exact", "runs::child_process", "--ignored", "--nocapture"]).env(ARGUMENTS, arguments);
         command
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join("lab").join(name)
     }
 
     /// The lines of saved results of this kind.

@@ -4,8 +4,7 @@ use kvraft::KvServer;
 use raft::Raft;
 use tester::{KvSubject, Subject, kv_scenarios, raft_scenarios};
 
-mod false_alarms;
-use false_alarms::{false_alarms, seeds};
+use crate::false_alarms::{false_alarms, seeds};
 
 /// Default numbers of seeds of each scenario; `LAB_RUNS` overrides both.
 const RAFT_SEEDS: u64 = 3;

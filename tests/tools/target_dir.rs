@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A target folder for one test, which is removed when it is dropped.
 pub(crate) struct TargetDir(pub(crate) PathBuf);
 
 impl TargetDir {
-    /// An empty folder. No two tests of a program may use the same name.
+    /// An empty folder.
     pub(crate) fn new(test: &str) -> TargetDir {
-        let folder = std::env::temp_dir().join(format!("raftlab-target-{}-{test}", process::id()));
+        static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+        let number = FOLDERS.fetch_add(1, Relaxed);
+        let folder = std::env::temp_dir().join(format!("raftlab-target-{}-{number}-{test}", process::id()));
         fs::create_dir_all(&folder).expect("a folder for temporary files");
         TargetDir(folder)
     }
@@ -26,6 +29,11 @@ impl TargetDir {
             command.env_remove(variable);
         }
         command
+    }
+
+    /// The path of a written file.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join("lab").join(name)
     }
 
     /// The names of the written files.
