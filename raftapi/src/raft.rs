@@ -16,7 +16,8 @@ pub trait Raft: Send + Sync + 'static {
     /// Builds a server and starts its threads; returns quickly.
     ///
     /// `peers[me]` is the server's own end and is not used. `persister` contains the state that an earlier incarnation
-    /// saved. Every committed entry goes to `apply_ch`, in log order, without gaps.
+    /// saved. Every committed entry goes to `apply_ch`, in log order, without gaps. The channel has room for one
+    /// message, so sending to it waits for the service, which may call this Raft before it takes the next message.
     ///
     /// # Panics
     ///
@@ -26,12 +27,19 @@ pub trait Raft: Send + Sync + 'static {
         Self: Sized;
 
     /// Returns the RPC services of this server. The tester registers them with the network under the server's name.
+    ///
+    /// The tester delays, drops and counts messages by the names of their methods, and cannot see what they mean. So
+    /// the service `Raft` must have the methods `RequestVote` and `AppendEntries`, and `InstallSnapshot` where there are
+    /// snapshots (Figures 2 and 13), and each must be what its name says: a vote, entries or a heartbeat, a snapshot.
+    /// It may have other methods. A Raft that exchanges messages instead of calls sends each message as a call of the
+    /// method of its kind, and a message that answers another as that call's reply.
     fn services(&self) -> Vec<Service>;
 
     /// Asks for agreement on `command`; returns at once.
     ///
     /// `None` means that this server is not the leader. `Some` gives the index at which the command will appear if it
-    /// is ever committed. If the leader fails, the command may be lost.
+    /// is ever committed. If the leader fails, the command may be lost. The first command has index 1, and only
+    /// commands have indexes: a Raft with entries of its own must not count them.
     fn start(&self, command: Bytes) -> Option<Started>;
 
     /// Returns the current term, and whether this server believes that it is the leader.

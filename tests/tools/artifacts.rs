@@ -42,7 +42,8 @@ impl Raft for FaultyRaft {
         FaultyRaft
     }
     fn services(&self) -> Vec<Service> {
-        Vec::new()
+        let methods = ["RequestVote", "AppendEntries", "InstallSnapshot"];
+        vec![methods.into_iter().fold(Service::new("Raft"), |service, name| service.method(name, |(): ()| ()))]
     }
     fn start(&self, _: Bytes) -> Option<Started> {
         None

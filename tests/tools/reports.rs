@@ -163,7 +163,10 @@ fn a_deadlock_on_threads_is_reported_after_five_seconds() {
 #[test]
 fn a_spinning_simulated_thread_is_found_and_named() {
     let (_, text) = report(ServerFault::PollsWithoutBlocking, Clock::Simulated);
-    assert_says(&text, &["spin: thread 'S2/poller' keeps calling from tests/tools/reports.rs:", "the clock never moved"]);
+    assert_says(
+        &text,
+        &["spin: thread 'S2/poller' keeps calling from tests/tools/reports.rs:", "the clock never moved"],
+    );
 }
 
 #[test]
@@ -187,6 +190,9 @@ fn a_panicking_thread_fails_its_run_with_its_name_and_line() {
 fn a_thread_that_survives_kill_is_named_with_its_wait() {
     for clock in [Clock::Simulated, Clock::Threads] {
         let (_, text) = report(ServerFault::SurvivesKill, clock);
-        assert_says(&text, &["S2#1 was killed, but 2 s later", "S2/heartbeats: in thread::sleep at tests/tools/reports.rs:"]);
+        assert_says(
+            &text,
+            &["S2#1 was killed, but 2 s later", "S2/heartbeats: in thread::sleep at tests/tools/reports.rs:"],
+        );
     }
 }

@@ -47,7 +47,7 @@ mod tests {
     fn selected(filters: &[&str]) -> Vec<&'static str> {
         let scenario = |name, part| {
             let about = ScenarioInfo { name, part, title: String::new(), from_course: true, servers: 3, seconds: 1 };
-            Scenario::new(about, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None })
+            Scenario::new(about, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None, gave_up: None })
         };
         let all = [("churn_3C", Part::P3C), ("concurrent_4A", Part::P4A), ("persist_concurrent_4A", Part::P4A)];
         let all = all.map(|(name, part)| scenario(name, part)).to_vec();

@@ -31,6 +31,10 @@ pub(crate) struct Tally {
     aborted: usize,
     undecided: usize,
     disturbed: usize,
+    /// Number of passed runs that gave up.
+    gave_up: usize,
+    /// Why the first of them did.
+    gave_up_because: Option<String>,
     /// Number of failed runs whose second run of the same seed differed.
     not_deterministic: usize,
     /// Number of failed runs that reached code that is not written yet.
@@ -67,6 +71,8 @@ impl Tally {
             aborted: 0,
             undecided: 0,
             disturbed: 0,
+            gave_up: 0,
+            gave_up_because: None,
             not_deterministic: 0,
             unwritten: 0,
             commands: 0,
@@ -87,6 +93,8 @@ impl Tally {
         match &report.verdict {
             Verdict::Passed(stages) => {
                 self.passed += 1;
+                self.gave_up += usize::from(report.gave_up.is_some());
+                self.gave_up_because = self.gave_up_because.take().or(report.gave_up);
                 self.commands += stages.iter().map(|stage| stage.metrics.commands).sum::<u64>();
                 if self.costs.len() < MEDIANS_MAX {
                     self.costs.push(stages.clone());
@@ -153,6 +161,12 @@ impl Tally {
         stages.map(median).collect()
     }
 
+    /// The line that says how many passed runs gave up; empty if none did.
+    fn gave_up_line(&self) -> String {
+        let Some(reason) = &self.gave_up_because else { return String::new() };
+        format!("      {} of {} runs gave up; the first: {reason}\n", self.gave_up, self.runs())
+    }
+
     /// The lines of a scenario that ran several times: medians if all runs passed, otherwise the first failure.
     pub(crate) fn lines(&self) -> String {
         let (runs, part) = (self.runs(), self.about.part);
@@ -162,7 +176,7 @@ impl Tally {
                 let (title, passed) = (lines::title(part, &stage.title), lines::passed(part, &stage.metrics));
                 format!("{title}\n{passed}   (medians of {of}{runs} runs)\n")
             };
-            return self.medians().iter().map(line).collect();
+            return self.medians().iter().map(line).collect::<String>() + &self.gave_up_line();
         };
         let title = lines::title(part, &first.title);
         if self.unwritten == runs {
@@ -215,6 +229,9 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
     if sum(|tally| tally.undecided) > 0 {
         write!(out, ", {} undecided", sum(|tally| tally.undecided))?;
     }
+    if sum(|tally| tally.gave_up) > 0 {
+        write!(out, "; {} passed but gave up", sum(|tally| tally.gave_up))?;
+    }
     if sum(|tally| tally.not_deterministic) > 0 {
         write!(out, "; {} not deterministic", sum(|tally| tally.not_deterministic))?;
     }
@@ -222,10 +239,10 @@ pub(crate) fn write(tallies: &[Tally], clock: Clock, real: Duration, out: &mut i
         write!(out, "; {} reached code that is not written yet", sum(|tally| tally.unwritten))?;
     }
     if harness::disturbed_runs() > 0 {
-        let gave_up = sum(|tally| tally.disturbed);
+        let disturbed = sum(|tally| tally.disturbed);
         write!(
             out,
-            "; {} disturbed by a busy machine and repeated, {gave_up} of them without success",
+            "; {} disturbed by a busy machine and repeated, {disturbed} of them without success",
             harness::disturbed_runs()
         )?;
     }
@@ -275,7 +292,7 @@ mod tests {
     fn report(passes: bool, seed: u64) -> Report {
         let body = move |_, _: &_| {
             assert!(passes, "it goes wrong");
-            ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()) }
+            ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()), gave_up: None }
         };
         runner::run(&Scenario::new(about(), body), Clock::Simulated, seed)
     }
@@ -295,6 +312,27 @@ mod tests {
             }
         }
         assert_eq!(kept, [LISTED_MAX; 2]);
+    }
+
+    #[test]
+    fn runs_that_gave_up_are_counted_with_the_reason_of_the_first() {
+        let mut tally = Tally::new(&about());
+        for gave_up in [None, Some("no leader"), Some("no follower")] {
+            let body = move |_, _: &_| ScenarioOutcome {
+                stages: Vec::new(),
+                history: None,
+                gave_up: gave_up.map(str::to_string),
+            };
+            let report = runner::run(&Scenario::new(about(), body), Clock::Simulated, 1);
+            let line =
+                gave_up.map(|reason| format!("      gave up: {reason}, so this run shows nothing about its title\n"));
+            assert_eq!(report.lines(), line.unwrap_or_default());
+            tally.add(report, &Artifacts::default(), "starter");
+        }
+        assert_eq!(tally.lines(), "      2 of 3 runs gave up; the first: no leader\n");
+        let mut out = Vec::new();
+        write(&[tally], Clock::Simulated, Duration::from_secs(1), &mut out).expect("a vector takes everything");
+        assert!(String::from_utf8(out).expect("text").contains(" 0 failed; 2 passed but gave up\n"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub(crate) fn scenario(name: &'static str, fails: impl Fn(u64) -> bool + Send + 
         ScenarioInfo { name, part: Part::P3A, title: "a scenario".into(), from_course: false, servers: 3, seconds: 1 };
     Scenario::new(about, move |_, _| {
         assert!(!fails(labstd::rng::seed()), "it goes wrong");
-        ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()) }
+        ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()), gave_up: None }
     })
 }
 

@@ -29,6 +29,11 @@ pub fn stage(part: Part, stage: &Stage) -> String {
     format!("{}\n{}\n", title(part, &stage.title), passed(part, &stage.metrics))
 }
 
+/// Returns the line below a passed test whose situation did not come about, for this reason.
+pub fn gave_up(reason: &str) -> String {
+    format!("      gave up: {reason}, so this run shows nothing about its title\n")
+}
+
 /// Indents a text of several lines for printing below the line of a test, without a final line break.
 pub fn indented(text: &str) -> String {
     text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")

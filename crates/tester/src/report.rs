@@ -27,6 +27,9 @@ pub struct Report {
     pub finished_stages: Vec<Stage>,
     /// Title of the stage that was active at that time, if known.
     pub active_stage: Option<String>,
+    /// Why a run that passed shows nothing about the subject of its scenario, if that is so: the situation did not come
+    /// about.
+    pub gave_up: Option<String>,
     /// Statistics of the scheduler and the clock.
     pub stats: Stats,
     /// First difference from a second run of the seed, if there was a second run and it differed.
@@ -124,7 +127,7 @@ impl Report {
         let part = self.info.part;
         let of = |stages: &[Stage]| stages.iter().map(|stage| lines::stage(part, stage)).collect::<String>();
         match &self.verdict {
-            Verdict::Passed(stages) => of(stages),
+            Verdict::Passed(stages) => of(stages) + &self.gave_up.as_deref().map_or(String::new(), lines::gave_up),
             _ => format!("{}{}\n{}", of(&self.finished_stages), lines::title(part, self.title()), self.failure_text()),
         }
     }

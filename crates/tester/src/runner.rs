@@ -82,10 +82,13 @@ pub(crate) fn run_observed(observers: &Observers, scenario: &Scenario, clock: Cl
         .step_limit(steps_max(scenario.info.part.layer()))
         .execute(move || body(clock, &shared_progress));
     let Outcome { result, stats } = outcome;
-    let (finished_stages, active_stage) = match result {
+    let (finished_stages, active_stage, gave_up) = match &result {
         // The history belongs to no particular stage.
-        Ok(_) => (Vec::new(), None),
-        Err(_) => progress.stages(),
+        Ok(outcome) => (Vec::new(), None, outcome.gave_up.clone()),
+        Err(_) => {
+            let (finished, active) = progress.stages();
+            (finished, active, None)
+        }
     };
     let verdict = match result {
         Ok(outcome) => check_outcome(outcome, orders, &record, &stats),
@@ -93,7 +96,20 @@ pub(crate) fn run_observed(observers: &Observers, scenario: &Scenario, clock: Cl
     };
     conclude(&record, &verdict, &stats);
     let fault_cutoff = scenario.fault_cutoff;
-    Report { info, clock, seed, fault_cutoff, verdict, finished_stages, active_stage, stats, divergence: None, record }
+    let divergence = None;
+    Report {
+        info,
+        clock,
+        seed,
+        fault_cutoff,
+        verdict,
+        finished_stages,
+        active_stage,
+        gave_up,
+        stats,
+        divergence,
+        record,
+    }
 }
 
 /// Checks the history of a run that ended well.
@@ -176,7 +192,8 @@ pub(crate) mod tests {
             NoRaft
         }
         fn services(&self) -> Vec<Service> {
-            Vec::new()
+            let methods = ["RequestVote", "AppendEntries", "InstallSnapshot"];
+            vec![methods.into_iter().fold(Service::new("Raft"), |service, name| service.method(name, |(): ()| ()))]
         }
         fn start(&self, _: Bytes) -> Option<Started> {
             None

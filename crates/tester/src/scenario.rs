@@ -33,6 +33,8 @@ pub struct ScenarioOutcome {
     pub stages: Vec<Stage>,
     /// History of its clients, if it must be checked after the run.
     pub history: Option<ClientHistory>,
+    /// Reason why the situation of its title did not come about, if it did not. Then the run shows nothing about it.
+    pub gave_up: Option<String>,
 }
 
 /// History of the clients of a run.

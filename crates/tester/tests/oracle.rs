@@ -98,7 +98,8 @@ impl Raft for Oracle {
         unreachable!("these servers are made by `Oracle::with`")
     }
     fn services(&self) -> Vec<Service> {
-        Vec::new()
+        let methods = ["RequestVote", "AppendEntries", "InstallSnapshot"];
+        vec![methods.into_iter().fold(Service::new("Raft"), |service, name| service.method(name, |(): ()| ()))]
     }
     fn start(&self, command: Bytes) -> Option<Started> {
         let mut log = self.log.lock();

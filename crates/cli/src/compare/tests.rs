@@ -279,7 +279,11 @@ fn scenario(about: &ScenarioInfo, millis: u64, rpcs: u64, fails_from: u64) -> Sc
         let (elapsed, rpcs) = (Duration::from_millis(millis * seed), rpcs * seed);
         let figures = Metrics { elapsed, servers: 3, rpcs, bytes: 100 * rpcs, commands: 4 };
         let stage = |title: &String| Stage { title: title.clone(), metrics: figures };
-        ScenarioOutcome { stages: titles.iter().map(stage).collect(), history: Some(ClientHistory::default()) }
+        ScenarioOutcome {
+            stages: titles.iter().map(stage).collect(),
+            history: Some(ClientHistory::default()),
+            gave_up: None,
+        }
     })
 }
 

@@ -9,7 +9,7 @@ use super::*;
 fn scenario(name: &'static str, from_course: bool) -> Scenario {
     let info =
         ScenarioInfo { name, part: Part::P3A, title: "a scenario".to_string(), from_course, servers: 3, seconds: 1 };
-    Scenario::new(info, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None })
+    Scenario::new(info, |_, _: &_| ScenarioOutcome { stages: Vec::new(), history: None, gave_up: None })
 }
 
 fn scenarios() -> Vec<Scenario> {

@@ -16,7 +16,7 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// If the server is already running.
+    /// If the server is already running, or lacks an [RPC](super::rpc_names) that scenarios look for.
     pub(super) fn start_server(&self, server: ServerId) {
         let (incarnation, peers) = self.0.hosts.begin_incarnation(server);
         self.restore_service(server, incarnation.number, &incarnation.persister);
@@ -27,7 +27,8 @@ impl Cluster {
         let service =
             applier::ServiceContext { server, incarnation: incarnation.number, raft: Arc::downgrade(&raft), group };
         self.spawn_applier(service, rx, &stop);
-        self.0.hosts.attach(incarnation, Node { raft, applier: stop });
+        let node = Node { server, raft, applier: stop, snapshots: self.0.snapshots };
+        self.0.hosts.attach(incarnation, node);
     }
 
     /// Resets the service of a new incarnation to the saved snapshot, if there is one.

@@ -4,12 +4,14 @@
 //! - Start, crash, restart, links and shutdown are in `lifecycle.rs`.
 //! - `applier.rs` reads and checks the entries and snapshots that the servers deliver.
 //! - The checks that a scenario calls (one leader? the same term? committed on how many servers?) are in `checks.rs`.
+//! - The names that the RPCs of a Raft must have are in `rpc_names.rs`.
 //! - [`Cluster::one`], agreement on one command, is in `agree.rs`.
 
 mod agree;
 mod applier;
 mod checks;
 mod lifecycle;
+mod rpc_names;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,19 +72,26 @@ struct Inner {
     rng: Mutex<rng::Stream>,
     /// Number of random commands drawn so far.
     commands_drawn: AtomicU64,
+    /// Why the scenario could not do what its title says, if it could not.
+    gave_up: Mutex<Option<String>>,
     next_check_number: AtomicU64,
     started_at: Instant,
 }
 
 /// One incarnation of a Raft server, and the service that reads its messages.
 struct Node {
+    server: ServerId,
     raft: Arc<dyn Raft>,
     applier: applier::StopHandle,
+    /// Whether services take snapshots.
+    snapshots: bool,
 }
 
 impl HostedServer for Node {
     fn services(&self) -> Vec<Service> {
-        self.raft.services()
+        let services = self.raft.services();
+        rpc_names::check(self.server, &services, self.snapshots);
+        services
     }
 
     fn kill(&self) {
@@ -123,6 +132,7 @@ impl Cluster {
             suspicion: Mutex::new(None),
             rng: Mutex::new(rng::stream("scenario")),
             commands_drawn: AtomicU64::new(0),
+            gave_up: Mutex::new(None),
             next_check_number: AtomicU64::new(0),
             started_at: Instant::now(),
         }));
@@ -133,6 +143,18 @@ impl Cluster {
             cluster.connect(server);
         }
         cluster
+    }
+
+    /// Notes that the situation which the scenario is about did not come about, and why. The run passes if nothing else
+    /// fails, and says that it shows nothing.
+    pub(crate) fn give_up(&self, reason: &str) {
+        log::info!("gave up: {reason}");
+        self.0.gave_up.lock().get_or_insert_with(|| reason.to_string());
+    }
+
+    /// Returns why the scenario gave up, if it did.
+    pub(crate) fn gave_up(&self) -> Option<String> {
+        self.0.gave_up.lock().clone()
     }
 
     /// Returns the number of servers.

@@ -102,7 +102,8 @@ impl Raft for Caller {
         Caller
     }
     fn services(&self) -> Vec<Service> {
-        vec![Service::new("Raft").method("Ask", |number: u64| number)]
+        let methods = ["Ask", "RequestVote", "AppendEntries"];
+        vec![methods.into_iter().fold(Service::new("Raft"), |raft, name| raft.method(name, |number: u64| number))]
     }
     fn start(&self, _: Bytes) -> Option<Started> {
         None

@@ -29,7 +29,7 @@ fn scenario_with_results(sentences: &'static [Option<&'static str>]) -> Scenario
         if let Some(sentence) = sentences[runs.fetch_add(1, SeqCst)] {
             panic!("{sentence}");
         }
-        ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()) }
+        ScenarioOutcome { stages: Vec::new(), history: Some(ClientHistory::default()), gave_up: None }
     })
 }
 

@@ -95,7 +95,11 @@ impl Row {
             }
             let stages = test.finish();
             cluster.shut_down();
-            ScenarioOutcome { stages, history: matches!(body, Body::Generic(_)).then(|| test.take_history()) }
+            ScenarioOutcome {
+                stages,
+                history: matches!(body, Body::Generic(_)).then(|| test.take_history()),
+                gave_up: None,
+            }
         })
     }
 

@@ -81,7 +81,8 @@ impl Row {
             body(&cluster);
             let metrics = cluster.metrics();
             cluster.shut_down();
-            ScenarioOutcome { stages: vec![Stage { title: title.clone(), metrics }], history: None }
+            let stages = vec![Stage { title: title.clone(), metrics }];
+            ScenarioOutcome { stages, history: None, gave_up: cluster.gave_up() }
         })
     }
 }

@@ -127,11 +127,14 @@ pub fn new_leader(cluster: &Cluster) {
 pub fn older_term(cluster: &Cluster) {
     const ELECTION: Duration = Duration::from_secs(6);
     const REPLICATION: Duration = Duration::from_millis(500);
-    let heal = |how_far: &str| {
-        log::info!("{how_far}");
+    let heal = || {
         cluster.network().stop_intercepting();
         cluster.servers().for_each(|server| cluster.connect(server));
         cluster.one(cluster.random_command(), 5, Retry::Yes);
+    };
+    let give_up = |reason| {
+        cluster.give_up(reason);
+        heal();
     };
     cluster.one(cluster.random_command(), 5, Retry::Yes);
     let s1 = cluster.check_one_leader();
@@ -140,7 +143,7 @@ pub fn older_term(cluster: &Cluster) {
     // (a) S1 leads, and replicates an entry only to S2.
     [s3, s4, s5].iter().for_each(|&server| cluster.disconnect(server));
     let Some(first) = cluster.start(s1, cluster.random_command()) else {
-        return heal("gave up at (a): the leader does not lead any more");
+        return give_up("at (a) the leader does not lead any more");
     };
     cluster.sleep(REPLICATION);
 
@@ -152,7 +155,7 @@ pub fn older_term(cluster: &Cluster) {
     [s3, s4, s5].iter().for_each(|&server| cluster.disconnect(server));
     let second = cluster.start(s5, cluster.random_command());
     let Some(second) = second.filter(|second| elected && second.index == first.index) else {
-        return heal("gave up at (b): S5 was not elected");
+        return give_up("at (b) S5 was not elected");
     };
 
     // (c) S5 is disconnected; S1 returns, is elected, and continues with its entry, which S3 gets. Now three of five
@@ -161,7 +164,7 @@ pub fn older_term(cluster: &Cluster) {
     cluster.reboot(s1);
     [s2, s3].iter().for_each(|&server| cluster.connect(server));
     if !wait_until(cluster, ELECTION, || leading(cluster, s1).is_some_and(|term| term > second.term)) {
-        return heal("gave up at (c): S1 was not elected again");
+        return give_up("at (c) S1 was not elected again");
     }
     let later = leading(cluster, s1);
     cluster.sleep(REPLICATION);
@@ -186,7 +189,7 @@ pub fn older_term(cluster: &Cluster) {
             ),
         );
     }
-    heal("came to the end of Figure 8");
+    heal();
 }
 
 /// A follower commits no further than the leader has shown that their logs match.
