@@ -26,6 +26,7 @@ struct Inner {
     number: u64,
     context: Option<Arc<dyn Any + Send + Sync>>,
     run: Arc<dyn ThreadRegister>,
+    lags: bool,
 }
 
 /// The register of a run's threads, as a group sees it.
@@ -50,7 +51,23 @@ impl Group {
     ) -> Group {
         let name = name.into();
         let number = register(&name);
-        Group(Arc::new(Inner { name, number, context, run }))
+        Group(Arc::new(Inner { name, number, context, run, lags: false }))
+    }
+
+    /// Returns the same group as a *lagging* one: a simulation sometimes holds a runnable thread that was started in it
+    /// ([`ThreadLag`](crate::ThreadLag)). Meant for the threads of a server.
+    ///
+    /// # Panics
+    ///
+    /// If the group is already in use.
+    pub fn lagging(mut self) -> Group {
+        Arc::get_mut(&mut self.0).expect("no other handle to a new group").lags = true;
+        self
+    }
+
+    /// Returns whether a simulation may hold threads that are started in this group.
+    pub(crate) fn lags(&self) -> bool {
+        self.0.lags
     }
 
     /// Returns the name that [`new`](Group::new) was given.

@@ -79,6 +79,7 @@ mod panic_hook;
 mod run;
 mod state;
 mod stats;
+mod thread_lag;
 mod wait;
 
 pub mod channel;
@@ -94,3 +95,4 @@ mod sim;
 pub use failure::{Failure, PanicReport, ThreadStatus};
 pub use run::{Clock, Outcome, Run, clock, run, simulate};
 pub use stats::Stats;
+pub use thread_lag::ThreadLag;

@@ -1,8 +1,10 @@
-//! The limits of a run, for the run itself and for the simulation.
+//! The limits and settings of a run, for the run itself and for the simulation.
 
 use std::time::Duration;
 
-/// The limits of a run; see the methods of [`Run`](crate::Run).
+use crate::thread_lag::ThreadLag;
+
+/// The limits and settings of a run; see the methods of [`Run`](crate::Run).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) time: Option<Duration>,
@@ -10,4 +12,5 @@ pub(crate) struct Limits {
     pub(crate) calls_per_instant: u64,
     pub(crate) stall: Duration,
     pub(crate) lock: Duration,
+    pub(crate) thread_lag: ThreadLag,
 }

@@ -12,6 +12,7 @@ use crate::group::Group;
 use crate::limits::Limits;
 use crate::state::{RunState, ThreadInfo};
 use crate::stats::Stats;
+use crate::thread_lag::ThreadLag;
 use crate::{os_threads, panic_hook, rng, sim};
 
 /// The clock of a run.
@@ -70,6 +71,7 @@ impl Run {
             calls_per_instant: 2_000_000,
             stall: Duration::from_secs(30),
             lock: Duration::from_secs(5),
+            thread_lag: ThreadLag::Drawn,
         };
         Run { clock, seed, name: "main".to_string(), context: None, steps: Arc::default(), limits }
     }
@@ -119,6 +121,12 @@ impl Run {
     /// Fails the run if a thread waits for a lock for longer than this, on the run's clock. Default: 5 s.
     pub fn lock_limit(mut self, limit: Duration) -> Run {
         self.limits.lock = limit;
+        self
+    }
+
+    /// Sets how often a simulated run holds threads of [lagging groups](Group::lagging). Default: the seed draws it.
+    pub fn thread_lag(mut self, lag: ThreadLag) -> Run {
+        self.limits.thread_lag = lag;
         self
     }
 

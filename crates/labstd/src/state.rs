@@ -48,6 +48,8 @@ pub(crate) struct ThreadInfo {
     pub(crate) name: Arc<str>,
     pub(crate) run: Arc<RunState>,
     pub(crate) group: CurrentGroup,
+    /// Whether a simulation may hold the thread: see [`Group::lagging`].
+    pub(crate) lags: bool,
     pub(crate) wait: Wait,
     /// The OS thread, which is unparked from a sleep when the run fails (threads only).
     pub(crate) os: OnceLock<std::thread::Thread>,
@@ -95,6 +97,7 @@ impl RunState {
             id: self.next_thread.fetch_add(1, Relaxed),
             name: name.into(),
             run: Arc::clone(self),
+            lags: group.as_ref().is_some_and(Group::lags),
             group: CurrentGroup::new(group),
             wait: Wait::new(),
             os: OnceLock::new(),

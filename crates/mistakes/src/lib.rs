@@ -36,6 +36,7 @@ mod mistake;
 mod raft;
 mod replication;
 mod server;
+pub mod snapshot_thread;
 mod snapshots;
 mod state;
 

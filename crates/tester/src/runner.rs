@@ -78,6 +78,7 @@ pub(crate) fn run_observed(observers: &Observers, scenario: &Scenario, clock: Cl
         .named(info.name)
         .context(Scope::new(&record, None).into_context())
         .step_counter(steps)
+        .thread_lag(scenario.thread_lag)
         .time_limit(TIME_LIMIT)
         .step_limit(steps_max(scenario.info.part.layer()))
         .execute(move || body(clock, &shared_progress));

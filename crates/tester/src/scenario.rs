@@ -6,7 +6,7 @@ use std::fmt;
 use labrpc::Network;
 use labstd::sync::{Arc, Mutex};
 use labstd::time::{Duration, Instant};
-use labstd::{Clock, thread};
+use labstd::{Clock, ThreadLag, thread};
 use linearizability::kv::History;
 
 use crate::cluster::Metrics;
@@ -20,6 +20,8 @@ pub struct Scenario {
     pub info: ScenarioInfo,
     /// Moment at which its faults end, if there is one.
     pub(crate) fault_cutoff: Option<Duration>,
+    /// How often a simulation holds threads of the servers.
+    pub(crate) thread_lag: ThreadLag,
     body: Arc<ScenarioBody>,
 }
 
@@ -112,7 +114,13 @@ impl Scenario {
         info: ScenarioInfo,
         body: impl Fn(Clock, &Progress) -> ScenarioOutcome + Send + Sync + 'static,
     ) -> Scenario {
-        Scenario { info, fault_cutoff: None, body: Arc::new(body) }
+        Scenario { info, fault_cutoff: None, thread_lag: ThreadLag::Drawn, body: Arc::new(body) }
+    }
+
+    /// Returns the same scenario with another thread lag. `Never` is for directed scenarios with limits below 1 s: a
+    /// correct Raft whose threads are held for 20 ms may break such a limit.
+    pub(crate) fn with_thread_lag(self, thread_lag: ThreadLag) -> Scenario {
+        Scenario { thread_lag, ..self }
     }
 
     /// Returns the same scenario with faults that end at `moment` of the run's clock: see

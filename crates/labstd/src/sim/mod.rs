@@ -2,7 +2,7 @@
 //!
 //! - [`scheduler`] decides, by its [`policy`], which thread runs next and when the clock moves; it knows nothing of
 //!   coroutines. Its [`wait_queues`] hold the parked threads, its [`timers`] their deadlines, its [`hot_state`] the
-//!   fields that every call reads.
+//!   fields that every call reads. Its [`lag`] decides which runnable threads are held for a while.
 //! - [`engine`] switches stacks; the rest of the crate calls only this module.
 //! - [`stack`] keeps used stacks for later threads; [`overflow`] names the thread that overflows its stack;
 //!   [`freed_memory`] keeps freed memory for later allocations.
@@ -14,6 +14,7 @@
 mod engine;
 mod freed_memory;
 mod hot_state;
+mod lag;
 mod overflow;
 mod policy;
 mod scheduler;

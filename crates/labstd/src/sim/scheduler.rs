@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::NEVER;
 use super::hot_state::HotState;
+use super::lag::{Allowance, Lag};
 use super::policy::Policy;
 use super::slot::Slot;
 use super::timers::Timers;
@@ -27,6 +28,10 @@ const SCHEDULER_STREAM: u64 = 0;
 pub(super) struct Task {
     pub(super) info: Arc<ThreadInfo>,
     blocked: bool,
+    /// Whether it is runnable, and held until its timer ends this.
+    held: bool,
+    /// Its allowance of holds, if it may be held.
+    allowance: Option<Rc<Allowance>>,
     /// Whether an unpark (and not the deadline) woke it.
     pub(super) woken: bool,
     /// Whether it unwinds. `std::thread::panicking` is true for all tasks while one is suspended during unwinding.
@@ -52,6 +57,7 @@ pub(super) struct Scheduler {
     timers: Timers,
     rng: ChaCha8Rng,
     policy: Policy,
+    lag: Lag,
     pub(super) steps: u64,
     pub(super) hash: u64,
     steps_since_end: u64,
@@ -62,6 +68,7 @@ impl Scheduler {
         let mut rng = ChaCha8Rng::seed_from_u64(run.seed);
         rng.set_stream(SCHEDULER_STREAM);
         let policy = Policy::draw(&mut rng);
+        let lag = Lag::draw(run.seed, limits.thread_lag);
         let hot_state = HotState::new(limits.calls_per_instant, policy.draw_points_to_skip(&mut rng));
         Scheduler {
             run,
@@ -75,6 +82,7 @@ impl Scheduler {
             timers: Timers::default(),
             rng,
             policy,
+            lag,
             steps: 0,
             hash: 0,
             steps_since_end: 0,
@@ -83,7 +91,9 @@ impl Scheduler {
 
     /// Adds a runnable task and returns its slot.
     pub(super) fn add(&mut self, info: Arc<ThreadInfo>) -> Slot {
-        let task = Task { info, blocked: false, woken: false, unwinding: false, unwind_count: 0 };
+        let allowance = info.lags.then(|| self.draw_allowance(&info)).flatten();
+        let task =
+            Task { info, blocked: false, held: false, allowance, woken: false, unwinding: false, unwind_count: 0 };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.tasks.push(None);
             self.tasks.len() - 1
@@ -91,6 +101,12 @@ impl Scheduler {
         self.tasks[slot] = Some(task);
         self.enqueue(slot);
         slot
+    }
+
+    /// Returns the allowance of holds of a thread that the running task starts.
+    fn draw_allowance(&mut self, info: &ThreadInfo) -> Option<Rc<Allowance>> {
+        let starter = self.tasks.get(self.current).and_then(Option::as_ref).and_then(|task| task.allowance.as_ref());
+        self.lag.allowance(info.group_number(), starter, self.hot_state.now())
     }
 
     /// Removes a task that has ended.
@@ -116,8 +132,20 @@ impl Scheduler {
     /// The number of steps that destructors may take after the run is over. The remaining threads are then abandoned.
     const UNWIND_STEPS_MAX: u64 = 1_000_000;
 
-    /// Makes a task runnable.
+    /// Makes a task runnable, now or at the end of a hold.
     fn enqueue(&mut self, slot: Slot) {
+        if let Some(allowance) = &self.tasks[slot].as_ref().expect("the slot of a live task").allowance
+            && !self.hot_state.ending()
+            && let Some(end) = self.lag.hold(allowance, self.hot_state.now())
+        {
+            self.task(slot).held = true;
+            self.timers.set(slot, end);
+            return;
+        }
+        self.enqueue_now(slot);
+    }
+
+    fn enqueue_now(&mut self, slot: Slot) {
         self.runnable.push_back(slot);
         self.hot_state.set_preemptible(self.policy.preempts());
     }
@@ -165,6 +193,13 @@ impl Scheduler {
         task.woken = woken;
         task.info.wait.ready();
         self.enqueue(slot);
+    }
+
+    /// Ends the hold of a task.
+    fn release(&mut self, slot: Slot) {
+        self.timers.cancel(slot);
+        self.task(slot).held = false;
+        self.enqueue_now(slot);
     }
 
     /// Chooses the next task to run, and moves the clock if no task can run now. Returns `None` when no task will ever
@@ -216,8 +251,10 @@ impl Scheduler {
     pub(super) fn end(&mut self) {
         self.hot_state.end();
         for slot in 0..self.tasks.len() {
-            if self.tasks[slot].as_ref().is_some_and(|task| task.blocked) {
-                self.wake(slot, false);
+            match &self.tasks[slot] {
+                Some(task) if task.blocked => self.wake(slot, false),
+                Some(task) if task.held => self.release(slot),
+                _ => {}
             }
         }
     }
@@ -256,7 +293,11 @@ impl Scheduler {
         while let Some((due, slot)) = self.timers.earliest()
             && due == deadline
         {
-            self.wake(slot, false);
+            if self.task(slot).held {
+                self.release(slot);
+            } else {
+                self.wake(slot, false);
+            }
         }
         true
     }

@@ -1,6 +1,7 @@
 //! Table of the scenarios of part 4. [`kv_scenarios`] lists the course's first, in the course's order, and then ours.
 
 use labrpc::Network;
+use labstd::ThreadLag;
 use labstd::sync::Arc;
 use labstd::time::Duration;
 
@@ -20,6 +21,7 @@ struct Row {
     info: ScenarioInfo,
     reliable: bool,
     max_raft_state: Option<usize>,
+    thread_lag: ThreadLag,
     body: Body,
 }
 
@@ -39,7 +41,8 @@ impl Row {
     fn generic(name: &'static str, part: Part, seconds: u32, generic: GenericTest) -> Row {
         let GenericTest { servers, unreliable, max_raft_state, .. } = generic;
         let info = ScenarioInfo { name, part, title: generic.title(), from_course: true, servers, seconds };
-        Row { info, reliable: !unreliable, max_raft_state, body: Body::Generic(generic) }
+        let body = Body::Generic(generic);
+        Row { info, reliable: !unreliable, max_raft_state, thread_lag: ThreadLag::Drawn, body }
     }
 
     /// Creates another scenario of the course, over a reliable network.
@@ -52,18 +55,25 @@ impl Row {
         body: fn(&KvTest),
     ) -> Row {
         let info = ScenarioInfo { name, part, title: title.to_string(), from_course: true, servers, seconds };
-        Row { info, reliable: true, max_raft_state: snapshots_in(part), body: Body::AnyCluster(body) }
+        let (max_raft_state, body) = (snapshots_in(part), Body::AnyCluster(body));
+        Row { info, reliable: true, max_raft_state, thread_lag: ThreadLag::Drawn, body }
     }
 
     /// Creates one of our own scenarios: three servers over a reliable network.
     fn ours(name: &'static str, part: Part, title: &'static str, seconds: u32, body: fn(&KvTest, &Network)) -> Row {
         let info = ScenarioInfo { name, part, title: title.to_string(), from_course: false, servers: 3, seconds };
-        Row { info, reliable: true, max_raft_state: snapshots_in(part), body: Body::Intercepting(body) }
+        let (max_raft_state, body) = (snapshots_in(part), Body::Intercepting(body));
+        Row { info, reliable: true, max_raft_state, thread_lag: ThreadLag::Drawn, body }
     }
 
     /// Switches to an unreliable network.
     fn unreliable(self) -> Row {
         Row { reliable: false, ..self }
+    }
+
+    /// Switches thread lag off: a limit of the scenario leaves no time for it.
+    fn without_thread_lag(self) -> Row {
+        Row { thread_lag: ThreadLag::Never, ..self }
     }
 
     /// Changes the pace of a generic test.
@@ -77,7 +87,7 @@ impl Row {
 
     /// Returns the scenario, which runs on a cluster that `make_cluster` starts.
     fn into_scenario(self, make_cluster: KvClusterFactory) -> Scenario {
-        let Row { info, reliable, max_raft_state, body } = self;
+        let Row { info, reliable, max_raft_state, thread_lag, body } = self;
         let title = info.title.clone();
         let config = KvClusterConfig { servers: info.servers, reliable, max_raft_state };
         let operation_timeout = (!info.from_course).then_some(OPERATION_TIMEOUT);
@@ -101,6 +111,7 @@ impl Row {
                 gave_up: None,
             }
         })
+        .with_thread_lag(thread_lag)
     }
 
     /// Returns whether the scenario can run on a cluster of any kind.
@@ -212,7 +223,7 @@ macro_rules! __kv_table {
             }
             this_process {
                 first_get_4A = ours(P4A, "the first operation of a new leader is a Get", 5, ours_reads::first_get);
-                cut_off_get_4A = ours(P4A, "a disconnected leader answers no Get", 7, ours_reads::cut_off_get);
+                cut_off_get_4A = ours(P4A, "a disconnected leader answers no Get", 7, ours_reads::cut_off_get).without_thread_lag();
                 lost_reply_4A = ours(P4A, "an operation whose reply is lost is executed once", 2, ours_kv::lost_reply);
                 next_leader_4A = ours(P4A, "the next leader executes nothing again", 5, ours_kv::next_leader);
                 twice_in_the_log_4A = ours(P4A, "an operation is twice in the log", 5, ours_kv::twice_in_the_log);

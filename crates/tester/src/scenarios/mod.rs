@@ -12,6 +12,7 @@ pub mod ours_entries;
 pub mod ours_kv;
 pub mod ours_reads;
 pub mod ours_replies;
+pub mod ours_snapshots;
 pub mod ours_terms;
 pub mod ours_votes;
 pub mod part_3a;
@@ -21,6 +22,7 @@ pub mod part_3d;
 pub mod part_4a;
 pub mod part_4b;
 
+use labstd::ThreadLag;
 use labstd::sync::Arc;
 
 use crate::cluster::{Cluster, ClusterConfig};
@@ -36,6 +38,8 @@ struct Row {
     reliable: bool,
     /// Whether the services take snapshots.
     snapshots: bool,
+    /// How often a simulation holds threads of the servers.
+    thread_lag: ThreadLag,
     /// Body of the scenario.
     body: fn(&Cluster),
 }
@@ -51,7 +55,7 @@ impl Row {
         body: fn(&Cluster),
     ) -> Row {
         let info = ScenarioInfo { name, part, title: title.to_string(), from_course: true, servers, seconds };
-        Row { info, reliable: true, snapshots: false, body }
+        Row { info, reliable: true, snapshots: false, thread_lag: ThreadLag::Drawn, body }
     }
 
     /// Switches to an unreliable network.
@@ -64,6 +68,16 @@ impl Row {
         Row { snapshots: true, ..self }
     }
 
+    /// Switches thread lag off: a limit of the scenario leaves no time for it.
+    fn without_thread_lag(self) -> Row {
+        Row { thread_lag: ThreadLag::Never, ..self }
+    }
+
+    /// Lets a simulation hold threads of the servers as often as possible: the scenario waits for such a schedule.
+    fn with_much_thread_lag(self) -> Row {
+        Row { thread_lag: ThreadLag::Often, ..self }
+    }
+
     /// Marks the scenario as one of ours.
     fn ours(self) -> Row {
         Row { info: ScenarioInfo { from_course: false, ..self.info }, ..self }
@@ -71,7 +85,7 @@ impl Row {
 
     /// Returns the scenario, which runs on servers of `subject`.
     fn into_scenario(self, subject: &Subject) -> Scenario {
-        let Row { info, reliable, snapshots, body } = self;
+        let Row { info, reliable, snapshots, thread_lag, body } = self;
         let (make, title) = (subject.factory(), info.title.clone());
         let config = ClusterConfig { servers: info.servers, reliable, snapshots };
         Scenario::new(info, move |clock, progress| {
@@ -84,6 +98,7 @@ impl Row {
             let stages = vec![Stage { title: title.clone(), metrics }];
             ScenarioOutcome { stages, history: None, gave_up: cluster.gave_up() }
         })
+        .with_thread_lag(thread_lag)
     }
 }
 
@@ -133,25 +148,26 @@ macro_rules! __raft_table {
                 snapshot_install_un_crash_3D = course(P3D, "install snapshots (unreliable+crash)", 3, 49, part_3d::install_crash).with_snapshots().unreliable();
                 snapshot_all_crash_3D = course(P3D, "crash and restart all servers", 3, 14, part_3d::all_crash).with_snapshots();
                 snapshot_init_3D = course(P3D, "snapshot initialization after crash", 3, 6, part_3d::init).with_snapshots();
-                catch_up_3B = course(P3B, "a returning follower catches up immediately", 3, 12, ours::catch_up).ours();
+                catch_up_3B = course(P3B, "a returning follower catches up immediately", 3, 12, ours::catch_up).without_thread_lag().ours();
                 one_leader_a_term_3A = course(P3A, "one leader per term on a slow network", 5, 8, ours::one_leader_a_term).ours();
-                time_to_lead_3A = course(P3A, "a voter waits for its leader's first heartbeat", 3, 10, ours::time_to_lead).ours();
+                time_to_lead_3A = course(P3A, "a voter waits for its leader's first heartbeat", 3, 10, ours::time_to_lead).without_thread_lag().ours();
                 late_entries_3B = course(P3B, "late entries remove nothing", 3, 4, ours::late_entries).ours();
                 asking_service_3B = course(P3B, "a service that queries its Raft between deliveries", 3, 2, ours::asking_service).ours();
                 old_candidates_3A = course(P3A, "old vote requests do not delay a campaign", 5, 11, ours_votes::old_candidates).ours();
                 shorter_log_3B = course(P3B, "a shorter log is not elected", 3, 11, ours_votes::shorter_log).ours();
                 new_leader_3B = course(P3B, "a new leader keeps its log", 3, 5, ours_entries::new_leader).ours();
-                commit_index_3B = course(P3B, "nothing is committed beyond the matching entries", 3, 3, ours_entries::commit_index).ours();
+                commit_index_3B = course(P3B, "nothing is committed beyond the matching entries", 3, 3, ours_entries::commit_index).without_thread_lag().ours();
                 vote_once_3C = course(P3C, "a vote outlives a crash", 3, 14, ours_votes::vote_once).ours();
                 acknowledged_3C = course(P3C, "an acknowledged entry outlives a crash", 3, 8, ours_entries::acknowledged).ours();
-                older_term_3C = course(P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).ours();
-                old_snapshot_3D = course(P3D, "a late snapshot undoes nothing", 3, 4, ours_entries::old_snapshot).with_snapshots().ours();
-                old_votes_3A = course(P3A, "a vote counts in its own election only", 3, 8, ours_terms::old_votes).ours();
+                older_term_3C = course(P3C, "Figure 8, step by step", 5, 5, ours_entries::older_term).without_thread_lag().ours();
+                old_snapshot_3D = course(P3D, "a late snapshot undoes nothing", 3, 4, ours_entries::old_snapshot).with_snapshots().without_thread_lag().ours();
+                snapshot_then_entries_3D = course(P3D, "entries do not overtake a snapshot", 3, 15, ours_snapshots::snapshot_then_entries).with_snapshots().with_much_thread_lag().ours();
+                old_votes_3A = course(P3A, "a vote counts in its own election only", 3, 8, ours_terms::old_votes).without_thread_lag().ours();
                 higher_term_3A = course(P3A, "a reply of a higher term ends leadership", 3, 4, ours_terms::higher_term).ours();
-                older_candidate_3A = course(P3A, "no vote for a candidate of an older term", 3, 3, ours_terms::older_candidate).ours();
-                same_term_3A = course(P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).ours();
-                old_replies_3B = course(P3B, "a reply says nothing about a later term", 5, 6, ours_replies::old_replies).ours();
-                adopted_term_3C = course(P3C, "an adopted term outlives a crash", 3, 4, ours_replies::adopted_term).ours();
+                older_candidate_3A = course(P3A, "no vote for a candidate of an older term", 3, 3, ours_terms::older_candidate).without_thread_lag().ours();
+                same_term_3A = course(P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).without_thread_lag().ours();
+                old_replies_3B = course(P3B, "a reply says nothing about a later term", 5, 6, ours_replies::old_replies).without_thread_lag().ours();
+                adopted_term_3C = course(P3C, "an adopted term outlives a crash", 3, 4, ours_replies::adopted_term).without_thread_lag().ours();
             }
             ours {
             }

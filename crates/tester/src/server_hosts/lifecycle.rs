@@ -148,10 +148,11 @@ impl<S: HostedServer> ServerHosts<S> {
     }
 }
 
-/// Creates the group of one incarnation's threads; their events are recorded under the server.
+/// Creates the group of one incarnation's threads. Their events are recorded under the server, and a simulation
+/// sometimes holds them.
 fn group_of(server: ServerId, incarnation: u32) -> Group {
     let context = record::scope().map(|scope| Scope::new(&scope.recorder, Some(server)).into_context());
-    Group::new(format!("{server}#{incarnation}"), context)
+    Group::new(format!("{server}#{incarnation}"), context).lagging()
 }
 
 /// Waits until `group` has no threads; fails the run if some are left at the deadline.
