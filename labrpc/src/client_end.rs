@@ -53,9 +53,11 @@ impl ClientEnd {
         Args: Serialize + 'static,
         Reply: DeserializeOwned + 'static,
     {
+        let from = Location::caller();
+        self.check_thread(method, from);
         let types = Types::of::<Args, Reply>();
         let request = Request { method, types, args: Payload::encode(args) };
-        let reply = thread::called_from(Location::caller(), || call::execute(&self.0, &request))?;
+        let reply = thread::called_from(from, || call::execute(&self.0, &request))?;
         Some(decode_reply(method, &reply))
     }
 
@@ -78,6 +80,12 @@ impl ClientEnd {
         self.call_on_pool(None, method, args, on_reply);
     }
 
+    /// Fails the simulation of the network if the calling thread is not part of it.
+    #[inline]
+    pub(crate) fn check_thread(&self, method: &str, from: &'static Location<'static>) {
+        self.0.network.home.check(|| format!("calls {method} over the network"), from);
+    }
+
     /// Has a pooled thread make a call, with this plan or with one that it makes when it begins.
     #[track_caller]
     pub(crate) fn call_on_pool<Args, Reply>(
@@ -90,10 +98,11 @@ impl ClientEnd {
         Args: Serialize + 'static,
         Reply: DeserializeOwned + 'static,
     {
+        let from = Location::caller();
+        self.check_thread(method, from);
         let end = Arc::clone(&self.0);
         let types = Types::of::<Args, Reply>();
         let args = Payload::encode(args);
-        let from = Location::caller();
         let job = Box::new(move || {
             let request = Request { method, types, args };
             let reply = thread::called_from(from, || match &plan {

@@ -41,6 +41,7 @@ impl ClientEnd {
         Reply: DeserializeOwned + 'static,
     {
         let end = self.end();
+        self.check_thread(method, Location::caller());
         let plan = end.plan_call();
         let Some(plan) = plan.as_ref().filter(|plan| completes_inline(plan, method)) else {
             self.call_on_pool(plan, method, args, on_reply);

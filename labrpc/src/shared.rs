@@ -3,11 +3,11 @@
 //! The configuration is one value under one lock, with a version. Each end keeps its own part of the configuration,
 //! together with the version that it read. So a call on an unchanged network takes no lock that another end takes.
 
-use labstd::Clock;
 use labstd::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use labstd::sync::{Arc, Mutex, MutexGuard};
 use labstd::thread::{self, Group};
 use labstd::time::{Duration, run_elapsed_nanos};
+use labstd::{Clock, HomeRun};
 use record::Loss;
 
 use crate::Name;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) inline_share: InlineShare,
     pub(crate) held_messages: Arc<HeldMessages>,
     pub(crate) pool: Arc<Pool>,
+    /// The simulation that the network belongs to.
+    pub(crate) home: HomeRun,
 }
 
 /// The value of `calm_from` for a network whose faults never stop.
@@ -59,6 +61,7 @@ impl Shared {
             inline_share: InlineShare::draw(),
             held_messages: Arc::default(),
             pool: Pool::new(Group::new("network", thread::context())),
+            home: HomeRun::current(),
         }
     }
 

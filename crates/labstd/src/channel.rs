@@ -5,15 +5,14 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
 use crate::current_thread::with_current_thread;
-use crate::failure::Failure;
+use crate::foreign::HomeRun;
 use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim::{self, Sim};
-use crate::state::{FOREIGN_THREAD, RunState};
 use crate::time::{Duration, Instant};
 use crate::wait::WaitKind;
 
@@ -33,8 +32,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn pair<T>((tx, rx): (crossbeam_channel::Sender<T>, crossbeam_channel::Receiver<T>)) -> (Sender<T>, Receiver<T>) {
-    let run = with_current_thread(|me| me.map(|me| &me.run).filter(|run| run.simulated).map(Arc::downgrade));
-    let keys = Arc::new(WaitKeys { run, ..WaitKeys::default() });
+    let keys = Arc::new(WaitKeys { run: HomeRun::current(), ..WaitKeys::default() });
     (Sender { inner: Some(tx), keys: Arc::clone(&keys) }, Receiver { inner: Some(rx), keys })
 }
 
@@ -44,8 +42,7 @@ fn pair<T>((tx, rx): (crossbeam_channel::Sender<T>, crossbeam_channel::Receiver<
 struct WaitKeys {
     senders: u8,
     receivers: u8,
-    /// `None` on threads.
-    run: Option<Weak<RunState>>,
+    run: HomeRun,
 }
 
 /// The sending half. Clones send into the same channel.
@@ -98,15 +95,15 @@ impl<T> Sender<T> {
     #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let at = Location::caller();
-        let sent = self.inner().try_send(message);
-        if let Some(sim) = sim::current() {
-            if sent.is_ok() {
-                sim.unpark_one(self.keys.receivers());
-            }
-            sim.preemption_point(at);
-        } else {
+        let Some(sim) = sim::current() else {
             self.keys.fail_if_foreign_thread(at);
+            return self.inner().try_send(message);
+        };
+        let sent = self.inner().try_send(message);
+        if sent.is_ok() {
+            sim.unpark_one(self.keys.receivers());
         }
+        sim.preemption_point(at);
         sent
     }
 
@@ -223,8 +220,9 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let at = Location::caller();
-        if let Some(sim) = sim::current() {
-            sim.preemption_point(at);
+        match sim::current() {
+            Some(sim) => sim.preemption_point(at),
+            None => self.keys.fail_if_foreign_thread(at),
         }
         let received = self.inner().try_recv();
         if let (Ok(_), Some(sim)) = (&received, sim::current()) {
@@ -311,13 +309,7 @@ impl WaitKeys {
     /// Fails the simulation that the channel belongs to, if that has not ended. The calling thread is not part of the
     /// simulation, and cannot wake its threads.
     fn fail_if_foreign_thread(&self, at: &'static Location<'static>) {
-        let Some(run) = self.run.as_ref().and_then(Weak::upgrade) else { return };
-        if !run.is_over() {
-            let name = std::thread::current().name().map(|name| format!(", named '{name}'")).unwrap_or_default();
-            run.fail(Failure::ForeignThread {
-                description: format!("{FOREIGN_THREAD}{name} uses a channel of this simulation at {at}"),
-            });
-        }
+        self.run.check(|| "uses a channel".to_string(), at);
     }
 
     fn senders(&self) -> usize {

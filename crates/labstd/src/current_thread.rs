@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
 
+use crate::foreign;
 use crate::group::Group;
 use crate::state::{NO_RUN, RunState, ThreadInfo};
 
@@ -43,7 +44,10 @@ pub(crate) fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>
     with_current_thread(|me| match me {
         // SAFETY: the entry is the calling thread's own.
         Some(me) => unsafe { me.group.with(|group| f(group.and_then(Group::context))) },
-        None => f(None),
+        None => {
+            foreign::check_starter("reports an event", None);
+            f(None)
+        }
     })
 }
 

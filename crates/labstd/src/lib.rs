@@ -72,8 +72,10 @@
 
 mod current_thread;
 mod failure;
+mod foreign;
 mod group;
 mod limits;
+mod os_task;
 mod os_threads;
 mod panic_hook;
 mod run;
@@ -93,6 +95,7 @@ pub mod time;
 mod sim;
 
 pub use failure::{Failure, PanicReport, ThreadStatus};
+pub use foreign::HomeRun;
 pub use run::{Clock, Outcome, Run, clock, run, simulate};
 pub use stats::Stats;
 pub use thread_lag::ThreadLag;

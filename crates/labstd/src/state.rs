@@ -29,6 +29,10 @@ pub(crate) struct RunState {
     /// The number of steps of a simulation and the thread that it runs; for the stall check from outside.
     pub(crate) steps: Arc<AtomicU64>,
     pub(crate) running: AtomicU64,
+    /// The OS thread of a simulation.
+    pub(crate) os_thread: OnceLock<std::thread::ThreadId>,
+    /// The number of that thread for the OS, on Linux.
+    pub(crate) os_task: AtomicU64,
     /// Whether the run has failed: sleeps and waits then end, and their threads unwind.
     stopping: AtomicBool,
     /// The longest delay of a wakeup from a sleep, in nanoseconds (threads only).
@@ -76,6 +80,8 @@ impl RunState {
             virtual_now: AtomicU64::new(0),
             steps,
             running: AtomicU64::new(0),
+            os_thread: OnceLock::new(),
+            os_task: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             lateness: AtomicU64::new(0),
             next_thread: AtomicU64::new(1),
@@ -129,6 +135,12 @@ impl RunState {
         }
         let _held = self.body_done.lock();
         self.changed.notify_all();
+    }
+
+    /// Changes the failure of a run that has failed.
+    pub(crate) fn replace_failure(&self, change: impl FnOnce(Failure) -> Failure) {
+        let mut failure = self.failure.lock();
+        *failure = failure.take().map(change);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

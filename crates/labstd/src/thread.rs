@@ -14,7 +14,7 @@ use crate::os_threads::{self, Blocked, unwind_if_stopping};
 use crate::state::ThreadInfo;
 use crate::time::Duration;
 use crate::wait::WaitKind;
-use crate::{panic_hook, sim};
+use crate::{foreign, panic_hook, sim};
 
 pub use crate::group::Group;
 
@@ -142,7 +142,10 @@ pub fn sleep(duration: Duration) {
         return;
     }
     with_current_thread(|me| match me {
-        None => std::thread::sleep(duration),
+        None => {
+            foreign::check_starter("sleeps in labstd::thread::sleep as a thread", Some(at));
+            std::thread::sleep(duration);
+        }
         Some(me) => {
             {
                 let _blocked = Blocked::new(me, WaitKind::Sleep, at);

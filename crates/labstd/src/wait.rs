@@ -1,6 +1,7 @@
 //! The current wait of a thread, stored where reports can read it: a few relaxed atomics, written when a thread is
 //! about to block. The table of a stuck run therefore costs nothing while the run is not stuck.
 
+use crate::foreign::Home;
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -157,6 +158,8 @@ pub(crate) struct LockState {
     /// The number of simulated threads that wait for the lock. It is nearly always 0, and then a release need not look
     /// for a waiter.
     waiters: AtomicU32,
+    /// The simulation whose threads take the lock.
+    pub(crate) home: Home,
     /// The line that created the lock, which identifies it in reports.
     pub(crate) created_at: &'static Location<'static>,
 }
@@ -167,6 +170,7 @@ impl LockState {
             owner: AtomicU64::new(0),
             taken_at: AtomicPtr::new(ptr::null_mut()),
             waiters: AtomicU32::new(0),
+            home: Home::none(),
             created_at,
         }
     }

@@ -152,7 +152,8 @@ pub fn run_undisturbed(
 /// Like [`run_undisturbed`], but starts only if `still_wanted` returns true once the gate admits the run. A simulated
 /// run for which `run_again` returns true is [run again](determinism::rerun), after another run that records it if
 /// `recording` requires that; a divergence becomes the failure of the report. Aborted runs, and runs of code that is
-/// not written yet, are not run again because there is nothing to compare.
+/// not written yet, are not run again because there is nothing to compare. A run with a foreign thread is not run again
+/// either, because that thread is the reason why the second run would differ.
 pub fn run_if(
     still_wanted: impl Fn() -> bool,
     scenario: &Scenario,
@@ -177,7 +178,7 @@ pub fn run_if(
         let finished = |report| Some(FinishedRun { report, scenario: scenario.clone(), active_run });
         if !matches!(report.verdict, Verdict::Disturbed(_)) {
             let comparable = clock == Clock::Simulated && !matches!(report.verdict, Verdict::Aborted(_));
-            if !comparable || unwritten(&report) || !run_again(&report) {
+            if !comparable || unwritten(&report) || has_foreign_thread(&report) || !run_again(&report) {
                 return finished(report);
             }
             let report = recorded_rerun::with_record(scenario, report);
@@ -209,6 +210,11 @@ pub fn prints_events() -> bool {
 /// Returns whether a run reached code that is not written yet.
 fn unwritten(report: &Report) -> bool {
     report.run_failure().is_some_and(|run_failure| run_failure.unwritten)
+}
+
+/// Returns whether a thread from outside of the simulation took part in a run.
+fn has_foreign_thread(report: &Report) -> bool {
+    report.run_failure().is_some_and(|run_failure| run_failure.foreign_thread)
 }
 
 /// Formats the paths of a run's files for printing below the run's lines; empty if there are none.

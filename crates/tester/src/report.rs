@@ -63,6 +63,9 @@ pub struct RunFailure {
     pub at: Duration,
     /// Whether the run reached code that is not written yet: [`raftapi::unwritten`].
     pub unwritten: bool,
+    /// Whether a thread from outside of the simulation took part in it. Then two runs of the seed differ, and no rule of
+    /// Raft is to blame.
+    pub foreign_thread: bool,
     /// The rule that was broken, or may have been broken.
     pub diagnosis: Diagnosis,
 }
@@ -70,12 +73,12 @@ pub struct RunFailure {
 impl RunFailure {
     /// Creates a failure without a diagnosis.
     pub(crate) fn plain(text: String, at: Duration) -> RunFailure {
-        RunFailure { text, at, unwritten: false, diagnosis: Diagnosis::default() }
+        RunFailure { text, at, unwritten: false, foreign_thread: false, diagnosis: Diagnosis::default() }
     }
 
     /// Creates a failure with a diagnosis.
     pub(crate) fn diagnosed(text: &str, at: Duration, diagnosis: Diagnosis) -> RunFailure {
-        RunFailure { text: diagnosis.insert_into(text), at, unwritten: false, diagnosis }
+        RunFailure { text: diagnosis.insert_into(text), diagnosis, ..RunFailure::plain(String::new(), at) }
     }
 }
 

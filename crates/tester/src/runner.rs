@@ -150,7 +150,8 @@ fn classify_failure(failure: Failure, stats: &Stats, clock: Clock, record: &Reco
                 RunFailure::plain(text, at)
             }
         }
-        Failure::Spin { .. } | Failure::ForeignThread { .. } => RunFailure::plain(text, at),
+        Failure::Spin { .. } => RunFailure::plain(text, at),
+        Failure::ForeignThread { .. } => RunFailure { foreign_thread: true, ..RunFailure::plain(text, at) },
         other => RunFailure::diagnosed(&text, at, diagnosis::diagnose_failure(record.events(), &other)),
     };
     let late = clock == Clock::Threads && stats.lateness > LATENESS_MAX;

@@ -22,7 +22,9 @@ use super::stack::{SimStack, StackPool};
 use super::{NEVER, freed_memory, overflow};
 use crate::current_thread::set_current_thread;
 use crate::failure::Failure;
+use crate::foreign::{self, Live};
 use crate::limits::Limits;
+use crate::os_task;
 use crate::os_threads;
 use crate::state::{FOREIGN_THREAD, Killed, RunState, ThreadInfo};
 use crate::stats::Stats;
@@ -39,6 +41,8 @@ thread_local! {
 /// One simulation. It lives on one OS thread, and no other thread sees it.
 pub(crate) struct Sim {
     run: Arc<RunState>,
+    /// Identifies the simulation in the objects that it uses.
+    number: u32,
     scheduler: RefCell<Scheduler>,
     /// Shared with the scheduler.
     hot_state: Rc<HotState>,
@@ -102,19 +106,25 @@ pub(crate) fn execute(
 ) -> Stats {
     overflow::install();
     freed_memory::keep();
+    let live = Live::new(run);
+    let number = live.number;
     let simulation = {
         let run = Arc::clone(run);
         std::thread::Builder::new()
-            .name("simulation".to_string())
+            .name(live.thread_name())
             .spawn(move || {
-                let stats = run_simulation(&run, main, body, limits);
+                let _ = run.os_thread.set(std::thread::current().id());
+                run.os_task.store(os_task::current(), Relaxed);
+                let stats = run_simulation(&run, number, main, body, limits);
                 os_threads::body_ended(&run);
                 stats
             })
             .expect("the OS starts a thread for the simulation")
     };
     if ends_before_stall(run, &simulation, limits.stall) {
-        return simulation.join().unwrap_or_else(|thrown| std::panic::resume_unwind(thrown));
+        let stats = simulation.join().unwrap_or_else(|thrown| std::panic::resume_unwind(thrown));
+        foreign::blame_started_thread(run, number);
+        return stats;
     }
     let running = run.running.load(Relaxed);
     let thread = run.thread(running).map_or(String::new(), |thread| thread.name.to_string());
@@ -140,10 +150,17 @@ fn ends_before_stall(run: &RunState, simulation: &std::thread::JoinHandle<Stats>
 }
 
 /// Runs a whole simulation on the calling OS thread.
-fn run_simulation(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOnce() + Send>, limits: Limits) -> Stats {
+fn run_simulation(
+    run: &Arc<RunState>,
+    number: u32,
+    main: Arc<ThreadInfo>,
+    body: Box<dyn FnOnce() + Send>,
+    limits: Limits,
+) -> Stats {
     let scheduler = Scheduler::new(Arc::clone(run), limits);
     let sim = Sim {
         run: Arc::clone(run),
+        number,
         hot_state: scheduler.hot_state(),
         scheduler: RefCell::new(scheduler),
         coroutines: RefCell::new(Vec::new()),
@@ -171,6 +188,12 @@ fn run_simulation(run: &Arc<RunState>, main: Arc<ThreadInfo>, body: Box<dyn FnOn
 }
 
 impl Sim {
+    /// Returns the number that identifies the simulation in the objects that it uses.
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Runs all threads until the run is over and every thread has ended.
     fn drive(&self) {
         let mut next = self.scheduler.borrow_mut().pick();
@@ -405,6 +428,13 @@ impl Sim {
     pub(crate) fn wait_for_lock(&self, key: usize, lock: &LockState, at: &'static Location<'static>, deadline: u64) {
         let me = Arc::clone(&self.scheduler.borrow_mut().running().info);
         me.wait.set_lock(lock);
+        if lock.owner() == 0 {
+            // Each thread of a simulation sets the owner before another thread runs.
+            let taken = lock.taken_at().map_or(String::new(), |line| format!(", taken at {line}"));
+            let description = format!("{FOREIGN_THREAD} holds the lock made at {}{taken}", lock.created_at);
+            self.run.fail(Failure::ForeignThread { description });
+            self.scheduler.borrow_mut().end();
+        }
         if let Some(cycle) = self.deadlock_cycle(&me, lock, at) {
             self.run.fail(Failure::Deadlock { cycle, threads: self.run.statuses(|_| true) });
             self.scheduler.borrow_mut().end();

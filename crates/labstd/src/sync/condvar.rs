@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::current_thread::with_current_thread;
+use crate::foreign::Home;
 use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim;
 use crate::sync::MutexGuard;
@@ -15,6 +16,8 @@ use crate::wait::WaitKind;
 /// Wait in a loop that tests the condition: another thread may run between the notification and the wakeup.
 pub struct Condvar {
     inner: parking_lot::Condvar,
+    /// The simulation whose threads use it.
+    home: Home,
 }
 
 /// The result of a timed wait: whether the timeout ended it.
@@ -31,7 +34,7 @@ impl WaitTimeoutResult {
 impl Condvar {
     /// Creates a condition variable without waiting threads.
     pub const fn new() -> Condvar {
-        Condvar { inner: parking_lot::Condvar::new() }
+        Condvar { inner: parking_lot::Condvar::new(), home: Home::none() }
     }
 
     /// Releases the lock, waits for a notification, and takes the lock again.
@@ -86,10 +89,14 @@ impl Condvar {
     pub fn notify_one(&self) {
         match sim::current() {
             Some(sim) => {
+                self.home.set(sim);
                 sim.unpark_one(self.key());
                 sim.preemption_point(Location::caller());
             }
-            None => drop(self.inner.notify_one()),
+            None => {
+                self.check_home(Location::caller());
+                self.inner.notify_one();
+            }
         }
     }
 
@@ -98,10 +105,14 @@ impl Condvar {
     pub fn notify_all(&self) {
         match sim::current() {
             Some(sim) => {
+                self.home.set(sim);
                 sim.unpark_all(self.key());
                 sim.preemption_point(Location::caller());
             }
-            None => drop(self.inner.notify_all()),
+            None => {
+                self.check_home(Location::caller());
+                self.inner.notify_all();
+            }
         }
     }
 
@@ -113,6 +124,7 @@ impl Condvar {
     ) -> WaitTimeoutResult {
         let kind = if deadline.is_some() { WaitKind::CondvarTimed } else { WaitKind::Condvar };
         if let Some(sim) = sim::current() {
+            self.home.set(sim);
             // No other thread runs between the release and the parking: the two are one step.
             guard.release();
             let notified =
@@ -121,6 +133,7 @@ impl Condvar {
             sim.unwind_if_ending();
             return WaitTimeoutResult(!notified);
         }
+        self.check_home(at);
         with_current_thread(|me| {
             let blocked = me.map(|me| Blocked::new(me, kind, at));
             let timed_out = guard.wait_with(at, |inner| match deadline {
@@ -136,6 +149,11 @@ impl Condvar {
             }
             WaitTimeoutResult(timed_out)
         })
+    }
+
+    /// Fails the simulation whose threads use this; the calling thread is part of none.
+    fn check_home(&self, at: &'static Location<'static>) {
+        self.home.check(|| "a condition variable".to_string(), at);
     }
 
     fn key(&self) -> usize {

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 use crate::current_thread::with_current_thread;
+use crate::foreign::Home;
 use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim;
 use crate::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use crate::wait::WaitKind;
 /// over a `bool` and a [`Condvar`](super::Condvar) would do, but reading it and waiting for it take no lock.
 pub struct Latch {
     open: AtomicBool,
+    /// The simulation whose threads use it.
+    home: Home,
     /// The lock and condition variable by which waiting OS threads sleep.
     lock: parking_lot::Mutex<()>,
     opened: parking_lot::Condvar,
@@ -22,7 +25,12 @@ pub struct Latch {
 impl Latch {
     /// Creates a closed latch.
     pub const fn new() -> Latch {
-        Latch { open: AtomicBool::new(false), lock: parking_lot::Mutex::new(()), opened: parking_lot::Condvar::new() }
+        Latch {
+            open: AtomicBool::new(false),
+            home: Home::none(),
+            lock: parking_lot::Mutex::new(()),
+            opened: parking_lot::Condvar::new(),
+        }
     }
 
     /// Returns whether the latch is open. A thread that sees it open also sees everything that was done before it was
@@ -36,11 +44,13 @@ impl Latch {
     pub fn open(&self) {
         match sim::current() {
             Some(sim) => {
+                self.home.set(sim);
                 self.open.store(true, Release);
                 sim.unpark_all(self.key());
                 sim.preemption_point(Location::caller());
             }
             None => {
+                self.check_home(Location::caller());
                 {
                     // Under the lock, so that no thread misses it between its check and its wait.
                     let _held = self.lock.lock();
@@ -60,6 +70,7 @@ impl Latch {
         }
         match sim::current() {
             Some(sim) => {
+                self.home.set(sim);
                 sim.park(self.key(), WaitKind::Latch, at, sim.deadline(timeout));
             }
             None => self.wait_on_threads(at, timeout),
@@ -68,6 +79,7 @@ impl Latch {
     }
 
     fn wait_on_threads(&self, at: &'static Location<'static>, timeout: Duration) {
+        self.check_home(at);
         let deadline = Instant::now().checked_add(timeout);
         with_current_thread(|me| {
             let blocked = me.map(|me| Blocked::new(me, WaitKind::Latch, at));
@@ -83,6 +95,11 @@ impl Latch {
                 unwind_if_stopping(me);
             }
         });
+    }
+
+    /// Fails the simulation whose threads use this; the calling thread is part of none.
+    fn check_home(&self, at: &'static Location<'static>) {
+        self.home.check(|| "a latch".to_string(), at);
     }
 
     fn key(&self) -> usize {

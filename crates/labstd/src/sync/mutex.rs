@@ -49,10 +49,14 @@ impl<T: ?Sized> Mutex<T> {
         let at = Location::caller();
         let inner = match sim::current() {
             Some(sim) => {
+                self.state.home.set(sim);
                 sim.preemption_point(at);
                 self.lock_simulated(sim, at)
             }
-            None => self.inner.try_lock().unwrap_or_else(|| self.wait_on_threads(at)),
+            None => {
+                self.check_home(at);
+                self.inner.try_lock().unwrap_or_else(|| self.wait_on_threads(at))
+            }
         };
         self.guard(inner, at)
     }
@@ -61,8 +65,12 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let at = Location::caller();
-        if let Some(sim) = sim::current() {
-            sim.preemption_point(at);
+        match sim::current() {
+            Some(sim) => {
+                self.state.home.set(sim);
+                sim.preemption_point(at);
+            }
+            None => self.check_home(at),
         }
         self.inner.try_lock().map(|inner| self.guard(inner, at))
     }
@@ -75,6 +83,11 @@ impl<T: ?Sized> Mutex<T> {
     /// Returns whether a thread holds the lock.
     pub fn is_locked(&self) -> bool {
         self.inner.is_locked()
+    }
+
+    /// Fails the simulation whose threads take this lock; the calling thread is part of none.
+    fn check_home(&self, at: &'static Location<'static>) {
+        self.state.home.check(|| format!("the lock made at {}", self.state.created_at), at);
     }
 
     fn guard<'a>(&'a self, inner: parking_lot::MutexGuard<'a, T>, at: &'static Location<'static>) -> MutexGuard<'a, T> {

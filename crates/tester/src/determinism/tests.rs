@@ -18,6 +18,10 @@ pub(crate) enum Source {
     Clock,
     Thread,
     LockingThread,
+    /// A ticker on an OS thread, with or without a name.
+    Ticker {
+        named: bool,
+    },
 }
 
 /// A Raft that calls its peers every 20 ms, in an order and at times that may depend on something outside the
@@ -41,10 +45,25 @@ impl Caller {
                     std::hint::spin_loop();
                 }
             }
+            if let Source::Ticker { named } = source {
+                let lock = Arc::clone(&lock);
+                let tick = move || {
+                    loop {
+                        if !named {
+                            thread::sleep(Duration::from_millis(10));
+                        }
+                        *lock.lock() += 1;
+                    }
+                };
+                match named {
+                    true => drop(std::thread::Builder::new().name(format!("ticker-{me}")).spawn(tick)),
+                    false => spawn_on_std_thread(tick),
+                }
+            }
             thread::spawn(format!("{me}/asker"), move || {
                 loop {
                     thread::sleep(Duration::from_millis(20));
-                    if matches!(source, Source::LockingThread) {
+                    if matches!(source, Source::LockingThread | Source::Ticker { .. }) {
                         drop(lock.lock());
                     }
                     for peer in call_order(source, asks.len()) {
@@ -147,8 +166,22 @@ fn map_order_os_clock_and_os_threads_are_detected() {
 fn a_lock_held_by_a_std_thread_is_reported() {
     let (report, _) = run_twice(Source::LockingThread);
     let text = &report.run_failure().expect("no other thread gets the lock").text;
-    assert!(text.starts_with("a lock is held too long: "), "{text}");
-    assert!(text.contains("its holder is a thread outside of any run (one of std::thread?)"), "{text}");
+    let told = "a thread outside of any run (one of std::thread?) holds the lock made at ";
+    assert!(text.starts_with(told) && text.contains("start threads with labstd::thread::spawn"), "{text}");
+}
+
+/// Without its ticker no server is elected, but this is not the fault of a rule of Raft.
+#[test]
+fn a_ticker_on_an_os_thread_is_told_and_no_rule_is_blamed() {
+    for named in [false, true] {
+        let (report, _) = run_twice(Source::Ticker { named });
+        let run_failure = report.run_failure().expect("the ticker is no part of the simulation");
+        let text = &run_failure.text;
+        assert!(text.starts_with("a thread outside of any run (one of std::thread?)"), "{text}");
+        assert!(text.contains("start threads with labstd::thread::spawn"), "{text}");
+        assert!(named == text.contains("'ticker-S"), "{text}");
+        assert!(run_failure.foreign_thread && run_failure.diagnosis.first().is_none(), "{text}");
+    }
 }
 
 #[test]
