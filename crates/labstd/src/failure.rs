@@ -47,13 +47,13 @@ pub enum Failure {
         /// The activity of each thread.
         threads: Vec<ThreadStatus>,
     },
-    /// A simulation made no step for a long time on the real clock: a thread computes, or blocks outside of this crate.
-    /// The simulation was abandoned. This says nothing about the code under test.
+    /// The virtual clock of a simulation stood still for a long real time: a thread computes, or waits outside of this
+    /// crate. This says nothing about the code under test.
     Aborted {
-        /// The real time without a step.
+        /// The real time for which the clock stood still.
         after: Duration,
-        /// The thread that was running.
-        thread: String,
+        /// The thread that took the time, and the line of one of its calls if one is known, in one sentence.
+        description: String,
     },
 }
 
@@ -144,10 +144,10 @@ impl fmt::Display for Failure {
                 write!(f, "livelock: not finished after {limit} scheduler steps")?;
                 write_threads(f, threads)
             }
-            Failure::Aborted { after, thread } => write!(
+            Failure::Aborted { after, description } => write!(
                 f,
-                "aborted: no scheduler step for {} s of real time; thread '{thread}' computes without end, or blocks \
-                 in something that the simulation does not know (an OS lock, a std channel)",
+                "aborted: the virtual clock stood still for {} s of real time: {description}: sleep and wait only with \
+                 labstd::thread, labstd::sync and labstd::channel (LAB_STALL=0 switches this limit off)",
                 after.as_secs_f64()
             ),
         }

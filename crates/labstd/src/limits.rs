@@ -4,13 +4,32 @@ use std::time::Duration;
 
 use crate::thread_lag::ThreadLag;
 
+/// The environment variable with the default of [`Limits::stall`] in seconds; 0 for no limit.
+const STALL_VARIABLE: &str = "LAB_STALL";
+
+/// The default of [`Limits::stall`] without the variable. No correct run computes for so long at one moment.
+const STALL: Duration = Duration::from_secs(20);
+
+/// Returns the default of [`Limits::stall`].
+///
+/// # Panics
+///
+/// If the variable is not a number of seconds.
+pub(crate) fn default_stall() -> Option<Duration> {
+    let Ok(text) = std::env::var(STALL_VARIABLE) else { return Some(STALL) };
+    let limit = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let limit = limit.unwrap_or_else(|| panic!("{STALL_VARIABLE}={text} is not a number of seconds (0: no limit)"));
+    (!limit.is_zero()).then_some(limit)
+}
+
 /// The limits and settings of a run; see the methods of [`Run`](crate::Run).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) time: Option<Duration>,
     pub(crate) steps: u64,
     pub(crate) calls_per_instant: u64,
-    pub(crate) stall: Duration,
+    /// The longest real time in which the virtual clock may stand still; `None` for any.
+    pub(crate) stall: Option<Duration>,
     pub(crate) lock: Duration,
     pub(crate) thread_lag: ThreadLag,
 }

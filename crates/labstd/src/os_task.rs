@@ -2,10 +2,12 @@
 //! spent. On other systems nothing is known.
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{current, current_name, other_has_name};
+pub(crate) use linux::{current, current_name, is_traced, other_has_name, time_in_run_queue};
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::time::Duration;
+
     /// Returns the calling thread's number.
     #[expect(unsafe_code, reason = "asks the OS for the thread's number")]
     pub(crate) fn current() -> u64 {
@@ -23,6 +25,20 @@ mod linux {
         }
         let length = name.iter().position(|&byte| byte == 0)?;
         String::from_utf8(name[..length].to_vec()).ok()
+    }
+
+    /// Returns whether a debugger traces this process.
+    pub(crate) fn is_traced() -> bool {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+        tracer.is_some_and(|tracer| tracer.trim() != "0")
+    }
+
+    /// Returns the time that a thread of this process has waited for a processor; zero if it is not known.
+    pub(crate) fn time_in_run_queue(task: u64) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/self/task/{task}/schedstat")).unwrap_or_default();
+        let nanos = text.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+        Duration::from_nanos(nanos.unwrap_or(0))
     }
 
     /// Returns whether a thread of this process other than `task` has this name.
@@ -49,4 +65,14 @@ pub(crate) fn current_name() -> Option<String> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn other_has_name(_: u64, _: &str) -> bool {
     false
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_traced() -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn time_in_run_queue(_: u64) -> std::time::Duration {
+    std::time::Duration::ZERO
 }

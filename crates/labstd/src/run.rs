@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::failure::Failure;
 use crate::group::Group;
-use crate::limits::Limits;
+use crate::limits::{Limits, default_stall};
 use crate::state::{RunState, ThreadInfo};
 use crate::stats::Stats;
 use crate::thread_lag::ThreadLag;
@@ -69,7 +69,7 @@ impl Run {
             time: None,
             steps: u64::MAX,
             calls_per_instant: 2_000_000,
-            stall: Duration::from_secs(30),
+            stall: default_stall(),
             lock: Duration::from_secs(5),
             thread_lag: ThreadLag::Drawn,
         };
@@ -112,9 +112,13 @@ impl Run {
         self
     }
 
-    /// Abandons a simulated run that makes no scheduler step for this long in real time. Default: 30 s.
+    /// Ends a simulated run whose virtual clock stands still for this long in real time. Default: 20 s, or the number of
+    /// seconds in the environment variable `LAB_STALL`, where 0 means no limit. The time that the run waits for a
+    /// processor does not count, nor does the time in which the process is stopped or in a debugger (on Linux).
+    ///
+    /// If its threads still make calls of this crate, the run ends as any failed run. Otherwise it is abandoned.
     pub fn stall_limit(mut self, limit: Duration) -> Run {
-        self.limits.stall = limit;
+        self.limits.stall = Some(limit);
         self
     }
 

@@ -235,6 +235,54 @@ fn a_thread_that_computes_without_end_is_abandoned_and_named() {
     assert_says(&failure, &["aborted", "thread 'thinker' computes without end"]);
 }
 
+/// A thread that sleeps on the OS's clock and never waits in the simulation: the virtual clock stands still, although
+/// other threads run.
+#[test]
+fn a_thread_that_sleeps_in_real_time_is_named_with_its_next_call() {
+    for seed in 1..=8 {
+        let begun = std::time::Instant::now();
+        let failure = failure(Run::simulated(seed).stall_limit(300 * MS), || {
+            let lock = Arc::new(Mutex::new(0_u64));
+            let shared = Arc::clone(&lock);
+            thread::spawn("S0/ticker", move || {
+                loop {
+                    std::thread::sleep(10 * MS);
+                    *shared.lock() += 1; // the line of the call
+                }
+            });
+            thread::spawn("S1/ticker", move || {
+                loop {
+                    *lock.lock() += 1;
+                    thread::yield_now();
+                }
+            });
+            thread::sleep(60_000 * MS);
+        });
+        assert!(begun.elapsed() < 5000 * MS, "{failure}");
+        let line =
+            include_str!("failures.rs").lines().position(|line| line.ends_with("// the line of the call")).unwrap();
+        let call = format!(
+            "thread 'S0/ticker' computes or waits before its call at crates/labstd/tests/failures.rs:{}:",
+            line + 1
+        );
+        assert_says(&failure, &["aborted: the virtual clock stood still for 0.3 s of real time", &call]);
+        assert_says(&failure, &["sleep and wait only with labstd::thread, labstd::sync and labstd::channel"]);
+    }
+}
+
+/// The clock moves between the sleeps, so the run is only slow.
+#[test]
+fn a_slow_run_whose_clock_moves_is_not_ended() {
+    let run = Run::simulated(1).stall_limit(100 * MS);
+    let outcome = run.execute(|| {
+        for _ in 0..30 {
+            std::thread::sleep(10 * MS);
+            thread::sleep(MS);
+        }
+    });
+    assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+}
+
 #[test]
 fn a_spinning_os_thread_is_named_when_the_time_limit_is_over() {
     static STOP: AtomicBool = AtomicBool::new(false);

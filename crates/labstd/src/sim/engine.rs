@@ -7,10 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant as OsInstant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use corosensei::stack::Stack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
@@ -19,6 +18,7 @@ use super::hot_state::HotState;
 use super::scheduler::Scheduler;
 use super::slot::Slot;
 use super::stack::{SimStack, StackPool};
+use super::watchdog::{self, StallSearch};
 use super::{NEVER, freed_memory, overflow};
 use crate::current_thread::set_current_thread;
 use crate::failure::Failure;
@@ -45,12 +45,16 @@ pub(crate) struct Sim {
     number: u32,
     scheduler: RefCell<Scheduler>,
     /// Shared with the scheduler.
-    hot_state: Rc<HotState>,
+    hot_state: Arc<HotState>,
     /// The coroutines, indexed by slot.
     coroutines: RefCell<Vec<CoroutineSlot>>,
     stacks: RefCell<StackPool>,
     /// The task to resume after the coroutine that suspends now.
     next: Cell<Option<Slot>>,
+    /// See [`Run::stall_limit`](crate::Run::stall_limit); zero if there is none.
+    stall_limit: Duration,
+    /// The search for the cause, while the clock stands still for too long.
+    stall_search: RefCell<Option<StallSearch>>,
     /// The time at which the body ended, in nanoseconds.
     ended_at: Cell<u64>,
 }
@@ -108,45 +112,39 @@ pub(crate) fn execute(
     freed_memory::keep();
     let live = Live::new(run);
     let number = live.number;
+    let hot_state = Arc::new(OnceLock::new());
     let simulation = {
-        let run = Arc::clone(run);
+        let (run, hot_state) = (Arc::clone(run), Arc::clone(&hot_state));
         std::thread::Builder::new()
             .name(live.thread_name())
             .spawn(move || {
                 let _ = run.os_thread.set(std::thread::current().id());
                 run.os_task.store(os_task::current(), Relaxed);
-                let stats = run_simulation(&run, number, main, body, limits);
+                let stats = run_simulation(&run, number, main, body, limits, &hot_state);
                 os_threads::body_ended(&run);
                 stats
             })
             .expect("the OS starts a thread for the simulation")
     };
-    if ends_before_stall(run, &simulation, limits.stall) {
+    if watchdog::wait_for_end(run, &simulation, limits.stall, &hot_state) {
         let stats = simulation.join().unwrap_or_else(|thrown| std::panic::resume_unwind(thrown));
         foreign::blame_started_thread(run, number);
         return stats;
     }
-    let running = run.running.load(Relaxed);
-    let thread = run.thread(running).map_or(String::new(), |thread| thread.name.to_string());
-    run.fail(Failure::Aborted { after: limits.stall, thread });
+    run.fail(Failure::Aborted { after: limits.stall.unwrap_or_default(), description: describe_stuck(run) });
     Stats { elapsed: Duration::from_nanos(run.now()), ..Stats::default() }
 }
 
-/// Waits for the simulation's end; `false` if it stopped making steps.
-fn ends_before_stall(run: &RunState, simulation: &std::thread::JoinHandle<Stats>, stall: Duration) -> bool {
-    let mut seen = (0, OsInstant::now());
-    let mut done = run.body_done.lock();
-    while !*done && !simulation.is_finished() {
-        let slice = (stall / 10).clamp(Duration::from_millis(1), Duration::from_secs(1));
-        run.changed.wait_for(&mut done, slice);
-        let steps = run.steps.load(Relaxed);
-        if steps != seen.0 {
-            seen = (steps, OsInstant::now());
-        } else if seen.1.elapsed() >= stall && !*done {
-            return false;
-        }
-    }
-    true
+/// Describes the thread that runs and makes no call.
+fn describe_stuck(run: &RunState) -> String {
+    let running = run.thread(run.running.load(Relaxed));
+    let name = running.as_ref().map_or("", |thread| &*thread.name);
+    let last = running.as_ref().and_then(|thread| thread.wait.snapshot().at);
+    let last = last.map_or(String::new(), |at| format!("; it last waited at {at}"));
+    format!(
+        "thread '{name}' computes without end, or waits in something that the simulation does not know (an OS lock, a \
+         std channel){last}"
+    )
 }
 
 /// Runs a whole simulation on the calling OS thread.
@@ -156,6 +154,7 @@ fn run_simulation(
     main: Arc<ThreadInfo>,
     body: Box<dyn FnOnce() + Send>,
     limits: Limits,
+    shared_hot_state: &OnceLock<Arc<HotState>>,
 ) -> Stats {
     let scheduler = Scheduler::new(Arc::clone(run), limits);
     let sim = Sim {
@@ -166,8 +165,11 @@ fn run_simulation(
         coroutines: RefCell::new(Vec::new()),
         stacks: RefCell::new(StackPool::new()),
         next: Cell::new(None),
+        stall_limit: limits.stall.unwrap_or_default(),
+        stall_search: RefCell::new(None),
         ended_at: Cell::new(0),
     };
+    let _ = shared_hot_state.set(Arc::clone(&sim.hot_state));
     CURRENT.set(&raw const sim);
     sim.add(
         Arc::clone(&main),
@@ -367,9 +369,12 @@ impl Sim {
     #[inline]
     pub(crate) fn preemption_point(&self, at: &'static Location<'static>) {
         if !self.hot_state.count_call() || self.ending() {
-            self.fail_spinning(at);
-            self.unwind_if_ending();
-        } else if self.hot_state.preempts_here() {
+            self.check_calls(at);
+            if self.ending() {
+                return self.unwind_if_ending();
+            }
+        }
+        if self.hot_state.preempts_here() {
             self.preempt();
         }
     }
@@ -471,16 +476,43 @@ impl Sim {
     /// Counts a call and fails the run if there were too many while the clock stood still.
     fn count_call(&self, at: &'static Location<'static>) {
         if !self.hot_state.count_call() {
+            self.check_calls(at);
+        }
+    }
+
+    /// Fails the run, unless it is over, because too many calls were made, or too much real time has passed, while the
+    /// clock stood still.
+    #[cold]
+    fn check_calls(&self, at: &'static Location<'static>) {
+        if self.ending() {
+            return;
+        }
+        if self.hot_state.is_interrupted() {
+            self.search_stall(at);
+        } else if !self.hot_state.undo_late_interruption() {
             self.fail_spinning(at);
         }
     }
 
-    /// Fails the run, unless it is over, because too many calls were made while the clock stood still.
-    #[cold]
-    fn fail_spinning(&self, at: &'static Location<'static>) {
-        if self.ending() {
-            return;
+    /// Fails the run when it is known which thread spends real time while the clock stands still.
+    fn search_stall(&self, at: &'static Location<'static>) {
+        let call = || {
+            let mut scheduler = self.scheduler.borrow_mut();
+            format!("thread '{}' computes or waits before its call at {at}", scheduler.running().info.name)
+        };
+        let found = {
+            let mut search = self.stall_search.borrow_mut();
+            search.get_or_insert_with(StallSearch::begin).add(self.stall_limit, call)
+        };
+        if let Some((pause, call)) = found {
+            let description = format!("{call}, for {:.1} ms at a time", pause.as_secs_f64() * 1000.0);
+            self.run.fail(Failure::Aborted { after: self.stall_limit, description });
+            self.scheduler.borrow_mut().end();
+            self.unwind_if_ending();
         }
+    }
+
+    fn fail_spinning(&self, at: &'static Location<'static>) {
         let mut scheduler = self.scheduler.borrow_mut();
         let calls = self.hot_state.calls_limit();
         let name = &scheduler.running().info.name;

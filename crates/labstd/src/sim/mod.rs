@@ -4,6 +4,7 @@
 //!   coroutines. Its [`wait_queues`] hold the parked threads, its [`timers`] their deadlines, its [`hot_state`] the
 //!   fields that every call reads. Its [`lag`] decides which runnable threads are held for a while.
 //! - [`engine`] switches stacks; the rest of the crate calls only this module.
+//! - [`watchdog`] ends a run whose clock stands still.
 //! - [`stack`] keeps used stacks for later threads; [`overflow`] names the thread that overflows its stack;
 //!   [`freed_memory`] keeps freed memory for later allocations.
 //!
@@ -22,6 +23,7 @@ mod slot;
 mod stack;
 mod timers;
 mod wait_queues;
+mod watchdog;
 
 pub(crate) use engine::{Sim, active, current, execute, mark_unwinding, unwinding};
 

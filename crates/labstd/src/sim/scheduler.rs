@@ -44,7 +44,7 @@ pub(super) struct Task {
 pub(super) struct Scheduler {
     run: Arc<RunState>,
     limits: Limits,
-    hot_state: Rc<HotState>,
+    hot_state: Arc<HotState>,
     /// The task that runs.
     pub(super) current: Slot,
     /// The tasks, indexed by slot.
@@ -73,7 +73,7 @@ impl Scheduler {
         Scheduler {
             run,
             limits,
-            hot_state: Rc::new(hot_state),
+            hot_state: Arc::new(hot_state),
             current: 0,
             tasks: Vec::new(),
             free: Vec::new(),
@@ -125,8 +125,8 @@ impl Scheduler {
     }
 
     /// Returns the state that every call reads.
-    pub(super) fn hot_state(&self) -> Rc<HotState> {
-        Rc::clone(&self.hot_state)
+    pub(super) fn hot_state(&self) -> Arc<HotState> {
+        Arc::clone(&self.hot_state)
     }
 
     /// The number of steps that destructors may take after the run is over. The remaining threads are then abandoned.
