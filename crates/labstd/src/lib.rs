@@ -97,5 +97,6 @@ mod sim;
 pub use failure::{Failure, PanicReport, ThreadStatus};
 pub use foreign::HomeRun;
 pub use run::{Clock, Outcome, Run, clock, run, simulate};
+pub use sim::{StackOverflow, on_stack_overflow};
 pub use stats::Stats;
 pub use thread_lag::ThreadLag;

@@ -163,7 +163,8 @@ impl Run {
         assert!(!sim::active(), "a run cannot be started inside a simulation");
         panic_hook::install();
         let start = OsInstant::now();
-        let run = RunState::new(self.seed, self.clock == Clock::Simulated, self.limits.lock, self.steps);
+        let simulated = self.clock == Clock::Simulated;
+        let run = RunState::new(&self.name, self.seed, simulated, self.limits.lock, self.steps);
         let group = Group::of_run(self.name.clone(), self.context, run.clone());
         let main = run.register(&self.name, Some(group));
         let mut stats = match self.clock {

@@ -18,6 +18,8 @@ pub(crate) const FOREIGN_THREAD: &str = "a thread outside of any run (one of std
 
 /// The state of one run, shared by all its threads and by the thread that waits for its end.
 pub(crate) struct RunState {
+    /// The name that [`Run::named`](crate::Run::named) was given.
+    pub(crate) name: Arc<str>,
     pub(crate) seed: u64,
     pub(crate) simulated: bool,
     /// The longest wait for a lock.
@@ -68,11 +70,18 @@ pub(crate) struct Killed;
 
 /// The run to which threads belong that are started outside of any run.
 pub(crate) static NO_RUN: LazyLock<Arc<RunState>> =
-    LazyLock::new(|| RunState::new(0, false, Duration::from_secs(5), Arc::default()));
+    LazyLock::new(|| RunState::new("", 0, false, Duration::from_secs(5), Arc::default()));
 
 impl RunState {
-    pub(crate) fn new(seed: u64, simulated: bool, lock_limit: Duration, steps: Arc<AtomicU64>) -> Arc<RunState> {
+    pub(crate) fn new(
+        name: &str,
+        seed: u64,
+        simulated: bool,
+        lock_limit: Duration,
+        steps: Arc<AtomicU64>,
+    ) -> Arc<RunState> {
         Arc::new(RunState {
+            name: name.into(),
             seed,
             simulated,
             lock_limit,

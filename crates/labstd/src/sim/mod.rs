@@ -26,6 +26,7 @@ mod wait_queues;
 mod watchdog;
 
 pub(crate) use engine::{Sim, active, current, execute, mark_unwinding, unwinding};
+pub use overflow::{StackOverflow, on_stack_overflow};
 
 /// The deadline of a wait without a deadline.
 pub(crate) const NEVER: u64 = u64::MAX;

@@ -4,11 +4,18 @@
 use parking_lot::Mutex;
 
 pub(super) use self::cache_offset::SimStack;
+use self::cache_offset::give_back;
 
-/// The size of a stack. Only its touched pages use memory; a symbolised backtrace needs 32 KiB.
-const STACK_BYTES: usize = 256 * 1024;
+/// The size of a stack: as much as `std` gives an OS thread. Only its touched pages use memory.
+pub(super) const STACK_BYTES: usize = 2 << 20;
 
-/// The number of unused stacks that are kept, each with its touched pages.
+/// The part of an unused stack that keeps its memory, from the end that is used first. Threads of the lab touch less.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// The number of unused stacks of a running simulation whose memory is kept in full. It is reused soon.
+const KEPT_IN_FULL: usize = 64;
+
+/// The number of unused stacks that are kept, each with at most [`KEPT_BYTES`] of memory.
 const POOLED_MAX: usize = 2048;
 
 static SHARED_POOL: Mutex<Vec<SimStack>> = Mutex::new(Vec::new());
@@ -37,6 +44,9 @@ impl StackPool {
     }
 
     pub(super) fn release(&mut self, stack: SimStack) {
+        if self.unused.len() >= KEPT_IN_FULL {
+            give_back(&stack);
+        }
         self.unused.push(stack);
     }
 }
@@ -46,6 +56,7 @@ impl Drop for StackPool {
         let mut shared = SHARED_POOL.lock();
         let room = POOLED_MAX.saturating_sub(shared.len());
         self.unused.truncate(room);
+        self.unused.iter().take(KEPT_IN_FULL).for_each(give_back);
         shared.append(&mut self.unused);
     }
 }
@@ -79,8 +90,30 @@ mod cache_offset {
             static CREATED: AtomicUsize = AtomicUsize::new(0);
             let step = CREATED.fetch_add(1, Relaxed).wrapping_mul(STRIDE) % OFFSETS;
             let offset = step * CACHE_LINE_BYTES;
-            Ok(SimStack { stack: DefaultStack::new(bytes + OFFSETS * CACHE_LINE_BYTES)?, offset })
+            let stack = DefaultStack::new(bytes + OFFSETS * CACHE_LINE_BYTES)?;
+            use_small_pages(&stack);
+            Ok(SimStack { stack, offset })
         }
+    }
+
+    /// Asks the OS for small pages: a huge page would use the memory of a whole stack at its first touch.
+    fn use_small_pages(stack: &DefaultStack) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the range is the mapping of this stack. The advice changes no contents; a refusal is harmless.
+        unsafe {
+            let (low, high) = (stack.limit().get(), stack.base().get());
+            libc::madvise(low as *mut libc::c_void, high - low, libc::MADV_NOHUGEPAGE);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = stack;
+    }
+
+    /// Gives the memory of an unused stack back to the OS, except for the part that is used first.
+    pub(super) fn give_back(stack: &SimStack) {
+        let (low, high) = (stack.stack.limit().get(), stack.stack.base().get() - super::KEPT_BYTES);
+        // SAFETY: the range is a part of the mapping of this stack and begins and ends at a page. No coroutine uses the
+        // stack, so nothing needs its contents.
+        unsafe { libc::madvise(low as *mut libc::c_void, high - low, libc::MADV_DONTNEED) };
     }
 
     // SAFETY: this is the lower part, with the guard page, of a stack that is larger than requested by the largest
@@ -96,8 +129,10 @@ mod cache_offset {
     }
 }
 
-/// Other systems manage stacks in ways of their own, so their stacks have no offset.
+/// Other systems manage stacks in ways of their own, so their stacks have no offset and keep their memory.
 #[cfg(not(unix))]
 mod cache_offset {
     pub(in super::super) use corosensei::stack::DefaultStack as SimStack;
+
+    pub(super) fn give_back(_: &SimStack) {}
 }

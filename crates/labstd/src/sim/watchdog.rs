@@ -8,7 +8,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as OsInstant};
 
+use parking_lot::MutexGuard;
+
 use super::hot_state::HotState;
+use super::overflow;
 use crate::os_task;
 use crate::state::RunState;
 use crate::stats::Stats;
@@ -68,7 +71,7 @@ pub(super) fn wait_for_end(
     let mut still = StillTime::new(run);
     let mut done = run.body_done.lock();
     while !*done && !simulation.is_finished() {
-        run.changed.wait_for(&mut done, slice);
+        wait(run, &mut done, slice);
         still.measure(run, slice);
         if still.spent < limit || *done {
             continue;
@@ -81,7 +84,7 @@ pub(super) fn wait_for_end(
             if let Some(hot_state) = hot_state.get() {
                 hot_state.interrupt(still.clock);
             }
-            run.changed.wait_for(&mut done, slice);
+            wait(run, &mut done, slice);
         }
         still.measure(run, slice);
         if !*done && !simulation.is_finished() && still.spent >= limit {
@@ -95,9 +98,17 @@ fn wait_without_limit(run: &RunState, simulation: &JoinHandle<Stats>) -> bool {
     const SLICE: Duration = Duration::from_millis(200);
     let mut done = run.body_done.lock();
     while !*done && !simulation.is_finished() {
-        run.changed.wait_for(&mut done, SLICE);
+        wait(run, &mut done, SLICE);
     }
     true
+}
+
+/// Waits for a change of the run. A stack overflow meanwhile ends the process.
+fn wait(run: &RunState, done: &mut MutexGuard<'_, bool>, slice: Duration) {
+    run.changed.wait_for(done, slice);
+    if overflow::has_happened() {
+        MutexGuard::unlocked(done, overflow::handle);
+    }
 }
 
 /// The search for the call before which a run spends its real time, while its clock stands still.
