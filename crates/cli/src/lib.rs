@@ -21,6 +21,7 @@ mod plan;
 mod progress;
 mod replay;
 mod results;
+mod resume;
 mod run;
 mod select;
 mod series;

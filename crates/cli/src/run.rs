@@ -12,6 +12,7 @@ use crate::moment::Moment;
 use crate::plan::{self, Plan, Seeds};
 use crate::progress::Progress;
 use crate::results::{Header, ResultsFile};
+use crate::resume::Resume;
 use crate::select::select;
 use crate::series::Series;
 
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &RunArgs, all: Vec<Scenario>, package: &str, out: &mut i
         hashes: args.hashes,
         progress: Progress::new(args.progress, &plan),
         results,
+        resume: Some(Resume::from_env()?),
     };
     series.run(out)
 }

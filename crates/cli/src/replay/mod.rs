@@ -198,7 +198,8 @@ fn replay_results(
     let plan = Plan::list(scenarios, clock, plan::default_jobs(clock), list);
     let progress = Progress::new(ProgressMode::Auto, &plan);
     let twice = saved.header.twice && clock == Clock::Simulated;
-    let series = Series { plan: &plan, package, fail_fast: false, twice, hashes: false, progress, results: None };
+    let series =
+        Series { plan: &plan, package, fail_fast: false, twice, hashes: false, progress, results: None, resume: None };
     series.run(out)
 }
 

@@ -115,6 +115,8 @@ pub(crate) enum EndReason {
     StoppedAtAFailure,
     /// The user pressed Ctrl-C.
     Interrupted,
+    /// A run overflowed a stack. A new process made the remaining runs, and has results of its own.
+    StackOverflow,
 }
 
 impl From<Clock> for SavedClock {

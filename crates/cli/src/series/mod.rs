@@ -8,11 +8,12 @@ use std::time::Instant;
 use tester::artifacts::Artifacts;
 use tester::artifacts::interrupt::{self, InterruptGuard, InterruptHook};
 use tester::harness::{self, FinishedRun, Recording};
-use tester::{Clock, Report};
+use tester::{Clock, Report, ScenarioInfo};
 
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::results::{EndReason, ResultsFile};
+use crate::resume::{Overflow, Resume};
 use crate::summary::{self, LISTED_MAX, Tally};
 use crate::{Error, batch};
 
@@ -31,12 +32,16 @@ pub(crate) struct Series<'a> {
     pub(crate) progress: Progress,
     /// The file for the results, if they are saved.
     pub(crate) results: Option<ResultsFile>,
+    /// The runs of earlier processes, if the batch goes on in a new process after a stack overflow.
+    pub(crate) resume: Option<Resume>,
 }
 
 /// The results of all reported runs.
 struct BatchState {
     package: String,
     tallies: Vec<Tally>,
+    /// The number of the first run in the plan that is not counted yet.
+    next: usize,
     /// The scenarios whose totals are saved, by scenario index.
     saved: Vec<bool>,
     /// Whether the last line of the results file is written.
@@ -60,16 +65,33 @@ enum ArrivedRun {
 impl Series<'_> {
     /// Makes the runs, and writes their lines and the summary to `out`. Returns whether all runs passed.
     pub(crate) fn run(self, out: &mut impl Write) -> Result<bool, Error> {
-        let Series { plan, package, fail_fast, twice, hashes, progress, results } = self;
+        let Series { plan, package, fail_fast, twice, hashes, progress, results, resume } = self;
+        let goes_on = resume.is_some();
+        let earlier = resume.unwrap_or_default();
         let count = plan.scenarios.len();
         let state = Arc::new(Mutex::new(BatchState {
             package: package.to_string(),
             tallies: plan.scenarios.iter().map(|scenario| Tally::new(&scenario.info)).collect(),
+            next: earlier.next,
             saved: vec![false; count],
             ended: false,
             results,
         }));
+        lock(&state).add_overflows(&earlier, plan);
         interrupt::install();
+        if goes_on {
+            let ends = fail_fast;
+            let (state, earlier, progress) = (Arc::clone(&state), earlier.clone(), progress.clone());
+            let infos: Vec<_> = plan.scenarios.iter().map(|scenario| scenario.info.clone()).collect();
+            labstd::on_stack_overflow(move |overflow| {
+                let text = lock(&state).overflowed(overflow.into(), &infos, earlier.clone(), ends);
+                progress.close();
+                match text {
+                    Ok(()) => std::process::exit(1),
+                    Err(error) => eprintln!("the remaining runs cannot be made: {error}"),
+                }
+            });
+        }
         let waiting = InterruptGuard::new(FinishOnInterrupt { state: Arc::clone(&state), progress: progress.clone() });
 
         let (begun, stop) = (Instant::now(), AtomicBool::new(false));
@@ -80,6 +102,9 @@ impl Series<'_> {
         let recording = if recorded { Recording::All } else { Recording::OnlyFailures };
         let work = |number: usize| {
             let (index, seed) = plan.run(number);
+            if earlier.has_made(number, plan.scenarios[index].info.name, seed) {
+                return None;
+            }
             let wanted = || {
                 let wanted = !stop.load(SeqCst);
                 if wanted {
@@ -105,8 +130,10 @@ impl Series<'_> {
             ended
         };
 
-        let report_run = |index: usize, report: Report, kept: Artifacts| {
+        let report_run = |number: usize, report: Report, kept: Artifacts| {
+            let index = plan.scenario_index(number);
             if hashes {
+                lock(&state).next = number + 1;
                 return RunLines(format!("{} {} {:016x}\n", report.info.name, report.seed, report.hash()));
             }
             let lines = RunLines(if plan.prints_each_run() {
@@ -114,7 +141,7 @@ impl Series<'_> {
             } else {
                 String::new()
             });
-            let first = lock(&state).add(index, report, &kept, plan);
+            let first = lock(&state).add(number, report, &kept, plan);
             if first && !plan.prints_each_run() && progress.is_visible() {
                 let failure = lock(&state).tallies[index].first_failure();
                 progress.print_above(&failure);
@@ -123,7 +150,7 @@ impl Series<'_> {
         };
         let may_keep =
             |index: usize, ended: &FinishedRun| !hashes && lock(&state).tallies[index].may_keep(ended.report());
-        let mut all_passed = true;
+        let mut all_passed = earlier.overflows.is_empty() && earlier.runs == earlier.passed;
         let arrived = |number: usize, ended: Option<FinishedRun>| {
             let (Some(ended), index) = (ended, plan.scenario_index(number)) else { return Ok(ArrivedRun::Skipped) };
             all_passed &= ended.report().passed();
@@ -133,7 +160,7 @@ impl Series<'_> {
                 // On threads an earlier run may take another minute, so this run is reported at once.
                 Clock::Threads => {
                     let may_keep = may_keep(index, &ended);
-                    ArrivedRun::Reported(ended.finish(may_keep, |report, kept| report_run(index, report, kept)))
+                    ArrivedRun::Reported(ended.finish(may_keep, |report, kept| report_run(number, report, kept)))
                 }
             })
         };
@@ -153,7 +180,7 @@ impl Series<'_> {
                 ArrivedRun::Reported(lines) => write(lines),
                 ArrivedRun::Ended(ended) => {
                     let may_keep = may_keep(index, &ended);
-                    ended.finish(may_keep, |report, kept| write(report_run(index, report, kept)))
+                    ended.finish(may_keep, |report, kept| write(report_run(number, report, kept)))
                 }
             }
         };
@@ -172,6 +199,7 @@ impl Series<'_> {
             }
         }
         summary::write(&state.tallies, plan.clock, begun.elapsed(), out)?;
+        write!(out, "{}", earlier.line())?;
         if let Some(results) = &state.results {
             let lines = results.lines(package, all_passed);
             write!(out, "{}{lines}", if lines.is_empty() { "" } else { "\n" })?;
@@ -188,7 +216,9 @@ fn lock(state: &Mutex<BatchState>) -> MutexGuard<'_, BatchState> {
 
 impl BatchState {
     /// Counts a run. Returns whether it is the first failure of its scenario.
-    fn add(&mut self, index: usize, report: Report, kept: &Artifacts, plan: &Plan) -> bool {
+    fn add(&mut self, number: usize, report: Report, kept: &Artifacts, plan: &Plan) -> bool {
+        let index = plan.scenario_index(number);
+        self.next = number + 1;
         let tally = &mut self.tallies[index];
         let unwritten = report.run_failure().is_some_and(|broken| broken.unwritten);
         let first = !report.passed() && !unwritten && tally.not_passed() == 0;
@@ -203,6 +233,57 @@ impl BatchState {
             self.saved[index] = true;
         }
         first
+    }
+
+    /// Counts the runs that overflowed a stack in earlier processes.
+    fn add_overflows(&mut self, earlier: &Resume, plan: &Plan) {
+        for overflow in &earlier.overflows {
+            let mut scenarios = plan.scenarios.iter().enumerate();
+            let Some((index, scenario)) = scenarios.find(|(_, known)| known.info.name == overflow.scenario) else {
+                continue;
+            };
+            let report = overflow.report(&scenario.info);
+            if let Some(results) = &mut self.results {
+                results.run(&report, &Artifacts::default());
+            }
+            self.tallies[index].add(report, &Artifacts::default(), &self.package);
+        }
+    }
+
+    /// Saves the results after a stack overflow, and goes on with the remaining runs in a new process, unless the batch
+    /// `ends` at a failure.
+    ///
+    /// # Errors
+    ///
+    /// If the new process cannot be started.
+    fn overflowed(
+        &mut self,
+        overflow: Overflow,
+        infos: &[ScenarioInfo],
+        earlier: Resume,
+        ends: bool,
+    ) -> Result<(), std::io::Error> {
+        if let Some(info) = infos.iter().find(|info| info.name == overflow.scenario)
+            && let Some(results) = &mut self.results
+        {
+            results.run(&overflow.report(info), &Artifacts::default());
+        }
+        self.save(if ends { EndReason::StoppedAtAFailure } else { EndReason::StackOverflow });
+        let sum = |count: fn(&Tally) -> usize| self.tallies.iter().map(count).sum::<usize>();
+        let (runs, passed) = (sum(Tally::runs) - earlier.overflows.len(), sum(Tally::passed));
+        let mut text = format!("so far {runs} more runs: {passed} passed, {} failed\n", runs - passed);
+        if let Some(results) = &self.results {
+            text += &results.lines(&self.package, false);
+        }
+        eprint!("{text}");
+        if ends {
+            return Ok(());
+        }
+        eprintln!("the remaining runs are made in a new process");
+        let mut overflows = earlier.overflows;
+        overflows.push(overflow);
+        let (runs, passed) = (earlier.runs + runs, earlier.passed + passed);
+        Err(Resume { next: self.next, runs, passed, overflows }.go_on())
     }
 
     /// Whether all runs of a scenario are counted.

@@ -8,8 +8,16 @@ use crate::test_scenarios;
 /// Runs a plan, and returns whether all runs passed, and the output. Nothing is saved.
 fn run(plan: &Plan, change: impl FnOnce(&mut Series<'_>)) -> (bool, String) {
     let progress = Progress::new(ProgressMode::None, plan);
-    let mut series =
-        Series { plan, package: "starter", fail_fast: false, twice: false, hashes: true, progress, results: None };
+    let mut series = Series {
+        plan,
+        package: "starter",
+        fail_fast: false,
+        twice: false,
+        hashes: true,
+        progress,
+        results: None,
+        resume: None,
+    };
     change(&mut series);
     let mut out = Vec::new();
     let passed = series.run(&mut out).expect("a vector takes everything");
