@@ -4,11 +4,16 @@
 //! resumes the next. A coroutine that blocks asks the scheduler itself for the next one, and suspends only if that is
 //! another one.
 
+mod calls;
+mod execute;
+mod lock_waits;
+
+pub(crate) use execute::execute;
+
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use corosensei::stack::Stack;
@@ -18,17 +23,12 @@ use super::hot_state::HotState;
 use super::scheduler::Scheduler;
 use super::slot::Slot;
 use super::stack::{SimStack, StackPool};
-use super::watchdog::{self, StallSearch};
-use super::{NEVER, freed_memory, overflow};
+use super::watchdog::StallSearch;
+use super::{NEVER, overflow};
 use crate::current_thread::set_current_thread;
-use crate::failure::Failure;
-use crate::foreign::{self, Live};
-use crate::limits::Limits;
-use crate::os_task;
 use crate::os_threads;
-use crate::state::{FOREIGN_THREAD, Killed, RunState, ThreadInfo};
-use crate::stats::Stats;
-use crate::wait::{LockState, WaitKind, describe_long_wait};
+use crate::state::{Killed, RunState, ThreadInfo};
+use crate::wait::{LockState, WaitKind};
 
 /// Boxed, so that a switch does not move it.
 type BoxedCoroutine = Box<Coroutine<(), (), (), SimStack>>;
@@ -98,94 +98,6 @@ pub(crate) fn mark_unwinding() {
         && let Ok(mut scheduler) = sim.scheduler.try_borrow_mut()
     {
         scheduler.running().unwinding = true;
-    }
-}
-
-/// Runs a simulation on a new OS thread. Waits until it ends, or until it makes no step for `limits.stall`.
-pub(crate) fn execute(
-    run: &Arc<RunState>,
-    main: Arc<ThreadInfo>,
-    body: Box<dyn FnOnce() + Send>,
-    limits: Limits,
-) -> Stats {
-    overflow::install();
-    freed_memory::keep();
-    let live = Live::new(run);
-    let number = live.number;
-    let hot_state = Arc::new(OnceLock::new());
-    let simulation = {
-        let (run, hot_state) = (Arc::clone(run), Arc::clone(&hot_state));
-        std::thread::Builder::new()
-            .name(live.thread_name())
-            .spawn(move || {
-                let _ = run.os_thread.set(std::thread::current().id());
-                run.os_task.store(os_task::current(), Relaxed);
-                let stats = run_simulation(&run, number, main, body, limits, &hot_state);
-                os_threads::body_ended(&run);
-                stats
-            })
-            .expect("the OS starts a thread for the simulation")
-    };
-    if watchdog::wait_for_end(run, &simulation, limits.stall, &hot_state) {
-        let stats = simulation.join().unwrap_or_else(|thrown| std::panic::resume_unwind(thrown));
-        foreign::blame_started_thread(run, number);
-        return stats;
-    }
-    run.fail(Failure::Aborted { after: limits.stall.unwrap_or_default(), description: describe_stuck(run) });
-    Stats { elapsed: Duration::from_nanos(run.now()), ..Stats::default() }
-}
-
-/// Describes the thread that runs and makes no call.
-fn describe_stuck(run: &RunState) -> String {
-    let running = run.thread(run.running.load(Relaxed));
-    let name = running.as_ref().map_or("", |thread| &*thread.name);
-    let last = running.as_ref().and_then(|thread| thread.wait.snapshot().at);
-    let last = last.map_or(String::new(), |at| format!("; it last waited at {at}"));
-    format!(
-        "thread '{name}' computes without end, or waits in something that the simulation does not know (an OS lock, a \
-         std channel){last}"
-    )
-}
-
-/// Runs a whole simulation on the calling OS thread.
-fn run_simulation(
-    run: &Arc<RunState>,
-    number: u32,
-    main: Arc<ThreadInfo>,
-    body: Box<dyn FnOnce() + Send>,
-    limits: Limits,
-    shared_hot_state: &OnceLock<Arc<HotState>>,
-) -> Stats {
-    let scheduler = Scheduler::new(Arc::clone(run), limits);
-    let sim = Sim {
-        run: Arc::clone(run),
-        number,
-        hot_state: scheduler.hot_state(),
-        scheduler: RefCell::new(scheduler),
-        coroutines: RefCell::new(Vec::new()),
-        stacks: RefCell::new(StackPool::new()),
-        next: Cell::new(None),
-        stall_limit: limits.stall.unwrap_or_default(),
-        stall_search: RefCell::new(None),
-        ended_at: Cell::new(0),
-    };
-    let _ = shared_hot_state.set(Arc::clone(&sim.hot_state));
-    CURRENT.set(&raw const sim);
-    sim.add(
-        Arc::clone(&main),
-        Box::new(move || {
-            os_threads::run_body(&main, body);
-            current().expect("the body runs in the simulation").body_ended();
-        }),
-    );
-    sim.drive();
-    CURRENT.set(ptr::null());
-    let scheduler = sim.scheduler.borrow();
-    Stats {
-        elapsed: Duration::from_nanos(sim.ended_at.get()),
-        steps: scheduler.steps,
-        schedule_hash: scheduler.hash,
-        ..Stats::default()
     }
 }
 
@@ -365,20 +277,6 @@ impl Sim {
         }
     }
 
-    /// A preemption point: the seed may decide that another thread runs now.
-    #[inline]
-    pub(crate) fn preemption_point(&self, at: &'static Location<'static>) {
-        if !self.hot_state.count_call() || self.ending() {
-            self.check_calls(at);
-            if self.ending() {
-                return self.unwind_if_ending();
-            }
-        }
-        if self.hot_state.preempts_here() {
-            self.preempt();
-        }
-    }
-
     /// Preempts the calling thread, which stays runnable.
     #[inline(never)]
     fn preempt(&self) {
@@ -417,113 +315,6 @@ impl Sim {
         u64::try_from(duration.as_nanos()).ok().and_then(|nanos| self.now().checked_add(nanos)).unwrap_or(NEVER)
     }
 
-    /// Returns the time for a thread that reads the clock. Reading it repeatedly without blocking counts as a spin.
-    #[track_caller]
-    pub(crate) fn read_clock(&self) -> u64 {
-        self.count_call(Location::caller());
-        self.now()
-    }
-
-    pub(crate) fn lock_limit(&self) -> Duration {
-        self.run.lock_limit
-    }
-
-    /// Waits for a lock that another thread holds. Fails the run if this closes a cycle of threads that wait for each
-    /// other, or if `deadline` passes.
-    pub(crate) fn wait_for_lock(&self, key: usize, lock: &LockState, at: &'static Location<'static>, deadline: u64) {
-        let me = Arc::clone(&self.scheduler.borrow_mut().running().info);
-        me.wait.set_lock(lock);
-        if lock.owner() == 0 {
-            // Each thread of a simulation sets the owner before another thread runs.
-            let taken = lock.taken_at().map_or(String::new(), |line| format!(", taken at {line}"));
-            let description = format!("{FOREIGN_THREAD} holds the lock made at {}{taken}", lock.created_at);
-            self.run.fail(Failure::ForeignThread { description });
-            self.scheduler.borrow_mut().end();
-        }
-        if let Some(cycle) = self.deadlock_cycle(&me, lock, at) {
-            self.run.fail(Failure::Deadlock { cycle, threads: self.run.statuses(|_| true) });
-            self.scheduler.borrow_mut().end();
-        }
-        let woken = lock.while_waiting(|| self.park_without_unwinding(key, WaitKind::Lock, at, deadline));
-        if !woken && !self.ending() {
-            let holder = self.run.thread(lock.owner());
-            let holder = holder.map_or(FOREIGN_THREAD.to_string(), |holder| holder.status().to_string());
-            let description = describe_long_wait(&me.name, lock, at, &holder);
-            self.run.fail(Failure::LockHeldTooLong { description, threads: self.run.statuses(|_| true) });
-            self.scheduler.borrow_mut().end();
-        }
-        self.unwind_if_ending();
-    }
-
-    /// Returns the cycle of threads that wait for each other's locks, if `me` closes one by waiting for `lock`.
-    fn deadlock_cycle(&self, me: &ThreadInfo, lock: &LockState, at: &'static Location<'static>) -> Option<Vec<String>> {
-        let mut cycle = vec![describe_wait(&me.name, lock, at)];
-        let mut holder = lock.owner();
-        while holder != me.id {
-            let next = self.run.thread(holder)?;
-            let waiting = next.wait.snapshot();
-            if waiting.kind != WaitKind::Lock || cycle.len() > self.coroutines.borrow().len() {
-                return None;
-            }
-            // SAFETY: a thread that waits for a lock borrows it, and none of this simulation's threads runs now.
-            let lock = unsafe { &*waiting.lock };
-            cycle.push(describe_wait(&next.name, lock, waiting.at?));
-            holder = lock.owner();
-        }
-        Some(cycle)
-    }
-
-    /// Counts a call and fails the run if there were too many while the clock stood still.
-    fn count_call(&self, at: &'static Location<'static>) {
-        if !self.hot_state.count_call() {
-            self.check_calls(at);
-        }
-    }
-
-    /// Fails the run, unless it is over, because too many calls were made, or too much real time has passed, while the
-    /// clock stood still.
-    #[cold]
-    fn check_calls(&self, at: &'static Location<'static>) {
-        if self.ending() {
-            return;
-        }
-        if self.hot_state.is_interrupted() {
-            self.search_stall(at);
-        } else if !self.hot_state.undo_late_interruption() {
-            self.fail_spinning(at);
-        }
-    }
-
-    /// Fails the run when it is known which thread spends real time while the clock stands still.
-    fn search_stall(&self, at: &'static Location<'static>) {
-        let call = || {
-            let mut scheduler = self.scheduler.borrow_mut();
-            format!("thread '{}' computes or waits before its call at {at}", scheduler.running().info.name)
-        };
-        let found = {
-            let mut search = self.stall_search.borrow_mut();
-            search.get_or_insert_with(StallSearch::begin).add(self.stall_limit, call)
-        };
-        if let Some((pause, call)) = found {
-            let description = format!("{call}, for {:.1} ms at a time", pause.as_secs_f64() * 1000.0);
-            self.run.fail(Failure::Aborted { after: self.stall_limit, description });
-            self.scheduler.borrow_mut().end();
-            self.unwind_if_ending();
-        }
-    }
-
-    fn fail_spinning(&self, at: &'static Location<'static>) {
-        let mut scheduler = self.scheduler.borrow_mut();
-        let calls = self.hot_state.calls_limit();
-        let name = &scheduler.running().info.name;
-        let description =
-            format!("thread '{name}' keeps calling from {at}: {calls} calls were made and the clock never moved");
-        self.run.fail(Failure::Spin { description });
-        scheduler.end();
-        drop(scheduler);
-        self.unwind_if_ending();
-    }
-
     fn now(&self) -> u64 {
         self.hot_state.now()
     }
@@ -531,10 +322,4 @@ impl Sim {
     fn ending(&self) -> bool {
         self.hot_state.ending()
     }
-}
-
-/// Describes one step of a lock cycle.
-fn describe_wait(thread: &str, lock: &LockState, at: &Location<'_>) -> String {
-    let taken = lock.taken_at().map_or(String::new(), |line| format!(", which was taken at {line}"));
-    format!("{thread} waits at {at} for the lock made at {}{taken}", lock.created_at)
 }
