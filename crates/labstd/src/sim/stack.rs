@@ -111,9 +111,24 @@ mod cache_offset {
     /// Gives the memory of an unused stack back to the OS, except for the part that is used first.
     pub(super) fn give_back(stack: &SimStack) {
         let (low, high) = (stack.stack.limit().get(), stack.stack.base().get() - super::KEPT_BYTES);
+        if !is_used_below(high) {
+            return;
+        }
         // SAFETY: the range is a part of the mapping of this stack and begins and ends at a page. No coroutine uses the
         // stack, so nothing needs its contents.
         unsafe { libc::madvise(low as *mut libc::c_void, high - low, libc::MADV_DONTNEED) };
+    }
+
+    /// Returns whether the page that ends at `high`, the beginning of a page of a stack, has memory. Code that uses more
+    /// stack has touched this page too, because it touches at least one address in each page. Asking costs much less
+    /// than giving back a range that has no memory.
+    fn is_used_below(high: usize) -> bool {
+        let mut resident = 0;
+        // SAFETY: reads a constant of the system.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        // SAFETY: the page belongs to the mapping of a stack, and the result for one page is one byte.
+        let known = unsafe { libc::mincore((high - page) as *mut libc::c_void, page, (&raw mut resident).cast()) };
+        known != 0 || resident & 1_u8 == 1
     }
 
     // SAFETY: this is the lower part, with the guard page, of a stack that is larger than requested by the largest
