@@ -64,6 +64,7 @@ impl Overflow {
             verdict: Verdict::Failed(failure),
             finished_stages: Vec::new(),
             active_stage: None,
+            gave_up: None,
             stats: labstd::Stats::default(),
             divergence: None,
             record: Recorder::new(Options::off()),
