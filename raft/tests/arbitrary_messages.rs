@@ -67,19 +67,25 @@ fn server() -> impl Strategy<Value = ServerId> {
 }
 
 fn sent() -> impl Strategy<Value = SentRequest> {
-    (term(), index(), 0..4_u64, prop::option::of(0..4_u64), prop_oneof![9 => Just(0), 1 => number()]).prop_map(
-        |(term, prev_log_index, more, number, reads)| SentRequest {
+    let few = prop_oneof![9 => Just(0), 1 => number()];
+    (term(), index(), 0..4_u64, prop::option::of(0..4_u64), few, index()).prop_map(
+        |(term, prev_log_index, more, number, reads, match_index)| SentRequest {
             term,
             prev_log_index,
             last_index: Index(prev_log_index.0.saturating_add(more)),
             number,
             reads,
+            match_index,
         },
     )
 }
 
 fn request_id() -> impl Strategy<Value = RequestId> {
-    (prop::option::of(0..4_u64), number()).prop_map(|(number, reads)| RequestId { number, reads })
+    (prop::option::of(0..4_u64), number(), index()).prop_map(|(number, reads, match_index)| RequestId {
+        number,
+        reads,
+        match_index,
+    })
 }
 
 fn body() -> impl Strategy<Value = Body> {

@@ -35,6 +35,18 @@ pub struct Effects {
     pub commit_advanced: Option<Index>,
     /// The new term, role and known leader, if one of them has changed.
     pub soft_state: Option<SoftState>,
+    /// The entry that a peer has lost although it had confirmed it, at the first sign of this. It is for the log: the
+    /// protocol does not depend on it.
+    pub lost_entry: Option<LostEntry>,
+}
+
+/// Evidence that a server has lost data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LostEntry {
+    /// The server that refused the entry.
+    pub server: ServerId,
+    /// The index of the entry. The server had confirmed it before it was asked again.
+    pub index: Index,
 }
 
 /// Changes of the state that must survive a crash. Save all of them in one atomic step.

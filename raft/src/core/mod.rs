@@ -50,7 +50,7 @@ use std::fmt;
 use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, ServerId, Term};
 
-pub use self::effects::{Effects, HardState, LogChange, NewSnapshot, Persist};
+pub use self::effects::{Effects, HardState, LogChange, LostEntry, NewSnapshot, Persist};
 pub use self::log::{Entry, Log};
 pub use self::message::{
     AppendEntriesArgs, AppendEntriesReply, InstallSnapshotArgs, InstallSnapshotReply, RequestVoteArgs, RequestVoteReply,

@@ -59,6 +59,8 @@ pub struct Progress {
     reads_sent: u64,
     /// Number of reads, the oldest first, for which the peer has confirmed that this server leads.
     reads_acknowledged: u64,
+    /// Whether the peer has refused entries that it had confirmed before, and has confirmed nothing since.
+    has_lost_entries: bool,
 }
 
 /// The state of a follower as its leader sees it.
@@ -108,6 +110,9 @@ pub struct SentRequest {
     pub number: Option<u64>,
     /// Number of reads that had begun when the request was sent. Its reply confirms them.
     pub reads: u64,
+    /// The index up to which the peer had confirmed the log when the request was sent. A correct peer does not refuse
+    /// a request that begins at or below it.
+    pub match_index: Index,
 }
 
 impl Progress {
@@ -123,6 +128,7 @@ impl Progress {
             consecutive_failures: 0,
             reads_sent: 0,
             reads_acknowledged: 0,
+            has_lost_entries: false,
         }
     }
 
@@ -176,7 +182,8 @@ impl Progress {
             }
         }
         self.reads_sent = reads;
-        SentRequest { term: args.term, prev_log_index: args.prev_log_index, last_index, number, reads }
+        let (prev_log_index, match_index) = (args.prev_log_index, self.match_index);
+        SentRequest { term: args.term, prev_log_index, last_index, number, reads, match_index }
     }
 
     /// Records that a snapshot is sent now, after `reads` reads have begun.
@@ -190,8 +197,8 @@ impl Progress {
         let number = self.next_number();
         self.state = ProgressState::ReceivingSnapshot { number, last_included_index };
         self.reads_sent = reads;
-        let index = last_included_index;
-        SentRequest { term, prev_log_index: index, last_index: index, number: Some(number), reads }
+        let (index, match_index) = (last_included_index, self.match_index);
+        SentRequest { term, prev_log_index: index, last_index: index, number: Some(number), reads, match_index }
     }
 
     /// Handles a reply, whatever it says: the peer can be reached. Another request in flight remains in flight.
@@ -206,6 +213,7 @@ impl Progress {
     /// "If successful: update nextIndex and matchIndex for follower" (Figure 2). A late success is still true, but it
     /// may contain nothing new.
     pub(super) fn on_success(&mut self, sent: &SentRequest) {
+        self.has_lost_entries &= sent.last_index <= self.match_index;
         self.match_index = self.match_index.max(sent.last_index);
         self.next_index = self.next_index.max(self.match_index.next());
         let agrees = self.next_index == self.match_index.next();
@@ -225,12 +233,18 @@ impl Progress {
     }
 
     /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3).
-    /// `next_index` moves to `retry_index` if that is more than one step back.
-    pub(super) fn on_conflict(&mut self, sent: &SentRequest, retry_index: Index) {
+    /// `next_index` moves to `retry_index` if that is more than one step back. Returns whether the reply proves that the
+    /// peer has lost entries, if no earlier reply has proved it.
+    pub(super) fn on_conflict(&mut self, sent: &SentRequest, retry_index: Index) -> bool {
+        let mut is_new_evidence = false;
         if sent.prev_log_index <= self.match_index {
-            // The peer has confirmed this entry before, so this reply is an old one. But a peer that has lost entries
-            // it had confirmed refuses forever. So that this does not become a loop, entries then wait for the reply to
-            // the next heartbeat each time.
+            // The peer has confirmed this entry. If it had done so before the request was sent, it has lost the entry.
+            // A request to a server that was replaced since says nothing about the new one.
+            let has_lost_entries = sent.prev_log_index <= sent.match_index && sent.match_index <= self.match_index;
+            is_new_evidence = has_lost_entries && !self.has_lost_entries;
+            self.has_lost_entries |= has_lost_entries;
+            // Otherwise this reply is an old one. A peer that has lost entries refuses forever. So that this does not
+            // become a loop, entries then wait for the reply to the next heartbeat each time.
             if sent.number.is_some() && self.is_ready() {
                 self.state = ProgressState::Probing(Probe::Paused);
             }
@@ -241,6 +255,7 @@ impl Progress {
             self.state = ProgressState::Probing(Probe::Ready);
         }
         // Otherwise the reply to another request has already moved next_index, and this reply is out of date.
+        is_new_evidence
     }
 
     /// Handles a request that got no reply in time: pauses the peer.

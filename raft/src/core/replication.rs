@@ -6,7 +6,9 @@
 use bytes::Bytes;
 use raftapi::{Index, ServerId, Started, Term};
 
-use super::{AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, Progress, Role, SentRequest};
+use super::{
+    AppendEntriesArgs, AppendEntriesReply, Core, Effects, Entry, LogChange, LostEntry, Progress, Role, SentRequest,
+};
 
 /// Limit of the bytes of entries in one AppendEntries; a single larger entry is sent alone. The limit bounds how long
 /// one message keeps a follower busy that has fallen behind.
@@ -250,7 +252,8 @@ impl Core {
         if reply.success {
             progress.on_success(sent);
         } else {
-            progress.on_conflict(sent, next_index_after_conflict);
+            let is_evidence = progress.on_conflict(sent, next_index_after_conflict);
+            effects.lost_entry = is_evidence.then_some(LostEntry { server: from, index: sent.prev_log_index });
         }
         self.advance_commit_index(&mut effects);
         self.confirm_reads(&mut effects);

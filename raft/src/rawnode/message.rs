@@ -85,6 +85,8 @@ pub struct RequestId {
     pub number: Option<u64>,
     /// Number of reads that had begun when the request was sent. Its reply confirms them.
     pub reads: u64,
+    /// The index up to which the receiver had confirmed the log when the request was sent.
+    pub match_index: Index,
 }
 
 impl Message {
@@ -104,11 +106,12 @@ impl Message {
 impl RequestId {
     /// Returns the ID of the request `sent`.
     pub(super) fn of(sent: &SentRequest) -> RequestId {
-        RequestId { number: sent.number, reads: sent.reads }
+        RequestId { number: sent.number, reads: sent.reads, match_index: sent.match_index }
     }
 
     /// Returns the leader's record of a request of `term` that has this ID.
     pub(super) fn sent(self, term: Term, prev_log_index: Index, last_index: Index) -> SentRequest {
-        SentRequest { term, prev_log_index, last_index, number: self.number, reads: self.reads }
+        let RequestId { number, reads, match_index } = self;
+        SentRequest { term, prev_log_index, last_index, number, reads, match_index }
     }
 }

@@ -62,7 +62,7 @@ pub use self::message::{Body, Message, RequestId};
 pub use self::reads::ReadState;
 pub use self::ready::{Committed, NewEntries, Ready, Snapshot};
 pub use self::snapshots::{SnapshotTask, TransferOutcome};
-use crate::core::{AppendEntriesArgs, Core, Effects, Read, RoleName, Saved, SoftState};
+use crate::core::{AppendEntriesArgs, Core, Effects, LostEntry, Read, RoleName, Saved, SoftState};
 use crate::status;
 
 /// A Raft server that receives events and returns the work to do.
@@ -89,6 +89,7 @@ pub struct RawNode {
     messages: Vec<Message>,
     reads_waiting: Vec<(u64, Read)>,
     reads_done: Vec<ReadState>,
+    lost_entries: Vec<LostEntry>,
 }
 
 impl RawNode {
@@ -120,6 +121,7 @@ impl RawNode {
             messages: Vec::new(),
             reads_waiting: Vec::new(),
             reads_done: Vec::new(),
+            lost_entries: Vec::new(),
         })
     }
 
@@ -258,6 +260,7 @@ impl RawNode {
         for peer in effects.confirm_leadership_with.iter() {
             self.peer_ticks[peer.0].heartbeat_due = true;
         }
+        self.lost_entries.extend(effects.lost_entry);
         if effects.reads_settled {
             self.settle_reads();
         }

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use raftapi::{ApplyMsg, Index, Term};
 
 use super::{Message, RawNode, ReadState, SnapshotTask};
-use crate::core::{Core, Entry, HardState, LogChange, NewSnapshot, Persist, SoftState};
+use crate::core::{Core, Entry, HardState, LogChange, LostEntry, NewSnapshot, Persist, SoftState};
 
 /// The work to do. Each part is present only if something has changed. Do the work in this order:
 ///
@@ -55,6 +55,8 @@ pub struct Ready {
     pub committed: Vec<Committed>,
     /// Reads that are confirmed or lost.
     pub reads: Vec<ReadState>,
+    /// Entries that other servers have lost although they had confirmed them, for the log.
+    pub lost_entries: Vec<LostEntry>,
 }
 
 /// A snapshot that a leader has sent. The owner already has its content.
@@ -175,6 +177,7 @@ impl RawNode {
                 || self.saving.is_behind(&self.core)
                 || !self.messages.is_empty()
                 || !self.reads_done.is_empty()
+                || !self.lost_entries.is_empty()
                 || self.core.commit_index().min(self.saving.matching_index()) > self.core.last_applied()
                 || self.has_pending_sends())
     }
@@ -212,6 +215,7 @@ impl RawNode {
 
         ready.messages = std::mem::take(&mut self.messages);
         ready.reads = std::mem::take(&mut self.reads_done);
+        ready.lost_entries = std::mem::take(&mut self.lost_entries);
         ready
     }
 

@@ -1,7 +1,7 @@
 //! The guarantees of a `RawNode` to its owner, one case at a time.
 
 use bytes::Bytes;
-use raft::core::{AppendEntriesArgs, Entry, HardState, InstallSnapshotArgs, Log, RequestVoteArgs, RoleName};
+use raft::core::{AppendEntriesArgs, Entry, HardState, InstallSnapshotArgs, Log, LostEntry, RequestVoteArgs, RoleName};
 use raft::rawnode::{
     Body, Config, Message, NotLeader, RawNode, ReadRefused, ReadState, Ready, RequestId, TransferOutcome,
 };
@@ -95,7 +95,7 @@ fn append(prev: (u64, u64), term: u64, terms: &[u64], commit: u64) -> Message {
     Message {
         from: S1,
         to: S0,
-        body: Body::AppendEntries { args, request_id: RequestId { number: Some(1), reads: 0 } },
+        body: Body::AppendEntries { args, request_id: RequestId { number: Some(1), reads: 0, match_index: Index(0) } },
     }
 }
 
@@ -392,7 +392,7 @@ fn a_late_snapshot_is_refused_with_the_commit_index() {
         last_included_term: Term(1),
         data: Bytes::new(),
     };
-    let request_id = RequestId { number: Some(2), reads: 0 };
+    let request_id = RequestId { number: Some(2), reads: 0, match_index: Index(0) };
     owner.step(Message { from: S1, to: S0, body: Body::InstallSnapshot { args, request_id } });
     let ready = owner.carry_out();
     assert!(ready.snapshot.is_none(), "it would set the service back");
@@ -421,6 +421,55 @@ fn a_refused_snapshot_reports_the_followers_progress() {
     );
     // A snapshot with an entry of a later leader is not the snapshot of this leader.
     assert_eq!(task.message(Index(5), Term(2), Bytes::new()), None);
+}
+
+#[test]
+fn a_peer_that_refuses_a_confirmed_entry_is_reported_once() {
+    let mut owners = cluster_led_by_s0();
+    owners[0].raw.propose(command("a")).expect("it leads");
+    exchange(&mut owners, None);
+    // S1 loses its log, but nobody notices that it is another server.
+    owners[1] = Owner::new(S1, 3);
+    let mut lost = Vec::new();
+    for _ in 0..20 {
+        owners[0].raw.tick(|| 10);
+        while owners[0].raw.has_ready() {
+            let ready = owners[0].carry_out();
+            lost.extend(ready.lost_entries);
+            ready.messages.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
+        }
+        owners[1].carry_out_all().into_iter().for_each(|message| owners[0].step(message));
+    }
+    assert_eq!(lost, [LostEntry { server: S1, index: Index(1) }]);
+}
+
+#[test]
+fn a_late_refusal_is_no_evidence_of_lost_entries() {
+    let mut owners = cluster_led_by_s0();
+    // S1 refuses a heartbeat that begins at an entry which it does not have yet. The refusal arrives after S1 has
+    // confirmed the entry.
+    owners[0].raw.propose(command("a")).expect("it leads");
+    exchange(&mut owners, Some(S1));
+    for _ in 0..5 {
+        owners[0].raw.tick(|| 10);
+        exchange(&mut owners, Some(S1));
+    }
+    owners[2].raw.campaign();
+    exchange(&mut owners, Some(S1));
+    assert!(owners[2].raw.core().is_leader(), "S2 has every entry");
+    owners[2].raw.tick(|| 10);
+    let heartbeats = owners[2].carry_out_all();
+    heartbeats.into_iter().filter(|message| message.to == S1).for_each(|message| owners[1].step(message));
+    let refusals = owners[1].carry_out_all();
+    refusals.iter().cloned().for_each(|message| owners[2].step(message));
+    exchange(&mut owners, None);
+    assert_eq!(owners[2].raw.status().followers[1].match_index, Index(1), "S1 has caught up");
+    refusals.into_iter().for_each(|message| owners[2].step(message));
+    let mut lost = Vec::new();
+    while owners[2].raw.has_ready() {
+        lost.extend(owners[2].carry_out().lost_entries);
+    }
+    assert_eq!(lost, []);
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 use std::{env, io};
 
 use raftapi::ServerId;
 
 use super::{addresses, secret, shutdown};
 use crate::node::{Config, Node};
-use crate::storage::SyncPolicy;
+use crate::storage::{DiskFaults, SyncPolicy};
 use crate::wire::Secret;
 
 /// The arguments of `serve`.
@@ -46,9 +47,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', hide = true)]
     routes: Option<Vec<String>>,
 
-    /// Make syncs slow by this many milliseconds, and fail from the one with this number on: MS:NUMBER, for tests
-    #[arg(long, value_name = "MS:NUMBER", value_parser = sync_faults, hide = true)]
-    sync_faults: Option<SyncPolicy>,
+    /// Faults of the disk, for tests: milliseconds that each sync takes longer, the number of the first sync that
+    /// fails, and the number of the first write that finds the disk full; 0 for never
+    #[arg(long, value_name = "MS:SYNC:WRITE", value_parser = disk_faults, hide = true)]
+    disk_faults: Option<DiskFaults>,
 
     /// End when standard input ends
     #[arg(long, hide = true)]
@@ -168,8 +170,8 @@ fn config(args: &ServeArgs) -> Result<Config, String> {
         listen,
         secret,
         data: args.data.clone(),
-        sync: match args.sync_faults {
-            Some(faults) => faults,
+        sync: match args.disk_faults {
+            Some(faults) => SyncPolicy::Faulty(faults),
             None if args.tuning.no_sync => SyncPolicy::Never,
             None => SyncPolicy::Always,
         },
@@ -177,11 +179,18 @@ fn config(args: &ServeArgs) -> Result<Config, String> {
     })
 }
 
-/// Parses the faults of a disk, such as `20:100`.
-fn sync_faults(text: &str) -> Result<SyncPolicy, String> {
-    let numbers = text.split_once(':').and_then(|(delay, at)| Some((delay.parse().ok()?, at.parse().ok()?)));
-    let (delay, fails_at) = numbers.ok_or("write MS:NUMBER, such as 20:100")?;
-    Ok(SyncPolicy::Faulty { delay: std::time::Duration::from_millis(delay), fails_at })
+/// Parses the faults of a disk, such as `20:100:0`.
+fn disk_faults(text: &str) -> Result<DiskFaults, String> {
+    let numbers: Option<Vec<u64>> = text.split(':').map(|number| number.parse().ok()).collect();
+    let Some([delay, sync, write]) = numbers.as_deref() else {
+        return Err("write MS:SYNC:WRITE, such as 20:100:0".to_string());
+    };
+    let number = |number: u64| (number > 0).then_some(number);
+    Ok(DiskFaults {
+        sync_delay: Duration::from_millis(*delay),
+        failing_sync: number(*sync),
+        full_at_write: number(*write),
+    })
 }
 
 /// Parses a size in bytes, such as `64K`.

@@ -11,13 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use raft::core::{HardState, RoleName, SoftState};
+use raft::core::{HardState, LostEntry, RoleName, SoftState};
 use raft::rawnode::{Committed, RawNode, Ready, Snapshot, TransferOutcome};
 use raftapi::Index;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::cluster_view::ClusterView;
+use super::cluster_view::{ClusterView, REPLACE};
 use super::command::{Command, Write};
 use super::compaction::Compaction;
 use super::event::{Event, QUEUE_CAPACITY, ReceivedSnapshot};
@@ -181,8 +181,24 @@ impl Driver {
 
     /// Processes one [`Ready`] of the node, in the required order.
     fn process_ready(&mut self) -> Result<(), String> {
-        let Ready { soft_state, hard_state, snapshot, base, entries, messages, snapshot_tasks, committed, reads } =
-            self.node.ready();
+        let Ready {
+            soft_state,
+            hard_state,
+            snapshot,
+            base,
+            entries,
+            messages,
+            snapshot_tasks,
+            committed,
+            reads,
+            lost_entries,
+        } = self.node.ready();
+        for LostEntry { server, index } in lost_entries {
+            log::error!(
+                "{server} refuses the entry at index {index}, which it had confirmed: it has lost data without noticing; \
+                 stop it, move its data directory away, and {REPLACE}"
+            );
+        }
         if let Some(soft_state) = soft_state {
             self.on_soft_state_change(soft_state);
         }

@@ -60,6 +60,9 @@ impl OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            OpenError::Unreadable { path, error } if is_full(error) => {
+                write!(f, "{}: {error}; the disk is full: free some space, then start again", path.display())
+            }
             OpenError::Unreadable { path, error } => {
                 write!(f, "{}: {error}; use a directory that this user may read and write", path.display())
             }
@@ -131,6 +134,12 @@ impl fmt::Display for StorageError {
 }
 
 impl std::error::Error for StorageError {}
+
+/// Returns whether the disk has no space for this user. A limit on the size of files has the same effect.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind())
+}
 
 /// Joins the lines of a text. Messages of libraries may have several lines.
 pub(super) fn one_line(text: impl fmt::Display) -> String {

@@ -58,7 +58,7 @@ use parking_lot::Mutex;
 use raftapi::ServerId;
 use redb::{Database, Durability, ReadableDatabase};
 
-pub use self::disk::SyncPolicy;
+pub use self::disk::{DiskFaults, SyncPolicy};
 pub use self::error::{OpenError, StorageError};
 pub use self::identity::Identity;
 pub use self::image::Image;

@@ -213,9 +213,8 @@ fn open_engine<B: redb::StorageBackend>(
     let file = FileBackend::new(file).map_err(|error| engine_error(store, error))?;
     let mut builder = Database::builder();
     builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
-    builder
-        .create_with_backend(wrap(Disk { file, sync, failure_marker, syncs: AtomicU64::new(0) }))
-        .map_err(|error| engine_error(store, error))
+    let disk = Disk { file, sync, failure_marker, syncs: AtomicU64::new(0), writes: AtomicU64::new(0) };
+    builder.create_with_backend(wrap(disk)).map_err(|error| engine_error(store, error))
 }
 
 /// Converts an error of the engine. An error of the operating system stays one; any other error means damage.

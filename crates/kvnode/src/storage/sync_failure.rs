@@ -50,13 +50,11 @@ pub(super) fn clear(marker: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use raft::core::HardState;
     use raftapi::{ServerId, Term};
 
     use super::*;
-    use crate::storage::{Identity, Storage, SyncPolicy};
+    use crate::storage::{DiskFaults, Identity, Storage, SyncPolicy};
 
     #[test]
     fn after_a_failed_sync_the_next_start_reads_the_disk() {
@@ -65,7 +63,7 @@ mod tests {
         let owner = Identity { cluster: "test".to_string(), server: ServerId(0), servers: 1 };
         let save = |storage: &Storage, term| storage.save(Some(HardState { term: Term(term), voted_for: None }), None);
         drop(Storage::open(&dir, &owner, SyncPolicy::Always).expect("a new directory"));
-        let faulty = SyncPolicy::Faulty { delay: Duration::ZERO, fails_at: 20 };
+        let faulty = SyncPolicy::Faulty(DiskFaults { failing_sync: Some(20), ..DiskFaults::default() });
         let (storage, _) = Storage::open(&dir, &owner, faulty).expect("the first syncs work");
         let saved = (1..100).take_while(|&term| save(&storage, term).is_ok()).last().unwrap_or(0);
         assert!(save(&storage, 100).is_err(), "nothing is saved after a failed sync");

@@ -28,7 +28,7 @@ const GREETING_BYTES_MAX: usize = 16 << 10;
 
 /// The version of the protocol between servers. It is raised when a message between servers changes its meaning or its
 /// encoding. Version 1 had no greetings.
-const SERVER_PROTOCOL: u16 = 2;
+const SERVER_PROTOCOL: u16 = 3;
 
 /// The identity and purpose of the connecting side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,6 +44,8 @@ struct Server {
     id: ServerId,
     address: SocketAddr,
     child: Option<Child>,
+    /// The length of the log when the server was last started, in bytes.
+    log_begin: u64,
     connection: Option<Connection>,
     /// The last status that it reported.
     status: Option<NodeStatus>,
@@ -101,7 +103,7 @@ impl Processes {
         let servers = ports.take(setting.servers).enumerate().map(|(id, port)| {
             let (id, address) = (ServerId(id), SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
             mesh.set_target(id, address);
-            Mutex::new(Server { id, address, child: None, connection: None, status: None })
+            Mutex::new(Server { id, address, child: None, log_begin: 0, connection: None, status: None })
         });
         let servers: Vec<Mutex<Server>> = servers.collect();
         let addresses = servers.iter().map(|server| server.lock().unwrap().address.to_string());
@@ -165,7 +167,9 @@ impl Processes {
         }
         // If the server ends unexpectedly, its log has the reason.
         let log = fs::File::options().create(true).append(true).open(self.dir.join(format!("{id}.log")));
-        command.env("LAB_LOG", "info").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log.expect("a log file"));
+        let log = log.expect("a log file");
+        server.log_begin = log.metadata().expect("the length of the log").len();
+        command.env("LAB_LOG", "info").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         server.child = Some(command.spawn().expect("a server starts"));
     }
 
@@ -185,6 +189,14 @@ impl Processes {
     /// Waits until a server has ended by itself because it had to stop. Returns the line in which it says why.
     #[track_caller]
     pub(crate) fn wait_for_failure(&self, id: ServerId) -> String {
+        let (code, line) = self.wait_for_end(id);
+        assert_eq!(code, Some(1), "{line}");
+        line
+    }
+
+    /// Waits until a server has ended by itself. Returns its exit status, and the line in which it says why.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self, id: ServerId) -> (Option<i32>, String) {
         let begun = Instant::now();
         let mut child = self.servers[id.0].lock().unwrap().child.take().expect("the server was started");
         let status = loop {
@@ -197,10 +209,19 @@ impl Processes {
             }
             thread::sleep(Duration::from_millis(10));
         };
-        let log = self.full_log(id);
+        let log = self.log_since_start(id);
         let errors: Vec<&str> = log.lines().filter(|line| line.starts_with("error: ")).collect();
-        assert_eq!(status.code(), Some(1), "{log}");
-        errors.last().expect("one line gives the reason").to_string()
+        assert_eq!(errors.len(), 1, "one line gives the reason for {status}: {log}");
+        (status.code(), errors[0].to_string())
+    }
+
+    /// Asks a server to end, and waits until it has saved everything.
+    #[cfg(unix)]
+    pub(crate) fn shut_down_server(&self, id: ServerId) {
+        self.signal(id, "TERM");
+        let mut child = self.servers[id.0].lock().unwrap().child.take().expect("the server runs");
+        let status = child.wait().expect("the end of a child");
+        assert!(status.success(), "{id}: {status}: {}", self.log_tail(id));
     }
 
     /// Opens or cuts the link on which `from` connects to `to`.
@@ -219,6 +240,12 @@ impl Processes {
     /// The whole log of a server.
     pub(crate) fn full_log(&self, id: ServerId) -> String {
         fs::read_to_string(self.dir.join(format!("{id}.log"))).unwrap_or_default()
+    }
+
+    /// The log of a server since it was last started.
+    pub(crate) fn log_since_start(&self, id: ServerId) -> String {
+        let from = self.servers[id.0].lock().unwrap().log_begin;
+        String::from_utf8_lossy(self.full_log(id).as_bytes().get(from as usize..).unwrap_or_default()).into_owned()
     }
 
     /// The last lines of a server's log.

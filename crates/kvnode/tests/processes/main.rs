@@ -7,6 +7,8 @@ mod cluster_command;
 mod folder;
 mod kills;
 mod lost_data;
+#[cfg(unix)]
+mod nemesis;
 mod ports;
 mod scenarios;
 mod snapshots;

@@ -1,18 +1,25 @@
-//! Random faults, drawn from a seed, while clients read and write: killed and stopped processes, links that are cut in
-//! one direction, slow and failing syncs, and data directories that are emptied, restored from an older copy, or
-//! removed under a running server. The histories of the clients must be linearizable, each server that stops must
-//! give a reason, and a server without its data must stop until it is replaced.
+//! Random faults, drawn from a seed, while clients read and write. `nemesis.rs` has the faults. The histories of the
+//! clients must be linearizable, each server that stops must give a known reason, and at the end all servers must have
+//! the same data.
 //!
 //! `KVNODE_SOAK_SECONDS=1800 KVNODE_SOAK_SEED=7 cargo test --release -p kvnode --test processes soak -- --nocapture`
 //! runs one seed for half an hour.
+//!
+//! # The size of a history
+//!
+//! The cost of a check grows fast with the number of operations that have no reply, because each of them may take effect
+//! at any later time. So the clients use new keys every [`KEY_LIFETIME`]. A history is linearizable if and only if the
+//! history of each key is (Herlihy and Wing, 1990), so the check loses nothing: each key is a register of its own, and an
+//! operation without a reply concerns only its own key. A write that is lost after the last client has left its key would
+//! go unnoticed, so at the end one client reads every key, and these reads belong to the histories.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kvnode::storage::{self, Storage, SyncPolicy};
 use kvnode::wire::{Clerk, ClerkSettings};
 use linearizability::register::{Access, History, ReadResult};
 use linearizability::{Operation, Verdict};
@@ -22,211 +29,198 @@ use rand_chacha::ChaCha8Rng;
 use tester::kv::KvClusterConfig;
 
 use crate::cluster::Processes;
+use crate::nemesis::{Nemesis, TIMEOUT};
 
 /// The time for which faults happen by default, in seconds.
 const SECONDS: u64 = 10;
+const SERVERS: usize = 3;
 const CLIENTS: u32 = 4;
-/// Few keys, so that clients meet; not one, so that a check stays short.
+/// Few keys at a time, so that clients meet.
 const KEYS: usize = 5;
-/// Time limit of one operation. Faults end after a shorter time.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
-/// The pause of a client between two operations, so that a history of half an hour can be checked.
+/// The time after which the clients use other keys. It is longer than most faults, so that a key lives through some.
+const KEY_LIFETIME: Duration = Duration::from_secs(10);
+/// Time limit of one operation. Some faults last longer, so some operations get no reply.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause of a client between two operations, so that the servers have time for faults on a busy machine.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Steps of the check of one key.
-const BUDGET: u64 = 1 << 32;
-/// Time limit for a server to catch up.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Steps of the check of one key: less than a minute.
+const BUDGET: u64 = 1 << 28;
 
-/// The operations of one client on each key.
-type Operations = Vec<(usize, Operation<Access>)>;
+/// The operations on each key.
+type Histories = BTreeMap<String, Vec<Operation<Access>>>;
 
 #[test]
 fn histories_are_linearizable_under_all_faults() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (seconds, seed) = (number("KVNODE_SOAK_SECONDS", SECONDS), number("KVNODE_SOAK_SEED", 1));
-    let setting = KvClusterConfig { servers: 3, reliable: true, max_raft_state: Some(16 << 10) };
+    let setting = KvClusterConfig { servers: SERVERS, reliable: true, max_raft_state: Some(16 << 10) };
     let cluster = Processes::start(setting);
     let (stop, begun) = (Arc::new(AtomicBool::new(false)), Instant::now());
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
-            let (addresses, stop) = (cluster.addresses(), Arc::clone(&stop));
-            thread::spawn(move || run_client(client, seed, addresses, &stop, begun))
+            let (client, stop) = (Client::new(client, cluster.addresses(), begun), Arc::clone(&stop));
+            let rng = ChaCha8Rng::seed_from_u64(seed ^ (u64::from(client.id) + 1) << 32);
+            thread::spawn(move || client.run(rng, &stop))
         })
         .collect();
 
-    let mut nemesis = Nemesis { cluster, rng: ChaCha8Rng::seed_from_u64(seed), counts: BTreeMap::new() };
-    // Before the cluster is founded, a server has no data that it could lose.
-    (0..3).map(ServerId).for_each(|server| nemesis.wait_until_member(server));
+    let mut nemesis = Nemesis::new(cluster, seed);
     while begun.elapsed() < Duration::from_secs(seconds) {
         nemesis.fault();
-        nemesis.pause(100..600);
     }
     stop.store(true, Relaxed);
-    let mut histories: Vec<Vec<Operation<Access>>> = vec![Vec::new(); KEYS];
-    for client in clients {
-        let operations: Operations = client.join().expect("a client");
-        operations.into_iter().for_each(|(key, operation)| histories[key].push(operation));
+    let mut histories = Histories::new();
+    let mut add = |more: Histories| {
+        more.into_iter().for_each(|(key, operations)| histories.entry(key).or_default().extend(operations));
+    };
+    clients.into_iter().for_each(|client| add(client.join().expect("a client")));
+    let mut reader = Client::with_timeout(CLIENTS, nemesis.cluster.addresses(), begun, TIMEOUT);
+    (0..=reader.key_generation()).for_each(|generation| (0..KEYS).for_each(|key| reader.read(generation, key)));
+    add(reader.histories);
+
+    print_figures(seed, seconds, &nemesis, &histories);
+    let keys: BTreeSet<String> = histories.keys().cloned().collect();
+    check_histories(histories);
+    for server in servers() {
+        let log = nemesis.cluster.full_log(server);
+        let evidence: Vec<&str> = log.lines().filter(|line| line.contains("it has lost data")).collect();
+        assert!(evidence.is_empty(), "{server} says that a server has lost data without noticing: {evidence:?}");
     }
-    let count: usize = histories.iter().map(Vec::len).sum();
-    println!("seed {seed}: {count} operations in {seconds} s; faults: {:?}", nemesis.counts);
+    servers_have_the_same_data(&nemesis.cluster, &keys);
+}
+
+/// Prints the figures of a run. Fails if the clients made no progress.
+fn print_figures(seed: u64, seconds: u64, nemesis: &Nemesis, histories: &Histories) {
+    let operations = || histories.values().flatten();
+    let count = operations().count();
+    let unanswered = operations().filter(|operation| operation.ret == u64::MAX).count();
+    let is_write = |operation: &&Operation<Access>| matches!(operation.action, Access::Write(_));
+    let acknowledged = operations().filter(is_write).filter(|write| write.ret != u64::MAX).count();
+    println!(
+        "seed {seed}, {seconds} s: {count} operations on {} keys, {acknowledged} of them acknowledged writes, \
+         {unanswered} without a reply",
+        histories.len()
+    );
+    println!("faults: {:?}", nemesis.counts);
+    println!("faults beside another one: {:?}", nemesis.side_counts);
+    println!("servers that stopped, by reason: {:?}", nemesis.reasons);
     assert!(count as u64 > seconds * 10, "the clients make progress: {count}");
-    for (key, operations) in histories.into_iter().enumerate() {
-        let verdict = History::new(operations).check(BUDGET).verdict;
-        assert_eq!(verdict, Verdict::Ok, "seed {seed}: the history of key {key}");
-    }
 }
 
-/// Reads and writes random keys until it is stopped. Each write has a value of its own.
-fn run_client(client: u32, seed: u64, addresses: Vec<String>, stop: &AtomicBool, begun: Instant) -> Operations {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (u64::from(client) + 1) << 32);
-    let settings = ClerkSettings { deadline: Some(OPERATION_TIMEOUT), ..ClerkSettings::default() };
-    let mut clerk = Clerk::new(addresses, settings);
-    let now = || begun.elapsed().as_micros() as u64;
-    let mut operations = Vec::new();
-    let mut next = i64::from(client);
-    while !stop.load(Relaxed) {
-        let key = rng.random_range(0..KEYS);
-        let name = format!("key-{key}");
-        let call = now();
-        let (action, answered) = if rng.random_bool(0.5) {
-            next += i64::from(CLIENTS);
-            (Access::Write(next), clerk.put(&name, next.to_string()).is_ok())
-        } else {
-            let read = clerk.get(&name);
-            let result = match &read {
-                Ok(Some(value)) => {
-                    let text = std::str::from_utf8(value).expect("what was put was text");
-                    ReadResult::Value(text.parse().expect("what was put was a number"))
-                }
-                Ok(None) => ReadResult::Absent,
-                Err(_) => ReadResult::Unknown,
-            };
-            (Access::Read(result), read.is_ok())
-        };
-        // An operation without a reply may take effect at any later time.
-        let ret = if answered { now() } else { u64::MAX };
-        operations.push((key, Operation { client, call, ret, action }));
-        thread::sleep(PAUSE);
+fn check_histories(histories: Histories) {
+    let (begun, count) = (Instant::now(), histories.len());
+    for (key, operations) in histories {
+        let history = History::new(operations);
+        let verdict = history.check(BUDGET).verdict;
+        assert_eq!(verdict, Verdict::Ok, "the history of {key}: {:?}", history.operations());
     }
-    operations
+    println!("{count} of {count} histories linearizable, checked in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// The source of faults. After each fault all servers run, are connected, and have their data.
-struct Nemesis {
-    cluster: Processes,
-    rng: ChaCha8Rng,
-    /// The number of faults of each kind.
-    counts: BTreeMap<&'static str, u32>,
+/// Ends the servers when each has applied everything, and compares the values of all keys in their directories.
+fn servers_have_the_same_data(cluster: &Processes, keys: &BTreeSet<String>) {
+    wait_until_all_have_applied_all(cluster);
+    // An applied entry reaches the disk with the next save.
+    let mut client = Client::with_timeout(CLIENTS, cluster.addresses(), Instant::now(), TIMEOUT);
+    client.clerk.put("end", "").expect("all servers run");
+    wait_until_all_have_applied_all(cluster);
+    servers().for_each(|server| cluster.shut_down_server(server));
+    let values = servers().map(|server| {
+        let owner = storage::Identity { cluster: "raftlab".to_string(), server, servers: SERVERS };
+        let (storage, _) = Storage::open(cluster.data(server), &owner, SyncPolicy::Never).expect("its directory");
+        keys.iter().map(|key| storage.get(key.as_bytes()).expect("a key can be read")).collect::<Vec<_>>()
+    });
+    let values: Vec<_> = values.collect();
+    assert!(values.iter().all(|of_server| *of_server == values[0]), "the servers differ: {values:?}");
+    println!("the {SERVERS} servers have the same value of each key");
 }
 
-impl Nemesis {
-    fn fault(&mut self) {
-        let server = self.server();
-        let kind = match self.rng.random_range(0..100) {
-            0..30 => self.kill_some(),
-            30..50 => self.stop_and_continue(server),
-            50..70 => self.cut_links(),
-            70..80 => self.disk_fails(server),
-            80..87 => self.empty_directory(server),
-            87..94 => self.older_copy(server),
-            _ => self.remove_directory(server),
-        };
-        *self.counts.entry(kind).or_default() += 1;
-    }
-
-    fn server(&mut self) -> ServerId {
-        ServerId(self.rng.random_range(0..3))
-    }
-
-    fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
-        thread::sleep(Duration::from_millis(self.rng.random_range(milliseconds)));
-    }
-
-    fn kill_some(&mut self) -> &'static str {
-        let killed: Vec<ServerId> = (0..3).map(ServerId).filter(|_| self.rng.random_bool(0.5)).collect();
-        killed.iter().for_each(|&id| self.cluster.kill(id));
-        self.pause(0..300);
-        killed.iter().for_each(|&id| self.cluster.boot(id));
-        "killed"
-    }
-
-    fn stop_and_continue(&mut self, server: ServerId) -> &'static str {
-        self.cluster.signal(server, "STOP");
-        self.pause(100..1500);
-        self.cluster.signal(server, "CONT");
-        "stopped"
-    }
-
-    /// Cuts some links, each in one direction.
-    fn cut_links(&mut self) -> &'static str {
-        let pairs: Vec<(ServerId, ServerId)> =
-            (0..3).flat_map(|from| (0..3).map(move |to| (ServerId(from), ServerId(to)))).collect();
-        let cut: Vec<_> = pairs.into_iter().filter(|(from, to)| from != to && self.rng.random_bool(0.5)).collect();
-        cut.iter().for_each(|&(from, to)| self.cluster.set_link(from, to, false));
-        self.pause(300..1500);
-        cut.iter().for_each(|&(from, to)| self.cluster.set_link(from, to, true));
-        "partitioned"
-    }
-
-    /// Makes each sync slow, and one of them fail: the server must stop with one line, and starts again.
-    fn disk_fails(&mut self, server: ServerId) -> &'static str {
-        self.cluster.kill(server);
-        let (delay, fails_at) = (self.rng.random_range(0..20), self.rng.random_range(20..60));
-        self.cluster.boot_with(server, &["--sync-faults", &format!("{delay}:{fails_at}")]);
-        let line = self.cluster.wait_for_failure(server);
-        assert!(line.contains("check whether the disk is full or broken"), "{line}");
-        self.cluster.boot(server);
-        "failing disk"
-    }
-
-    fn empty_directory(&mut self, server: ServerId) -> &'static str {
-        self.cluster.kill(server);
-        fs::remove_dir_all(self.cluster.data(server)).expect("a directory");
-        self.cluster.boot(server);
-        self.stops_and_is_replaced(server, "is new");
-        "emptied"
-    }
-
-    fn older_copy(&mut self, server: ServerId) -> &'static str {
-        let (data, copy) = (self.cluster.data(server), self.cluster.data(server).with_extension("copy"));
-        self.cluster.kill(server);
-        let _ = fs::remove_dir_all(&copy);
-        crate::lost_data::copy(&data, &copy);
-        self.cluster.boot(server);
-        // The others save the new start before they admit the server.
-        self.wait_until_member(server);
-        self.cluster.kill(server);
-        fs::remove_dir_all(&data).expect("a directory");
-        fs::rename(&copy, &data).expect("the copy");
-        self.cluster.boot(server);
-        self.stops_and_is_replaced(server, "is an older copy");
-        "older copy"
-    }
-
-    fn remove_directory(&mut self, server: ServerId) -> &'static str {
-        fs::remove_dir_all(self.cluster.data(server)).expect("a directory");
-        let line = self.cluster.wait_for_failure(server);
-        assert!(line.contains("was removed or replaced under the running server"), "{line}");
-        self.cluster.boot(server);
-        self.stops_and_is_replaced(server, "is new");
-        "removed"
-    }
-
-    fn stops_and_is_replaced(&mut self, server: ServerId, reason: &str) {
-        let line = self.cluster.wait_for_failure(server);
-        assert!(line.contains(reason) && line.contains("serve --replace"), "{line}");
-        let _ = fs::remove_dir_all(self.cluster.data(server));
-        self.cluster.boot_with(server, &["--replace"]);
-        self.wait_until_member(server);
-    }
-
-    /// Waits until the server follows or leads as an ordinary member, and has applied something in this start.
-    fn wait_until_member(&mut self, server: ServerId) {
-        let begun = Instant::now();
-        let is_member = |status: &kvnode::node::NodeStatus| status.standing.is_empty() && status.leader.is_some();
-        while !self.cluster.status(server).as_ref().is_some_and(is_member) {
-            assert!(begun.elapsed() < TIMEOUT, "{server} does not catch up: {}", self.cluster.log_tail(server));
-            thread::sleep(Duration::from_millis(10));
+fn wait_until_all_have_applied_all(cluster: &Processes) {
+    let begun = Instant::now();
+    loop {
+        let statuses: Vec<_> = servers().filter_map(|server| cluster.status(server)).collect();
+        let last = statuses.iter().map(|status| status.last_index).max();
+        if statuses.len() == SERVERS && statuses.iter().all(|status| Some(status.applied) == last) {
+            return;
         }
+        assert!(begun.elapsed() < TIMEOUT, "some server does not catch up: {statuses:?}");
+        thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn servers() -> impl Iterator<Item = ServerId> {
+    (0..SERVERS).map(ServerId)
+}
+
+/// A client of the cluster, and the operations that it has executed.
+struct Client {
+    id: u32,
+    clerk: Clerk,
+    begun: Instant,
+    histories: Histories,
+}
+
+impl Client {
+    fn new(id: u32, addresses: Vec<String>, begun: Instant) -> Client {
+        Client::with_timeout(id, addresses, begun, OPERATION_TIMEOUT)
+    }
+
+    fn with_timeout(id: u32, addresses: Vec<String>, begun: Instant, timeout: Duration) -> Client {
+        let settings = ClerkSettings { deadline: Some(timeout), ..ClerkSettings::default() };
+        Client { id, clerk: Clerk::new(addresses, settings), begun, histories: Histories::new() }
+    }
+
+    /// Reads and writes random keys until it is stopped. Each write has a value of its own.
+    fn run(mut self, mut rng: ChaCha8Rng, stop: &AtomicBool) -> Histories {
+        let mut next = i64::from(self.id);
+        while !stop.load(Relaxed) {
+            let (generation, key) = (self.key_generation(), rng.random_range(0..KEYS));
+            if rng.random_bool(0.5) {
+                next += i64::from(CLIENTS);
+                self.write(generation, key, next);
+            } else {
+                self.read(generation, key);
+            }
+            thread::sleep(PAUSE);
+        }
+        self.histories
+    }
+
+    fn key_generation(&self) -> u64 {
+        self.begun.elapsed().as_secs() / KEY_LIFETIME.as_secs()
+    }
+
+    fn now(&self) -> u64 {
+        self.begun.elapsed().as_micros() as u64
+    }
+
+    fn write(&mut self, generation: u64, key: usize, value: i64) {
+        let (name, call) = (key_name(generation, key), self.now());
+        let is_answered = self.clerk.put(&name, value.to_string()).is_ok();
+        self.record(name, call, Access::Write(value), is_answered);
+    }
+
+    fn read(&mut self, generation: u64, key: usize) {
+        let (name, call) = (key_name(generation, key), self.now());
+        let read = self.clerk.get(&name);
+        let result = match &read {
+            Ok(Some(value)) => {
+                let text = std::str::from_utf8(value).expect("what was put was text");
+                ReadResult::Value(text.parse().expect("what was put was a number"))
+            }
+            Ok(None) => ReadResult::Absent,
+            Err(_) => ReadResult::Unknown,
+        };
+        self.record(name, call, Access::Read(result), read.is_ok());
+    }
+
+    fn record(&mut self, key: String, call: u64, action: Access, is_answered: bool) {
+        // An operation without a reply may take effect at any later time.
+        let ret = if is_answered { self.now() } else { u64::MAX };
+        self.histories.entry(key).or_default().push(Operation { client: self.id, call, ret, action });
+    }
+}
+
+fn key_name(generation: u64, key: usize) -> String {
+    format!("key-{generation}-{key}")
 }

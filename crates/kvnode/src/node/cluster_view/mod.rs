@@ -22,7 +22,7 @@ use super::greeting::{Greeting, Refusal};
 use crate::storage::{Incarnation, Membership, PeerRecord, Standing};
 
 /// The command that an operator must run for a server without data.
-const REPLACE: &str = "run `kvnode serve --replace` with the same arguments while all other servers run";
+pub(super) const REPLACE: &str = "run `kvnode serve --replace` with the same arguments while all other servers run";
 
 /// A server's view of its cluster.
 pub(super) struct ClusterView {
