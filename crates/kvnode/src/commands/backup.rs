@@ -123,7 +123,9 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<u8, String> {
     if args.id >= servers {
         return Err(format!("--id {} is none of the {servers} servers that --peers lists", args.id));
     }
-    let image = Image::check(&args.from)?;
+    let image = Image::check(&args.from).map_err(|error| {
+        format!("{}; name a file that `kvnode backup` has created with --from", error.without_advice())
+    })?;
     let owner = storage::Identity { cluster: node::CLUSTER.to_string(), server: ServerId(args.id), servers };
     storage::restore(&args.data, &owner, &image)?;
     println!("{} has the state up to index {}", args.data.display(), image.last_included_index());

@@ -33,12 +33,20 @@ pub(super) struct Greeting {
 pub(super) enum Answer {
     /// The other server is admitted.
     Admitted(Greeting),
-    /// The other server is not admitted.
-    Refused(Refusal),
+    /// The other server is not admitted, for this reason.
+    Refused(String),
+    /// The other server has lost data that it had acknowledged, and must stop, unless it knows that the server that
+    /// says so has lost data itself.
+    HasLostData {
+        /// One line.
+        reason: String,
+        /// The greeting of the server that says so.
+        by: Greeting,
+    },
 }
 
 /// The reason why two servers do not connect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     /// One line.
     pub(super) reason: String,

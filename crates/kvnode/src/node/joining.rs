@@ -50,14 +50,18 @@ impl Driver {
             GreetingEvent::Answer(greeting, reply) => {
                 let answer = match self.judge(&greeting)? {
                     Ok(()) => Answer::Admitted(self.greeting()),
-                    Err(refusal) => Answer::Refused(refusal),
+                    Err(Refusal { reason, must_stop: true }) => Answer::HasLostData { reason, by: self.greeting() },
+                    Err(Refusal { reason, must_stop: false }) => Answer::Refused(reason),
                 };
                 let _ = reply.send(answer);
             }
             GreetingEvent::Accept(to, answer, reply) => {
                 let accepted = match answer {
-                    Answer::Refused(Refusal { reason, must_stop: true }) => return Err(reason),
-                    Answer::Refused(Refusal { reason, .. }) => Err(format!("{to} refuses this server: {reason}")),
+                    Answer::HasLostData { reason, by } => match self.view.check_age(&by) {
+                        Ok(()) => return Err(reason),
+                        Err(refusal) => Err(refusal.reason),
+                    },
+                    Answer::Refused(reason) => Err(format!("{to} refuses this server: {reason}")),
                     Answer::Admitted(greeting) if greeting.from != to => Err(format!("it is {}", greeting.from)),
                     Answer::Admitted(greeting) => self.judge(&greeting)?.map_err(|refusal| refusal.reason),
                 };
@@ -73,6 +77,10 @@ impl Driver {
 
     /// Judges a greeting and saves what it changes.
     fn judge(&mut self, greeting: &Greeting) -> Result<Result<(), Refusal>, String> {
+        if let Err(refusal) = self.view.check_age(greeting) {
+            // The record of an older copy says nothing about this server.
+            return Ok(Err(refusal));
+        }
         self.view.check_own_record(greeting)?;
         let knew_all = self.view.knows_all();
         let effect = match self.view.receive(greeting) {

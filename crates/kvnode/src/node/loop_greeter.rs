@@ -8,7 +8,7 @@ use bytes::Bytes;
 use raftapi::ServerId;
 
 use super::event::Event;
-use super::greeting::{Answer, Greeting, GreetingEvent, Refusal};
+use super::greeting::{Answer, Greeting, GreetingEvent};
 use crate::wire::Greeter;
 
 /// Time limit for the loop to handle a greeting. It includes a sync of the disk. The limit of the whole handshake is a
@@ -43,10 +43,10 @@ impl Greeter for LoopGreeter {
             if greeting.from == from { Ok(greeting) } else { Err(format!("its greeting is of {}", greeting.from)) }
         });
         let answer = greeting.and_then(|greeting| self.ask(|reply| GreetingEvent::Answer(greeting, reply)));
-        let answer = answer.unwrap_or_else(|reason| Answer::Refused(Refusal { reason, must_stop: false }));
+        let answer = answer.unwrap_or_else(Answer::Refused);
         let admitted = match &answer {
             Answer::Admitted(_) => Ok(()),
-            Answer::Refused(refusal) => Err(refusal.reason.clone()),
+            Answer::Refused(reason) | Answer::HasLostData { reason, .. } => Err(reason.clone()),
         };
         (labgob::encode(&answer), admitted)
     }

@@ -114,6 +114,18 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Returns the error without the advice for a running server.
+    pub(crate) fn without_advice(&self) -> String {
+        match self {
+            StorageError::Disk { path, what } | StorageError::BadImage { path, what } => {
+                format!("{}: {what}", path.display())
+            }
+            StorageError::Gone { .. } => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

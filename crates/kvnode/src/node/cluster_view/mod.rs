@@ -125,13 +125,9 @@ impl ClusterView {
         let from = greeting.from;
         self.check_cluster(greeting)?;
         let known = self.membership.peers.get(&from).copied();
-        let replaced = match known {
-            Some(known) if known.incarnation.directory == greeting.incarnation.directory => {
-                check_same_directory(&known, greeting)?;
-                false
-            }
-            _ => self.check_other_directory(known.is_some(), greeting)?,
-        };
+        self.check_age(greeting)?;
+        let is_same = known.is_some_and(|known| known.incarnation.directory == greeting.incarnation.directory);
+        let replaced = !is_same && self.check_other_directory(known.is_some(), greeting)?;
         let saves = known.filter(|_| !replaced).map_or(0, |known| known.saves).max(greeting.saves_at_start);
         let record = PeerRecord { incarnation: greeting.incarnation, saves };
         let must_save = known.is_none_or(|known| known.incarnation != record.incarnation);
@@ -144,6 +140,16 @@ impl ClusterView {
             commit: greeting.commit,
         });
         Ok(GreetingEffect { must_save, replaced })
+    }
+
+    /// Checks that the directory of another server is not an older copy of the known one.
+    pub(super) fn check_age(&self, greeting: &Greeting) -> Result<(), Refusal> {
+        match self.membership.peers.get(&greeting.from) {
+            Some(known) if known.incarnation.directory == greeting.incarnation.directory => {
+                check_same_directory(known, greeting)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that both servers are of the same cluster, as far as both know it.
@@ -235,6 +241,10 @@ impl ClusterView {
             return NextStep::Wait;
         }
         let all = || others().chain([self.membership.standing]);
+        if all().any(|standing| standing == Standing::Replacing) && !all().any(Standing::has_data) {
+            // A server was lost before the cluster was founded. It stops and says so.
+            return NextStep::Wait;
+        }
         // A server saves its knowledge before it tells others.
         let own = self.directories();
         if self.heard.iter().flatten().any(|heard| heard.directories != own) {
@@ -267,9 +277,19 @@ impl ClusterView {
         if heard().any(|heard| directory_in(&heard.directories, self.me) != own) {
             return NextStep::Wait;
         }
+        if heard().all(|heard| heard.standing == Standing::New) {
+            // Each of them knows this directory, and so founds no cluster any more. A write needs a majority that takes
+            // part, so nothing was ever acknowledged.
+            return NextStep::Stop(
+                "this cluster was never founded, so there is no server to replace: move the data directories of all \
+                 servers away, and start all of them without --replace"
+                    .to_string(),
+            );
+        }
         let with_data = heard().filter(|heard| heard.standing.has_data()).count();
         if with_data < self.majority() {
-            if heard().any(|heard| matches!(heard.standing, Standing::CatchingUp(_))) {
+            // Some of these may have their data soon, or have them since they were heard.
+            if heard().any(|heard| matches!(heard.standing, Standing::CatchingUp(_) | Standing::New)) {
                 return NextStep::Wait;
             }
             return NextStep::Stop(format!(
@@ -381,3 +401,6 @@ fn lost_directory(server: ServerId) -> String {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod schedules;
