@@ -1,6 +1,7 @@
 //! The key/value service as real processes, under the same scenarios as in the lab, with real kills and partitions.
 
 mod backups;
+mod bad_arguments;
 mod cluster;
 #[cfg(unix)]
 mod cluster_command;

@@ -16,17 +16,17 @@ use crate::ports;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A directory for one test, removed when it is dropped.
-struct TempDir(PathBuf);
+pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    fn new(name: &str) -> TempDir {
+    pub(crate) fn new(name: &str) -> TempDir {
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).expect("a directory");
         TempDir(path)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -43,7 +43,7 @@ fn kvnode(arguments: &[&str]) -> Output {
 
 /// Runs a command that must be refused, and returns its one error line.
 #[track_caller]
-fn refused(arguments: &[&str]) -> String {
+pub(crate) fn refused(arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = kvnode(arguments);
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert_eq!(status.code(), Some(2), "{arguments:?}: {stdout}{stderr}");
@@ -70,33 +70,6 @@ fn start(arguments: &[String]) -> Child {
 fn clerk(port: u16) -> Clerk {
     let settings = ClerkSettings { deadline: Some(TIMEOUT), ..ClerkSettings::default() };
     Clerk::new([format!("127.0.0.1:{port}")], settings)
-}
-
-#[test]
-fn bad_arguments_are_one_line() {
-    let folder = TempDir::new("arguments");
-    let data = folder.path().join("data").display().to_string();
-    let peers = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103";
-    let serve = |more: &[&str]| refused(&[&["serve", "--data", &data], more].concat());
-    assert!(serve(&["--id", "3", "--peers", peers]).contains("--id 3 is none of the 3 servers"));
-    assert!(serve(&["--id", "one", "--peers", peers]).contains("one"));
-    assert!(serve(&["--id", "0"]).contains("--peers"));
-    assert!(serve(&["--id", "0", "--peers", "127.0.0.1"]).contains("host:port"));
-    assert!(serve(&["--id", "0", "--peers", "127.0.0.1:1,127.0.0.1:1"]).contains("two servers have the address"));
-    assert!(serve(&["--id", "0", "--peers", "192.0.2.1:7101"]).contains("--listen"));
-    assert!(serve(&["--id", "0", "--peers", "127.0.0.1:7101,192.0.2.1:7101"]).contains("--secret"));
-    assert!(serve(&["--id", "0", "--peers", peers, "--log-limit", "much"]).contains("64K"));
-    assert!(serve(&["--id", "0", "--peers", peers, "--secret", "no-such-file"]).contains("no-such-file"));
-    let short = folder.path().join("short");
-    fs::write(&short, "abc").expect("a file");
-    assert!(serve(&["--id", "0", "--peers", peers, "--secret", &short.display().to_string()]).contains("guessed"));
-    assert!(!Path::new(&data).exists(), "nothing was made");
-    assert!(refused(&["cluster", "0"]).contains("1..=9"));
-    assert!(refused(&["cluster", "3", "--port", "65535"]).contains("--port"));
-    assert!(refused(&["bench", "--clients", "0"]).contains("1..=1024"));
-    let unused = format!("127.0.0.1:{}", ports::free(1));
-    assert!(refused(&["kv", "get", "x", "--peers", &unused, "--timeout", "1"]).contains(&unused));
-    assert!(refused(&["status", "--peers", &unused]).contains("no server answers"));
 }
 
 #[test]
@@ -152,6 +125,86 @@ fn an_unusable_directory_is_one_line() {
     // A damaged directory.
     fs::write(&identity, newer).expect("a file");
     assert!(refused_with(&data, "0", &first).contains("damaged"));
+}
+
+/// A user other than root, whom the system stops from writing. Only root can become one.
+#[cfg(unix)]
+const OTHER_USER: u32 = 65_534;
+
+/// Sets the mode of a file or directory.
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode of an own file");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_without_write_permission_is_one_line() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::process::CommandExt;
+    let folder = TempDir::new("read-only");
+    let (data, port) = (folder.path().join("data"), ports::free(1));
+    let is_root = fs::metadata(folder.path()).expect("a directory").uid() == 0;
+    // Root may write in any directory, so the server then runs as another user. It may not reach the program's folder.
+    let program = std::env::temp_dir().join(format!("kvnode-read-only-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_kvnode"), &program).expect("a copy of the program");
+    set_mode(&program, 0o755);
+    let data = if is_root { program.with_extension("data") } else { data };
+    let command = || {
+        let mut command = Command::new(&program);
+        command.args(single_server(&data, port)).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        if is_root {
+            command.uid(OTHER_USER).gid(OTHER_USER).current_dir("/");
+        }
+        command
+    };
+    let _ = fs::remove_dir_all(&data);
+    fs::create_dir(&data).expect("a directory");
+    if is_root {
+        chown(&data, Some(OTHER_USER), Some(OTHER_USER)).expect("root may do this");
+    }
+    let mut server = command().spawn().expect("a server starts");
+    clerk(port).put("x", "1").expect("a reply");
+    drop(server.stdin.take());
+    assert_eq!(server.wait().expect("an end").code(), Some(0));
+
+    // All files can be written, but none can be created: a server could vote and lead, but not send a snapshot.
+    set_mode(&data, 0o500);
+    let Output { status, stderr, .. } = command().output().expect("it runs");
+    set_mode(&data, 0o700);
+    let stderr = String::from_utf8_lossy(&stderr);
+    let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with('[')).collect();
+    assert_eq!((status.code(), errors.len()), (Some(2), 1), "{stderr}");
+    assert!(errors[0].contains("cannot create a file: Permission denied"), "{stderr}");
+
+    let mut server = command().spawn().expect("a server starts");
+    assert_eq!(clerk(port).get("x").expect("a reply").as_deref(), Some(&b"1"[..]), "the data are as they were");
+    drop(server.stdin.take());
+    assert_eq!(server.wait().expect("an end").code(), Some(0));
+    fs::remove_dir_all(&data).expect("the directory can be removed");
+    fs::remove_file(&program).expect("the program can be removed");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_a_warning() {
+    let folder = TempDir::new("secret-mode");
+    let (secret, port) = (folder.path().join("secret"), ports::free(1));
+    fs::write(&secret, "0123456789abcdef0123456789abcdef").expect("a file");
+    for (mode, is_warned) in [(0o644, true), (0o640, true), (0o604, true), (0o600, false), (0o400, false)] {
+        set_mode(&secret, mode);
+        let data = folder.path().join("data");
+        let arguments = single_server(&data, port).into_iter();
+        let mut server =
+            start(&arguments.chain(["--secret".to_string(), secret.display().to_string()]).collect::<Vec<_>>());
+        clerk(port).put("x", "1").expect("the server starts all the same");
+        drop(server.stdin.take());
+        let stderr = server.wait_with_output().expect("an end").stderr;
+        let stderr = String::from_utf8_lossy(&stderr);
+        let warnings = stderr.lines().filter(|line| line.contains("WARN") && line.contains("chmod 600")).count();
+        assert_eq!(warnings, usize::from(is_warned), "mode {mode:o}: {stderr}");
+    }
 }
 
 #[cfg(unix)]
