@@ -128,7 +128,8 @@ impl ClusterView {
         self.check_age(greeting)?;
         let is_same = known.is_some_and(|known| known.incarnation.directory == greeting.incarnation.directory);
         let replaced = !is_same && self.check_other_directory(known.is_some(), greeting)?;
-        let saves = known.filter(|_| !replaced).map_or(0, |known| known.saves).max(greeting.saves_at_start);
+        // The saves of another directory say nothing about this one.
+        let saves = known.filter(|_| is_same).map_or(0, |known| known.saves).max(greeting.saves_at_start);
         let record = PeerRecord { incarnation: greeting.incarnation, saves };
         let must_save = known.is_none_or(|known| known.incarnation != record.incarnation);
         self.membership.peers.insert(from, record);

@@ -131,6 +131,56 @@ fn a_directory_that_is_lost_during_the_founding_founds_no_second_cluster() {
 }
 
 #[test]
+fn the_saves_of_an_unused_directory_do_not_count_for_the_next_one() {
+    let mut views = Views::new(3, Standing::New);
+    views.meet(1, 2).expect("they belong together");
+    // S1 loses its directory before the cluster is founded. The next one has fewer saves.
+    let peers = views.views[1].peers.clone();
+    let new_view = |start, saves| {
+        let incarnation = Incarnation { directory: 77, start, run: 77 + start };
+        let membership = Membership { cluster: None, incarnation, standing: Standing::New, peers: Default::default() };
+        ClusterView::new(ServerId(1), peers.clone(), membership, saves)
+    };
+    views.views[1] = new_view(1, 1);
+    views.meet(1, 2).expect("S2 does not know all servers yet");
+    views.views[1] = new_view(2, 3);
+    views.meet(1, 2).expect("this directory was never ahead");
+}
+
+#[test]
+fn an_older_copy_does_not_stop_a_server_that_was_replaced_since() {
+    let mut views = Views::founded(3);
+    let copy = views.views[2].membership.clone();
+    views.restart(2, copy.clone());
+    views.meet_all();
+    views.lose_data(1, Standing::Replacing);
+    views.meet_all();
+    // The copy of S2 knows the lost directory of S1, and says that S1 has lost data.
+    views.restart(2, copy);
+    let greeting = views.views[2].greeting(Term(1), Index(1));
+    let replaced = views.views[1].greeting(Term(1), Index(1));
+    let refusal = views.views[2].receive(&replaced).expect_err("it is refused");
+    assert!(refusal.must_stop && refusal.reason.contains("S1"), "{refusal:?}");
+    let answer = views.views[1].check_age(&greeting).expect_err("S1 recognises the copy");
+    assert!(answer.reason.contains("the data directory of S2 is an older copy"), "{answer:?}");
+}
+
+#[test]
+fn a_cluster_that_was_never_founded_says_so() {
+    let mut views = Views::new(3, Standing::New);
+    views.lose_data(1, Standing::Replacing);
+    for other in [0, 2] {
+        let greeting = views.views[1].greeting(Term(0), Index(0));
+        views.views[other].receive(&greeting).expect("it is admitted");
+        assert_eq!(views.views[other].take_next_step(), NextStep::Wait);
+        let greeting = views.views[other].greeting(Term(0), Index(0));
+        views.views[1].receive(&greeting).expect("it belongs to the cluster");
+    }
+    let NextStep::Stop(reason) = views.views[1].take_next_step() else { panic!("nothing can be replaced") };
+    assert!(reason.contains("never founded"), "{reason}");
+}
+
+#[test]
 fn a_restart_is_admitted_and_an_older_copy_stops() {
     let mut views = Views::founded(3);
     let copy = views.views[1].membership.clone();
