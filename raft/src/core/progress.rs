@@ -233,8 +233,8 @@ impl Progress {
     }
 
     /// "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Figure 2; 5.3).
-    /// `next_index` moves to `retry_index` if that is more than one step back. Returns whether the reply proves that the
-    /// peer has lost entries, if no earlier reply has proved it.
+    /// `next_index` moves to `retry_index` if that is more than one step back. Returns whether this is the first reply
+    /// that proves that the peer has lost entries.
     pub(super) fn on_conflict(&mut self, sent: &SentRequest, retry_index: Index) -> bool {
         let mut is_new_evidence = false;
         if sent.prev_log_index <= self.match_index {

@@ -7,8 +7,8 @@ use crate::user_errors::{TempDir, refused};
 
 const PEERS: &str = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103";
 
-/// Arguments of `serve`, in words, and a part of the line that refuses them. `FOLDER` is a directory with a file `file`,
-/// which is no directory, and a file `short`, which has a short secret.
+/// Arguments of `serve`, and a part of the line that refuses them. `FOLDER` is a directory with two files: `file`, and
+/// `short` with a short secret.
 const SERVE: [(&str, &str); 30] = [
     ("--id 3 --peers PEERS --data DATA", "--id 3 is none of the 3 servers"),
     ("--id one --peers PEERS --data DATA", "one"),

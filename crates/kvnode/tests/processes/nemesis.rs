@@ -1,5 +1,5 @@
-//! The source of faults of a soak: killed and stopped processes, links that are cut in one direction, slow syncs, failing
-//! syncs, full disks, and data directories that are emptied, restored from an older copy, or removed under a running
+//! The source of faults of a soak. Processes are killed and stopped, and links are cut in one direction. Syncs are slow,
+//! syncs fail, and disks are full. Data directories are emptied, restored from an older copy, or removed under a running
 //! server. A server that stops must give the expected reason. A server without its data must stop until it is replaced.
 //!
 //! A fault often has side faults: other servers are killed or stopped, and links are cut, while it happens and while a
@@ -226,7 +226,7 @@ impl Nemesis {
         self.wait_until_member(server);
     }
 
-    /// The server must stop by itself, with one of these statuses and one of these texts in its line, which is returned.
+    /// The server must stop by itself, with one of these statuses and one of these texts in its line. Returns the line.
     #[track_caller]
     fn expect_stop(&mut self, server: ServerId, reason: &'static str, codes: &[i32], texts: &[&str]) -> String {
         let (code, line) = self.cluster.wait_for_end(server);
