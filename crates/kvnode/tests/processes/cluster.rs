@@ -248,6 +248,16 @@ impl Processes {
         String::from_utf8_lossy(self.full_log(id).as_bytes().get(from as usize..).unwrap_or_default()).into_owned()
     }
 
+    /// Returns whether all other servers have admitted the present start of `id`. They save it before they do so.
+    pub(crate) fn is_known_to_all(&self, id: ServerId) -> bool {
+        let log = self.log_since_start(id);
+        let admits = |other: ServerId| {
+            let name = format!("{other} at ");
+            log.lines().any(|line| line.contains(&name) && line.ends_with(" is connected"))
+        };
+        (0..self.setting.servers).map(ServerId).filter(|other| *other != id).all(admits)
+    }
+
     /// The last lines of a server's log.
     pub(crate) fn log_tail(&self, id: ServerId) -> String {
         let text = self.full_log(id);

@@ -126,6 +126,8 @@ fn a_server_with_an_older_copy_of_its_directory_stops_until_it_is_replaced() {
             copy(&data, &backup);
             cluster.boot(S1);
             wait_until_caught_up(cluster, S1);
+            // If S0 alone knew of the second start, S2 could not recognise the copy.
+            wait_until(cluster, "all know the second start", || cluster.is_known_to_all(S1));
             write();
             cluster.kill(S1);
             fs::remove_dir_all(&data).expect("a directory");

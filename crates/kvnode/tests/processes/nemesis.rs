@@ -242,13 +242,9 @@ impl Nemesis {
         self.wait(server, "does not catch up", || self.cluster.status(server).as_ref().is_some_and(is_member));
     }
 
-    /// Waits until all other servers have saved the present start of `server`. They do so before they admit it.
+    /// Waits until all other servers have saved the present start of `server`.
     fn wait_until_known_to_all(&self, server: ServerId) {
-        let admitted = |log: &str, other| log.lines().any(|line| is_admission(line, other));
-        self.wait(server, "is not admitted by all others", || {
-            let log = self.cluster.log_since_start(server);
-            servers().filter(|other| *other != server).all(|other| admitted(&log, other))
-        });
+        self.wait(server, "is not admitted by all others", || self.cluster.is_known_to_all(server));
     }
 
     fn wait(&self, server: ServerId, problem: &str, is_done: impl Fn() -> bool) {
@@ -262,9 +258,4 @@ impl Nemesis {
 
 fn servers() -> impl ExactSizeIterator<Item = ServerId> {
     (0..3).map(ServerId)
-}
-
-/// Returns whether the line says that `other` has admitted the server that logged it.
-fn is_admission(line: &str, other: ServerId) -> bool {
-    line.ends_with(" is connected") && line.contains(&format!("{other} at "))
 }
