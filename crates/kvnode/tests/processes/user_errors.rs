@@ -138,6 +138,18 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode of an own file");
 }
 
+/// Starts a program that was just copied. A child of another test may still have the copy open for writing, until it
+/// executes its own program.
+#[cfg(unix)]
+fn spawn_copy(command: &mut Command) -> Child {
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => thread::yield_now(),
+            child => return child.expect("a server starts"),
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_directory_without_write_permission_is_one_line() {
@@ -164,21 +176,21 @@ fn a_directory_without_write_permission_is_one_line() {
     if is_root {
         chown(&data, Some(OTHER_USER), Some(OTHER_USER)).expect("root may do this");
     }
-    let mut server = command().spawn().expect("a server starts");
+    let mut server = spawn_copy(&mut command());
     clerk(port).put("x", "1").expect("a reply");
     drop(server.stdin.take());
     assert_eq!(server.wait().expect("an end").code(), Some(0));
 
     // All files can be written, but none can be created: a server could vote and lead, but not send a snapshot.
     set_mode(&data, 0o500);
-    let Output { status, stderr, .. } = command().output().expect("it runs");
+    let Output { status, stderr, .. } = spawn_copy(&mut command()).wait_with_output().expect("an end");
     set_mode(&data, 0o700);
     let stderr = String::from_utf8_lossy(&stderr);
     let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with('[')).collect();
     assert_eq!((status.code(), errors.len()), (Some(2), 1), "{stderr}");
     assert!(errors[0].contains("cannot create a file: Permission denied"), "{stderr}");
 
-    let mut server = command().spawn().expect("a server starts");
+    let mut server = spawn_copy(&mut command());
     assert_eq!(clerk(port).get("x").expect("a reply").as_deref(), Some(&b"1"[..]), "the data are as they were");
     drop(server.stdin.take());
     assert_eq!(server.wait().expect("an end").code(), Some(0));
