@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
 
-use crate::foreign;
 use crate::group::Group;
 use crate::state::{NO_RUN, RunState, ThreadInfo};
 
@@ -44,10 +43,7 @@ pub(crate) fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>
     with_current_thread(|me| match me {
         // SAFETY: the entry is the calling thread's own.
         Some(me) => unsafe { me.group.with(|group| f(group.and_then(Group::context))) },
-        None => {
-            foreign::check_starter("reports an event", None);
-            f(None)
-        }
+        None => f(None),
     })
 }
 

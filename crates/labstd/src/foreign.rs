@@ -14,8 +14,9 @@ use parking_lot::Mutex;
 
 use crate::current_thread::with_current_thread;
 use crate::failure::Failure;
+use crate::home::Home;
 use crate::os_task;
-use crate::sim::{self, Sim};
+use crate::sim;
 use crate::state::{Killed, RunState};
 
 /// The simulations that have not ended, by number.
@@ -64,31 +65,14 @@ fn find_live(number: u32) -> Option<Arc<RunState>> {
     run.upgrade().filter(|run| !run.is_over())
 }
 
-/// The simulation whose threads use an object; part of each lock, condition variable and latch.
-#[derive(Debug)]
-pub(crate) struct Home(AtomicU32);
-
-impl Home {
-    pub(crate) const fn none() -> Home {
-        Home(AtomicU32::new(0))
-    }
-
-    /// Records that a thread of `sim` uses the object.
-    #[inline]
-    pub(crate) fn set(&self, sim: &Sim) {
-        self.0.store(sim.number(), Relaxed);
-    }
-
-    /// Fails the simulation that uses the object, and unwinds the calling thread, which is part of no simulation.
-    /// `object` describes the object as the object of "uses".
-    #[inline]
-    pub(crate) fn check(&self, object: impl FnOnce() -> String, at: &'static Location<'static>) {
-        let number = self.0.load(Relaxed);
-        if number != 0
-            && let Some(run) = find_live(number)
-        {
-            fail(&run, &format!("uses {}", object()), Some(at));
-        }
+/// Fails the simulation that uses an object, and unwinds the calling thread, which is part of no simulation. `object`
+/// describes the object as the object of "uses".
+#[inline]
+pub(crate) fn check_home(home: &Home, object: impl FnOnce() -> String, at: &'static Location<'static>) {
+    if home.number() != 0
+        && let Some(run) = find_live(home.number())
+    {
+        fail(&run, &format!("uses {}", object()), Some(at));
     }
 }
 

@@ -74,6 +74,7 @@ mod current_thread;
 mod failure;
 mod foreign;
 mod group;
+mod home;
 mod limits;
 mod os_task;
 mod os_threads;

@@ -209,5 +209,10 @@ pub fn context() -> Option<Arc<dyn Any + Send + Sync>> {
 
 /// Calls `f` with the context of the calling thread's group, if it has one. Takes no lock.
 pub fn with_context<T>(f: impl FnOnce(Option<&Arc<dyn Any + Send + Sync>>) -> T) -> T {
-    current_thread::with_context(f)
+    current_thread::with_context(|context| {
+        if context.is_none() && current_thread::current_thread_id() == 0 {
+            foreign::check_starter("reports an event", None);
+        }
+        f(context)
+    })
 }

@@ -1,10 +1,11 @@
 //! The current wait of a thread, stored where reports can read it: a few relaxed atomics, written when a thread is
 //! about to block. The table of a stuck run therefore costs nothing while the run is not stuck.
 
-use crate::foreign::Home;
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::home::Home;
 
 /// The call of this crate in which a thread is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::current_thread::with_current_thread;
-use crate::foreign::Home;
+use crate::foreign;
+use crate::home::Home;
 use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim;
 use crate::sync::MutexGuard;
@@ -89,7 +90,7 @@ impl Condvar {
     pub fn notify_one(&self) {
         match sim::current() {
             Some(sim) => {
-                self.home.set(sim);
+                self.home.set(sim.number());
                 sim.unpark_one(self.key());
                 sim.preemption_point(Location::caller());
             }
@@ -105,7 +106,7 @@ impl Condvar {
     pub fn notify_all(&self) {
         match sim::current() {
             Some(sim) => {
-                self.home.set(sim);
+                self.home.set(sim.number());
                 sim.unpark_all(self.key());
                 sim.preemption_point(Location::caller());
             }
@@ -124,7 +125,7 @@ impl Condvar {
     ) -> WaitTimeoutResult {
         let kind = if deadline.is_some() { WaitKind::CondvarTimed } else { WaitKind::Condvar };
         if let Some(sim) = sim::current() {
-            self.home.set(sim);
+            self.home.set(sim.number());
             // No other thread runs between the release and the parking: the two are one step.
             guard.release();
             let notified =
@@ -153,7 +154,7 @@ impl Condvar {
 
     /// Fails the simulation whose threads use this; the calling thread is part of none.
     fn check_home(&self, at: &'static Location<'static>) {
-        self.home.check(|| "a condition variable".to_string(), at);
+        foreign::check_home(&self.home, || "a condition variable".to_string(), at);
     }
 
     fn key(&self) -> usize {

@@ -5,7 +5,8 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 use crate::current_thread::with_current_thread;
-use crate::foreign::Home;
+use crate::foreign;
+use crate::home::Home;
 use crate::os_threads::{Blocked, unwind_if_stopping};
 use crate::sim;
 use crate::time::{Duration, Instant};
@@ -44,7 +45,7 @@ impl Latch {
     pub fn open(&self) {
         match sim::current() {
             Some(sim) => {
-                self.home.set(sim);
+                self.home.set(sim.number());
                 self.open.store(true, Release);
                 sim.unpark_all(self.key());
                 sim.preemption_point(Location::caller());
@@ -70,7 +71,7 @@ impl Latch {
         }
         match sim::current() {
             Some(sim) => {
-                self.home.set(sim);
+                self.home.set(sim.number());
                 sim.park(self.key(), WaitKind::Latch, at, sim.deadline(timeout));
             }
             None => self.wait_on_threads(at, timeout),
@@ -99,7 +100,7 @@ impl Latch {
 
     /// Fails the simulation whose threads use this; the calling thread is part of none.
     fn check_home(&self, at: &'static Location<'static>) {
-        self.home.check(|| "a latch".to_string(), at);
+        foreign::check_home(&self.home, || "a latch".to_string(), at);
     }
 
     fn key(&self) -> usize {

@@ -7,6 +7,7 @@ use std::panic::Location;
 
 use crate::current_thread::{current_thread_id, with_current_thread};
 use crate::failure::Failure;
+use crate::foreign;
 use crate::os_threads::{self, Blocked, unwind_if_stopping};
 use crate::sim::{self, Sim};
 use crate::state::{FOREIGN_THREAD, ThreadInfo};
@@ -49,7 +50,7 @@ impl<T: ?Sized> Mutex<T> {
         let at = Location::caller();
         let inner = match sim::current() {
             Some(sim) => {
-                self.state.home.set(sim);
+                self.state.home.set(sim.number());
                 sim.preemption_point(at);
                 self.lock_simulated(sim, at)
             }
@@ -67,7 +68,7 @@ impl<T: ?Sized> Mutex<T> {
         let at = Location::caller();
         match sim::current() {
             Some(sim) => {
-                self.state.home.set(sim);
+                self.state.home.set(sim.number());
                 sim.preemption_point(at);
             }
             None => self.check_home(at),
@@ -87,7 +88,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Fails the simulation whose threads take this lock; the calling thread is part of none.
     fn check_home(&self, at: &'static Location<'static>) {
-        self.state.home.check(|| format!("the lock made at {}", self.state.created_at), at);
+        foreign::check_home(&self.state.home, || format!("the lock made at {}", self.state.created_at), at);
     }
 
     fn guard<'a>(&'a self, inner: parking_lot::MutexGuard<'a, T>, at: &'static Location<'static>) -> MutexGuard<'a, T> {
