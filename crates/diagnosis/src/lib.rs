@@ -3,8 +3,9 @@
 //!
 //! A record says, event by event, what the network, the tester and the servers did. `replay.rs` reconstructs the state
 //! of each server at each moment. Each detector looks for the first moment at which a rule of its topic is broken. The
-//! topics are `votes.rs`, `logs.rs` (with commit indexes), `restarts.rs`, election `timers.rs`, `traffic.rs`, the
-//! entries that services apply (`services.rs`), and the replies to clients (`clients.rs`).
+//! topics are `votes.rs`, `campaigns.rs`, `logs.rs` (with commit indexes), `restarts.rs`, election `timers.rs`,
+//! `traffic.rs`, missing progress (`stalls.rs`), the entries that services apply (`services.rs`), and the replies to
+//! clients (`clients.rs`).
 //!
 //! The detectors cannot see state that a Raft does not report (`raftapi::report`). Then only the network, the faults
 //! and the check itself remain. The check names the rules that it considers, the most likely first, and the record
@@ -12,6 +13,8 @@
 //!
 //! A diagnosis is a function of the record and of the failure. Only failed runs are diagnosed.
 
+mod campaigns;
+mod carriers;
 mod clients;
 mod evidence;
 mod finding;
@@ -22,6 +25,7 @@ mod report;
 mod restarts;
 mod rule;
 mod services;
+mod stalls;
 mod timers;
 mod traffic;
 mod votes;
@@ -37,6 +41,7 @@ use record::Event;
 pub use finding::Finding;
 pub use rule::Rule;
 
+use campaigns::Campaigns;
 use clients::Clients;
 use evidence::Evidence;
 use finding::Findings;
@@ -44,6 +49,7 @@ use logs::Logs;
 use replay::ReplayState;
 use restarts::Restarts;
 use services::Services;
+use stalls::Stalls;
 use timers::Timers;
 use traffic::Traffic;
 
@@ -130,6 +136,8 @@ struct Detectors {
     logs: Logs,
     restarts: Restarts,
     timers: Timers,
+    campaigns: Campaigns,
+    stalls: Stalls,
     traffic: Traffic,
     services: Services,
     clients: Clients,
@@ -145,6 +153,8 @@ impl Detectors {
         self.logs.observe(state, event, found);
         self.restarts.observe(state, event, found);
         self.timers.observe(state, event, found);
+        self.campaigns.observe(state, event, found);
+        self.stalls.observe(state, event);
         self.traffic.observe(event, found);
         self.services.observe(state, event, found);
         self.clients.observe(state, event, found);
@@ -154,6 +164,8 @@ impl Detectors {
 
     fn finish(mut self, likely: &[Rule]) -> Diagnosis {
         self.restarts.finish(&self.state, &mut self.found);
+        self.campaigns.finish(&mut self.found);
+        self.stalls.finish(&self.state, self.latest, &mut self.found);
         self.timers.finish(&self.state, self.latest, &mut self.found);
         if let Some(rule) = self.timers.stuck_rule {
             self.evidence.propose(rule);

@@ -4,6 +4,7 @@
 use ids::{Index, ServerId, Term};
 use record::{Event, EventKind, Role};
 
+use super::carriers::Carriers;
 use super::finding::{Findings, changes_role_or_term, time};
 use super::replay::{ReplayState, ServerState, StaleReply};
 use super::rule::Rule;
@@ -12,6 +13,9 @@ use super::rule::Rule;
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     removed: Vec<Option<Removed>>,
+    carriers: Carriers,
+    /// Time at which each server last reported its restored state, which its saved entries follow.
+    restored: Vec<Option<u64>>,
 }
 
 /// The removed end of a log.
@@ -28,10 +32,16 @@ impl Logs {
     /// Examines an event before it is applied to the state.
     pub(crate) fn observe(&mut self, state: &ReplayState, event: &Event, found: &mut Findings) {
         self.removed.resize(state.servers.len(), None);
+        self.carriers.observe(state, event);
+        self.restored.resize(state.servers.len(), None);
+        if let (EventKind::Restored { .. }, Some(server)) = (&event.kind, event.server) {
+            self.removed[server.0] = None;
+            self.restored[server.0] = Some(event.at);
+        }
         let Some((server, replica)) = state.of(event).filter(|(_, replica)| replica.log_known()) else { return };
         match event.kind {
             EventKind::LogTruncated { last } => self.truncated(state, event, server, last, found),
-            EventKind::LogAppended { term, first, .. } => {
+            EventKind::LogAppended { term, first, last } => {
                 if let Some(Removed { first: (index, before), last, at }) = self.removed[server.0].take()
                     && (first, term) == (index, before)
                 {
@@ -44,13 +54,19 @@ impl Logs {
                     );
                     found.add(Rule::TruncateOnConflict, seen, &[server]);
                 }
-                appended(state, event, server, replica, first, found);
+                if self.restored[server.0] == Some(event.at) {
+                    return;
+                }
+                appended(state, event, server, replica, (term, first, last), found);
             }
             EventKind::LogCompacted { index, term } => {
                 let removed = self.removed[server.0].take();
                 compacted(event, server, replica, (index, term), removed, found);
+                kept_after_snapshot(state, event, server, (index, term), found);
             }
-            EventKind::Committed { index } => committed(state, event, server, replica, index, found),
+            EventKind::Committed { index } => {
+                committed(state, event, server, replica, (index, &self.carriers), found);
+            }
             _ => {}
         }
     }
@@ -85,11 +101,30 @@ fn appended(
     event: &Event,
     server: ServerId,
     replica: &ServerState,
-    first: Index,
+    (term, first, last): (Term, Index, Index),
     found: &mut Findings,
 ) {
     let Some((leader, leader_replica)) = state.leader_of(server).filter(|_| first > Index::ZERO) else { return };
     let before = first.prev();
+    let end = leader_replica.log.last();
+    if replica.role != Some(Role::Leader) && last > end && state.simulated {
+        let seen = format!(
+            "{server} added {} at {}, but the log of its leader {leader} ends at index {end}: it added entries that it \
+             had already",
+            indexes(first, last),
+            time(event.at)
+        );
+        found.add_unless_retracted(event, changes_role_or_term, Rule::TruncateOnConflict, seen, &[server, leader]);
+    }
+    let there = leader_replica.log.term_at(first);
+    if let Some(there) = there.filter(|there| replica.role != Some(Role::Leader) && *there != term) {
+        let seen = format!(
+            "{server} added an entry of term {term} at index {first} at {}, where its leader {leader} has one of term \
+             {there}",
+            time(event.at)
+        );
+        found.add_unless_retracted(event, changes_role_or_term, Rule::PrevEntryMatches, seen, &[server, leader]);
+    }
     if replica.role != Some(Role::Leader)
         && let (Some(here), Some(there)) = (replica.log.term_at(before), leader_replica.log.term_at(before))
         && here != there
@@ -112,14 +147,7 @@ fn compacted(
     found: &mut Findings,
 ) {
     let now = time(event.at);
-    if index < replica.log.base || index < replica.commit && replica.log.last() < replica.commit {
-        let seen = format!(
-            "{server} went back to a snapshot up to index {index} at {now}, though it had already committed \
-             everything up to index {}",
-            replica.commit.max(replica.log.base)
-        );
-        found.add(Rule::IgnoreOldSnapshot, seen, &[server]);
-    } else if let Some(Removed { first, last, at }) = removed
+    if let Some(Removed { first, last, at }) = removed
         && first.0 == index.next()
         && replica.log.term_at(index) == Some(term)
         && event.at == at
@@ -130,6 +158,42 @@ fn compacted(
             indexes(first.0, last)
         );
         found.add(Rule::RetainAfterSnapshot, seen, &[server]);
+    } else if index < replica.log.base || index < replica.commit && replica.log.last() < replica.commit {
+        let seen = format!(
+            "{server} went back to a snapshot up to index {index} at {now}, though it had already committed \
+             everything up to index {}",
+            replica.commit.max(replica.log.base)
+        );
+        found.add(Rule::IgnoreOldSnapshot, seen, &[server]);
+    } else if index <= replica.commit && replica.log.term_at(index).is_some_and(|known| known != term) {
+        let seen = format!(
+            "{server} replaced everything up to index {index} by a snapshot at {now}, and took {term} for the term of \
+             its last entry, which was {}",
+            replica.log.term_at(index).unwrap_or_default()
+        );
+        found.add(Rule::KeepSnapshotTerm, seen, &[server]);
+    }
+}
+
+/// Finds a log that was kept although it has another entry at the last index of the leader's snapshot.
+fn kept_after_snapshot(
+    state: &ReplayState,
+    event: &Event,
+    server: ServerId,
+    (index, term): (Index, Term),
+    found: &mut Findings,
+) {
+    let Some((leader, leader_replica)) = state.leader_of(server) else { return };
+    if state.servers[server.0].log.term_at(index) != Some(term) {
+        return;
+    }
+    if let Some(there) = leader_replica.log.term_at(index).filter(|there| *there != term) {
+        let seen = format!(
+            "{server} kept its log at {} when its leader {leader} had sent a snapshot up to index {index}, although \
+             its own entry at that index is of term {term}, and that of {leader} of term {there}",
+            time(event.at)
+        );
+        found.add_unless_retracted(event, changes_role_or_term, Rule::DiscardConflictingLog, seen, &[server, leader]);
     }
 }
 
@@ -138,7 +202,7 @@ fn committed(
     event: &Event,
     server: ServerId,
     replica: &ServerState,
-    index: Index,
+    (index, carriers): (Index, &Carriers),
     found: &mut Findings,
 ) {
     let now = time(event.at);
@@ -172,6 +236,16 @@ fn committed(
         && index > leader_replica.log.base
         && leader_replica.log.term_at(index) != Some(term)
     {
+        if let Some(since) = leader_replica.log.entry(index).map(|entry| entry.at)
+            && carriers.received(state, leader, server, since)
+        {
+            let seen = format!(
+                "{server} has received messages with the entries of its leader {leader}, but at index {index} it \
+                 kept an entry of term {term}, which it committed at {now}"
+            );
+            found.add_unless_retracted(event, changes_role_or_term, Rule::TruncateOnConflict, seen, &[server, leader]);
+            return;
+        }
         let there = leader_replica.log.term_at(index);
         let there = there.map_or("nothing".to_string(), |there| format!("an entry of term {there}"));
         let seen = format!(

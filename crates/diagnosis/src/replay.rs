@@ -26,8 +26,12 @@ pub(crate) struct ReplayState {
     pub(crate) candidacies: BTreeMap<(Term, ServerId), (Term, Index)>,
     /// The voters of each candidate in each term.
     pub(crate) votes: BTreeMap<(Term, ServerId), BTreeSet<ServerId>>,
+    /// Whether some service has reported an entry that it applied.
+    pub(crate) reports_applied: bool,
     /// Whether some server has reported a vote for another server.
     pub(crate) reports_votes: bool,
+    /// Whether some server has reported a vote at all.
+    pub(crate) reports_self_votes: bool,
 }
 
 /// Known state of one server.
@@ -317,6 +321,7 @@ impl ReplayState {
             EventKind::Fault(Fault::Restart(servers)) => {
                 self.for_each_server(servers, |server| (server.running, server.awaits_restore) = (true, true));
             }
+            EventKind::Applied { .. } => self.reports_applied = true,
             _ => self.handle_report(event),
         }
     }
@@ -344,6 +349,7 @@ impl ReplayState {
             EventKind::VoteGranted { term, to } => {
                 self.votes.entry((term, to)).or_default().insert(id);
                 self.reports_votes |= to != id;
+                self.reports_self_votes = true;
                 if to == id {
                     self.candidacies.insert((term, id), end);
                 }

@@ -124,6 +124,16 @@ fn check_term_and_vote(
 }
 
 fn check_entries(server: ServerId, before: &BeforeCrash, now: &Log, found: &mut Findings) {
+    if now.last() > before.log.last() && now.base <= before.log.last() {
+        let (back, first) = (time(before.back.unwrap_or_default()), before.log.last().next());
+        let seen = format!(
+            "the log of {server} ended at index {} before its restart at {back}, and had {} after it: entries that \
+             it had removed from the end of its log are back, because it had not saved that they were removed",
+            before.log.last(),
+            indexes(first, now.last())
+        );
+        found.add(Rule::SaveLog, seen, &[server]);
+    }
     let lost = |index: Index, term| index > now.base && now.term_at(index) != Some(term);
     let first = before.log.entries().find(|(index, entry)| entry.known_to_others && lost(*index, entry.term));
     let Some((index, entry)) = first else { return };

@@ -49,16 +49,36 @@ rules! {
     /// A refused vote postpones nothing.
     OnlyGrantResetsTimer: "Figure 2, Followers",
         "a RequestVote resets the election timer only if the vote is granted";
+    /// An election needs a new term.
+    CampaignInNewTerm: "Figure 2, Candidates",
+        "each election has a new term: a server that campaigns first increments its term";
+    /// A campaign postpones the next one.
+    CampaignResetsTimer: "Figure 2, Candidates",
+        "a server that campaigns resets its election timer, so that replies have time to arrive";
+    /// Timeouts differ.
+    RandomTimeouts: "section 5.2",
+        "each election timeout is random, so that servers seldom campaign at the same time again and again";
+    /// Silence causes elections.
+    SendHeartbeats: "Figure 2, Leaders",
+        "a leader sends AppendEntries to every server when it is elected, and again in idle periods, before an \
+         election timer can fire";
     /// One vote per term.
     OneVotePerTerm: "Figure 2, RequestVote RPC, receiver 2",
         "a server votes for at most one candidate in a term";
+    /// A vote per term.
+    VoteInNewTerm: "Figure 2, State, votedFor",
+        "a server that enters a new term has not voted in it, and votes for the first candidate that may get its vote";
     /// No vote for a log that is behind.
     UpToDateCandidate: "Figure 2, RequestVote RPC, receiver 2, and section 5.4.1",
         "no vote for a candidate whose last entry has an older term than the voter's, or the same term and a smaller \
-         index";
+         index; every other log is good enough";
     /// No vote for an election of an older term.
     RefuseOlderTerm: "Figure 2, RequestVote RPC, receiver 1",
         "no vote for a candidate whose term is older than the server's own";
+    /// A past leader has nothing to say.
+    IgnoreOlderLeader: "Figure 2, AppendEntries RPC, receiver 1, and Figure 13, receiver 1",
+        "a message of a leader whose term is older changes nothing: neither the role, nor the log, nor the election \
+         timer";
     /// A candidate gives up when another server wins.
     FollowNewLeader: "Figure 2, Candidates",
         "a candidate that hears from a leader of its own term becomes its follower";
@@ -94,10 +114,14 @@ rules! {
         "no entries are added after an entry whose term differs from the leader's";
     /// Entries are removed only on a conflict.
     TruncateOnConflict: "Figure 2, AppendEntries RPC, receiver 3 and 4",
-        "entries are removed only if one of them has another term than the leader's entry at the same index";
+        "an entry that has another term than the leader's at the same index is removed with all after it, and \
+         otherwise no entry; entries that are in the log already are not added again";
     /// Upper bound of a follower's commit index.
     CommitLastNewEntry: "Figure 2, AppendEntries RPC, receiver 5",
         "a follower commits no further than the last entry that the message has shown to match";
+    /// A follower learns what is committed.
+    FollowLeaderCommit: "Figure 2, AppendEntries RPC, receiver 5",
+        "a follower adopts the leader's commit index from every AppendEntries that matches, also from an empty one";
     /// Counting replicas works only for entries of the leader's own term.
     CommitOwnTerm: "Figure 2, Leaders, and section 5.4.2 (Figure 8)",
         "a leader commits an entry by counting replicas only if the entry is of its own term";
@@ -130,6 +154,15 @@ rules! {
     /// Entries after a snapshot stay.
     RetainAfterSnapshot: "Figure 13, InstallSnapshot RPC, receiver 6",
         "if the log has the snapshot's last entry, the entries after it stay";
+    /// Entries that conflict with a snapshot go.
+    DiscardConflictingLog: "Figure 13, InstallSnapshot RPC, receiver 7",
+        "if the log has another entry at the snapshot's last index, the whole log is discarded";
+    /// The service gets an installed snapshot.
+    DeliverSnapshot: "Figure 13, InstallSnapshot RPC, receiver 8",
+        "an installed snapshot is delivered to the service, before any later entry";
+    /// The term of the last covered entry stays.
+    KeepSnapshotTerm: "section 7",
+        "the term of the last entry that a snapshot covers is kept, for the consistency check of the next entry";
     /// Snapshots are saved, together with the state that starts after them.
     SaveSnapshot: "section 7",
         "the snapshot is saved with every state whose log starts after it, because the covered entries are nowhere \
@@ -176,6 +209,9 @@ rules! {
     /// A read needs to know the committed entries.
     CommitBeforeFirstRead: "section 8",
         "a leader answers no read before it has committed an entry of its own term";
+    /// A client is told what has happened.
+    AnswerAfterApply: "Figure 2, Leaders, and section 8",
+        "a client is answered when its entry is applied, not when it is in the log of the leader";
     /// A client gets the result of its own entry.
     ReplyToOwnEntryOnly: "sections 5.3 and 8",
         "a client that waits at an index is answered only for its own entry: one with the same index and term, or \
@@ -206,7 +242,7 @@ rules! {
         "a clerk retries until it has a reply: a call without a reply says nothing";
     /// Clerks are distinguishable.
     UniqueClientId: "section 8",
-        "each clerk has a number that no other clerk has";
+        "each clerk has a number that no other clerk has, and servers track the writes of each clerk separately";
     /// Another server leads.
     TryAnotherServer: "section 8, and the lab, clerk",
         "a clerk whose server does not lead tries another server";

@@ -32,8 +32,13 @@ impl Services {
                 let last = self.last[server.0].replace(index);
                 if let Some(last) = last.filter(|last| index != last.next()) {
                     let snapshot = replica.log.base;
-                    let skipped = state.kv && snapshot > last && index == snapshot.next();
-                    applied(server, last, index, skipped, event.at, found);
+                    let skipped = snapshot > last && index == snapshot.next();
+                    let rule = match (skipped, state.kv) {
+                        (false, _) => Rule::ApplyInOrder,
+                        (true, true) => Rule::InstallResetsService,
+                        (true, false) => Rule::DeliverSnapshot,
+                    };
+                    applied(server, last, index, rule, event.at, found);
                 }
             }
             EventKind::SnapshotInstalled { index, .. } => {
@@ -51,9 +56,15 @@ impl Services {
     }
 }
 
-fn applied(server: ServerId, last: Index, index: Index, skipped: bool, at: u64, found: &mut Findings) {
+fn applied(server: ServerId, last: Index, index: Index, rule: Rule, at: u64, found: &mut Findings) {
     let now = time(at);
-    if skipped {
+    if rule == Rule::DeliverSnapshot {
+        let seen = format!(
+            "the service of {server} applied index {index} at {now}, and before that index {last}: the entries \
+             between them are in a snapshot that its leader had sent, and {server} did not deliver it"
+        );
+        found.add(rule, seen, &[]);
+    } else if rule == Rule::InstallResetsService {
         let seen = format!(
             "the service of {server} applied index {index} at {now}, and before that index {last}: the entries \
              between them are in a snapshot that its leader had sent, and the service did not restore it"

@@ -218,6 +218,7 @@ fn entries_removed_after_a_snapshot_are_found() {
 fn lost(saved: bool, answers: bool, begin: &[TestEvent]) -> Option<Rule> {
     let mut test_events = three_entries();
     let call = [(6, 0, sent(1, Some(0), 1, "Raft.AppendEntries")), (7, 1, delivered(1)), (7, 1, append(1, 4, 4))];
+    test_events.push((6, 0, append(1, 4, 4)));
     test_events.extend(call);
     test_events.extend(saved.then_some((7, 1, Persisted { bytes: 9 })));
     test_events.extend(answers.then_some((8, 0, answered(1))));
@@ -280,7 +281,8 @@ fn a_campaign_soon_after_a_vote_is_found() {
 #[test]
 fn a_campaign_soon_after_a_heartbeat_is_found() {
     let heartbeat = [(6, 0, sent(1, Some(0), 1, "Raft.AppendEntries")), (7, 1, delivered(1)), (8, 0, answered(1))];
-    let campaign = |ms| [&heartbeat[..], &[(200, 1, role(Role::Follower, 1)), (ms, 1, vote(2, 1))]].concat();
+    let lost = (200, 0, sent(9, Some(0), 1, "Raft.AppendEntries"));
+    let campaign = |ms| [&heartbeat[..], &[lost.clone(), (ms, 1, vote(2, 1))]].concat();
     let late = [(401, 0, sent(2, Some(0), 1, "Raft.AppendEntries")), (402, 1, delivered(2)), (403, 0, answered(2))];
     assert_eq!(after_three(&campaign(410)), None);
     assert_eq!(after_three(&[&late[..], &campaign(410)[4..]].concat()), Some(Rule::HeartbeatResetsTimer));

@@ -51,6 +51,8 @@ struct ServerLog {
     /// Last index that this incarnation delivered; never beyond `log`.
     last: Index,
     incarnation: u32,
+    /// Whether this incarnation has delivered anything.
+    delivered: bool,
 }
 
 impl AppliedEntries {
@@ -65,6 +67,7 @@ impl AppliedEntries {
     pub fn begin_incarnation(&mut self, server: ServerId, incarnation: u32) {
         let own = &mut self.servers[server.0];
         own.last = Index::ZERO;
+        own.delivered = false;
         own.incarnation = incarnation;
     }
 
@@ -85,11 +88,16 @@ impl AppliedEntries {
             return Err(DeliveryError::new(&[Rule::ApplyInOrder, Rule::IgnoreOldSnapshot], text));
         }
         if index != last.next() {
-            let restarted = last == Index::ZERO && !self.servers[server.0].log.is_empty();
-            let before = if restarted {
-                "it had applied nothing since its restart, and had no snapshot saved".to_string()
-            } else {
-                format!("the last one before it was {last}")
+            let ServerLog { log, delivered, .. } = &self.servers[server.0];
+            let restarted = !delivered && !log.is_empty();
+            let before = match (restarted, last) {
+                (true, Index::ZERO) => {
+                    "it had applied nothing since its restart, and had no snapshot saved".to_string()
+                }
+                (true, _) => {
+                    format!("it had applied nothing since its restart, and its saved snapshot ended at {last}")
+                }
+                (false, _) => format!("the last one before it was {last}"),
             };
             let likely: &[Rule] =
                 if restarted { &[Rule::SaveSnapshot, Rule::ApplyInOrder] } else { &[Rule::ApplyInOrder] };
@@ -111,7 +119,9 @@ impl AppliedEntries {
     ///
     /// If the snapshot disagrees with entries that servers have delivered.
     pub fn restore(&mut self, server: ServerId, snapshot: &Snapshot) -> Result<(), DeliveryError> {
-        self.replace_with_snapshot(server, snapshot, "was restarted with a saved snapshot")
+        self.replace_with_snapshot(server, snapshot, "was restarted with a saved snapshot")?;
+        self.servers[server.0].delivered = false;
+        Ok(())
     }
 
     /// Records that `server` delivers a snapshot. A snapshot that covers exactly the entries that the server has
@@ -180,6 +190,7 @@ impl AppliedEntries {
             self.advance(server, index, command.clone());
         }
         self.servers[server.0].last = last;
+        self.servers[server.0].delivered = true;
         Ok(())
     }
 
@@ -199,6 +210,7 @@ impl AppliedEntries {
             own.log.push(command);
         }
         own.last = index;
+        own.delivered = true;
         self.max_index = self.max_index.max(index);
     }
 }
