@@ -224,6 +224,7 @@ macro_rules! __kv_table {
             this_process {
                 first_get_4A = ours(P4A, "the first operation of a new leader is a Get", 5, ours_reads::first_get);
                 cut_off_get_4A = ours(P4A, "a disconnected leader answers no Get", 7, ours_reads::cut_off_get).without_thread_lag();
+                refused_4A = ours(P4A, "a refused operation is tried elsewhere", 2, ours_kv::refused);
                 lost_reply_4A = ours(P4A, "an operation whose reply is lost is executed once", 2, ours_kv::lost_reply);
                 next_leader_4A = ours(P4A, "the next leader executes nothing again", 5, ours_kv::next_leader);
                 twice_in_the_log_4A = ours(P4A, "an operation is twice in the log", 5, ours_kv::twice_in_the_log);

@@ -10,6 +10,9 @@ mod lost_reply;
 pub mod ours;
 pub mod ours_entries;
 pub mod ours_kv;
+pub mod ours_late;
+pub mod ours_late_snapshots;
+pub mod ours_leaders;
 pub mod ours_reads;
 pub mod ours_replies;
 pub mod ours_snapshots;
@@ -168,6 +171,23 @@ macro_rules! __raft_table {
                 same_term_3A = course(P3A, "a candidate follows the leader of its own term", 3, 11, ours_terms::same_term).without_thread_lag().ours();
                 old_replies_3B = course(P3B, "a reply says nothing about a later term", 5, 6, ours_replies::old_replies).without_thread_lag().ours();
                 adopted_term_3C = course(P3C, "an adopted term outlives a crash", 3, 4, ours_replies::adopted_term).without_thread_lag().ours();
+                own_vote_3A = course(P3A, "a candidate votes for itself", 3, 8, ours_votes::own_vote).without_thread_lag().ours();
+                kept_vote_3A = course(P3A, "a voter keeps its vote when it hears from its leader", 3, 8, ours_votes::kept_vote).without_thread_lag().ours();
+                steady_leader_3A = course(P3A, "a leader stays while nothing fails", 3, 8, ours_leaders::steady_leader).ours();
+                campaigns_again_3A = course(P3A, "a candidate without votes campaigns again", 3, 5, ours_leaders::campaigns_again).ours();
+                old_leader_3A = course(P3A, "a past leader keeps nobody from campaigning", 3, 6, ours_leaders::old_leader).ours();
+                higher_request_3A = course(P3A, "a request of a higher term ends leadership", 3, 6, ours_leaders::higher_request).ours();
+                late_leader_3B = course(P3B, "late entries of a past leader change nothing", 3, 6, ours_late::late_leader).without_thread_lag().ours();
+                removed_entries_3B = course(P3B, "removed entries stay removed", 3, 6, ours_late::removed_entries).ours();
+                different_entry_3B = course(P3B, "no entry is stored after a different one", 3, 6, ours_late::different_entry).ours();
+                counted_entries_3B = course(P3B, "an acknowledgment covers its own request", 3, 6, ours_late::counted_entries).without_thread_lag().ours();
+                counted_before_3B = course(P3B, "a leader elected again counts from the start", 5, 6, ours_replies::counted_before).without_thread_lag().ours();
+                own_vote_3C = course(P3C, "a candidate's vote for itself outlives a crash", 3, 14, ours_votes::own_vote_saved).without_thread_lag().ours();
+                removed_entries_3C = course(P3C, "removed entries do not come back after a crash", 3, 6, ours_late::removed_and_saved).ours();
+                late_leader_3D = course(P3D, "a late snapshot of a past leader changes nothing", 3, 6, ours_late_snapshots::late_snapshot).with_snapshots().without_thread_lag().ours();
+                conflicting_snapshot_3D = course(P3D, "a snapshot replaces entries that conflict with it", 3, 6, ours_late_snapshots::conflicting_snapshot).with_snapshots().ours();
+                retained_entries_3D = course(P3D, "a late snapshot removes nothing after it", 3, 5, ours_late_snapshots::retained_entries).with_snapshots().without_thread_lag().ours();
+                installed_snapshot_3D = course(P3D, "a snapshot from the leader outlives a crash", 3, 5, ours_late_snapshots::installed_snapshot).with_snapshots().ours();
             }
             ours {
             }

@@ -56,7 +56,7 @@ pub fn one_leader_a_term(cluster: &Cluster) {
 /// when it grants a vote fails this scenario. If its timer fires within these 60 ms, then the new leader is deposed
 /// before it could do anything.
 pub fn time_to_lead(cluster: &Cluster) {
-    const ROUNDS: usize = 8;
+    const ROUNDS: usize = 12;
     const SLOW: Duration = Duration::from_millis(30);
     /// Measured from the election; every election timeout plus the travel time of the vote is longer than this.
     const NO_CAMPAIGN: Duration = Duration::from_millis(80);

@@ -15,7 +15,7 @@ use super::lost_reply::{LostReply, lose_reply};
 use super::part_4a::{CAUSES_OF_WAITING, expect_appended, expect_appended_once};
 use super::part_4b::MAX_RAFT_STATE;
 use crate::kv::appends::element;
-use crate::kv::in_process::is_of_server;
+use crate::kv::in_process::{is_for, is_of_clerk, is_of_server};
 use crate::kv::{Clerk, KvTest, Pending};
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -66,6 +66,41 @@ pub fn lost_reply(test: &KvTest, network: &Network) {
                 format!(
                     "a Get returned '{first}', then '{second}' was put and acknowledged, but now a Get returns \
                      '{value}': the first Put was executed again when its clerk lost the reply and retried"
+                ),
+            );
+        }
+    }
+}
+
+/// A clerk whose first servers do not lead tries the others, until the leader executes its operation.
+///
+/// A new clerk knows no leader, so most of these clerks begin with a server that does not lead.
+pub fn refused(test: &KvTest, network: &Network) {
+    const CLERKS: u32 = 8;
+    let all = test.servers();
+    let leader = test.leader();
+    let mut reader = test.clerk(&[leader]);
+    for number in 0..CLERKS {
+        let mut clerk = test.clerk(&all);
+        let (id, refused) = (clerk.id(), Arc::new(AtomicUsize::new(0)));
+        let refusals = Arc::clone(&refused);
+        network.intercept(move |message| {
+            let replies = is_of_clerk(message, id) && message.direction == Direction::Reply;
+            refusals.fetch_add(usize::from(replies && !is_for(message, leader)), SeqCst);
+            Verdict::Pass
+        });
+        let key = format!("key {number}");
+        clerk.append(&key, &element(number, 0));
+        network.stop_intercepting();
+        let (value, refused) = (reader.get(&key), refused.load(SeqCst));
+        let causes = [Rule::TryAnotherServer, Rule::RetryUntilReply, Rule::ReadsNeedQuorum];
+        if value != element(number, 0) && refused > 0 {
+            Violation::safety(
+                &causes,
+                format!(
+                    "a clerk took its append to an empty key for done, and the value of the key is '{value}'; the clerk \
+                     had {refused} replies of servers that do not lead, and a refusal has nothing to do with the \
+                     operation: it must be sent to another server"
                 ),
             );
         }

@@ -16,14 +16,27 @@ use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
 use diagnosis::Rule;
 
+/// A leader that is elected again counts no acknowledgments of its earlier leadership.
+///
+/// As in [`old_replies`], but the reply arrives at once, before the entries are overwritten.
+pub fn counted_before(cluster: &Cluster) {
+    overwritten(cluster, false);
+}
+
 /// An acknowledgment to a leader of an earlier term says nothing about the entries of this term.
 ///
 /// A leader brings entries to one follower, whose reply is held. The others elect another leader, which overwrites
 /// these entries. Then the old leader is elected again, gets new entries at the same indexes, and brings them to one
 /// server. Two of five servers have them when the held reply arrives.
 pub fn old_replies(cluster: &Cluster) {
+    overwritten(cluster, true);
+}
+
+fn overwritten(cluster: &Cluster, late: bool) {
     const ENTRIES: usize = 6;
     const AT_ONCE: Duration = Duration::from_millis(500);
+    /// A reply that is not held has arrived by then, and no new heartbeat of the leader has.
+    const ARRIVES: Duration = Duration::from_millis(20);
     let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
     let heal_and_agree = |how_far: &str| {
         log::info!("{how_far}");
@@ -38,18 +51,23 @@ pub fn old_replies(cluster: &Cluster) {
 
     // The entries are sent in one message, when all of them are in the log.
     let complete = Arc::new(AtomicBool::new(false));
-    let (goes, calls) = (Arc::clone(&complete), Mutex::new(BTreeSet::new()));
+    let has_replied = Arc::new(AtomicBool::new(false));
+    let (goes, replies, calls) = (Arc::clone(&complete), Arc::clone(&has_replied), Mutex::new(BTreeSet::new()));
     network.intercept(move |message| {
         if carries_long_command(message) {
             let passes = goes.load(SeqCst) && is_for(message, follower) && message.bytes.len() >= ENTRIES * CHARS;
             return if passes && calls.lock().insert(message.call) { Verdict::Pass } else { Verdict::Drop };
         }
         let acknowledges = message.direction == Direction::Reply && calls.lock().contains(&message.call);
-        if acknowledges { Verdict::Hold } else { Verdict::Pass }
+        if acknowledges {
+            replies.store(true, SeqCst);
+        }
+        if acknowledges && late { Verdict::Hold } else { Verdict::Pass }
     });
     let lost: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
     complete.store(true, SeqCst);
-    let acknowledged = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
+    let acknowledged = wait_until(cluster, TIMEOUT, || has_replied.load(SeqCst));
+    cluster.sleep(ARRIVES);
     let Some(&Started { index: last_lost, term: before }) = lost.last().filter(|_| acknowledged) else {
         return heal_and_agree("gave up: the follower was not brought the entries");
     };
@@ -93,12 +111,15 @@ pub fn old_replies(cluster: &Cluster) {
     wait_until(cluster, AT_ONCE, || cluster.n_committed(first.index).0 > 0);
     if cluster.n_committed(first.index).0 > 0 {
         let Started { index, term } = first;
+        let likely: &[Rule] =
+            if late { &[Rule::DropStaleReplies, Rule::CommitMajority] } else { &[Rule::CommitMajority] };
+        let reply = if late { "The late reply" } else { "An earlier reply" };
         Violation::safety(
-            &[Rule::DropStaleReplies, Rule::CommitMajority],
+            likely,
             format!(
                 "{leader}, leader of term {term}, committed index {index} of that term when at most {leader} and \
                  {holder} had it: no message with it has reached {other}, and {follower} and {between} are \
-                 disconnected. The late reply of {follower} was for a request that {leader} had sent as leader of \
+                 disconnected. {reply} of {follower} was for a request that {leader} had sent as leader of \
                  term {before}; it says nothing about the current entries"
             ),
         );

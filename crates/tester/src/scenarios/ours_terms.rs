@@ -131,7 +131,7 @@ pub fn higher_term(cluster: &Cluster) {
 /// reply to a heartbeat, so it is in this term and has not voted. Then the earlier candidate's request arrives, which
 /// has an older term. After it, the later candidate's request arrives, which deserves the vote.
 pub fn older_candidate(cluster: &Cluster) {
-    const ROUNDS: usize = 8;
+    const ROUNDS: usize = 14;
     /// Number of missing votes that count as a failure. On a busy machine a vote may arrive too late for its candidate,
     /// but not this often.
     const REFUSALS: usize = 3;
@@ -168,6 +168,8 @@ pub fn older_candidate(cluster: &Cluster) {
         if let (Some(first), Some(term), Some(last), Some(heartbeat)) =
             (first, campaigns(), requests(late).pop(), heartbeat)
             && leading(cluster, voter) == before
+            // A request of the last election may have arrived late; then it is not of this round.
+            && first_term > before
         {
             let in_this_term = |server| term_of(cluster, server) == Some(term);
             passing.store(true, SeqCst);
@@ -283,7 +285,7 @@ pub fn same_term(cluster: &Cluster) {
 }
 
 /// Returns a leader that has led for a while, so that the others have received everything that it sent at the start.
-fn settled_leader(cluster: &Cluster) -> ServerId {
+pub(super) fn settled_leader(cluster: &Cluster) -> ServerId {
     const POLLS: usize = 5;
     let mut seen = None;
     for _ in 0..POLLS {

@@ -5,6 +5,8 @@
 //! test.
 
 use labrpc::{Direction, Message, Verdict};
+use labstd::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use labstd::sync::{Arc, Mutex};
 use labstd::time::{Duration, Instant};
 use raftapi::{ServerId, Term};
 
@@ -47,6 +49,119 @@ pub fn vote_once(cluster: &Cluster) {
             cluster.reboot(voter);
             // Either it leads in the same term, or its campaign has failed. The query itself detects two leaders in one
             // term.
+            wait_until(cluster, SECOND, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
+            cluster.suspect(None);
+        }
+        cluster.network().stop_intercepting();
+    }
+    cluster.one(cluster.random_command(), 3, Retry::Yes);
+}
+
+/// A server that has voted in a term, and has heard from the leader of that term, does not vote again in it.
+///
+/// Messages reach only the old leader, which votes for the first candidate, and then hears from it. The request of the
+/// other follower, in the same term, is held until then.
+pub fn kept_vote(cluster: &Cluster) {
+    const ROUNDS: usize = 4;
+    const FIRST: Duration = Duration::from_secs(2);
+    const SECOND: Duration = Duration::from_secs(1);
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    for _ in 0..ROUNDS {
+        cluster.one(cluster.random_command(), 3, Retry::Yes);
+        let voter = cluster.check_one_leader();
+        let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
+        let network = cluster.network();
+        let (first, heartbeats) = (Mutex::new(None), Arc::new(AtomicUsize::new(0)));
+        let replies = Arc::clone(&heartbeats);
+        network.intercept(move |message| {
+            let mut first = first.lock();
+            if !is_for(message, voter) {
+                return Verdict::Drop;
+            }
+            let from_a = is_from(message, a);
+            if is_vote_request(message) && first.is_none() {
+                *first = Some(from_a);
+            }
+            let from_first = *first == Some(from_a);
+            if message.direction == Direction::Reply && from_first && message.method != REQUEST_VOTE {
+                replies.fetch_add(1, SeqCst);
+            }
+            match from_first {
+                true => Verdict::Pass,
+                false if is_vote_request(message) => Verdict::Hold,
+                false => Verdict::Pass,
+            }
+        });
+        let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
+        if wait_until(cluster, FIRST, || elected().is_some() && heartbeats.load(SeqCst) > 0)
+            && let Some((first, second, term)) = elected()
+        {
+            let campaigns = || cluster.state(second).is_some_and(|(now, _)| now == term);
+            if wait_until(cluster, SECOND, || campaigns() && !network.held().is_empty())
+                && let Some(request) = network.held().pop()
+            {
+                let why = format!(
+                    "{voter} voted for {first}, heard from it, and voted for {second}: a vote is for the whole term"
+                );
+                cluster.suspect(Some((Rule::OneVotePerTerm, why)));
+                request.release();
+                wait_until(cluster, AT_ONCE, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
+                cluster.suspect(None);
+            }
+        }
+        network.stop_intercepting();
+        network.held().into_iter().for_each(|held| {
+            held.drop();
+        });
+    }
+    cluster.one(cluster.random_command(), 3, Retry::Yes);
+}
+
+/// A candidate has voted for itself, and does not vote for another candidate in the same term.
+pub fn own_vote(cluster: &Cluster) {
+    two_candidates(cluster, false);
+}
+
+/// A candidate that has voted for itself, crashed and returned does not vote for another candidate in the same term.
+pub fn own_vote_saved(cluster: &Cluster) {
+    two_candidates(cluster, true);
+}
+
+/// As in [`vote_once`], but the request of the second follower reaches the first one, which has been elected, and which
+/// is restarted before if `restarts` is set.
+fn two_candidates(cluster: &Cluster, restarts: bool) {
+    const ROUNDS: usize = 4;
+    const FIRST: Duration = Duration::from_secs(2);
+    const SECOND: Duration = Duration::from_secs(1);
+    for _ in 0..ROUNDS {
+        cluster.one(cluster.random_command(), 3, Retry::Yes);
+        let voter = cluster.check_one_leader();
+        let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
+        cluster.network().intercept(move |message| {
+            let to_voter = is_vote_request(message) && is_for(message, voter);
+            if to_voter || message.direction == Direction::Reply { Verdict::Pass } else { Verdict::Drop }
+        });
+        let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
+        if wait_until(cluster, FIRST, || elected().is_some())
+            && let Some((first, second, term)) = elected()
+        {
+            if restarts {
+                cluster.crash(first);
+            }
+            cluster.network().intercept(move |message| {
+                let to_first = is_vote_request(message) && is_for(message, first);
+                let reply = message.direction == Direction::Reply && is_from(message, second);
+                if to_first || reply { Verdict::Pass } else { Verdict::Drop }
+            });
+            let (rule, why) = if restarts {
+                cluster.restart(first);
+                let why = "it had not saved its vote for itself when it asked for votes";
+                (Rule::SaveVote, format!("{first} was elected, was restarted, and voted for {second}: {why}"))
+            } else {
+                let why = "a candidate votes for itself, so it has no other vote in that term";
+                (Rule::OneVotePerTerm, format!("{first} was elected, and voted for {second}: {why}"))
+            };
+            cluster.suspect(Some((rule, why)));
             wait_until(cluster, SECOND, || cluster.state(second).is_some_and(|(now, leads)| now > term || leads));
             cluster.suspect(None);
         }
