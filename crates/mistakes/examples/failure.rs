@@ -40,11 +40,11 @@ fn main() -> ExitCode {
 
 /// Returns the scenarios for a mistake, run against servers that make it; `None` if there is no such mistake.
 fn scenarios(mistake: &str) -> Option<Vec<Scenario>> {
-    let raft = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
+    let raft = Mistake::ALL.iter().copied().find(|known| format!("{known:?}") == mistake);
     if raft.is_some() {
         return Some(raft_scenarios(&Subject::with_factory(Raft::factory(raft))));
     }
-    let kv = KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
+    let kv = KvMistake::ALL.iter().copied().find(|known| format!("{known:?}") == mistake);
     kv.map(|mistake| kv_subjects::scenarios_with(mistake, PACE))
 }
 

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     println!("CPU seconds per run that fails, by the mean pause in ms ({} is the pace of the tests)", PACE.as_millis());
     println!("{:34} {}", "", PACES_MS.map(|ms| format!("{ms:>7}")).concat());
     let mut found_by_all = Vec::new();
-    for mistake in KvMistake::ALL {
+    for mistake in KvMistake::ALL.iter().copied() {
         let costs = PACES_MS.map(|ms| cost(kv_subjects::scenarios_with(mistake, Duration::from_millis(ms)), seeds));
         let catches = costs.map(|cost| cost.of_a_catch());
         println!("{:34} {}", format!("{mistake:?}"), catches.map(cell).concat());

@@ -23,10 +23,21 @@
 //! assert!(report.run_failure().unwrap().text.starts_with("no leader after 10 looks"));
 //! ```
 //!
+//! [`RULES`] lists the rules of the paper and the mistakes that break each of them. The catalogue, in
+//! `tests/catalogue`, names the scenario that catches each mistake and the rule that the failure tells. At least 190 of
+//! 200 seeds must catch it. The tests run a part of the seeds; these commands run all of them and print the catalogue,
+//! or look for the scenarios that catch one mistake:
+//!
+//! ```text
+//! cargo run --release -p mistakes --example catalogue
+//! cargo run --release -p mistakes --example explore -- 20 VotesTwiceInATerm
+//! ```
+//!
 //! - `state.rs`, `log.rs`, `messages.rs`: a server's state and its messages.
 //! - `election.rs`, `replication.rs`, `snapshots.rs`: the rules of Figures 2 and 13.
 //! - `server.rs`: the lock, the threads, and persistence; `raft.rs`: the interface for the service.
 //! - `kv/`: the service and its clerk.
+//! - `rules.rs`: [`RULES`], the rules of the paper and the mistakes that break each of them.
 
 mod election;
 mod kv;
@@ -35,6 +46,7 @@ mod messages;
 mod mistake;
 mod raft;
 mod replication;
+mod rules;
 mod server;
 pub mod snapshot_thread;
 mod snapshots;
@@ -43,3 +55,4 @@ mod state;
 pub use kv::{Clerk, KvMistake, KvServer, NO_MISTAKE};
 pub use mistake::Mistake;
 pub use raft::Raft;
+pub use rules::{PaperRule, RULES};

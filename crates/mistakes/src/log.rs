@@ -11,7 +11,7 @@ pub(crate) struct Entry {
     pub(crate) command: Bytes,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Log {
     /// The last index that the snapshot covers, or 0.
     base: Index,
@@ -76,6 +76,11 @@ impl Log {
             let position = self.position(last).expect("no snapshot covers the removed entries");
             self.entries.truncate(position + 1);
         }
+    }
+
+    /// Makes `term` the term of the entry at the base.
+    pub(crate) fn set_base_term(&mut self, term: Term) {
+        self.entries[0].term = term;
     }
 
     /// Discards all entries up to `index`, which a snapshot covers. If the log has an entry of `term` at `index`, the

@@ -32,7 +32,9 @@ impl Server {
         }
         let last = state.log.last_index();
         state.next_index = vec![last.next(); self.peers.len()];
-        state.match_index = vec![Index::ZERO; self.peers.len()];
+        if !self.makes(Mistake::KeepsMatchIndex) || state.match_index.is_empty() {
+            state.match_index = vec![Index::ZERO; self.peers.len()];
+        }
         state.sent_index = vec![last; self.peers.len()];
         state.next_heartbeat = Instant::now();
         self.replicate_to_all(state);
@@ -52,10 +54,16 @@ impl Server {
         let last = state.log.last_index();
         for peer in self.others() {
             let prev = state.next_index[peer.0].prev();
-            let due = heartbeat || state.sent_index[peer.0] < last;
+            let new = state.sent_index[peer.0] < last;
+            let due = heartbeat && !self.makes(Mistake::SendsEachEntryOnce) || new;
+            if self.makes(Mistake::SendsNoHeartbeats) && heartbeat && !new {
+                continue;
+            }
             state.sent_index[peer.0] = last;
             if prev >= state.log.base() {
                 self.send_append_entries(state, peer, prev, due);
+            } else if self.makes(Mistake::NeverSendsASnapshot) {
+                self.send_append_entries(state, peer, state.log.base(), due);
             } else if heartbeat {
                 self.send_snapshot(state, peer);
             }
@@ -92,9 +100,17 @@ impl Server {
         }
         let peer = sent.to.0;
         if reply.success {
-            self.advance_match_index(state, sent.to, sent.last);
-        } else if state.next_index[peer] == sent.prev.next() {
-            let next = next_index_after_conflict(state, reply).min(sent.prev);
+            let matched = match self.mistake {
+                Some(Mistake::MatchIndexFromItsOwnLog) => state.log.last_index(),
+                Some(Mistake::MatchIndexFromTheFollowersLog) => reply.conflict_index.min(state.log.last_index()),
+                _ => sent.last,
+            };
+            self.advance_match_index(state, sent.to, matched);
+        } else if state.next_index[peer] == sent.prev.next() && !self.makes(Mistake::NeverBacksUp) {
+            let next = match self.mistake {
+                Some(Mistake::BacksUpOneByOne) => sent.prev,
+                _ => next_index_after_conflict(state, reply).min(sent.prev),
+            };
             state.next_index[peer] = next.max(state.match_index[peer].next());
         }
     }
@@ -105,7 +121,9 @@ impl Server {
         // Replies overtake each other, so a late reply can have a lower index than one before it.
         let matched = state.match_index[peer].max(index);
         state.match_index[peer] = matched;
-        state.next_index[peer] = state.next_index[peer].max(matched.next());
+        if !self.makes(Mistake::NeverAdvancesNextIndex) {
+            state.next_index[peer] = state.next_index[peer].max(matched.next());
+        }
         self.advance_commit_index(state);
     }
 
@@ -116,7 +134,12 @@ impl Server {
             let replicas = 1 + self.others().filter(|peer| state.match_index[peer.0] >= n).count();
             let of_this_term = state.log.entry(n).term == state.current_term
                 || self.makes(Mistake::CommitsAnEntryOfAnOlderTermByCounting);
-            if self.is_majority(replicas) && of_this_term {
+            let enough = match self.mistake {
+                Some(Mistake::CommitsWithoutAMajority) => replicas >= self.peers.len() / 2,
+                Some(Mistake::CommitsOnlyWithEveryServer) => replicas == self.peers.len(),
+                _ => self.is_majority(replicas),
+            };
+            if enough && of_this_term {
                 self.commit_up_to(state, n);
                 // Tell the peers the new commit index.
                 state.replication_due = true;
@@ -130,33 +153,51 @@ impl Server {
 impl Server {
     /// Figure 2, "AppendEntries RPC".
     pub(crate) fn handle_append_entries(&self, state: &mut State, args: AppendEntriesArgs) -> AppendEntriesReply {
-        self.adopt_higher_term(state, args.term);
+        let ignored = self.ignores_higher_term(state, args.term, Mistake::LeaderIgnoresTheTermOfALeader);
+        if !ignored {
+            self.adopt_higher_term(state, args.term);
+        }
         let term = state.current_term;
         let reject =
             |conflict_term, conflict_index| AppendEntriesReply { term, success: false, conflict_term, conflict_index };
-        if args.term < term {
+        if args.term < term && self.makes(Mistake::OldLeadersResetItsTimer) {
+            self.reset_election_timer(state);
+        }
+        let old = args.term < term && !self.makes(Mistake::AcceptsEntriesOfAnOlderTerm);
+        if ignored || old {
             return reject(None, Index::ZERO);
         }
         if state.role == Role::Candidate && self.makes(Mistake::CandidateIgnoresItsLeader) {
             return reject(None, Index::ZERO);
         }
-        state.follow_leader();
+        self.follow_leader(state);
 
         let prev = args.prev_log_index;
-        if prev > state.log.last_index() {
+        if prev > state.log.last_index() && !self.makes(Mistake::IgnoresAGap) {
             return reject(None, state.log.last_index().next());
         }
         // Below the log's base there is no conflict: snapshots cover only committed entries, which all servers share.
-        if let Some(conflicting) = state.log.term_at(prev).filter(|&conflicting| conflicting != args.prev_log_term) {
+        let conflicting = state.log.term_at(prev).filter(|&here| here != args.prev_log_term);
+        if let Some(conflicting) = conflicting.filter(|_| !self.makes(Mistake::IgnoresPrevLogTerm)) {
             let (first, _) = state.log.index_range_of(conflicting).expect("the term is in the log");
             return reject(Some(conflicting), first);
         }
 
-        let last_new = Index(prev.0 + args.entries.len() as u64);
+        let (last_new, empty) = (Index(prev.0 + args.entries.len() as u64), args.entries.is_empty());
         self.store_entries(state, prev, args.entries);
-        let shared = if self.makes(Mistake::CommitsPastTheLastNewEntry) { state.log.last_index() } else { last_new };
-        self.commit_up_to(state, args.leader_commit.min(shared));
-        AppendEntriesReply { term, success: true, conflict_term: None, conflict_index: Index::ZERO }
+        let last = state.log.last_index();
+        let shared = if self.makes(Mistake::CommitsPastTheLastNewEntry) { last } else { last_new };
+        let commit = args.leader_commit.min(shared).min(last);
+        if self.makes(Mistake::CommitIndexGoesBack) && commit < state.commit_index {
+            state.commit_index = commit.max(state.log.base());
+            state.last_applied = state.commit_index.min(state.last_applied);
+            report::committed(state.commit_index);
+        }
+        if !empty || !self.makes(Mistake::IgnoresTheCommitOfAHeartbeat) {
+            self.commit_up_to(state, commit);
+        }
+        // Only a leader with the mistake of that name reads the index.
+        AppendEntriesReply { term, success: true, conflict_term: None, conflict_index: last }
     }
 
     /// Figure 2, AppendEntries, 3 and 4: "If an existing entry conflicts with a new one (same index but different
@@ -167,16 +208,46 @@ impl Server {
         }
         let base = state.log.base();
         let entries = (prev.0 + 1..).map(Index).zip(entries).filter(|(index, _)| *index > base);
-        let mut new = entries.skip_while(|(index, entry)| state.log.term_at(*index) == Some(entry.term)).peekable();
+        let kept = |index: Index, term| match self.mistake {
+            Some(Mistake::AppendsEntriesAgain) => false,
+            Some(Mistake::KeepsConflictingEntries) => state.log.term_at(index).is_some(),
+            _ => state.log.term_at(index) == Some(term),
+        };
+        let mut new = entries.skip_while(|(index, entry)| kept(*index, entry.term)).peekable();
         if let Some(&(first, _)) = new.peek() {
-            let new: Vec<Entry> = new.map(|(_, entry)| entry).collect();
-            state.truncate(first.prev());
+            let mut new: Vec<Entry> = new.map(|(_, entry)| entry).collect();
+            if self.makes(Mistake::KeepsEntriesAfterAConflict) {
+                let last_new = Index(first.0 + new.len() as u64 - 1);
+                new.extend(if last_new < state.log.last_index() { state.log.entries_after(last_new) } else { vec![] });
+            }
+            if !self.makes(Mistake::AppendsEntriesAgain) {
+                self.truncate(state, first.prev());
+            }
             state.append(new);
         }
     }
 }
 
 impl Server {
+    /// Figure 2, Candidates: "If AppendEntries RPC received from new leader: convert to follower".
+    pub(crate) fn follow_leader(&self, state: &mut State) {
+        state.become_role(Role::Follower);
+        if !self.makes(Mistake::HeartbeatsDoNotResetItsTimer) {
+            self.reset_election_timer(state);
+        }
+        if self.makes(Mistake::ForgetsItsVoteForALeader) && state.voted_for.take().is_some() {
+            state.unsaved = true;
+        }
+    }
+
+    /// Removes all entries after `last`, which conflict with those of the leader.
+    fn truncate(&self, state: &mut State, last: Index) {
+        if self.makes(Mistake::RemovedEntriesComeBack) {
+            state.remember_removed(last);
+        }
+        state.truncate(last);
+    }
+
     fn commit_up_to(&self, state: &mut State, index: Index) {
         if index > state.commit_index {
             state.commit_index = index;

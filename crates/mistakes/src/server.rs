@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use labrpc::ClientEnd;
 use labstd::channel::Sender;
+use labstd::rng::{self, RngExt};
 use labstd::sync::{Arc, Condvar, Mutex};
 use labstd::thread;
 use labstd::time::{Duration, Instant};
@@ -40,21 +41,34 @@ impl Server {
                 if state.replication_due || now >= state.next_heartbeat || self.makes(Mistake::SendsRpcsInATightLoop) {
                     self.replicate_to_all(&mut state);
                 }
-            } else if now >= state.election_deadline && !self.makes(Mistake::NeverElects) {
+            } else if now >= state.election_deadline && self.campaigns(state.role) {
                 self.start_election(&mut state);
             }
         }
     }
 
+    /// Reports whether this server starts an election when its election timer fires.
+    fn campaigns(&self, role: Role) -> bool {
+        match self.mistake {
+            Some(Mistake::NeverElects) => false,
+            Some(Mistake::CampaignsOnlyOnce) => role == Role::Follower,
+            _ => true,
+        }
+    }
+
     /// Runs the applier thread: it delivers committed entries.
     pub(crate) fn apply(&self, apply_ch: &Sender<ApplyMsg>) {
+        let mut mistaken = Delivery::default();
         loop {
             let mut state = self.state.lock();
-            self.to_apply.wait_while(&mut state, |state| !state.has_undelivered() && !state.killed);
+            let waits = |state: &State| self.makes(Mistake::AppliesOnlyAsLeader) && state.role != Role::Leader;
+            let nothing = |state: &State| !state.has_undelivered() || waits(state);
+            self.to_apply.wait_while(&mut state, |state| nothing(state) && !state.killed);
             if state.killed {
                 return;
             }
-            let messages = state.take_undelivered();
+            let mut messages = state.take_undelivered();
+            mistaken.change(self, &mut messages);
             if !self.makes(Mistake::HoldsItsLockWhileDelivering) {
                 drop(state);
             }
@@ -64,6 +78,40 @@ impl Server {
                     thread::spawn(format!("deliverer-{}", self.me), move || apply_ch.send(message));
                 } else if apply_ch.send(message).is_err() {
                     return;
+                }
+            }
+        }
+    }
+}
+
+/// The state of an applier whose deliveries are wrong.
+#[derive(Default)]
+struct Delivery {
+    /// The last installed snapshot, until it is delivered again.
+    snapshot: Option<ApplyMsg>,
+    /// An entry that is delivered after the next one.
+    late: Option<ApplyMsg>,
+    random: Option<rng::Stream>,
+}
+
+impl Delivery {
+    /// Changes the messages that are about to be delivered, if `server` makes a mistake here.
+    fn change(&mut self, server: &Server, messages: &mut Vec<ApplyMsg>) {
+        if server.makes(Mistake::DeliversASnapshotTwice) {
+            if let Some(again) = self.snapshot.take_if(|_| !messages.is_empty()) {
+                messages.push(again);
+            } else if let Some(snapshot @ ApplyMsg::Snapshot { .. }) = messages.first() {
+                self.snapshot = Some(snapshot.clone());
+            }
+        }
+        if server.makes(Mistake::SwapsOneApplyInAThousand) {
+            let random = self.random.get_or_insert_with(|| rng::local("swap"));
+            for message in std::mem::take(messages) {
+                if self.late.is_none() && random.random_range(0..1000) == 0 {
+                    self.late = Some(message);
+                } else {
+                    messages.push(message);
+                    messages.extend(self.late.take());
                 }
             }
         }
@@ -100,8 +148,13 @@ impl Server {
 
     /// Saves the present state, together with the snapshot: the persister would erase the snapshot otherwise.
     fn save_now(&self, state: &State) {
-        let forgotten = self.makes(Mistake::ForgetsTheSnapshotOnTheNextSave);
-        let snapshot = if forgotten { Bytes::new() } else { state.snapshot.clone() };
+        let snapshot = match self.mistake {
+            Some(Mistake::ForgetsTheSnapshotOnTheNextSave) => Bytes::new(),
+            Some(Mistake::SavesThePreviousSnapshot | Mistake::DoesNotSaveAnInstalledSnapshot) => {
+                state.previous_snapshot.clone()
+            }
+            _ => state.snapshot.clone(),
+        };
         self.persist(state, snapshot);
     }
 
@@ -118,6 +171,10 @@ impl Server {
         let bytes = if self.makes(Mistake::NoLogPersistence) {
             let no_log = Log::after_snapshot(state.log.base(), state.log.base_term());
             labgob::encode(&(state.current_term, voted_for, no_log))
+        } else if self.makes(Mistake::RemovedEntriesComeBack) {
+            let mut log = state.log.clone();
+            state.removed_after_the_end().cloned().for_each(|entry| log.push(entry));
+            labgob::encode(&(state.current_term, voted_for, log))
         } else {
             labgob::encode(&(state.current_term, voted_for, &state.log))
         };

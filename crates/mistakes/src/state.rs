@@ -43,6 +43,11 @@ pub(crate) struct State {
     pub(crate) next_heartbeat: Instant,
     /// Follower or candidate: the time at which the election timer fires.
     pub(crate) election_deadline: Instant,
+    /// Entries that were removed from the end of the log, with the index of the first. Only the mistakes
+    /// [`RemovedEntriesComeBack`](crate::Mistake) and [`SavesThePreviousSnapshot`](crate::Mistake) read what is old.
+    pub(crate) removed: (Index, Vec<Entry>),
+    /// The snapshot before the present one.
+    pub(crate) previous_snapshot: Bytes,
     rng: rng::Stream,
     pub(crate) killed: bool,
 }
@@ -82,6 +87,8 @@ impl State {
             replication_due: false,
             next_heartbeat: Instant::now(),
             election_deadline: Instant::now(),
+            removed: (Index::ZERO, Vec::new()),
+            previous_snapshot: persister.read_snapshot(),
             rng: rng::local("election"),
             killed: false,
         };
@@ -107,12 +114,6 @@ impl State {
         }
     }
 
-    /// Figure 2, Candidates: "If AppendEntries RPC received from new leader: convert to follower".
-    pub(crate) fn follow_leader(&mut self) {
-        self.become_role(Role::Follower);
-        self.reset_election_timer();
-    }
-
     pub(crate) fn vote_for(&mut self, candidate: ServerId) {
         self.voted_for = Some(candidate);
         self.unsaved = true;
@@ -135,11 +136,25 @@ impl State {
         self.unsaved = true;
     }
 
+    /// Keeps the entries after `last`, which are about to be removed.
+    pub(crate) fn remember_removed(&mut self, last: Index) {
+        if last < self.log.last_index() {
+            self.removed = (last.next(), self.log.entries_after(last));
+        }
+    }
+
+    /// Returns the removed entries at the indexes after the end of the log.
+    pub(crate) fn removed_after_the_end(&self) -> impl Iterator<Item = &Entry> {
+        let (first, entries) = &self.removed;
+        let end = self.log.last_index().0 + 1;
+        entries.iter().skip(usize::try_from(end.saturating_sub(first.0)).unwrap_or(usize::MAX))
+    }
+
     /// Replaces all entries up to `index` by a snapshot.
     pub(crate) fn compact(&mut self, index: Index, term: Term, snapshot: Bytes) {
         let last = self.log.last_index();
         self.log.compact(index, term);
-        self.snapshot = snapshot;
+        self.previous_snapshot = std::mem::replace(&mut self.snapshot, snapshot);
         if self.log.last_index() < last {
             report::truncated(self.log.last_index());
         }

@@ -27,7 +27,7 @@ struct Raft(mistakes::Raft);
 
 impl raftapi::Raft for Raft {
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, apply_ch: Sender<ApplyMsg>) -> Raft {
-        let mistake = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == chosen_mistake());
+        let mistake = Mistake::ALL.iter().copied().find(|known| format!("{known:?}") == chosen_mistake());
         Raft(mistakes::Raft::factory(mistake)(peers, me, persister, apply_ch))
     }
 
@@ -41,7 +41,7 @@ impl KvService for Service4 {
     type Clerk = Clerk<NO_MISTAKE>;
 
     fn make(peers: Vec<ClientEnd>, me: ServerId, persister: Arc<Persister>, max_raft_state: Option<usize>) -> Service4 {
-        let mistake = KvMistake::ALL.into_iter().find(|known| format!("{known:?}") == chosen_mistake());
+        let mistake = KvMistake::ALL.iter().copied().find(|known| format!("{known:?}") == chosen_mistake());
         Service4(KvServer::factory(mistake)(peers, me, persister, max_raft_state))
     }
     fn services(&self) -> Vec<Service> {

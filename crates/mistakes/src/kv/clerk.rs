@@ -60,6 +60,9 @@ impl<const MISTAKE: u8> Clerk<MISTAKE> {
                 Some(Reply::Ok { value }) => return value,
                 Some(Reply::ErrNoKey) => return String::new(),
                 None if makes::<MISTAKE>(KvMistake::TreatsALostReplyAsSuccess) => return String::new(),
+                Some(Reply::ErrWrongLeader) if makes::<MISTAKE>(KvMistake::TakesARefusalForAnAnswer) => {
+                    return String::new();
+                }
                 Some(Reply::ErrWrongLeader) | None => {}
             }
             if !makes::<MISTAKE>(KvMistake::RetriesTheSameServerForEver) {

@@ -1,9 +1,24 @@
 //! The mistakes of the plain service and of its clerk, each with the rule that it breaks. The sections are those of the
 //! paper.
 
-/// A mistake that implementers of the service make. The last four are mistakes of the clerk, the others of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KvMistake {
+/// Defines [`KvMistake`], and the list of all.
+macro_rules! mistakes {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// A mistake that implementers of the service make. The last five are mistakes of the clerk, the others of the
+        /// server.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum KvMistake {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl KvMistake {
+            /// All mistakes, in the order of their declaration.
+            pub const ALL: &'static [KvMistake] = &[$(KvMistake::$name),+];
+        }
+    };
+}
+
+mistakes! {
     /// It executes a write again when a clerk retries it. Section 8: "The state machine tracks the latest serial number
     /// processed for each client \[...\]. If it receives a command whose serial number has already been executed, it
     /// responds immediately *without re-executing* the request."
@@ -47,6 +62,24 @@ pub enum KvMistake {
     /// It keeps its own state when the leader has sent a snapshot. Figure 13, InstallSnapshot, 8: "Reset state machine
     /// using snapshot contents".
     IgnoresAnInstalledSnapshot,
+    /// It answers a write when its entry is in the log. Figure 2, Leaders: "respond after entry *applied* to state
+    /// machine".
+    AnswersBeforeItApplies,
+    /// It serves a read from its own state whether it leads or not. Section 8: "the client's first choice is not the
+    /// leader, that server will *reject* the client's request".
+    ServesReadsAsAFollower,
+    /// It serves reads from its own state until it has applied an entry of its own term. Section 8: "the leader must have
+    /// the latest information on which entries are committed", and "at the start of its term, it may not know which
+    /// those are."
+    ReadsBeforeItsFirstEntry,
+    /// It has one serial number for all clients. Section 8: the state machine tracks the latest serial number "*for each
+    /// client*".
+    TracksAllClientsAsOne,
+    /// Its snapshots grow with each write. Section 8 needs the *latest* serial number of each client, and the lab limits
+    /// the size of a snapshot.
+    KeepsEverySerial,
+    /// It waits before it starts a command. The lab: an operation must not take as long as a heartbeat.
+    WaitsBeforeItProposes,
 
     /// It gives a new serial number to each attempt instead of each operation. Section 8: the clients "assign unique
     /// serial numbers to every *command*".
@@ -60,28 +93,7 @@ pub enum KvMistake {
     /// It always retries the same server. Section 8: "If the client's first choice is not the leader, that server will
     /// reject the client's request", and the clerk has to try another one.
     RetriesTheSameServerForEver,
-}
-
-impl KvMistake {
-    /// All mistakes, in the order of their declaration.
-    pub const ALL: [KvMistake; 18] = [
-        KvMistake::ReexecutesARetry,
-        KvMistake::ChecksForDuplicatesOnlyOnArrival,
-        KvMistake::RefusesADuplicate,
-        KvMistake::DoesNotReplyToADuplicate,
-        KvMistake::ServesReadsLocally,
-        KvMistake::RepliesByIndexAlone,
-        KvMistake::NeverChecksThatItStillLeads,
-        KvMistake::HoldsItsLockWhileItWaits,
-        KvMistake::DoesNotWakeWaitersWhenKilled,
-        KvMistake::NeverMakesASnapshot,
-        KvMistake::MakesUnrequestedSnapshots,
-        KvMistake::OmitsDuplicatesFromTheSnapshot,
-        KvMistake::DoesNotReadItsSnapshotBack,
-        KvMistake::IgnoresAnInstalledSnapshot,
-        KvMistake::NumbersEachAttempt,
-        KvMistake::TreatsALostReplyAsSuccess,
-        KvMistake::SharesItsIdWithOtherClerks,
-        KvMistake::RetriesTheSameServerForEver,
-    ];
+    /// It takes a refusal for an answer. Section 8: "that server will reject the client's request", and the clerk has to
+    /// try another one.
+    TakesARefusalForAnAnswer,
 }

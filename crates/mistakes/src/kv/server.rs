@@ -100,11 +100,18 @@ impl<R: Raft, const CLERK: u8> KvService for KvServer<R, CLERK> {
 /// The handlers.
 impl<R: Raft> Server<R> {
     fn get(&self, request: &Request) -> Reply {
-        if let Operation::Get { key } = &request.operation
-            && self.makes(KvMistake::ServesReadsLocally)
-            && self.raft.get_state().1
-        {
-            return self.state.lock().store.get(key);
+        if let Operation::Get { key } = &request.operation {
+            let (term, leads) = self.raft.get_state();
+            let state = self.state.lock();
+            let local = match self.mistake {
+                Some(KvMistake::ServesReadsLocally) => leads,
+                Some(KvMistake::ServesReadsAsAFollower) => true,
+                Some(KvMistake::ReadsBeforeItsFirstEntry) => leads && state.latest_term() != Some(term),
+                _ => false,
+            };
+            if local {
+                return state.store.get(key);
+            }
         }
         self.propose_and_wait(request)
     }
@@ -116,7 +123,13 @@ impl<R: Raft> Server<R> {
             let refuses = self.makes(KvMistake::RefusesADuplicate);
             return if refuses { Reply::ErrWrongLeader } else { Reply::written() };
         }
+        if self.makes(KvMistake::WaitsBeforeItProposes) {
+            thread::sleep(POLL);
+        }
         let started = self.raft.start(labgob::encode(request));
+        if started.is_some() && !request.operation.is_read() && self.makes(KvMistake::AnswersBeforeItApplies) {
+            return Reply::written();
+        }
         started.and_then(|started| self.wait_for(started)).unwrap_or(Reply::ErrWrongLeader)
     }
 
@@ -166,8 +179,11 @@ impl<R: Raft> Server<R> {
     }
 
     fn apply_command(&self, index: Index, term: Term, command: &[u8]) {
-        let request: Request =
+        let mut request: Request =
             labgob::decode(command).unwrap_or_else(|error| panic!("a command in the log is damaged: {error}"));
+        if self.makes(KvMistake::TracksAllClientsAsOne) {
+            request.client = 0;
+        }
         let mut state = self.state.lock();
         // The store contains all entries that a snapshot covers.
         if index <= state.store.last_applied {
@@ -180,6 +196,9 @@ impl<R: Raft> Server<R> {
             self.is_duplicate(&state.store, &request) && !self.makes(KvMistake::ChecksForDuplicatesOnlyOnArrival);
         if duplicate && self.makes(KvMistake::DoesNotReplyToADuplicate) {
             return;
+        }
+        if self.makes(KvMistake::KeepsEverySerial) {
+            state.store.all_serials.push(request.serial);
         }
         let reply = if duplicate { Reply::written() } else { state.store.execute(request) };
         state.store_outcome(index, term, reply);

@@ -17,6 +17,8 @@ pub(crate) struct Store {
     /// For each client, the serial number of its last executed write. A client has one operation at a time, so all
     /// earlier ones are executed as well. The reply to a write is empty, so replies need not be stored.
     pub(crate) newest_serials: BTreeMap<u64, u64>,
+    /// Empty, except for the mistake that keeps what nobody needs.
+    pub(crate) all_serials: Vec<u64>,
 }
 
 impl Store {
@@ -66,6 +68,11 @@ impl State {
         if self.outcomes.len() > State::OUTCOMES_KEPT {
             self.outcomes.pop_first();
         }
+    }
+
+    /// Returns the term of the last applied entry whose outcome is kept.
+    pub(crate) fn latest_term(&self) -> Option<Term> {
+        self.outcomes.last_key_value().map(|(_, (term, _))| *term)
     }
 
     /// Reports whether the outcome of the entry at `index` is no longer kept.

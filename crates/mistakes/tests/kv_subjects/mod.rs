@@ -8,13 +8,15 @@ use tester::{KvSubject, Scenario, kv_scenarios_at_pace};
 /// mistake is part of its type, because the function that makes a clerk takes no argument but the servers.
 pub(crate) fn scenarios_with(mistake: KvMistake, pace: Duration) -> Vec<Scenario> {
     use KvMistake::{
-        NumbersEachAttempt, RetriesTheSameServerForEver, SharesItsIdWithOtherClerks, TreatsALostReplyAsSuccess,
+        NumbersEachAttempt, RetriesTheSameServerForEver, SharesItsIdWithOtherClerks, TakesARefusalForAnAnswer,
+        TreatsALostReplyAsSuccess,
     };
     match mistake {
         NumbersEachAttempt => scenarios_of::<{ NumbersEachAttempt as u8 }>(None, pace),
         TreatsALostReplyAsSuccess => scenarios_of::<{ TreatsALostReplyAsSuccess as u8 }>(None, pace),
         SharesItsIdWithOtherClerks => scenarios_of::<{ SharesItsIdWithOtherClerks as u8 }>(None, pace),
         RetriesTheSameServerForEver => scenarios_of::<{ RetriesTheSameServerForEver as u8 }>(None, pace),
+        TakesARefusalForAnAnswer => scenarios_of::<{ TakesARefusalForAnAnswer as u8 }>(None, pace),
         server_mistake => scenarios_of::<NO_MISTAKE>(Some(server_mistake), pace),
     }
 }
