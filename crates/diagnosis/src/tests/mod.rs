@@ -1,6 +1,8 @@
 //! Handmade records: each detector finds its broken rule, and finds nothing in a record that differs only in the
 //! decisive event.
 
+mod campaigns;
+
 use ids::{Index, ServerId, Term};
 use labstd::ThreadStatus;
 use record::EventKind::{
