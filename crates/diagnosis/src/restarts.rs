@@ -124,13 +124,18 @@ fn check_term_and_vote(
 }
 
 fn check_entries(server: ServerId, before: &BeforeCrash, now: &Log, found: &mut Findings) {
-    if now.last() > before.log.last() && now.base <= before.log.last() {
-        let (back, first) = (time(before.back.unwrap_or_default()), before.log.last().next());
+    // The terms in a log never decrease. New entries may have come with a message since, but not these.
+    let falls = now.entries().map(|(index, entry)| (index, entry.term)).find(|(index, term)| {
+        *index > before.log.last() && now.term_at(index.prev()).is_some_and(|earlier| earlier > *term)
+    });
+    if let Some((index, term)) = falls {
+        let back = time(before.back.unwrap_or_default());
         let seen = format!(
-            "the log of {server} ended at index {} before its restart at {back}, and had {} after it: entries that \
-             it had removed from the end of its log are back, because it had not saved that they were removed",
+            "the log of {server} ended at index {} before its restart at {back}, and had {} of the older term {term} \
+             after it: entries that it had removed from its log are back, because it had not saved that they were \
+             removed",
             before.log.last(),
-            indexes(first, now.last())
+            indexes(index, now.last())
         );
         found.add(Rule::SaveLog, seen, &[server]);
     }

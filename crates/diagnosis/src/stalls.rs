@@ -15,7 +15,7 @@ const STALLED: u64 = 1_500_000_000;
 /// Number of replies within that time from which two servers communicate.
 const REPLIES_MIN: usize = 5;
 
-/// What the servers did in the last moments.
+/// Messages and progress of the servers at the end of a record.
 #[derive(Debug, Default)]
 pub(crate) struct Stalls {
     /// Times at which each server was sent the calls that it has replied to, by caller and server. Only recent ones.

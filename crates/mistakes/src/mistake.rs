@@ -173,8 +173,8 @@ mistakes! {
     /// It keeps entries that conflict with those of its leader. Figure 2, AppendEntries, 3: "If an existing entry
     /// conflicts with a new one (same index but different terms), *delete the existing entry*".
     KeepsConflictingEntries,
-    /// It replaces a conflicting entry, but keeps those after it. Figure 2, AppendEntries, 3: "delete the existing entry
-    /// *and all that follow it*".
+    /// It replaces a conflicting entry, but keeps those after it. Figure 2, AppendEntries, 3: "delete the existing
+    /// entry *and all that follow it*".
     KeepsEntriesAfterAConflict,
     /// It appends all entries of a message, even those that it has. Figure 2, AppendEntries, 4: "Append any new entries
     /// *not already in the log*".
@@ -199,8 +199,8 @@ mistakes! {
     /// Its leader sends all entries of its term again and again. Figure 2, Leaders: "If successful: *update nextIndex*
     /// and matchIndex for follower".
     NeverAdvancesNextIndex,
-    /// Its leader does not decrease nextIndex after a refusal. Figure 2, Leaders: "If AppendEntries fails because of log
-    /// inconsistency: *decrement nextIndex* and retry".
+    /// Its leader does not decrease nextIndex after a refusal. Figure 2, Leaders: "If AppendEntries fails because of
+    /// log inconsistency: *decrement nextIndex* and retry".
     NeverBacksUp,
     /// Its leader decreases nextIndex by one entry with each refusal. The end of section 5.3 shows how to bypass all
     /// conflicting entries of a term at once, and the lab demands it.

@@ -109,3 +109,17 @@ fn an_entry_that_a_majority_has_and_nobody_commits_is_found() {
 fn a_follower_that_does_not_adopt_a_commit_index_is_found() {
     assert_eq!(heartbeats(&[(8, 0, commit(3))]), Some(Rule::FollowLeaderCommit));
 }
+
+#[test]
+fn removed_entries_that_are_back_after_a_restart_are_found() {
+    let restarted = |entries: &[TestEvent]| {
+        let mut test_events = vec![(1, 1, append(1, 1, 3)), (2, 1, truncate(1)), (2, 1, append(2, 2, 2))];
+        test_events.extend([(3, 1, crash(1)), (4, 1, restart(1)), (4, 1, restored(2, None))]);
+        test_events.extend(entries.iter().cloned());
+        found(&test_events)
+    };
+    let log = [(4, 1, append(1, 1, 1)), (4, 1, append(2, 2, 2))];
+    assert_eq!(restarted(&[&log[..], &[(4, 1, append(1, 3, 3))]].concat()), Some(Rule::SaveLog));
+    assert_eq!(restarted(&log), None);
+    assert_eq!(restarted(&[&log[..], &[(4, 1, append(2, 3, 3))]].concat()), None, "its leader has sent a new entry");
+}

@@ -1,5 +1,5 @@
-//! The catalogue: each mistake, the scenario that catches it, the rule that the failure names, and the floor: the number
-//! of seeds that must catch it.
+//! The catalogue: each mistake, the scenario that catches it, the rule that the failure names, and the floor, which is
+//! the number of seeds that must catch it.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -1,4 +1,5 @@
-//! Our own scenarios about messages of a past leader that arrive late, and entries that its successors have overwritten.
+//! Our own scenarios about messages of a past leader that arrive late, and about entries that its successors have
+//! overwritten.
 
 use labrpc::{Direction, Verdict};
 use labstd::sync::Arc;
@@ -190,8 +191,8 @@ pub fn different_entry(cluster: &Cluster) {
 
 /// An acknowledgment covers the entries of its own request, whatever else is in either log.
 ///
-/// A disconnected leader has entries of its own, and returns. Its replies to the first heartbeats of the next leader are
-/// held, until that leader has entries at the same indexes, which are sent to nobody. Then the replies arrive.
+/// A disconnected leader has entries of its own, and returns. Its replies to the first heartbeats of the next leader
+/// are held, until that leader has entries at the same indexes, which are sent to nobody. Then the replies arrive.
 pub fn counted_entries(cluster: &Cluster) {
     const ROUNDS: usize = 2;
     const ENTRIES: usize = 5;

@@ -116,8 +116,8 @@ pub fn old_leader(cluster: &Cluster) {
 
 /// A leader that sees a higher term in a request steps down, even if it gets no replies.
 ///
-/// First a follower campaigns, and only its vote requests reach the leader. Then the leader is cut off, the others elect
-/// another one, and only the messages of the new leader reach it.
+/// First a follower campaigns, and only its vote requests reach the leader. Then the leader is cut off, the others
+/// elect another one, and only the messages of the new leader reach it.
 pub fn higher_request(cluster: &Cluster) {
     const REQUESTS: usize = 4;
     let leader = settled_leader(cluster);
