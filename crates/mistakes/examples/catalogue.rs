@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use mistakes::{KvMistake, Mistake, Raft};
+use mistakes::{KvMistake, Mistake, Raft, snapshot_thread};
 use tester::{PACE, Scenario, Subject, raft_scenarios};
 
 #[path = "../tests/catalogue/mod.rs"]
@@ -20,6 +20,8 @@ mod kv_rows;
 mod kv_subjects;
 #[path = "../tests/catalogue/raft.rs"]
 mod raft_rows;
+#[path = "../tests/catalogue/snapshot_thread.rs"]
+mod snapshot_thread_row;
 use catalogue::{Outcome, Row};
 
 fn main() -> ExitCode {
@@ -36,7 +38,10 @@ fn main() -> ExitCode {
     println!("{:36} {:46} {:>9}  rule told", "mistake", "scenario", "caught");
     let raft = |mistake: Mistake| raft_scenarios(&Subject::with_factory(Raft::factory(Some(mistake))));
     let kv = |mistake: KvMistake| kv_subjects::scenarios_with(mistake, PACE);
-    let missed = print_rows(raft_rows::RAFT, seeds, &names, raft) + print_rows(kv_rows::KV, seeds, &names, kv);
+    let on_a_thread = |_| raft_scenarios(&Subject::with_factory(snapshot_thread::factory()));
+    let missed = print_rows(raft_rows::RAFT, seeds, &names, raft)
+        + print_rows(snapshot_thread_row::SNAPSHOT_THREAD, seeds, &names, on_a_thread)
+        + print_rows(kv_rows::KV, seeds, &names, kv);
     println!("{missed} mistakes are caught by less than {} of {seeds} seeds", catalogue::floor(seeds));
     ExitCode::from(u8::from(missed > 0))
 }
