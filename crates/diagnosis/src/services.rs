@@ -61,7 +61,7 @@ fn applied(server: ServerId, last: Index, index: Index, rule: Rule, at: u64, fou
     if rule == Rule::DeliverSnapshot {
         let seen = format!(
             "the service of {server} applied index {index} at {now}, and before that index {last}: the entries \
-             between them are in a snapshot that its leader had sent, and {server} did not deliver it"
+             between them are in a snapshot that its leader had sent, and {server} did not deliver it before"
         );
         found.add(rule, seen, &[]);
     } else if rule == Rule::InstallResetsService {

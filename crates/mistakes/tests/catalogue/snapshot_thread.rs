@@ -8,6 +8,6 @@ use super::catalogue::{Row, row};
 pub(crate) const SNAPSHOT_THREAD: &[Row<&str>] = &[row(
     "DeliversSnapshotsOnAThreadOfTheirOwn",
     "snapshot_then_entries_3D",
-    Rule::ApplyInOrder,
+    Rule::DeliverSnapshot,
     &["applied index", "out of order: the last one before it was"],
 )];

@@ -52,7 +52,7 @@ pub(super) fn elect(cluster: &Cluster, server: ServerId) -> Option<Term> {
     wait_until(cluster, CAMPAIGNS, || leading(cluster, server).is_some());
     let elected = leading(cluster, server);
     if elected.is_none() {
-        log::info!("gave up: {server} was not elected");
+        cluster.give_up(&format!("{server} was not elected"));
     }
     elected
 }

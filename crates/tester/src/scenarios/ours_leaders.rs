@@ -65,7 +65,7 @@ pub fn campaigns_again(cluster: &Cluster) {
                     ),
                 );
             }
-            log::info!("{server} does not campaign alone");
+            cluster.give_up(&format!("{server} does not campaign alone"));
             break;
         }
     }
@@ -88,7 +88,7 @@ pub fn old_leader(cluster: &Cluster) {
         network.intercept(move |message| if isolates(message) { Verdict::Drop } else { Verdict::Pass });
         let Some(term) = leading(cluster, leader) else { continue };
         if !wait_until(cluster, CAMPAIGNS, || term_of(cluster, follower) > Some(term)) {
-            log::info!("{follower} does not campaign alone");
+            cluster.give_up(&format!("{follower} does not campaign alone"));
             break;
         }
         let answers = pass_requests(cluster, leader, follower, Others::Pass, |message| !is_vote_request(message));
