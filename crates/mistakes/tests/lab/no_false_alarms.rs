@@ -4,9 +4,7 @@
 use mistakes::{KvServer, Raft};
 use tester::{KvSubject, Subject, kv_scenarios, raft_scenarios};
 
-#[path = "../../../tests/false_alarms/mod.rs"]
-mod false_alarms;
-use false_alarms::{false_alarms, seeds};
+use crate::false_alarms::{false_alarms, seeds};
 
 /// Number of seeds of each scenario. `LAB_RUNS` overrides it.
 const RAFT_SEEDS: u64 = 5;

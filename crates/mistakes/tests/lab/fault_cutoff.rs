@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use mistakes::{KvServer, Raft};
-use tester::{Clock, KvSubject, Report, Scenario, Subject, fault_cutoff, kv_scenarios, raft_scenarios, runner};
+use tester::{Clock, KvSubject, Report, Scenario, Subject, fault_cutoff, gate, kv_scenarios, raft_scenarios, runner};
 
 /// The moments at which the faults end, in thousandths of the duration of the scenario with all faults.
 const CUTOFFS: [u32; 5] = [0, 90, 310, 640, 870];
@@ -24,6 +24,7 @@ fn assert_passes_at_every_cutoff(scenarios: Vec<Scenario>, runs: u64, cutoffs: &
     let work = || {
         let mut failures = Vec::new();
         while let Some(scenario) = scenarios.get(next.fetch_add(1, Relaxed)) {
+            let _pass = gate::admit(Clock::Simulated, &scenario.info);
             for seed in 1..=runs {
                 failures.extend(failures_of(scenario, seed, cutoffs));
             }

@@ -4,12 +4,8 @@
 use mistakes::{Mistake, Raft};
 use tester::{Subject, raft_scenarios};
 
-#[path = "catalogue/assertion.rs"]
-mod assertion;
-mod catalogue;
-#[path = "catalogue/raft.rs"]
-mod raft_rows;
-use raft_rows::RAFT;
+use crate::assertion;
+use crate::raft_rows::RAFT;
 
 /// Number of seeds of each mistake. `LAB_RUNS` overrides it.
 const PART_OF_THE_SEEDS: u64 = 10;

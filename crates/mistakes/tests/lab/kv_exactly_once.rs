@@ -2,9 +2,6 @@
 //! order of its client, whatever messages are lost and whichever servers crash. This test does not use the tester, so
 //! it gives independent evidence that the service is correct.
 
-#[path = "../../../raft/tests/servers/mod.rs"]
-mod servers;
-
 use std::ops::Range;
 
 use labstd::rng::{self, RngExt, SliceRandom};
@@ -13,7 +10,8 @@ use labstd::time::Duration;
 use labstd::{Run, simulate};
 use mistakes::{Clerk, KvMistake, KvServer, Raft};
 use raftapi::{KvClerk, Persister, ServerId};
-use servers::{Kv, Servers};
+
+use crate::servers::{Kv, Servers};
 
 const SERVERS: usize = 3;
 const CLIENTS: usize = 3;

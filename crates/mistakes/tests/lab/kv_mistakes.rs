@@ -4,14 +4,9 @@
 use mistakes::KvMistake;
 use tester::{Clock, PACE, Verdict, gate, runner};
 
-#[path = "catalogue/assertion.rs"]
-mod assertion;
-mod catalogue;
-#[path = "catalogue/kv.rs"]
-mod kv_rows;
-mod kv_subjects;
-use catalogue::{SEEDS, find_scenario};
-use kv_rows::KV;
+use crate::catalogue::{SEEDS, find_scenario};
+use crate::kv_rows::KV;
+use crate::{assertion, kv_subjects};
 
 /// Number of seeds of each mistake. `LAB_RUNS` overrides it.
 const PART_OF_THE_SEEDS: u64 = 10;

@@ -4,12 +4,8 @@
 use mistakes::snapshot_thread;
 use tester::{Subject, raft_scenarios};
 
-#[path = "catalogue/assertion.rs"]
-mod assertion;
-mod catalogue;
-#[path = "catalogue/snapshot_thread.rs"]
-mod rows;
-use rows::SNAPSHOT_THREAD;
+use crate::assertion;
+use crate::snapshot_thread_row::SNAPSHOT_THREAD;
 
 /// Number of seeds. `LAB_RUNS` overrides it.
 const PART_OF_THE_SEEDS: u64 = 20;

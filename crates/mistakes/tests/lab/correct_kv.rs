@@ -5,7 +5,7 @@
 use mistakes::{KvServer, Raft};
 use tester::{KvSubject, Scenario, kv_scenarios};
 
-mod passing;
+use crate::passing;
 
 /// The scenarios that run on threads. None takes longer than 15 s.
 const ON_THREADS: [&str; 5] =

@@ -4,7 +4,7 @@
 use mistakes::Raft;
 use tester::{Part, Scenario, ScenarioInfo, Subject, raft_scenarios};
 
-mod passing;
+use crate::passing;
 
 /// The scenarios of the last two parts that run on threads: persistence, and snapshots that are saved and read back.
 const LATE_ON_THREADS: [&str; 3] = ["persist_1_3C", "unreliable_agree_3C", "snapshot_init_3D"];
