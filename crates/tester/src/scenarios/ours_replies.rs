@@ -38,11 +38,14 @@ fn overwritten(cluster: &Cluster, late: bool) {
     /// A reply that is not held has arrived by then, and no new heartbeat of the leader has.
     const ARRIVES: Duration = Duration::from_millis(20);
     let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
-    let heal_and_agree = |how_far: &str| {
-        log::info!("{how_far}");
+    let heal_and_agree = || {
         cluster.servers().for_each(|server| cluster.connect(server));
         heal(cluster);
         cluster.one(cluster.random_command(), 5, Retry::Yes);
+    };
+    let give_up = |reason| {
+        cluster.give_up(reason);
+        heal_and_agree();
     };
     cluster.one(cluster.random_command(), 5, Retry::Yes);
     let leader = cluster.check_one_leader();
@@ -69,7 +72,7 @@ fn overwritten(cluster: &Cluster, late: bool) {
     let acknowledged = wait_until(cluster, TIMEOUT, || has_replied.load(SeqCst));
     cluster.sleep(ARRIVES);
     let Some(&Started { index: last_lost, term: before }) = lost.last().filter(|_| acknowledged) else {
-        return heal_and_agree("gave up: the follower was not brought the entries");
+        return give_up("the follower was not brought the entries");
     };
 
     [leader, follower].into_iter().for_each(|server| cluster.disconnect(server));
@@ -82,7 +85,7 @@ fn overwritten(cluster: &Cluster, late: bool) {
     cluster.disconnect(between);
     let again = || leading(cluster, leader).filter(|&term| term > before);
     if !wait_until(cluster, CAMPAIGNS, || again().is_some()) {
-        return heal_and_agree("gave up: the first leader was not elected again");
+        return give_up("the first leader was not elected again");
     }
     let [holder, other] = {
         let mut others = [second, third, fourth].into_iter().filter(|&server| server != between);
@@ -102,7 +105,7 @@ fn overwritten(cluster: &Cluster, late: bool) {
     });
     let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
     let Some(&first) = started.first().filter(|first| started.len() == ENTRIES && first.index <= last_lost) else {
-        return heal_and_agree("gave up: the leader has nothing new where its lost entries were");
+        return give_up("the leader has nothing new where its lost entries were");
     };
     wait_until(cluster, TIMEOUT, || brought.load(SeqCst));
     for reply in network.held() {
@@ -124,7 +127,7 @@ fn overwritten(cluster: &Cluster, late: bool) {
             ),
         );
     }
-    heal_and_agree("came to the end");
+    heal_and_agree();
 }
 
 /// After a crash, a server's term is at least the term in which it last replied, even if it has not voted since.
@@ -135,6 +138,7 @@ pub fn adopted_term(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     /// No server campaigns sooner than this after its start.
     const START: Duration = Duration::from_millis(50);
+    let mut replied = false;
     for _ in 0..ROUNDS {
         cluster.one(cluster.random_command(), 3, Retry::Yes);
         let old = cluster.check_one_leader();
@@ -156,6 +160,7 @@ pub fn adopted_term(cluster: &Cluster) {
         let term = leading(cluster, leader);
         cluster.restart(server);
         let answered = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
+        replied |= answered && term.is_some();
         cluster.crash(server);
         for reply in network.held() {
             reply.release();
@@ -176,6 +181,9 @@ pub fn adopted_term(cluster: &Cluster) {
             );
         }
         heal(cluster);
+    }
+    if !replied {
+        cluster.give_up("no server replied to a leader of a later term before it crashed");
     }
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }

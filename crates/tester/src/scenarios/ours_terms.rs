@@ -30,6 +30,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 pub fn old_votes(cluster: &Cluster) {
     const ROUNDS: usize = 3;
     const AT_ONCE: Duration = Duration::from_millis(500);
+    let mut votes_arrived = 0;
     for _ in 0..ROUNDS {
         let voter = settled_leader(cluster);
         let network = cluster.network();
@@ -50,7 +51,7 @@ pub fn old_votes(cluster: &Cluster) {
             && let Some(asked_in) = term_of(cluster, candidate)
             && wait_until(cluster, CAMPAIGNS, || term_of(cluster, candidate) > Some(asked_in))
         {
-            vote.release();
+            votes_arrived += usize::from(vote.release());
             let elected = || leading(cluster, candidate).filter(|&term| term > asked_in);
             wait_until(cluster, AT_ONCE, || elected().is_some());
             if let Some(term) = elected() {
@@ -67,6 +68,9 @@ pub fn old_votes(cluster: &Cluster) {
         }
         heal(cluster);
     }
+    if votes_arrived == 0 {
+        cluster.give_up("no vote arrived after its candidate had started its next election");
+    }
     cluster.check_one_leader();
 }
 
@@ -78,6 +82,7 @@ pub fn higher_term(cluster: &Cluster) {
     const ROUNDS: usize = 2;
     const ANSWERS: usize = 5;
     const TIMEOUT: Duration = Duration::from_secs(3);
+    let mut replied = false;
     for _ in 0..ROUNDS {
         let leader = settled_leader(cluster);
         let ahead = cluster.after(leader, 1);
@@ -108,19 +113,23 @@ pub fn higher_term(cluster: &Cluster) {
             within_reach.store(true, SeqCst);
             let stepped_down = wait_until(cluster, TIMEOUT, || term_of(cluster, leader) > Some(term));
             let answers = answers.load(SeqCst);
+            replied |= answers > 0;
             if !stepped_down && answers >= ANSWERS && leading(cluster, leader) == Some(term) {
                 Violation::limit(
                     &[Rule::StepDown],
                     format!(
-                        "{leader} still leads in term {term}, though {ahead}, in term {higher} or later, has replied \
-                         to {answers} of its messages within {} s, and each reply contains that term: a leader must \
-                         step down when it sees a higher term in a reply, as it must for one in a request",
+                        "{leader} still leads in term {term}, though {ahead} was in term {higher} and has since replied \
+                         to {answers} of its messages, within {} s: a reply must contain its sender's term, and a \
+                         leader must step down when it sees a higher term in a reply, as for one in a request",
                         TIMEOUT.as_secs()
                     ),
                 );
             }
         }
         heal(cluster);
+    }
+    if !replied {
+        cluster.give_up("no server of a higher term replied to the leader");
     }
     cluster.check_one_leader();
 }
@@ -136,7 +145,7 @@ pub fn older_candidate(cluster: &Cluster) {
     /// but not this often.
     const REFUSALS: usize = 3;
     const IN_TIME: Duration = Duration::from_millis(100);
-    let mut refused = 0;
+    let (mut refused, mut decided) = (0, false);
     for _ in 0..ROUNDS {
         let voter = settled_leader(cluster);
         let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
@@ -183,6 +192,7 @@ pub fn older_candidate(cluster: &Cluster) {
                     last.release() && has_answered(last_call) && in_this_term(voter) && in_this_term(late);
                 let answered_at = Instant::now();
                 wait_until(cluster, TIMEOUT, || !in_this_term(late) || leading(cluster, late).is_some());
+                decided |= request_arrived;
                 if leading(cluster, late) == Some(term) {
                     // The candidate got the vote.
                     heal(cluster);
@@ -204,6 +214,9 @@ pub fn older_candidate(cluster: &Cluster) {
         }
         heal(cluster);
     }
+    if !decided {
+        cluster.give_up("no request of an earlier candidate arrived just before that of a later one");
+    }
     cluster.check_one_leader();
 }
 
@@ -216,6 +229,7 @@ pub fn same_term(cluster: &Cluster) {
     const WATCH: Duration = Duration::from_secs(2);
     /// Every election timeout is longer than this.
     const NO_CAMPAIGN: Duration = Duration::from_millis(100);
+    let mut heard_heartbeats = false;
     for _ in 0..ROUNDS {
         let voter = settled_leader(cluster);
         let [a, b] = [1, 2].map(|steps| cluster.after(voter, steps));
@@ -278,8 +292,12 @@ pub fn same_term(cluster: &Cluster) {
                 }
                 break;
             }
+            heard_heartbeats |= times >= 2;
         }
         heal(cluster);
+    }
+    if !heard_heartbeats {
+        cluster.give_up("no candidate heard from the leader of its own term");
     }
     cluster.check_one_leader();
 }

@@ -249,7 +249,9 @@ pub fn old_candidates(cluster: &Cluster) {
         cluster.sleep(BETWEEN);
     }
     // With fewer requests, its election timer may not have fired yet.
-    if released >= REQUESTS / 2 && term_of(follower) == before {
+    if released < REQUESTS / 2 && term_of(follower) == before {
+        cluster.give_up("too few old vote requests arrived");
+    } else if term_of(follower) == before {
         Violation::limit(
             &[Rule::OnlyGrantResetsTimer],
             format!(
