@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use raft::core::{Core, Entry, HardState};
+use raft::core::{Core, Entry, HardState, RoleName};
 use raft::rawnode::{Body, Config, Message, RawNode, ReadState, TransferOutcome};
 use raftapi::{Index, ServerId};
 
@@ -55,6 +55,9 @@ pub(crate) struct Outcome {
     /// Whether it only appended to its log, if it was leader the whole time.
     pub(crate) appends_only: bool,
     pub(crate) last: LastStep,
+    /// Whether the server was and is a follower with the same term, vote and log. At most the leader that it knows, its
+    /// commit index and its applied index have changed.
+    pub(crate) only_informs: bool,
     /// Whether the server is unchanged and only sends something.
     pub(crate) changes_nothing: bool,
 }
@@ -207,11 +210,13 @@ impl Behavior {
             || before.log() != core.log()
             || before.commit_index() != core.commit_index()
             || !applied.is_empty();
+        let reads_settled = reads.len();
         Outcome {
             messages: messages.into_iter().map(Hashed::new).collect(),
             applied,
             reads,
             commit,
+            only_informs: only_informs(before, core) && reads_settled == 0,
             changes_history,
             appends_only: leader_append_only(before, core),
             last,
@@ -225,11 +230,23 @@ impl Behavior {
         if self.mistake == Mistake::ForgetsItsVote {
             disk.hard_state.voted_for = None;
         }
+        if self.mistake == Mistake::LosesItsLastEntry {
+            disk.lose_last_entry();
+        }
         if !self.state_survives {
             disk.applied = server.raw.core().log().base_index();
         }
         self.start(disk, me)
     }
+}
+
+fn only_informs(before: &Core, after: &Core) -> bool {
+    let follows = |core: &Core| core.soft_state().role == RoleName::Follower;
+    follows(before)
+        && follows(after)
+        && before.hard_state() == after.hard_state()
+        && before.log() == after.log()
+        && before.catch_up_to() == after.catch_up_to()
 }
 
 /// Returns the message with the first entry alone, if it has several.

@@ -36,6 +36,17 @@ impl History {
         self.committed.iter().any(|(entry, term)| entry.term < *term)
     }
 
+    /// Returns whether every step that breaks a rule after `other` also breaks it after this history.
+    pub(crate) fn covers(&self, other: &History) -> bool {
+        let same_commits = |(one, other): (&(Entry, Term), &(Entry, Term))| one.0 == other.0 && one.1 <= other.1;
+        other.leaders.iter().all(|leader| self.leaders.contains(leader))
+            && other.committed.len() <= self.committed.len()
+            && self.committed.iter().zip(&other.committed).all(same_commits)
+            && self.applied.starts_with(&other.applied)
+            && self.reads == other.reads
+            && self.broken == other.broken
+    }
+
     /// Records that a rule is broken.
     pub(crate) fn break_rule(&mut self, rule: Rule) {
         if !self.broken.contains(&rule) {

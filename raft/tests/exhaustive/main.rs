@@ -1,17 +1,21 @@
 //! Every order of events, not a random one. The published model checker `stateright` explores small clusters of three
 //! `RawNode`s completely within some bounds. In each state it checks that the five properties of Figure 3 hold, and
 //! that confirmed reads see all committed entries. `model.rs` defines the possible actions, `action.rs` their outcomes,
-//! `state.rs` a state and its reductions, and `history.rs` the properties.
+//! `state.rs` a state and its reductions, and `history.rs` the properties. Larger bounds need a search that stateright
+//! does not have: `explorer.rs` is this search, `reduction.rs` the reason why it is sound, and `reduced.rs` its tests.
 //!
 //! Each test prints its bounds and the number of different states. Properties that must hold in at least one state
 //! check that rare events occur, such as a truncated log or the commit of an entry of an earlier term. Two mistakes
 //! check that a violation would be found. They are made around the node; the node itself contains no code for them.
 
 mod action;
+mod explorer;
 mod history;
 mod model;
 #[path = "../owner/mod.rs"]
 mod owner;
+mod reduced;
+mod reduction;
 mod state;
 
 use std::io::Write;
@@ -59,7 +63,7 @@ fn the_log_of_one_leader_and_crashes() {
 
 #[test]
 fn the_logs_of_two_leaders() {
-    let bounds = Bounds { terms: 2, ticks: false, proposals: 2, batches: 1, ..Bounds::default() };
+    let bounds = Bounds { terms: 2, ticks: 0, proposals: 2, batches: 1, ..Bounds::default() };
     explore_all("the logs of two leaders", Cluster::new(bounds).expected([leader(), log_truncated()]));
 }
 
@@ -71,13 +75,13 @@ fn snapshots() {
 
 #[test]
 fn reads() {
-    let bounds = Bounds { terms: 2, ticks: false, proposals: 2, reads: 1, crashes: 1, batches: 2, ..Bounds::default() };
+    let bounds = Bounds { terms: 2, ticks: 0, proposals: 2, reads: 1, crashes: 1, batches: 2, ..Bounds::default() };
     explore_all("reads", Cluster::new(bounds).after(one_entry()).expected([read_confirmed(), read_lost()]));
 }
 
 #[test]
 fn figure_8_from_b_on_with_a_new_entry() {
-    let bounds = Bounds { terms: 3, ticks: false, proposals: 3, batches: 2, ..Bounds::default() };
+    let bounds = Bounds { terms: 3, ticks: 0, proposals: 3, batches: 2, ..Bounds::default() };
     explore_all(
         "from Figure 8 (b) on, with a new entry",
         Cluster::new(bounds).after(figure_8_b()).expected([earlier_term_committed(), log_truncated()]),
@@ -146,7 +150,7 @@ fn a_lost_entry_is_found_if_a_replaced_server_ignores_the_commit_index() {
 fn lost_logs() -> Bounds {
     let candidates = [true, false, true, false, false];
     let may_lose_data = [false, true, false, false, false];
-    let bounds = Bounds { terms: 2, ticks: false, proposals: 2, batches: 3, ..Bounds::default() };
+    let bounds = Bounds { terms: 2, ticks: 0, proposals: 2, batches: 3, ..Bounds::default() };
     Bounds { losses: 1, candidates, may_lose_data, split_batches: true, ..bounds }
 }
 
@@ -154,7 +158,7 @@ fn lost_logs() -> Bounds {
 fn lost_votes() -> Bounds {
     let candidates = [true, true, false, false, false];
     let may_lose_data = [false, false, true, false, false];
-    let bounds = Bounds { servers: 5, terms: 2, ticks: false, proposals: 1, batches: 2, ..Bounds::default() };
+    let bounds = Bounds { servers: 5, terms: 2, ticks: 0, proposals: 1, batches: 2, ..Bounds::default() };
     Bounds { losses: 1, candidates, may_lose_data, ..bounds }
 }
 
@@ -189,7 +193,7 @@ fn figure_8_b() -> Vec<PreludeStep> {
 /// Bounds that include the rest of Figure 8, (c) and (d). The correct node and the node with a mistake are explored
 /// within the same bounds.
 fn two_more_leaders() -> Bounds {
-    Bounds { terms: 4, ticks: false, proposals: 2, ..Bounds::default() }
+    Bounds { terms: 4, ticks: 0, proposals: 2, ..Bounds::default() }
 }
 
 /// S0 leads term 1 and has committed one entry. All servers have it and know that it is committed.
@@ -241,7 +245,11 @@ fn report(name: &str, bounds: &Bounds, checker: &impl Checker<Cluster>, begun: I
         "{name}: {unique} states ({all} transitions, up to {depth} steps deep) in {:.1} s; {bounds:?}\n",
         begun.elapsed().as_secs_f64()
     );
-    // `eprintln` would not do, because the test runner captures its output.
+    print(&line);
+}
+
+/// Prints a line. `eprintln` would not do, because the test runner captures its output.
+fn print(line: &str) {
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
 

@@ -29,6 +29,9 @@ use crate::history::{History, Rule, log_matching};
 use crate::owner::Disk;
 use crate::state::{Hashed, LastStep, SERVERS_MAX, Server, State, Used};
 
+/// The value of a bound that does not apply.
+pub(crate) const UNLIMITED: u8 = u8::MAX;
+
 /// The bounds of the exploration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -36,15 +39,17 @@ pub(crate) struct Bounds {
     pub(crate) servers: usize,
     /// The highest term for which an election is started.
     pub(crate) terms: u64,
+    /// Number of elections started, by all servers together; [`UNLIMITED`] if only `terms` bounds them.
+    pub(crate) elections: u8,
     /// The servers that start elections.
     pub(crate) candidates: [bool; SERVERS_MAX],
     /// The servers that may lose their data.
     pub(crate) may_lose_data: [bool; SERVERS_MAX],
     /// Number of times that a server loses its data and is replaced, of all servers together.
     pub(crate) losses: u8,
-    /// Whether a leader's clock ticks. If not, the leader sends only the heartbeats of its election and those that
-    /// confirm reads, and no request times out.
-    pub(crate) ticks: bool,
+    /// Number of ticks of leaders' clocks, of all servers together; [`UNLIMITED`] if there is no bound. Without a tick,
+    /// a leader sends only the heartbeats of its election and those that confirm reads, and no request times out.
+    pub(crate) ticks: u8,
     /// Number of commands proposed, on all servers together.
     pub(crate) proposals: u8,
     /// Number of crashes, of all servers together.
@@ -68,6 +73,8 @@ pub(crate) enum Mistake {
     None,
     /// A restarted server has forgotten its vote.
     ForgetsItsVote,
+    /// A restarted server has lost the last entry that it saved.
+    LosesItsLastEntry,
     /// A leader considers an entry committed if a majority stores it, whatever its term (Figure 8).
     CommitsByCounting,
     /// A replaced server takes part when it has the answers of a majority of the servers, itself not included.
@@ -110,10 +117,11 @@ impl Default for Bounds {
         Bounds {
             servers: 3,
             terms: 1,
+            elections: UNLIMITED,
             candidates: [true; SERVERS_MAX],
             may_lose_data: [true; SERVERS_MAX],
             losses: 0,
-            ticks: true,
+            ticks: UNLIMITED,
             proposals: 0,
             crashes: 0,
             compactions: 0,
@@ -147,7 +155,8 @@ impl Model for Cluster {
         if !state.history.broken.is_empty() {
             return;
         }
-        let Bounds { servers, terms, candidates, ticks, proposals, crashes, compactions, reads, .. } = self.bounds;
+        let Bounds { servers, terms, elections, candidates, ticks, proposals, crashes, compactions, reads, .. } =
+            self.bounds;
         let Used { touched, .. } = state.used;
         let abilities = |id: usize| (candidates[id], self.bounds.may_lose_data[id]);
         let may_act = |id: ServerId| {
@@ -166,10 +175,11 @@ impl Model for Cluster {
             }
             let core = raw.core();
             let leads = core.is_leader();
-            if !leads && candidates[id.0] && core.current_term() < Term(terms) {
+            let may_campaign = candidates[id.0] && state.used.elections < elections;
+            if !leads && may_campaign && core.current_term() < Term(terms) {
                 actions.push(Action::Campaign(id));
             }
-            if leads && ticks {
+            if leads && state.used.ticks < ticks {
                 actions.push(Action::Tick(id));
             }
             if leads && state.used.proposals < proposals {
@@ -205,6 +215,9 @@ impl Model for Cluster {
             Action::Read(..) => state.used.reads += 1,
             Action::LoseData(_) => state.used.losses += 1,
             Action::Answer(..) | Action::Join(_) => {}
+            // A number matters only if it is bounded.
+            Action::Campaign(_) if self.bounds.elections < UNLIMITED => state.used.elections += 1,
+            Action::Tick(_) if self.bounds.ticks < UNLIMITED => state.used.ticks += 1,
             Action::Deliver(_) | Action::Campaign(_) | Action::Tick(_) => {}
         }
         let about_reads =
@@ -220,12 +233,7 @@ impl Model for Cluster {
     }
 
     fn within_boundary(&self, state: &State) -> bool {
-        state.sent.iter().all(|message| match &message.body {
-            Body::AppendEntries { request_id, .. } | Body::InstallSnapshot { request_id, .. } => {
-                request_id.number.is_none_or(|number| number <= self.bounds.batches)
-            }
-            _ => true,
-        })
+        state.sent.iter().all(|message| self.allows(message))
     }
 
     fn properties(&self) -> Vec<Property<Cluster>> {
@@ -260,7 +268,17 @@ impl Cluster {
         Cluster { expected: expected.into_iter().collect(), ..self }
     }
 
-    fn behavior(&self) -> Behavior {
+    /// Returns whether `message` is within the bounds.
+    pub(crate) fn allows(&self, message: &Message) -> bool {
+        match &message.body {
+            Body::AppendEntries { request_id, .. } | Body::InstallSnapshot { request_id, .. } => {
+                request_id.number.is_none_or(|number| number <= self.bounds.batches)
+            }
+            _ => true,
+        }
+    }
+
+    pub(crate) fn behavior(&self) -> Behavior {
         Behavior {
             servers: self.bounds.servers,
             mistake: self.mistake,

@@ -66,6 +66,8 @@ pub(crate) struct State {
 /// The amount of each bounded action used so far.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub(crate) struct Used {
+    pub(crate) elections: u8,
+    pub(crate) ticks: u8,
     pub(crate) proposals: u8,
     pub(crate) crashes: u8,
     pub(crate) compactions: u8,
@@ -115,6 +117,16 @@ impl State {
         self.sent = sent;
     }
 
+    /// Returns whether `id` has acted before and takes part, so that it receives messages in every order.
+    pub(crate) fn may_receive(&self, id: ServerId) -> bool {
+        self.used.touched[id.0] && self.server(id).answers.is_none()
+    }
+
+    /// Returns whether this very message is there.
+    pub(crate) fn contains(&self, message: &Hashed<Message>) -> bool {
+        self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok()
+    }
+
     /// Returns whether the two servers know each other's present incarnation.
     fn knows_both(&self, one: ServerId, other: ServerId) -> bool {
         !self.unaware[one.0][other.0] && !self.unaware[other.0][one.0]
@@ -122,11 +134,9 @@ impl State {
 
     /// Returns whether sending this message would change nothing.
     pub(crate) fn has_sent(&self, message: &Hashed<Message>) -> bool {
-        let is_there =
-            |message: &Hashed<Message>| self.sent.binary_search_by_key(&message.hash, |sent| sent.hash).is_ok();
         !self.knows_both(message.from, message.to)
-            || is_there(message)
-            || self.reduced(message).is_none_or(|message| is_there(&message))
+            || self.contains(message)
+            || self.reduced(message).is_none_or(|message| self.contains(&message))
     }
 
     fn reduced(&self, message: &Hashed<Message>) -> Option<Hashed<Message>> {

@@ -63,6 +63,13 @@ impl Disk {
         }
     }
 
+    /// Loses the last entry after the base, if there is one.
+    #[allow(dead_code, reason = "only the exhaustive search breaks a disk")]
+    pub(crate) fn lose_last_entry(&mut self) {
+        self.entries.pop();
+        self.applied = self.applied.min(self.last_index());
+    }
+
     /// Returns the last index of the saved log.
     pub(crate) fn last_index(&self) -> Index {
         Index(self.base.0.0 + self.entries.len() as u64)
