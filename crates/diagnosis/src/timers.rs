@@ -22,6 +22,9 @@ const REQUESTS_MIN: u64 = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     timers: Vec<Timer>,
+    /// Whether a server has reported a vote for another one. A Raft that reports no votes may have granted each vote
+    /// that was requested.
+    votes_are_reported: bool,
     /// Likely rule behind the silence of a server that does not reply either.
     pub(crate) stuck_rule: Option<Rule>,
 }
@@ -70,7 +73,9 @@ impl Timers {
                 let Some(call) = state.calls.get(call) else { return };
                 let (Some(from), Some(to), Some((_, at))) = (call.from, call.to, call.delivered) else { return };
                 if call.method.contains("Vote") {
-                    if let Some(timer) = self.timers.get_mut(to.0) {
+                    if !self.votes_are_reported {
+                        self.reset_timer(state, to, event.at, found);
+                    } else if let Some(timer) = self.timers.get_mut(to.0) {
                         timer.count_vote_request(event.at);
                     }
                     return;
@@ -100,6 +105,7 @@ impl Timers {
                 if *to == server {
                     self.check_campaign(state, server, *term, event.at, found);
                 } else {
+                    self.votes_are_reported = true;
                     self.reset_timer(state, server, event.at, found);
                     self.timers[server.0].granted = Some((event.at, *term, *to));
                 }

@@ -81,6 +81,9 @@ pub fn old_votes(cluster: &Cluster) {
 pub fn higher_term(cluster: &Cluster) {
     const ROUNDS: usize = 2;
     const ANSWERS: usize = 5;
+    /// The least size of a reply that contains its term and success (Figure 2). A shorter one contains no term: some
+    /// Rafts do not respond to messages of an older term, and their next request ends the leadership.
+    const REPLY_BYTES: usize = 2;
     const TIMEOUT: Duration = Duration::from_secs(3);
     let mut replied = false;
     for _ in 0..ROUNDS {
@@ -101,7 +104,8 @@ pub fn higher_term(cluster: &Cluster) {
                 Direction::Request => reached.load(SeqCst) && calls.insert(message.call),
                 Direction::Reply => calls.contains(&message.call),
             };
-            if passes && message.direction == Direction::Reply && is_from(message, leader) {
+            let has_term = message.direction == Direction::Reply && message.bytes.len() >= REPLY_BYTES;
+            if passes && has_term && is_from(message, leader) {
                 answered.fetch_add(1, SeqCst);
             }
             if passes { Verdict::Pass } else { Verdict::Drop }
