@@ -1,5 +1,5 @@
-//! The storage of a server: its hard state, its log, and its snapshot. It is kept in memory for `raft-rs` and is saved
-//! as a whole.
+//! The storage of a server: its hard state, its log, and its snapshot. It is kept in memory for `raft-rs`. Each save
+//! appends one record to the saved state; a new snapshot replaces all records by one.
 //!
 //! `raft-rs` counts all entries, and a new leader appends one without a command. The lab counts commands, from 1. So
 //! each entry with a command carries its index of the lab as its context. Equal prefixes of two logs contain equal
@@ -24,16 +24,18 @@ struct Base {
     lab_index: Index,
 }
 
-/// What is saved, besides the snapshot.
+/// One record of the saved state. It is preceded by its length, which has [`LENGTH_BYTES`] bytes.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Record {
     term: u64,
     vote: u64,
     commit: u64,
     base: Base,
-    /// The entries after the base, each encoded.
+    /// New entries, each encoded. They replace all entries from the index of the first one on.
     entries: Vec<Bytes>,
 }
+
+const LENGTH_BYTES: usize = size_of::<u32>();
 
 pub(crate) struct Storage {
     voters: Vec<u64>,
@@ -43,6 +45,10 @@ pub(crate) struct Storage {
     entries: Vec<Entry>,
     /// The service's snapshot of everything up to the base; empty if there is none.
     snapshot: Bytes,
+    /// Number of entries whose saved form is up to date.
+    entries_saved: usize,
+    /// Whether the next save must replace all records, because the snapshot is new.
+    snapshot_unsaved: bool,
 }
 
 impl Storage {
@@ -52,25 +58,50 @@ impl Storage {
     ///
     /// If the saved state is damaged.
     pub(crate) fn restore(persister: &Persister, voters: Vec<u64>) -> Storage {
+        let mut storage = Storage {
+            voters,
+            hard_state: HardState::default(),
+            base: Base::default(),
+            entries: Vec::new(),
+            snapshot: persister.read_snapshot(),
+            entries_saved: 0,
+            snapshot_unsaved: false,
+        };
         let saved = persister.read_raft_state();
-        let mut hard_state = HardState::default();
-        let (mut base, mut entries) = (Base::default(), Vec::new());
-        if !saved.is_empty() {
-            let saved: Saved = labgob::decode(&saved).expect("the saved state is what was encoded");
-            (hard_state.term, hard_state.vote, hard_state.commit) = (saved.term, saved.vote, saved.commit);
-            let decode = |bytes: &Bytes| Entry::parse_from_bytes(bytes).expect("an entry is what was encoded");
-            (base, entries) = (saved.base, saved.entries.iter().map(decode).collect());
+        let mut rest = &saved[..];
+        while let Some((length, records)) = rest.split_first_chunk::<LENGTH_BYTES>() {
+            let (record, further) = records.split_at(u32::from_le_bytes(*length) as usize);
+            storage.restore_record(labgob::decode(record).expect("a record is what was encoded"));
+            rest = further;
         }
-        Storage { voters, hard_state, base, entries, snapshot: persister.read_snapshot() }
+        storage.entries_saved = storage.entries.len();
+        storage
     }
 
-    /// Saves everything, in one step.
+    fn restore_record(&mut self, record: Record) {
+        let hard_state = &mut self.hard_state;
+        (hard_state.term, hard_state.vote, hard_state.commit) = (record.term, record.vote, record.commit);
+        self.base = record.base;
+        let decode = |bytes: &Bytes| Entry::parse_from_bytes(bytes).expect("an entry is what was encoded");
+        self.append(&record.entries.iter().map(decode).collect::<Vec<_>>());
+    }
+
+    /// Saves all changes, in one step.
     pub(crate) fn save(&mut self, persister: &Persister, hard_state: HardState) {
         self.hard_state = hard_state;
         let HardState { term, vote, commit, .. } = self.hard_state;
         let encode = |entry: &Entry| entry.write_to_bytes().expect("all fields are set").into();
-        let saved = Saved { term, vote, commit, base: self.base, entries: self.entries.iter().map(encode).collect() };
-        persister.save(labgob::encode(&saved).to_vec(), self.snapshot.clone());
+        let unsaved = if self.snapshot_unsaved { 0 } else { self.entries_saved };
+        let entries = self.entries[unsaved..].iter().map(encode).collect();
+        let record = labgob::encode(&Record { term, vote, commit, base: self.base, entries });
+        let mut bytes = (record.len() as u32).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&record);
+        if self.snapshot_unsaved {
+            persister.save(bytes, self.snapshot.clone());
+        } else {
+            persister.append(&bytes);
+        }
+        (self.entries_saved, self.snapshot_unsaved) = (self.entries.len(), false);
     }
 
     /// Returns the index in `raft-rs` of the last entry that the snapshot covers.
@@ -82,6 +113,7 @@ impl Storage {
     pub(crate) fn append(&mut self, entries: &[Entry]) {
         if let Some(first) = entries.first() {
             self.entries.truncate((first.index - self.base.index - 1) as usize);
+            self.entries_saved = self.entries_saved.min(self.entries.len());
             self.entries.extend_from_slice(entries);
         }
     }
@@ -93,7 +125,7 @@ impl Storage {
         let Some(position) = position.filter(|_| lab_index > self.base.lab_index) else { return false };
         let Entry { index, term, .. } = self.entries[position];
         self.entries.drain(..=position);
-        (self.base, self.snapshot) = (Base { index, term, lab_index }, snapshot);
+        self.replace_snapshot(Base { index, term, lab_index }, snapshot);
         true
     }
 
@@ -103,8 +135,12 @@ impl Storage {
         let (lab_index, snapshot): (Index, Bytes) =
             labgob::decode(&snapshot.data).expect("a snapshot is what another server encoded");
         self.entries.clear();
-        (self.base, self.snapshot) = (Base { index, term, lab_index }, snapshot.clone());
+        self.replace_snapshot(Base { index, term, lab_index }, snapshot.clone());
         ApplyMsg::Snapshot { index: lab_index, term: Term(term), snapshot }
+    }
+
+    fn replace_snapshot(&mut self, base: Base, snapshot: Bytes) {
+        (self.base, self.snapshot, self.snapshot_unsaved) = (base, snapshot, true);
     }
 
     /// Returns the index in the lab of the last command, if these entries come after the stored ones.
