@@ -1,5 +1,6 @@
 //! The Raft of TiKV under every scenario: an independent Raft passes, with and without its protocol options, and the
-//! diagnosis accuses it of nothing. The simulation runs each scenario with several seeds. `LAB_RUNS=200` runs 200.
+//! diagnosis accuses it of nothing. The simulation runs each scenario with several seeds. `LAB_RUNS=200` runs 200, and
+//! `-- --nocapture` shows which scenarios gave up.
 
 use independent::{Options, Raft};
 use labstd::rng;
@@ -20,12 +21,17 @@ fn assert_innocent(options: Options) {
     let mut complaints = Vec::new();
     for scenario in scenarios(options) {
         let _pass = gate::admit(Clock::Simulated, &scenario.info);
+        let mut gave_up = 0;
         for seed in 1..=seeds {
             let report = runner::run(&scenario, Clock::Simulated, seed);
+            gave_up += u64::from(report.gave_up.is_some());
             complaints.extend(failure_of(&report));
             let found = diagnosis::diagnose_record(report.record.events(), &[]).found;
             complaints
                 .extend(found.map(|found| format!("{}, seed {seed}: falsely proven: {found:?}", scenario.info.name)));
+        }
+        if gave_up > 0 {
+            println!("{options:?}: {} gave up in {gave_up} of {seeds} runs", scenario.info.name);
         }
     }
     let count = complaints.len();
