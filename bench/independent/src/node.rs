@@ -81,8 +81,8 @@ impl Node {
         }
     }
 
-    /// Replaces the election timeout by one from the run's randomness whenever it begins again. `raft-rs` draws from the
-    /// OS, and a simulated run with such a timeout could not be repeated.
+    /// Replaces the election timeout by one from the run's randomness whenever it begins again. `raft-rs` draws from
+    /// the OS, and a simulated run with such a timeout could not be repeated.
     fn draw_election_timeout(&mut self) {
         if self.raw.raft.election_elapsed == 0 {
             let timeout = self.rng.random_range(ELECTION_TICKS_MIN..ELECTION_TICKS_MAX);
