@@ -29,10 +29,10 @@ pub trait Raft: Send + Sync + 'static {
     /// Returns the RPC services of this server. The tester registers them with the network under the server's name.
     ///
     /// The tester delays, drops and counts messages by the names of their methods, and cannot see what they mean. So
-    /// the service `Raft` must have the methods `RequestVote` and `AppendEntries`, and `InstallSnapshot` where there are
-    /// snapshots (Figures 2 and 13), and each must be what its name says: a vote, entries or a heartbeat, a snapshot.
-    /// It may have other methods. A Raft that exchanges messages instead of calls sends each message as a call of the
-    /// method of its kind, and a message that answers another as that call's reply.
+    /// the service `Raft` must have the methods `RequestVote` and `AppendEntries`, and `InstallSnapshot` where there
+    /// are snapshots (Figures 2 and 13), and each must be what its name says: a vote, entries or a heartbeat, a
+    /// snapshot. It may have other methods. A Raft that exchanges messages instead of calls sends each message as a
+    /// call of the method of its kind, and a message that answers another as that call's reply.
     fn services(&self) -> Vec<Service>;
 
     /// Asks for agreement on `command`; returns at once.

@@ -73,7 +73,7 @@ impl Overflow {
 }
 
 impl Resume {
-    /// What earlier processes have made; nothing, if this process is the first.
+    /// Returns the results of earlier processes; none if this process is the first.
     ///
     /// # Errors
     ///

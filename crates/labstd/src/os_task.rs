@@ -1,4 +1,4 @@
-//! What Linux tells about the threads of this process: their names, which new threads inherit, and the time that they
+//! The threads of this process as Linux tells them: their names, which new threads inherit, and the time that they
 //! spent. On other systems nothing is known.
 
 #[cfg(target_os = "linux")]

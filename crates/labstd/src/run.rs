@@ -112,8 +112,8 @@ impl Run {
         self
     }
 
-    /// Ends a simulated run whose virtual clock stands still for this long in real time. Default: 20 s, or the number of
-    /// seconds in the environment variable `LAB_STALL`, where 0 means no limit. The time that the run waits for a
+    /// Ends a simulated run whose virtual clock stands still for this long in real time. Default: 20 s, or the number
+    /// of seconds in the environment variable `LAB_STALL`, where 0 means no limit. The time that the run waits for a
     /// processor does not count, nor does the time in which the process is stopped or in a debugger (on Linux).
     ///
     /// If its threads still make calls of this crate, the run ends as any failed run. Otherwise it is abandoned.
@@ -158,7 +158,7 @@ impl Run {
         Outcome { result, stats }
     }
 
-    /// What [`execute`](Run::execute) does with a body of any type, so that it is compiled once.
+    /// Does the work of [`execute`](Run::execute) for a body of any type, so that it is compiled once.
     fn execute_body(self, body: Box<dyn FnOnce() + Send>) -> (Option<Failure>, Stats) {
         assert!(!sim::active(), "a run cannot be started inside a simulation");
         panic_hook::install();

@@ -50,7 +50,7 @@ where
     JoinHandle { slot, name }
 }
 
-/// What [`spawn`] does with a body of any type, so that it is compiled once.
+/// Does the work of [`spawn`] for a body of any type, so that it is compiled once.
 fn spawn_body(name: &str, body: Box<dyn FnOnce() + Send>) {
     panic_hook::install();
     let info = current_run().register(name, Group::current());

@@ -1,6 +1,6 @@
-//! How often a simulation holds runnable threads.
+//! The frequency with which a simulation holds runnable threads.
 
-/// How often a simulation holds a runnable thread of a [lagging group](crate::thread::Group::lagging), for 0.1 to 20 ms
+/// The frequency with which a simulation holds a runnable thread of a [lagging group](crate::thread::Group::lagging), for 0.1 to 20 ms
 /// of virtual time. On a real machine a ready thread may run later than a message that arrives after it; without holds
 /// it would always run first.
 ///

@@ -1,5 +1,5 @@
-//! Threads of `std` in a simulation. Each use of an object of the simulation fails the run, with a sentence that names the
-//! object and the thread.
+//! Threads of `std` in a simulation. Each use of an object of the simulation fails the run, with a sentence that names
+//! the object and the thread.
 
 use labstd::sync::{Arc, Condvar, Latch, Mutex};
 use labstd::thread::{self, Group};

@@ -1,5 +1,5 @@
-//! Stacks of simulated threads: their size, their memory, and the report of an overflow. A simulated thread that overflows its stack ends the process, so this test starts
-//! itself as another process.
+//! Stacks of simulated threads: their size, their memory, and the report of an overflow. A simulated thread that
+//! overflows its stack ends the process, so this test starts itself as another process.
 #![cfg(unix)]
 
 use std::process::{Command, Output};

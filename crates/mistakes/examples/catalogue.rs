@@ -1,9 +1,9 @@
 //! Prints the catalogue: each mistake, the scenario that catches it, how many seeds of it do, and the rule that the
 //! failures name.
 //!
-//! `cargo run --release -p mistakes --example catalogue` runs 200 seeds of each scenario, in a few minutes on two cores.
-//! The first argument is another number of seeds; names of mistakes after it choose rows. The exit status is 1 if a
-//! mistake is caught less often than the floor demands.
+//! `cargo run --release -p mistakes --example catalogue` runs 200 seeds of each scenario, in a few minutes on two
+//! cores. The first argument is another number of seeds; names of mistakes after it choose rows. The exit status is 1
+//! if a mistake is caught less often than the floor demands.
 
 use std::fmt::Debug;
 use std::process::ExitCode;

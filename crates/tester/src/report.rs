@@ -63,8 +63,8 @@ pub struct RunFailure {
     pub at: Duration,
     /// Whether the run reached code that is not written yet: [`raftapi::unwritten`].
     pub unwritten: bool,
-    /// Whether a thread from outside of the simulation took part in it. Then two runs of the seed differ, and no rule of
-    /// Raft is to blame.
+    /// Whether a thread from outside of the simulation took part in it. Then two runs of the seed differ, and no rule
+    /// of Raft is to blame.
     pub foreign_thread: bool,
     /// The rule that was broken, or may have been broken.
     pub diagnosis: Diagnosis,

@@ -20,7 +20,7 @@ pub struct Scenario {
     pub info: ScenarioInfo,
     /// Moment at which its faults end, if there is one.
     pub(crate) fault_cutoff: Option<Duration>,
-    /// How often a simulation holds threads of the servers.
+    /// The frequency with which a simulation holds threads of the servers.
     pub(crate) thread_lag: ThreadLag,
     body: Arc<ScenarioBody>,
 }

@@ -21,8 +21,8 @@
 //!
 //! Such a message lets a follower know its leader or a higher commit index, and changes nothing else in it: neither
 //! term, vote, log nor role. Its delivery is independent of the deliveries to other servers. Of all orders, only the
-//! one in which it comes first is explored. Let one state differ from another only in that some followers are better informed,
-//! and that some messages contain a higher `leader_commit`. Then:
+//! one in which it comes first is explored. Let one state differ from another only in that some followers are better
+//! informed, and that some messages contain a higher `leader_commit`. Then:
 //!
 //! - An action is possible in both or in neither. Votes depend on term, vote and log. The entries that a follower
 //!   stores depend on the request's previous entry. The messages of a leader depend on its log and on `match_index`,

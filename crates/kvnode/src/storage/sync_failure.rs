@@ -1,6 +1,6 @@
-//! The consequences of a failed sync. The operating system then forgets that the pages are not on the disk: a later sync
-//! succeeds, and a process that reads them finds them in the page cache. If the server believed the page cache at its
-//! next start, it could acknowledge what the disk does not have.
+//! The consequences of a failed sync. The operating system then forgets that the pages are not on the disk: a later
+//! sync succeeds, and a process that reads them finds them in the page cache. If the server believed the page cache at
+//! its next start, it could acknowledge what the disk does not have.
 //!
 //! So a failed sync leaves a marker file. The next start drops the page cache of the store and reads the disk. The
 //! marker needs no sync itself: if the machine fails, the page cache is gone as well.

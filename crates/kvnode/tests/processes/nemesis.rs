@@ -1,6 +1,7 @@
-//! The source of faults of a soak. Processes are killed and stopped, and links are cut in one direction. Syncs are slow,
-//! syncs fail, and disks are full. Data directories are emptied, restored from an older copy, or removed under a running
-//! server. A server that stops must give the expected reason. A server without its data must stop until it is replaced.
+//! The source of faults of a soak. Processes are killed and stopped, and links are cut in one direction. Syncs are
+//! slow, syncs fail, and disks are full. Data directories are emptied, restored from an older copy, or removed under a
+//! running server. A server that stops must give the expected reason. A server without its data must stop until it is
+//! replaced.
 //!
 //! A fault often has side faults: other servers are killed or stopped, and links are cut, while it happens and while a
 //! lost server is replaced. Side faults lose no data, and at most one server is without its data at a time, because the

@@ -7,11 +7,11 @@
 //!
 //! # The size of a history
 //!
-//! The cost of a check grows fast with the number of operations without a reply, because each of them may take effect at
-//! any later time. So the clients use new keys every [`KEY_LIFETIME`]. The check loses nothing by this. Each key is a
-//! register of its own, and a history is linearizable if and only if the history of each register is (Herlihy and Wing,
-//! 1990). A write that is lost after the last client has left its key would go unnoticed. So one client reads every key
-//! at the end, and these reads belong to the histories.
+//! The cost of a check grows fast with the number of operations without a reply, because each of them may take effect
+//! at any later time. So the clients use new keys every [`KEY_LIFETIME`]. The check loses nothing by this. Each key is
+//! a register of its own, and a history is linearizable if and only if the history of each register is (Herlihy and
+//! Wing, 1990). A write that is lost after the last client has left its key would go unnoticed. So one client reads
+//! every key at the end, and these reads belong to the histories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

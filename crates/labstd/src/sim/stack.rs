@@ -119,9 +119,9 @@ mod cache_offset {
         unsafe { libc::madvise(low as *mut libc::c_void, high - low, libc::MADV_DONTNEED) };
     }
 
-    /// Returns whether the page that ends at `high`, the beginning of a page of a stack, has memory. Code that uses more
-    /// stack has touched this page too, because it touches at least one address in each page. Asking costs much less
-    /// than giving back a range that has no memory.
+    /// Returns whether the page that ends at `high`, the beginning of a page of a stack, has memory. Code that uses
+    /// more stack has touched this page too, because it touches at least one address in each page. Asking costs much
+    /// less than giving back a range that has no memory.
     fn is_used_below(high: usize) -> bool {
         let mut resident = 0;
         // SAFETY: reads a constant of the system.

@@ -68,15 +68,15 @@ mistakes! {
     /// It serves a read from its own state whether it leads or not. Section 8: "the client's first choice is not the
     /// leader, that server will *reject* the client's request".
     ServesReadsAsAFollower,
-    /// It serves reads from its own state until it has applied an entry of its own term. Section 8: "the leader must have
-    /// the latest information on which entries are committed", and "at the start of its term, it may not know which
-    /// those are."
+    /// It serves reads from its own state until it has applied an entry of its own term. Section 8: "the leader must
+    /// have the latest information on which entries are committed", and "at the start of its term, it may not know
+    /// which those are."
     ReadsBeforeItsFirstEntry,
-    /// It has one serial number for all clients. Section 8: the state machine tracks the latest serial number "*for each
-    /// client*".
+    /// It has one serial number for all clients. Section 8: the state machine tracks the latest serial number "*for
+    /// each client*".
     TracksAllClientsAsOne,
-    /// Its snapshots grow with each write. Section 8 needs the *latest* serial number of each client, and the lab limits
-    /// the size of a snapshot.
+    /// Its snapshots grow with each write. Section 8 needs the *latest* serial number of each client, and the lab
+    /// limits the size of a snapshot.
     KeepsEverySerial,
     /// It waits before it starts a command. The lab: an operation must not take as long as a heartbeat.
     WaitsBeforeItProposes,
@@ -93,7 +93,7 @@ mistakes! {
     /// It always retries the same server. Section 8: "If the client's first choice is not the leader, that server will
     /// reject the client's request", and the clerk has to try another one.
     RetriesTheSameServerForEver,
-    /// It takes a refusal for an answer. Section 8: "that server will reject the client's request", and the clerk has to
-    /// try another one.
+    /// It takes a refusal for an answer. Section 8: "that server will reject the client's request", and the clerk has
+    /// to try another one.
     TakesARefusalForAnAnswer,
 }

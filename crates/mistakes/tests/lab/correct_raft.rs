@@ -9,8 +9,8 @@ use crate::passing;
 /// The scenarios of the last two parts that run on threads: persistence, and snapshots that are saved and read back.
 const LATE_ON_THREADS: [&str; 3] = ["persist_1_3C", "unreliable_agree_3C", "snapshot_init_3D"];
 
-/// Returns the scenarios that run on threads here: those of the course in the first two parts, and a few others. The root
-/// package runs all of them on threads.
+/// Returns the scenarios that run on threads here: those of the course in the first two parts, and a few others. The
+/// root package runs all of them on threads.
 fn on_threads() -> impl Iterator<Item = Scenario> {
     let chosen =
         |about: &ScenarioInfo| about.part <= Part::P3B && about.from_course || LATE_ON_THREADS.contains(&about.name);

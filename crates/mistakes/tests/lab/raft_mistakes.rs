@@ -1,5 +1,5 @@
-//! Each mistake of a Raft is reliably caught by a scenario of the lab. The failure must explain the mistake to a learner
-//! and name the broken rule. `LAB_RUNS=200` runs all seeds of the catalogue.
+//! Each mistake of a Raft is reliably caught by a scenario of the lab. The failure must explain the mistake to a
+//! learner and name the broken rule. `LAB_RUNS=200` runs all seeds of the catalogue.
 
 use mistakes::{Mistake, Raft};
 use tester::{Subject, raft_scenarios};

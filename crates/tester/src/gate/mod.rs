@@ -1,7 +1,7 @@
 //! Admission of runs. Simulations compute; runs on threads mostly sleep, but need the whole machine when they wake. So
 //! simulations run first, as many at once as there are processors. Runs on threads start when no simulation is left,
-//! the longest first and side by side: those of Raft alone without a limit, and some thirty of a key/value service,
-//! because some scenarios measure their speed, or fewer if their servers are real processes.
+//! the longest first and side by side. The number of Raft's runs has no limit. Of a key/value service some thirty run
+//! at once, because some scenarios measure their speed, and fewer if their servers are real processes.
 //!
 //! This file decides within one process. `machine.rs` keeps the two kinds of runs apart between processes.
 

@@ -41,7 +41,7 @@ struct Row {
     reliable: bool,
     /// Whether the services take snapshots.
     snapshots: bool,
-    /// How often a simulation holds threads of the servers.
+    /// The frequency with which a simulation holds threads of the servers.
     thread_lag: ThreadLag,
     /// Body of the scenario.
     body: fn(&Cluster),
