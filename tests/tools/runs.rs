@@ -269,6 +269,15 @@ fn an_unreplayable_file_is_refused_in_one_line() {
     assert_eq!(finish(&mut target.lab("replay no-such-file")).status, Some(2));
 }
 
+#[test]
+fn a_wrong_limit_in_the_environment_is_refused_in_one_line() {
+    let target = TargetDir::new("limit");
+    let Finished { status, out, err } = finish(target.lab("run initial_election_3A").env("LAB_STALL", "soon"));
+    assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
+    let advice = "error: LAB_STALL=\"soon\" is not a number of seconds: give one, or 0 for no limit, or unset it\n";
+    assert_eq!(err, advice);
+}
+
 #[cfg(unix)]
 mod unix {
     use std::io::Read;

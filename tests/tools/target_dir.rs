@@ -25,7 +25,7 @@ impl TargetDir {
         command.env("CARGO_TARGET_DIR", &self.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // The gate between processes has its files there: these processes wait for no other test.
         command.env("TMPDIR", &self.0);
-        for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_SEED", "LAB_RUNS", "LAB_LOG", "RUST_BACKTRACE"] {
+        for variable in ["VIS_ENABLE", "VIS_FILE", "LAB_SEED", "LAB_RUNS", "LAB_LOG", "LAB_STALL", "RUST_BACKTRACE"] {
             command.env_remove(variable);
         }
         command

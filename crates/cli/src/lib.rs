@@ -81,6 +81,7 @@ pub fn run_with_args<R: Raft, K: KvService>(
 /// Executes a command of the lab. Returns the exit status.
 fn execute(command: Command, scenarios: Vec<Scenario>, package: &'static str) -> Result<u8, Error> {
     record::live::init_from_env().map_err(Error::Usage)?;
+    labstd::check_environment().map_err(Error::Usage)?;
     record::install_logger();
     match command {
         Command::Run(run) => {

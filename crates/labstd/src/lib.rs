@@ -97,6 +97,7 @@ mod sim;
 
 pub use failure::{Failure, PanicReport, ThreadStatus};
 pub use foreign::HomeRun;
+pub use limits::check_environment;
 pub use run::{Clock, Outcome, Run, clock, run, simulate};
 pub use sim::{StackOverflow, on_stack_overflow};
 pub use stats::Stats;
