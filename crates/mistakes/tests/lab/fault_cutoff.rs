@@ -8,6 +8,9 @@ use std::time::Duration;
 use mistakes::{KvServer, Raft};
 use tester::{Clock, KvSubject, Report, Scenario, Subject, fault_cutoff, gate, kv_scenarios, raft_scenarios, runner};
 
+use crate::false_alarms::seeds;
+use crate::passing;
+
 /// The moments at which the faults end, in thousandths of the duration of the scenario with all faults.
 const CUTOFFS: [u32; 5] = [0, 90, 310, 640, 870];
 
@@ -16,7 +19,7 @@ const FEWER_CUTOFFS: [u32; 2] = [150, 560];
 
 /// Runs each scenario with each seed and moment, on all processors, and asserts that all runs pass.
 fn assert_passes_at_every_cutoff(scenarios: Vec<Scenario>, runs: u64, cutoffs: &[u32]) {
-    let runs = std::env::var("LAB_RUNS").map_or(runs, |text| text.parse().expect("LAB_RUNS is a number"));
+    let runs = seeds(runs);
     let scenarios: Vec<Scenario> =
         scenarios.into_iter().filter(|scenario| !fault_cutoff::requires_faults(&scenario.info)).collect();
     let next = AtomicUsize::new(0);
@@ -40,18 +43,13 @@ fn assert_passes_at_every_cutoff(scenarios: Vec<Scenario>, runs: u64, cutoffs: &
 
 /// Returns the failures of the runs of one seed.
 fn failures_of(scenario: &Scenario, seed: u64, cutoffs: &[u32]) -> Vec<String> {
-    let run = |scenario: &Scenario| {
-        let report = runner::run_with(scenario, Clock::Simulated, seed, record::Options::off());
-        // Only the record of a failed run is of use, and a second run of its seed has one.
-        if report.passed() { report } else { runner::run(scenario, Clock::Simulated, seed) }
-    };
-    let whole = run(scenario);
+    let whole = passing::run(scenario, seed);
     let took = whole.stats.elapsed;
     let mut failures = Vec::from_iter(failure_of(&whole));
     for &thousandths in cutoffs {
         let moment = Duration::from_millis(took.as_millis() as u64 * u64::from(thousandths) / 1000);
         let calmed = scenario.clone().with_fault_cutoff(moment).expect("the scenario does not need its faults");
-        failures.extend(failure_of(&run(&calmed)));
+        failures.extend(failure_of(&passing::run(&calmed, seed)));
     }
     failures
 }

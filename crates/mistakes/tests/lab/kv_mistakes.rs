@@ -5,6 +5,7 @@ use mistakes::KvMistake;
 use tester::{Clock, PACE, Verdict, gate, runner};
 
 use crate::catalogue::{SEEDS, find_scenario};
+use crate::false_alarms::seeds;
 use crate::kv_rows::KV;
 use crate::{assertion, kv_subjects};
 
@@ -30,8 +31,7 @@ fn every_mistake_is_in_the_catalogue_once() {
 
 #[test]
 fn every_mistake_is_caught_by_its_scenario() {
-    let seeds = std::env::var("LAB_RUNS").map_or(PART_OF_THE_SEEDS, |text| text.parse().expect("LAB_RUNS is a number"));
-    assertion::assert_all_caught(KV, seeds, |mistake| kv_subjects::scenarios_with(mistake, PACE));
+    assertion::assert_all_caught(KV, seeds(PART_OF_THE_SEEDS), |mistake| kv_subjects::scenarios_with(mistake, PACE));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use mistakes::{Mistake, Raft};
 use tester::{Subject, raft_scenarios};
 
 use crate::assertion;
+use crate::false_alarms::seeds;
 use crate::raft_rows::RAFT;
 
 /// Number of seeds of each mistake. `LAB_RUNS` overrides it.
@@ -17,8 +18,7 @@ fn every_mistake_is_in_the_catalogue_once() {
 
 #[test]
 fn every_mistake_is_caught_by_its_scenario() {
-    let seeds = std::env::var("LAB_RUNS").map_or(PART_OF_THE_SEEDS, |text| text.parse().expect("LAB_RUNS is a number"));
-    assertion::assert_all_caught(RAFT, seeds, |mistake| {
+    assertion::assert_all_caught(RAFT, seeds(PART_OF_THE_SEEDS), |mistake| {
         raft_scenarios(&Subject::with_factory(Raft::factory(Some(mistake))))
     });
 }

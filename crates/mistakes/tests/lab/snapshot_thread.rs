@@ -5,6 +5,7 @@ use mistakes::snapshot_thread;
 use tester::{Subject, raft_scenarios};
 
 use crate::assertion;
+use crate::false_alarms::seeds;
 use crate::snapshot_thread_row::SNAPSHOT_THREAD;
 
 /// Number of seeds. `LAB_RUNS` overrides it.
@@ -12,8 +13,7 @@ const PART_OF_THE_SEEDS: u64 = 20;
 
 #[test]
 fn an_overtaken_snapshot_is_caught() {
-    let seeds = std::env::var("LAB_RUNS").map_or(PART_OF_THE_SEEDS, |text| text.parse().expect("LAB_RUNS is a number"));
-    assertion::assert_all_caught(SNAPSHOT_THREAD, seeds, |_| {
+    assertion::assert_all_caught(SNAPSHOT_THREAD, seeds(PART_OF_THE_SEEDS), |_| {
         raft_scenarios(&Subject::with_factory(snapshot_thread::factory()))
     });
 }
