@@ -7,9 +7,9 @@ use labrpc::{Direction, Message, Verdict};
 use labstd::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
-use raftapi::{Index, Started};
+use raftapi::{Index, ServerId, Started};
 
-use super::ours_votes::{is_for, leading, only_elected, wait_until};
+use super::ours_votes::{is_for, leading, only_elected, release_held, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -45,9 +45,7 @@ pub fn acknowledged(cluster: &Cluster) {
         let started = cluster.start(leader, "acknowledged ".repeat(CHARS / 13 + 1));
         let replied = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
         cluster.crash(follower);
-        for reply in network.held() {
-            reply.release();
-        }
+        release_held(cluster);
         network.stop_intercepting();
 
         // No other leader has been elected, so only this entry can be at the index.
@@ -249,23 +247,8 @@ pub fn old_snapshot(cluster: &Cluster) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
     let follower = cluster.after(cluster.check_one_leader(), 1);
     let network = cluster.network();
-    let misses_entries = Arc::new(AtomicBool::new(true));
-    let (misses, held) = (Arc::clone(&misses_entries), AtomicBool::new(false));
-    network.intercept(move |message| {
-        if message.direction == Direction::Reply || !is_for(message, follower) {
-            Verdict::Pass
-        } else if message.method == "Raft.InstallSnapshot" {
-            if held.swap(true, Relaxed) { Verdict::Pass } else { Verdict::Hold }
-        } else if misses.load(Relaxed) && carries_long_command(message) {
-            Verdict::Drop
-        } else {
-            Verdict::Pass
-        }
-    });
-    let agree = |expected| {
-        let command = format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
-        cluster.one(command, expected, Retry::Yes)
-    };
+    let misses_entries = hold_first_snapshot(cluster, follower);
+    let agree = |expected| cluster.one(long_command(cluster), expected, Retry::Yes);
     let missed = (0..MANY).fold(Index::ZERO, |_, _| agree(2));
     misses_entries.store(false, Relaxed);
 
@@ -275,9 +258,7 @@ pub fn old_snapshot(cluster: &Cluster) {
             agree(3);
         }
     }
-    for message in network.held() {
-        message.release();
-    }
+    release_held(cluster);
     network.stop_intercepting();
     cluster.sleep(LATE);
     let last = agree(3);
@@ -290,6 +271,30 @@ pub fn old_snapshot(cluster: &Cluster) {
             ),
         );
     }
+}
+
+/// Returns a random command of more than [`CHARS`] characters.
+pub(super) fn long_command(cluster: &Cluster) -> String {
+    format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5))
+}
+
+/// From now on, `follower` receives no long commands while the result is true, and the first message with a snapshot
+/// for it is held.
+pub(super) fn hold_first_snapshot(cluster: &Cluster, follower: ServerId) -> Arc<AtomicBool> {
+    let misses_entries = Arc::new(AtomicBool::new(true));
+    let (misses, held) = (Arc::clone(&misses_entries), AtomicBool::new(false));
+    cluster.network().intercept(move |message| {
+        if message.direction == Direction::Reply || !is_for(message, follower) {
+            Verdict::Pass
+        } else if message.method == "Raft.InstallSnapshot" {
+            if held.swap(true, Relaxed) { Verdict::Pass } else { Verdict::Hold }
+        } else if misses.load(Relaxed) && carries_long_command(message) {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
+    misses_entries
 }
 
 /// Returns whether a message brings a command of [`CHARS`] characters to a follower.

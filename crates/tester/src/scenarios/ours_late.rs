@@ -7,9 +7,9 @@ use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use labstd::time::Duration;
 use raftapi::{Index, ServerId, Started, Term};
 
-use super::ours_entries::{CHARS, carries_long_command};
-use super::ours_terms::{CAMPAIGNS, TIMEOUT, heal};
-use super::ours_votes::{is_for, is_from, leading, only_elected, wait_until};
+use super::ours_entries::{CHARS, carries_long_command, long_command};
+use super::ours_terms::{CAMPAIGNS, TIMEOUT};
+use super::ours_votes::{heal, is_for, is_from, leading, only_elected, release_held, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -68,9 +68,7 @@ pub(super) fn release_to_leader(
     what: &str,
 ) {
     let before = leading(cluster, leader);
-    cluster.network().held().into_iter().for_each(|held| {
-        held.release();
-    });
+    release_held(cluster);
     cluster.sleep(LATE);
     if before == Some(term) && cluster.state(leader) == Some((term, false)) {
         Violation::safety(
@@ -220,12 +218,9 @@ pub fn counted_entries(cluster: &Cluster) {
         });
         cluster.connect(old);
         let replied = wait_until(cluster, TIMEOUT, || network.held().len() >= 2);
-        let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
-        let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
+        let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long_command(cluster))).collect();
         holds.store(false, SeqCst);
-        network.held().into_iter().for_each(|reply| {
-            reply.release();
-        });
+        release_held(cluster);
         if let Some(&Started { index, term }) = started.first().filter(|_| replied) {
             wait_until(cluster, AT_ONCE, || cluster.n_committed(index).0 > 0);
             if cluster.n_committed(index).0 > 0 {

@@ -1,15 +1,13 @@
 //! Our own scenarios about snapshots: late ones, and ones that conflict with the log.
 
-use labrpc::{Direction, Verdict};
-use labstd::sync::Arc;
-use labstd::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use labstd::sync::atomic::Ordering::Relaxed;
 use labstd::time::Duration;
 use raftapi::{Index, ServerId, Started};
 
-use super::ours_entries::{CHARS, carries_long_command};
+use super::ours_entries::{hold_first_snapshot, long_command};
 use super::ours_late::{LATE, elect, release_to_leader};
-use super::ours_terms::{TIMEOUT, heal};
-use super::ours_votes::{is_for, is_from, wait_until};
+use super::ours_terms::TIMEOUT;
+use super::ours_votes::{heal, is_from, release_held, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -28,7 +26,7 @@ pub fn late_snapshot(cluster: &Cluster) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
     let old = cluster.check_one_leader();
     let next = cluster.after(old, 1);
-    let late = hold_first_snapshot(cluster, old, next);
+    let late = catch_up_with_later_snapshot(cluster, old, next);
     cluster.disconnect(old);
     if let Some(term) = elect(cluster, next).filter(|_| late) {
         let last = cluster.one(cluster.random_command(), 2, Retry::Yes);
@@ -48,13 +46,11 @@ pub fn retained_entries(cluster: &Cluster) {
     cluster.one(cluster.random_command(), 3, Retry::Yes);
     let leader = cluster.check_one_leader();
     let [follower, other] = [1, 2].map(|steps| cluster.after(leader, steps));
-    if hold_first_snapshot(cluster, leader, follower) {
+    if catch_up_with_later_snapshot(cluster, leader, follower) {
         cluster.disconnect(other);
         let last = cluster.one(cluster.random_command(), 2, Retry::Yes);
         cluster.disconnect(leader);
-        cluster.network().held().into_iter().for_each(|held| {
-            held.release();
-        });
+        release_held(cluster);
         cluster.sleep(LATE);
         cluster.network().stop_intercepting();
         cluster.connect(other);
@@ -124,23 +120,10 @@ pub fn conflicting_snapshot(cluster: &Cluster) {
 
 /// Lets `follower` miss entries until it is sent a snapshot. The first message of `leader` with one is held, and later
 /// ones arrive. Returns whether `follower` has caught up while the first is held.
-fn hold_first_snapshot(cluster: &Cluster, leader: ServerId, follower: ServerId) -> bool {
-    let misses_entries = Arc::new(AtomicBool::new(true));
-    let (misses, held) = (Arc::clone(&misses_entries), AtomicBool::new(false));
-    cluster.network().intercept(move |message| {
-        if message.direction == Direction::Reply || !is_for(message, follower) {
-            Verdict::Pass
-        } else if message.method == "Raft.InstallSnapshot" {
-            if held.swap(true, SeqCst) { Verdict::Pass } else { Verdict::Hold }
-        } else if misses.load(SeqCst) && carries_long_command(message) {
-            Verdict::Drop
-        } else {
-            Verdict::Pass
-        }
-    });
-    let command = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
-    let missed = (0..MANY).fold(Index::ZERO, |_, _| cluster.one(command(), 2, Retry::Yes));
-    misses_entries.store(false, SeqCst);
+fn catch_up_with_later_snapshot(cluster: &Cluster, leader: ServerId, follower: ServerId) -> bool {
+    let misses_entries = hold_first_snapshot(cluster, follower);
+    let missed = (0..MANY).fold(Index::ZERO, |_, _| cluster.one(long_command(cluster), 2, Retry::Yes));
+    misses_entries.store(false, Relaxed);
     let has_all = wait_until(cluster, TIMEOUT, || cluster.n_committed(missed).0 == 3);
     // A leader that sends nothing again before it has a reply has no late message.
     has_all && cluster.network().held().iter().any(|held| is_from(&held.message(), leader))

@@ -9,8 +9,8 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
 use raftapi::{ServerId, Term};
 
-use super::ours_terms::{CAMPAIGNS, heal, settled_leader, term_of};
-use super::ours_votes::{is_for, is_from, is_vote_request, leading, wait_until};
+use super::ours_terms::{CAMPAIGNS, settled_leader, term_of};
+use super::ours_votes::{heal, is_for, is_from, is_vote_request, leading, wait_until};
 use crate::cluster::Cluster;
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -83,9 +83,7 @@ pub fn old_leader(cluster: &Cluster) {
     for _ in 0..ROUNDS {
         let leader = settled_leader(cluster);
         let follower = cluster.after(leader, 1);
-        let network = cluster.network();
-        let isolates = move |message: &Message<'_>| is_for(message, follower) || is_from(message, follower);
-        network.intercept(move |message| if isolates(message) { Verdict::Drop } else { Verdict::Pass });
+        isolate(cluster, follower);
         let Some(term) = leading(cluster, leader) else { continue };
         if !wait_until(cluster, CAMPAIGNS, || term_of(cluster, follower) > Some(term)) {
             cluster.give_up(&format!("{follower} does not campaign alone"));
@@ -122,8 +120,7 @@ pub fn higher_request(cluster: &Cluster) {
     const REQUESTS: usize = 4;
     let leader = settled_leader(cluster);
     let ahead = cluster.after(leader, 1);
-    let isolates = move |message: &Message<'_>| is_for(message, ahead) || is_from(message, ahead);
-    cluster.network().intercept(move |message| if isolates(message) { Verdict::Drop } else { Verdict::Pass });
+    isolate(cluster, ahead);
     let before = leading(cluster, leader);
     if wait_until(cluster, CAMPAIGNS, || term_of(cluster, ahead) > before) {
         let answers = pass_requests(cluster, ahead, leader, Others::Drop, is_vote_request);
@@ -133,8 +130,7 @@ pub fn higher_request(cluster: &Cluster) {
 
     let leader = settled_leader(cluster);
     let others = [1, 2].map(|steps| cluster.after(leader, steps));
-    let isolates = move |message: &Message<'_>| is_for(message, leader) || is_from(message, leader);
-    cluster.network().intercept(move |message| if isolates(message) { Verdict::Drop } else { Verdict::Pass });
+    isolate(cluster, leader);
     let before = leading(cluster, leader);
     let next = || others.into_iter().find(|&server| leading(cluster, server) > before);
     wait_until(cluster, CAMPAIGNS, || next().is_some());
@@ -167,6 +163,13 @@ fn expect_step_down(
             ),
         );
     }
+}
+
+/// From now on, no message to or from `server` arrives.
+fn isolate(cluster: &Cluster, server: ServerId) {
+    cluster.network().intercept(move |message| {
+        if is_for(message, server) || is_from(message, server) { Verdict::Drop } else { Verdict::Pass }
+    });
 }
 
 /// The messages to and from the third server.

@@ -9,9 +9,9 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::Duration;
 use raftapi::Started;
 
-use super::ours_entries::{CHARS, carries_long_command};
-use super::ours_terms::{CAMPAIGNS, TIMEOUT, heal, term_of};
-use super::ours_votes::{is_for, is_from, is_vote_request, leading, only_elected, wait_until};
+use super::ours_entries::{CHARS, carries_long_command, long_command};
+use super::ours_terms::{CAMPAIGNS, TIMEOUT, term_of};
+use super::ours_votes::{heal, is_for, is_from, is_vote_request, leading, only_elected, release_held, wait_until};
 use crate::cluster::{Cluster, Retry};
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -32,12 +32,12 @@ pub fn old_replies(cluster: &Cluster) {
     overwritten(cluster, true);
 }
 
+/// [`old_replies`] if the reply is `late`, otherwise [`counted_before`].
 fn overwritten(cluster: &Cluster, late: bool) {
     const ENTRIES: usize = 6;
     const AT_ONCE: Duration = Duration::from_millis(500);
     /// A reply that is not held has arrived by then, and no new heartbeat of the leader has.
     const ARRIVES: Duration = Duration::from_millis(20);
-    let long = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
     let heal_and_agree = || {
         cluster.servers().for_each(|server| cluster.connect(server));
         heal(cluster);
@@ -67,7 +67,7 @@ fn overwritten(cluster: &Cluster, late: bool) {
         }
         if acknowledges && late { Verdict::Hold } else { Verdict::Pass }
     });
-    let lost: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
+    let lost: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long_command(cluster))).collect();
     complete.store(true, SeqCst);
     let acknowledged = wait_until(cluster, TIMEOUT, || has_replied.load(SeqCst));
     cluster.sleep(ARRIVES);
@@ -103,14 +103,12 @@ fn overwritten(cluster: &Cluster, late: bool) {
         }
         Verdict::Pass
     });
-    let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long())).collect();
+    let started: Vec<Started> = (0..ENTRIES).filter_map(|_| cluster.start(leader, long_command(cluster))).collect();
     let Some(&first) = started.first().filter(|first| started.len() == ENTRIES && first.index <= last_lost) else {
         return give_up("the leader has nothing new where its lost entries were");
     };
     wait_until(cluster, TIMEOUT, || brought.load(SeqCst));
-    for reply in network.held() {
-        reply.release();
-    }
+    release_held(cluster);
     wait_until(cluster, AT_ONCE, || cluster.n_committed(first.index).0 > 0);
     if cluster.n_committed(first.index).0 > 0 {
         let Started { index, term } = first;
@@ -162,9 +160,7 @@ pub fn adopted_term(cluster: &Cluster) {
         let answered = wait_until(cluster, TIMEOUT, || !network.held().is_empty());
         replied |= answered && term.is_some();
         cluster.crash(server);
-        for reply in network.held() {
-            reply.release();
-        }
+        release_held(cluster);
         cluster.sleep(Duration::from_millis(5));
         cluster.restart(server);
         wait_until(cluster, START, || term_of(cluster, server) >= term);

@@ -1,12 +1,11 @@
 //! Our own scenarios about the delivery of snapshots.
 
-use labrpc::Direction;
-use labrpc::Verdict;
+use labrpc::{Direction, Verdict};
 use labstd::sync::Arc;
 use labstd::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use labstd::time::Duration;
 
-use super::ours_entries::{CHARS, carries_long_command};
+use super::ours_entries::{carries_long_command, long_command};
 use super::ours_votes::{is_for, wait_until};
 use crate::cluster::{Cluster, Retry};
 
@@ -24,7 +23,6 @@ pub fn snapshot_then_entries(cluster: &Cluster) {
     const TIMEOUT: Duration = Duration::from_secs(1);
     const BETWEEN_ENTRIES: Duration = Duration::from_millis(3);
     let misses_entries = Arc::new(AtomicBool::new(false));
-    let long_command = || format!("{} {}", cluster.random_command(), "long ".repeat(CHARS / 5));
     cluster.one(cluster.random_command(), 3, Retry::Yes);
     for _ in 0..ROUNDS {
         let leader = cluster.check_one_leader();
@@ -37,9 +35,9 @@ pub fn snapshot_then_entries(cluster: &Cluster) {
             if missed { Verdict::Drop } else { Verdict::Pass }
         });
         for _ in 0..MISSED {
-            cluster.start(leader, long_command());
+            cluster.start(leader, long_command(cluster));
         }
-        let missed = cluster.one(long_command(), 2, Retry::Yes);
+        let missed = cluster.one(long_command(cluster), 2, Retry::Yes);
         cluster.sleep(REST);
         misses_entries.store(false, Relaxed);
         // New entries all the time, so that some follow immediately after the snapshot.

@@ -12,7 +12,7 @@ use labstd::sync::{Arc, Mutex};
 use labstd::time::{Duration, Instant};
 use raftapi::{ServerId, Term};
 
-use super::ours_votes::{is_for, is_from, is_vote_request, leading, wait_until};
+use super::ours_votes::{heal, is_for, is_from, is_vote_request, leading, wait_until};
 use crate::cluster::Cluster;
 use crate::violation::Violation;
 use diagnosis::Rule;
@@ -319,14 +319,6 @@ pub(super) fn settled_leader(cluster: &Cluster) -> ServerId {
         seen = now;
     }
     seen.map_or_else(|| cluster.check_one_leader(), |(leader, _)| leader)
-}
-
-/// Ends the interception; held messages are dropped.
-pub(super) fn heal(cluster: &Cluster) {
-    cluster.network().stop_intercepting();
-    for message in cluster.network().held() {
-        message.drop();
-    }
 }
 
 /// Returns the term of `server`, if it is running.

@@ -37,7 +37,7 @@ pub fn vote_once(cluster: &Cluster) {
             let to_voter = is_vote_request(message) && is_for(message, voter);
             if to_voter || message.direction == Direction::Reply { Verdict::Pass } else { Verdict::Drop }
         });
-        let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
+        let elected = || elected_of(cluster, [a, b]);
         if wait_until(cluster, FIRST, || elected().is_some())
             && let Some((first, second, term)) = elected()
         {
@@ -55,6 +55,11 @@ pub fn vote_once(cluster: &Cluster) {
         cluster.network().stop_intercepting();
     }
     cluster.one(cluster.random_command(), 3, Retry::Yes);
+}
+
+/// Returns the one of two servers that leads, the other one, and the leader's term.
+fn elected_of(cluster: &Cluster, [a, b]: [ServerId; 2]) -> Option<(ServerId, ServerId, Term)> {
+    leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)))
 }
 
 /// A server that has voted in a term, and has heard from the leader of that term, does not vote again in it.
@@ -86,13 +91,9 @@ pub fn kept_vote(cluster: &Cluster) {
             if message.direction == Direction::Reply && from_first && message.method != REQUEST_VOTE {
                 replies.fetch_add(1, SeqCst);
             }
-            match from_first {
-                true => Verdict::Pass,
-                false if is_vote_request(message) => Verdict::Hold,
-                false => Verdict::Pass,
-            }
+            if !from_first && is_vote_request(message) { Verdict::Hold } else { Verdict::Pass }
         });
-        let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
+        let elected = || elected_of(cluster, [a, b]);
         if wait_until(cluster, FIRST, || elected().is_some() && heartbeats.load(SeqCst) > 0)
             && let Some((first, second, term)) = elected()
         {
@@ -109,10 +110,7 @@ pub fn kept_vote(cluster: &Cluster) {
                 cluster.suspect(None);
             }
         }
-        network.stop_intercepting();
-        network.held().into_iter().for_each(|held| {
-            held.drop();
-        });
+        heal(cluster);
     }
     cluster.one(cluster.random_command(), 3, Retry::Yes);
 }
@@ -141,7 +139,7 @@ fn two_candidates(cluster: &Cluster, restarts: bool) {
             let to_voter = is_vote_request(message) && is_for(message, voter);
             if to_voter || message.direction == Direction::Reply { Verdict::Pass } else { Verdict::Drop }
         });
-        let elected = || leading(cluster, a).map(|term| (a, b, term)).or(leading(cluster, b).map(|term| (b, a, term)));
+        let elected = || elected_of(cluster, [a, b]);
         if wait_until(cluster, FIRST, || elected().is_some())
             && let Some((first, second, term)) = elected()
         {
@@ -284,6 +282,21 @@ pub(super) fn only_elected(cluster: &Cluster, server: ServerId) {
         let vote = message.direction == Direction::Reply && message.method == REQUEST_VOTE;
         if vote && !is_from(message, server) { Verdict::Drop } else { Verdict::Pass }
     });
+}
+
+/// Ends the interception; held messages are dropped.
+pub(super) fn heal(cluster: &Cluster) {
+    cluster.network().stop_intercepting();
+    for message in cluster.network().held() {
+        message.drop();
+    }
+}
+
+/// Lets the held messages arrive.
+pub(super) fn release_held(cluster: &Cluster) {
+    for message in cluster.network().held() {
+        message.release();
+    }
 }
 
 /// Waits until `holds` returns true, at most for `timeout`; returns whether it does.
