@@ -3,22 +3,21 @@
 //! The old process replaces itself by a new one with the same arguments. An environment variable tells the new process
 //! which runs need not be made again.
 
-use std::fmt;
 use std::process::Command;
-use std::str::FromStr;
 
 use labstd::StackOverflow;
 use labstd::time::Duration;
 use record::{Options, Recorder};
+use serde::{Deserialize, Serialize};
 use tester::{Clock, Report, RunFailure, ScenarioInfo, Verdict};
 
 use crate::Error;
 
-/// The environment variable with the text of a [`Resume`].
+/// The environment variable with a [`Resume`], as JSON.
 const VARIABLE: &str = "LAB_RESUME";
 
 /// The part of a batch that earlier processes have made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Resume {
     /// The number of the first run in the plan that was not reported. All runs before it were reported.
     pub(crate) next: usize,
@@ -31,7 +30,7 @@ pub(crate) struct Resume {
 }
 
 /// A run that overflowed a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Overflow {
     pub(crate) scenario: String,
     pub(crate) seed: u64,
@@ -80,7 +79,7 @@ impl Resume {
     /// If the environment variable has another value than an earlier process gives it.
     pub(crate) fn from_env() -> Result<Resume, Error> {
         let Ok(text) = std::env::var(VARIABLE) else { return Ok(Resume::default()) };
-        text.parse().map_err(|()| Error::Usage(format!("{VARIABLE} is set by the lab itself; unset it")))
+        serde_json::from_str(&text).map_err(|_| Error::Usage(format!("{VARIABLE} is set by the lab itself; unset it")))
     }
 
     /// Whether an earlier process has made the run.
@@ -96,8 +95,12 @@ impl Resume {
             Err(error) => return error,
         };
         let mut command = Command::new(program);
-        command.args(std::env::args_os().skip(1)).env(VARIABLE, self.to_string());
+        command.args(std::env::args_os().skip(1)).env(VARIABLE, self.to_text());
         replace_process(command)
+    }
+
+    fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("numbers and strings")
     }
 
     /// The line about the runs of earlier processes; empty if there were none.
@@ -126,42 +129,6 @@ fn replace_process(mut command: Command) -> std::io::Error {
     }
 }
 
-/// The separator of parts. No name of a scenario or a thread of the lab has it; if one does, the batch does not go on.
-const SEPARATOR: char = '\u{1f}';
-
-impl fmt::Display for Resume {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Resume { next, runs, passed, overflows } = self;
-        write!(f, "{next}{SEPARATOR}{runs}{SEPARATOR}{passed}")?;
-        for Overflow { scenario, seed, thread, stack_bytes } in overflows {
-            write!(f, "{SEPARATOR}{scenario}{SEPARATOR}{seed}{SEPARATOR}{thread}{SEPARATOR}{stack_bytes}")?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Resume {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Resume, ()> {
-        let parts: Vec<&str> = text.split(SEPARATOR).collect();
-        let [next, runs, passed, overflows @ ..] = &parts[..] else { return Err(()) };
-        let number = |text: &str| text.parse().map_err(|_| ());
-        let overflow = |parts: &[&str]| match parts {
-            [scenario, seed, thread, stack_bytes] => Ok(Overflow {
-                scenario: scenario.to_string(),
-                seed: seed.parse().map_err(|_| ())?,
-                thread: thread.to_string(),
-                stack_bytes: number(stack_bytes)?,
-            }),
-            _ => Err(()),
-        };
-        let (next, runs, passed) = (number(next)?, number(runs)?, number(passed)?);
-        let overflows = overflows.chunks(4).map(overflow).collect::<Result<_, _>>()?;
-        Ok(Resume { next, runs, passed, overflows })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,9 +138,9 @@ mod tests {
         let overflow =
             |seed| Overflow { scenario: "backup_3B".into(), seed, thread: "S1/ticker".into(), stack_bytes: 2 << 20 };
         let resume = Resume { next: 7, runs: 6, passed: 5, overflows: vec![overflow(3), overflow(9)] };
-        assert_eq!(resume.to_string().parse(), Ok(resume.clone()));
+        assert_eq!(serde_json::from_str::<Resume>(&resume.to_text()).expect("JSON"), resume);
         assert!(resume.has_made(6, "backup_3B", 7) && resume.has_made(8, "backup_3B", 9));
         assert!(!resume.has_made(7, "backup_3B", 8) && !resume.has_made(8, "rejoin_3B", 9));
-        assert_eq!("7".parse::<Resume>(), Err(()));
+        assert!(serde_json::from_str::<Resume>("7").is_err());
     }
 }
